@@ -1,0 +1,224 @@
+//! Writes the Rust text. Indices are given here and nowhere else: exported C functions by name,
+//! then exported C++ functions by name, then the C functions that are known but not exported.
+
+use crate::parse::{CxxSymbol, Enum, Function, Versions};
+use std::fmt::Write;
+
+/// `status` -> `Status`, `pointer_mode` -> `PointerMode`: the variants that `src/types.rs` declares.
+fn variant(name: &str) -> String {
+    name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+fn sorted<T>(items: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort_by(|a, b| name(a).cmp(name(b)));
+    items
+}
+
+struct Ordered<'a> {
+    c: Vec<&'a Function>,
+    cxx: Vec<&'a CxxSymbol>,
+    removed: Vec<&'a Function>,
+    data: Vec<&'a CxxSymbol>,
+}
+
+fn order<'a>(functions: &'a [Function], cxx: &'a [CxxSymbol]) -> Ordered<'a> {
+    let is_data = |s: &&CxxSymbol| s.returns.starts_with("data:");
+    Ordered {
+        c: sorted(functions.iter().filter(|f| f.versions.exported()), |f| &f.name),
+        cxx: sorted(cxx.iter().filter(|s| s.versions.exported() && !is_data(s)), |s| &s.name),
+        removed: sorted(functions.iter().filter(|f| !f.versions.exported()), |f| &f.name),
+        data: sorted(cxx.iter().filter(is_data), |s| &s.name),
+    }
+}
+
+fn list_macro(out: &mut String, name: &str, doc: &str, first: usize, symbols: &[&str]) {
+    writeln!(out, "{doc}\n#[macro_export]\nmacro_rules! {name} {{\n    ($($callback:ident)::+) => {{ $($callback)::+! {{")
+        .expect("write to a string");
+    for (i, symbol) in symbols.iter().enumerate() {
+        writeln!(out, "        ({} {symbol})", first + i).expect("write to a string");
+    }
+    out.push_str("    } };\n}\n");
+}
+
+/// The macros that expand a callback over every symbol.
+pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol]) -> String {
+    let ordered = order(functions, cxx);
+    let exports: Vec<&str> = ordered
+        .c
+        .iter()
+        .map(|f| f.name.as_str())
+        .chain(ordered.cxx.iter().map(|s| s.name.as_str()))
+        .collect();
+    let removed: Vec<&str> = ordered.removed.iter().map(|f| f.name.as_str()).collect();
+    let mut out = String::new();
+    list_macro(
+        &mut out,
+        "for_each_export",
+        "/// Expands `callback! { (0 rocblas_abort) (1 ...) ... }` with index and name of every exported\n\
+         /// function, C functions first. Mangled names are identifiers too.",
+        0,
+        &exports,
+    );
+    list_macro(
+        &mut out,
+        "for_each_removed",
+        "/// The same for the C functions that rocBLAS 4.x has and 5.x has not; indices go on from the exports.",
+        exports.len(),
+        &removed,
+    );
+    out
+}
+
+fn versions(versions: &Versions) -> String {
+    let bits = |list: &[String]| {
+        list.iter().map(|v| format!("V{}", v.replace('.', "_"))).collect::<Vec<_>>().join(" | ")
+    };
+    let or_zero = |text: String| {
+        if text.is_empty() { "0".to_owned() } else { text }
+    };
+    format!(
+        "Versions {{ known: {}, unsure: {} }}",
+        or_zero(bits(&versions.known)),
+        or_zero(bits(&versions.unsure))
+    )
+}
+
+fn returns(name: &str) -> String {
+    let name = match name {
+        "const char*" => "CString",
+        "string" => "StdString",
+        "argument" => "FirstArgument",
+        other => return format!("Returns::{}", variant(other)),
+    };
+    format!("Returns::{name}")
+}
+
+fn base(name: &str, enums: &[Enum]) -> String {
+    if enums.iter().any(|e| e.name == name) {
+        format!("Base::Enum(EnumId::{})", variant(name))
+    } else {
+        format!("Base::{}", variant(name))
+    }
+}
+
+fn function(out: &mut String, index: usize, f: &Function, enums: &[Enum]) {
+    let kind = if f.variadic { "Variadic" } else { "C" };
+    writeln!(
+        out,
+        "    Function {{ index: {index}, name: {:?}, kind: Kind::{kind}, returns: {}, versions: {}, cxx_handle: None, importers: &[], params: &[",
+        f.name,
+        returns(&f.returns),
+        versions(&f.versions)
+    )
+    .expect("write to a string");
+    for p in &f.params {
+        let scalar = match p.scalar.as_deref() {
+            None => "None".to_owned(),
+            Some("inout") => "Some(Direction::InOut)".to_owned(),
+            Some(direction) => format!("Some(Direction::{})", variant(direction)),
+        };
+        writeln!(
+            out,
+            "        Param {{ name: {:?}, scalar: {scalar}, ty: Type {{ base: {}, constant: {}, pointers: {}, constant_array: {} }} }},",
+            p.name,
+            base(&p.ty.base, enums),
+            p.ty.constant,
+            p.ty.pointers,
+            p.ty.constant_array
+        )
+        .expect("write to a string");
+    }
+    out.push_str("    ] },\n");
+}
+
+/// The tables that the library looks things up in.
+pub(crate) fn table(functions: &[Function], cxx: &[CxxSymbol], enums: &[Enum]) -> String {
+    let ordered = order(functions, cxx);
+    let (c, exports) = (ordered.c.len(), ordered.c.len() + ordered.cxx.len());
+    let all = exports + ordered.removed.len();
+    let mut out = String::new();
+    let w = &mut out;
+    write!(
+        w,
+        "/// Exported C functions: the first of the exports.\npub const C_EXPORTS: usize = {c};\n\
+         /// Exported functions, C and C++.\npub const EXPORTS: usize = {exports};\n\
+         /// Every symbol of the table: the exports, then the functions that 5.0 removed.\n\
+         pub static FUNCTIONS: [Function; {all}] = [\n"
+    )
+    .expect("write to a string");
+    for (i, f) in ordered.c.iter().enumerate() {
+        function(w, i, f, enums);
+    }
+    for (i, s) in ordered.cxx.iter().enumerate() {
+        writeln!(
+            w,
+            "    Function {{ index: {}, name: {:?}, kind: Kind::Cxx, returns: {}, versions: {}, cxx_handle: {:?}, importers: &{:?}, params: &[] }},",
+            c + i, s.name, returns(&s.returns), versions(&s.versions), s.handle.map(|h| h as u8), s.importers
+        )
+        .expect("write to a string");
+    }
+    for (i, f) in ordered.removed.iter().enumerate() {
+        function(w, exports + i, f, enums);
+    }
+    w.push_str("];\n");
+
+    let exported_returns =
+        ordered.c.iter().map(|f| &f.returns).chain(ordered.cxx.iter().map(|s| &s.returns));
+    write!(
+        w,
+        "/// What each export returns, by index: one byte each and no relocations, for the shim.\n\
+         pub static RETURNS: [Returns; {exports}] = [\n"
+    )
+    .expect("write to a string");
+    for r in exported_returns {
+        writeln!(w, "    {},", returns(r)).expect("write to a string");
+    }
+    w.push_str("];\n");
+
+    w.push_str(
+        "/// Exported data: name and size in bytes.\npub static DATA: &[(&str, usize)] = &[\n",
+    );
+    for s in &ordered.data {
+        let size = s.returns.trim_start_matches("data:");
+        writeln!(w, "    ({:?}, {size}),", s.name).expect("write to a string");
+    }
+    w.push_str("];\n");
+
+    w.push_str(
+        "/// The enums of the C API.\n#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]\npub enum EnumId {\n",
+    );
+    for e in enums {
+        writeln!(w, "    /// `rocblas_{}`\n    {},", e.name, variant(&e.name))
+            .expect("write to a string");
+    }
+    write!(w, "}}\n/// Every enum with its values, in the order of [`EnumId`].\npub static ENUMS: [Enum; {}] = [\n", enums.len())
+        .expect("write to a string");
+    for e in enums {
+        writeln!(
+            w,
+            "    Enum {{ id: EnumId::{}, name: \"rocblas_{}\", values: &[",
+            variant(&e.name),
+            e.name
+        )
+        .expect("write to a string");
+        for v in &e.values {
+            let all = Versions {
+                known: ["6.3", "6.4", "7.0", "7.2"].map(str::to_owned).into(),
+                unsure: vec![],
+            };
+            let has = if v.versions == Versions::default() { &all } else { &v.versions };
+            writeln!(
+                w,
+                "        EnumValue {{ value: {}, name: {:?}, versions: {} }},",
+                v.value,
+                v.name,
+                versions(has)
+            )
+            .expect("write to a string");
+        }
+        w.push_str("    ] },\n");
+    }
+    w.push_str("];\n");
+    out
+}

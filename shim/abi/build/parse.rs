@@ -1,0 +1,180 @@
+//! Reads the data files. A line that does not fit the format stops the build with its number: the
+//! files are part of the source.
+
+/// What stands in a `[6.3 6.4? ...]` heading.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Versions {
+    pub(crate) known: Vec<String>,
+    pub(crate) unsure: Vec<String>,
+}
+
+impl Versions {
+    fn parse(text: &str) -> Self {
+        let mut versions = Self::default();
+        for word in text.split_whitespace() {
+            match word.strip_suffix('?') {
+                Some(version) => versions.unsure.push(version.to_owned()),
+                None => versions.known.push(word.to_owned()),
+            }
+        }
+        versions
+    }
+
+    /// The shim presents ROCm 7: what any release of it has is exported.
+    pub(crate) fn exported(&self) -> bool {
+        self.known.iter().any(|version| version.starts_with("7."))
+    }
+}
+
+pub(crate) struct Param {
+    pub(crate) ty: Type,
+    pub(crate) name: String,
+    /// `in`, `out`, `inout`: a scalar whose memory follows the pointer mode.
+    pub(crate) scalar: Option<String>,
+}
+
+pub(crate) struct Type {
+    pub(crate) base: String,
+    pub(crate) constant: bool,
+    pub(crate) pointers: usize,
+    /// `T *const *`: the array of pointers may not be written.
+    pub(crate) constant_array: bool,
+}
+
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) returns: String,
+    pub(crate) params: Vec<Param>,
+    pub(crate) variadic: bool,
+    pub(crate) versions: Versions,
+}
+
+pub(crate) struct CxxSymbol {
+    pub(crate) name: String,
+    pub(crate) returns: String,
+    pub(crate) handle: Option<usize>,
+    pub(crate) importers: Vec<String>,
+    pub(crate) versions: Versions,
+}
+
+pub(crate) struct EnumValue {
+    pub(crate) value: i64,
+    pub(crate) name: String,
+    /// Versions that alone have the value; empty: all.
+    pub(crate) versions: Versions,
+}
+
+pub(crate) struct Enum {
+    pub(crate) name: String,
+    pub(crate) values: Vec<EnumValue>,
+}
+
+/// Lines that say something, each with its versions heading and its number for messages.
+fn lines(text: &str) -> impl Iterator<Item = (usize, Versions, &str)> {
+    let mut heading = Versions::default();
+    text.lines().enumerate().filter_map(move |(i, line)| {
+        let line = line.trim();
+        if let Some(inner) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            heading = Versions::parse(inner);
+            return None;
+        }
+        (!line.is_empty() && !line.starts_with('#')).then(|| (i + 1, heading.clone(), line))
+    })
+}
+
+fn parse_type(text: &str) -> Type {
+    let pointers = text.matches('*').count();
+    let (constant, rest) = match text.strip_prefix("const ") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let base = rest.split('*').next().unwrap_or_default().to_owned();
+    Type { base, constant, pointers, constant_array: rest.contains("*const*") }
+}
+
+fn parse_param(text: &str, line: usize) -> Param {
+    let (ty, name) = text
+        .rsplit_once(' ')
+        .unwrap_or_else(|| panic!("functions.abi:{line}: parameter without a name: {text}"));
+    let (name, scalar) = match name.split_once(':') {
+        Some((name, scalar)) => (name, Some(scalar.to_owned())),
+        None => (name, None),
+    };
+    Param { ty: parse_type(ty), name: name.to_owned(), scalar }
+}
+
+/// `functions.abi`
+pub(crate) fn functions(text: &str) -> Vec<Function> {
+    lines(text)
+        .map(|(line, versions, declaration)| {
+            let parts = || {
+                let (head, params) = declaration.strip_suffix(')')?.split_once('(')?;
+                let (returns, name) = head.rsplit_once(' ')?;
+                Some((returns, name, params))
+            };
+            let (returns, name, params) = parts().unwrap_or_else(|| {
+                panic!("functions.abi:{line}: not a declaration: {declaration}")
+            });
+            let mut params: Vec<&str> = params.split(", ").filter(|p| !p.is_empty()).collect();
+            let variadic = params.last() == Some(&"...");
+            if variadic {
+                params.pop();
+            }
+            Function {
+                name: name.to_owned(),
+                returns: returns.to_owned(),
+                params: params.into_iter().map(|p| parse_param(p, line)).collect(),
+                variadic,
+                versions,
+            }
+        })
+        .collect()
+}
+
+/// `cxx.abi`
+pub(crate) fn cxx(text: &str) -> Vec<CxxSymbol> {
+    lines(text)
+        .map(|(line, versions, text)| {
+            let (symbol, importers) = text.split_once('#').unwrap_or((text, ""));
+            let mut words = symbol.split_whitespace();
+            let (Some(returns), Some(name)) = (words.next(), words.next()) else {
+                panic!("cxx.abi:{line}: not `RETURNS SYMBOL`: {text}");
+            };
+            let handle = words.next().map(|word| {
+                word.strip_prefix('@')
+                    .and_then(|n| n.parse().ok())
+                    .unwrap_or_else(|| panic!("cxx.abi:{line}: not `@N`: {word}"))
+            });
+            CxxSymbol {
+                name: name.to_owned(),
+                returns: returns.to_owned(),
+                handle,
+                importers: importers.split_whitespace().map(str::to_owned).collect(),
+                versions,
+            }
+        })
+        .collect()
+}
+
+/// `enums.abi`
+pub(crate) fn enums(text: &str) -> Vec<Enum> {
+    let mut enums: Vec<Enum> = Vec::new();
+    for (line, _, text) in lines(text) {
+        if let Some(name) = text.strip_prefix("enum ") {
+            enums.push(Enum { name: name.to_owned(), values: Vec::new() });
+            continue;
+        }
+        let (text, versions) = match text.split_once(" [") {
+            Some((text, versions)) => (text, Versions::parse(versions.trim_end_matches(']'))),
+            None => (text, Versions::default()),
+        };
+        let value = text.split_once(' ').and_then(|(value, name)| {
+            Some(EnumValue { value: value.parse().ok()?, name: name.to_owned(), versions })
+        });
+        match (enums.last_mut(), value) {
+            (Some(last), Some(value)) => last.values.push(value),
+            _ => panic!("enums.abi:{line}: not `VALUE NAME` within an enum: {text}"),
+        }
+    }
+    enums
+}

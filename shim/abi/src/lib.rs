@@ -1,0 +1,75 @@
+//! The one table of what `librocblas` exports.
+//!
+//! Stubs, name tables, argument counts, stand-in libraries, C declarations and the contract tests
+//! are generated from it or loop over it. The data is in `data/*.abi`; `build/` turns it into the
+//! statics below and into [`for_each_export!`] and [`for_each_removed!`].
+//!
+//! An index names an exported function: C functions in order of name, then C++ functions in order
+//! of mangled name. The C functions that rocBLAS 5.0 removed follow, from [`EXPORTS`] on.
+
+mod declare;
+mod types;
+
+pub use declare::{c_header, rust_declaration};
+pub use types::{
+    Base, Direction, Enum, EnumValue, Function, Kind, Owner, Param, Returns, Type, Version,
+    Versions,
+};
+
+use types::{V6_3, V6_4, V7_0, V7_2};
+
+include!(concat!(env!("OUT_DIR"), "/symbols.rs"));
+include!(concat!(env!("OUT_DIR"), "/table.rs"));
+
+/// Exported functions, C then C++: `exports()[i].index == i`.
+#[must_use]
+pub fn exports() -> &'static [Function] {
+    &FUNCTIONS[..EXPORTS]
+}
+
+/// Exported C functions.
+#[must_use]
+pub fn c_exports() -> &'static [Function] {
+    &FUNCTIONS[..C_EXPORTS]
+}
+
+/// Exported C++ functions.
+#[must_use]
+pub fn cxx_exports() -> &'static [Function] {
+    &FUNCTIONS[C_EXPORTS..EXPORTS]
+}
+
+/// C functions of rocBLAS 4.x that are not exported.
+#[must_use]
+pub fn removed() -> &'static [Function] {
+    &FUNCTIONS[EXPORTS..]
+}
+
+/// The function of that exact (mangled) name, exported or removed.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Function> {
+    [c_exports(), cxx_exports(), removed()]
+        .into_iter()
+        .find_map(|slice| slice.binary_search_by(|f| f.name.cmp(name)).ok().map(|i| &slice[i]))
+}
+
+/// The function with that index.
+#[must_use]
+pub fn by_index(index: usize) -> Option<&'static Function> {
+    FUNCTIONS.get(index)
+}
+
+/// The enum with that identity.
+#[must_use]
+pub fn enumeration(id: EnumId) -> &'static Enum {
+    &ENUMS[id as usize]
+}
+
+/// The enum of that C name (`rocblas_fill`).
+#[must_use]
+pub fn enum_by_name(name: &str) -> Option<&'static Enum> {
+    ENUMS.iter().find(|e| e.name == name)
+}
+
+#[cfg(test)]
+mod tests;

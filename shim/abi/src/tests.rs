@@ -1,0 +1,161 @@
+//! What the table promises: counts taken from the vendor's binaries, order, look-ups, roles.
+
+use super::*;
+use std::collections::BTreeSet;
+
+#[test]
+fn counts_are_those_of_the_vendors_headers_and_binaries() {
+    // 1,213 declared by ROCm 7.2.4's headers, and rocblas_shutdown which has no prototype.
+    assert_eq!(c_exports().len(), 1_213 + 1);
+    // rocSOLVER and others import C++ functions; 922 belong to rocBLAS itself, besides one vtable.
+    assert_eq!(cxx_exports().len(), 922);
+    assert_eq!(DATA, [("_ZTV24rocblas_internal_ostream", 32)]);
+    let removed: Vec<&str> = removed().iter().map(|f| f.name).collect();
+    assert_eq!(
+        removed,
+        [
+            "rocblas_dgemm_kernel_name",
+            "rocblas_gemm_batched_ex3",
+            "rocblas_gemm_ex3",
+            "rocblas_gemm_strided_batched_ex3",
+            "rocblas_hgemm_kernel_name",
+            "rocblas_sgemm_kernel_name",
+        ]
+    );
+    // rocSOLVER 7.2.4's C++ imports, without which hipBLAS does not load.
+    let rocsolver = cxx_exports().iter().filter(|f| f.importers.contains(&"rocsolver")).count();
+    assert_eq!(rocsolver, 184);
+}
+
+#[test]
+fn every_name_is_found_at_its_index_and_no_name_twice() {
+    let names: BTreeSet<&str> = FUNCTIONS.iter().map(|f| f.name).collect();
+    assert_eq!(names.len(), FUNCTIONS.len());
+    for (i, f) in FUNCTIONS.iter().enumerate() {
+        assert_eq!(usize::from(f.index), i);
+        assert_eq!(by_name(f.name), Some(f));
+        assert_eq!(by_index(i), Some(f));
+        assert_eq!(f.exported(), i < EXPORTS);
+    }
+    assert_eq!(by_name("rocblas_sgem"), None);
+    assert_eq!(by_index(FUNCTIONS.len()), None);
+}
+
+#[test]
+fn the_macros_expand_to_the_same_list() {
+    macro_rules! names {
+        ($(($index:literal $name:ident))*) => { [$(($index, stringify!($name))),*] };
+    }
+    let expanded = for_each_export!(names);
+    assert_eq!(expanded.len(), EXPORTS);
+    for (index, name) in expanded {
+        assert_eq!(FUNCTIONS[index].name, name);
+    }
+    for (index, name) in for_each_removed!(names) {
+        assert_eq!(FUNCTIONS[index].name, name);
+    }
+    for (f, returns) in exports().iter().zip(RETURNS) {
+        assert_eq!(f.returns, returns);
+    }
+}
+
+#[test]
+fn a_signature_reads_as_in_the_header() {
+    let f = by_name("rocblas_strsm_batched").expect("llama.cpp's SOLVE_TRI calls it");
+    assert_eq!(
+        rust_declaration(f),
+        "pub fn rocblas_strsm_batched(handle: *mut std::ffi::c_void, side: i32, uplo: i32, \
+         transA: i32, diag: i32, m: i32, n: i32, alpha: *const f32, \
+         A: *const *const f32, lda: i32, B: *const *mut f32, ldb: i32, batch_count: i32) -> i32;"
+    );
+    assert!(c_header([f]).contains(
+        "rocblas_status rocblas_strsm_batched(rocblas_handle handle, rocblas_side side, \
+         rocblas_fill uplo, rocblas_operation transA, rocblas_diagonal diag, rocblas_int m, \
+         rocblas_int n, const float * alpha, const float *const * A, rocblas_int lda, \
+         float *const * B, rocblas_int ldb, rocblas_int batch_count);"
+    ));
+    assert_eq!(f.owner(), Some(Owner::Handle(0)));
+    let scalars: Vec<_> = f.scalars().map(|(i, p, d)| (i, p.name, d)).collect();
+    assert_eq!(scalars, [(7, "alpha", Direction::In)]);
+}
+
+#[test]
+fn owners_are_found_where_there_is_one() {
+    let owner = |name| by_name(name).expect("in the table").owner();
+    assert_eq!(owner("rocblas_create_handle"), None);
+    assert_eq!(owner("rocblas_set_vector"), None);
+    assert_eq!(owner("rocblas_device_malloc_alloc"), Some(Owner::Handle(0)));
+    assert_eq!(owner("rocblas_device_malloc_free"), Some(Owner::DeviceMalloc(0)));
+    assert_eq!(
+        owner("_Z29rocblas_internal_get_data_ptrP15_rocblas_handleRSt10shared_ptrIvE"),
+        Some(Owner::Handle(0))
+    );
+    let without: Vec<&str> =
+        c_exports().iter().filter(|f| f.owner().is_none()).map(|f| f.name).collect();
+    assert_eq!(without.len(), 27, "{without:?}");
+}
+
+#[test]
+fn no_c_parameter_is_a_float_or_a_struct_by_value() {
+    // What makes it possible to capture every argument of a C function as a general register or
+    // stack word.
+    for f in FUNCTIONS.iter().filter(|f| f.kind != Kind::Cxx) {
+        for p in f.params.iter().filter(|p| p.ty.pointers == 0) {
+            let by_value_in_a_vector_register = matches!(
+                p.ty.base,
+                Base::F16 | Base::Bf16 | Base::F32 | Base::F64 | Base::C32 | Base::C64
+            );
+            assert!(!by_value_in_a_vector_register, "{} {}", f.name, p.name);
+        }
+    }
+    assert_eq!(FUNCTIONS.iter().map(|f| f.params.len()).max(), Some(30));
+    let variadic: Vec<&str> =
+        FUNCTIONS.iter().filter(|f| f.kind == Kind::Variadic).map(|f| f.name).collect();
+    assert_eq!(
+        variadic,
+        ["rocblas_device_malloc_alloc", "rocblas_set_optimal_device_memory_size_impl"]
+    );
+}
+
+#[test]
+fn every_scalar_is_a_pointer_and_every_result_is_written() {
+    for f in &FUNCTIONS {
+        for (_, p, direction) in f.scalars() {
+            assert!(p.ty.pointers >= 1, "{} {}", f.name, p.name);
+            assert_eq!(p.ty.constant, direction == Direction::In, "{} {}", f.name, p.name);
+        }
+        for p in f.params.iter().filter(|p| ["alpha", "beta", "result"].contains(&p.name)) {
+            assert!(p.scalar.is_some(), "{} {}", f.name, p.name);
+        }
+    }
+}
+
+#[test]
+fn enums_go_both_ways() {
+    let fill = enum_by_name("rocblas_fill").expect("in the table");
+    assert_eq!(fill.value_of("rocblas_fill_upper"), Some(121));
+    assert_eq!(fill.name_of(121), Some("rocblas_fill_upper"));
+    assert_eq!(fill.short_name_of(121), Some("upper"));
+    assert_eq!(fill.name_of(0), None);
+    let status = enumeration(EnumId::Status);
+    assert_eq!(status.short_name_of(2), Some("not_implemented"));
+    let math = enumeration(EnumId::MathMode);
+    assert_eq!(math.short_name_of(1), Some("xf32_xdl_math_op"));
+    for (i, e) in ENUMS.iter().enumerate() {
+        assert_eq!(e.id as usize, i);
+        for v in e.values {
+            assert_eq!(e.value_of(v.name), Some(v.value));
+            assert_eq!(e.name_of(v.value), Some(v.name));
+        }
+    }
+}
+
+#[test]
+fn versions_tell_yes_no_and_unknown_apart() {
+    let has = |name, version| by_name(name).expect("in the table").versions.has(version);
+    assert_eq!(has("rocblas_sgemm", Version::Rocm6_3), Some(true));
+    assert_eq!(has("rocblas_gemm_ex3", Version::Rocm7_0), Some(false));
+    assert_eq!(has("rocblas_syrk_ex", Version::Rocm6_4), Some(false));
+    assert_eq!(has("rocblas_syrk_ex", Version::Rocm7_2), Some(true));
+    assert_eq!(has("_ZN24rocblas_internal_ostream5flushEv", Version::Rocm6_3), None);
+}
