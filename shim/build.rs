@@ -1,0 +1,10 @@
+//! What the linker must put into `librocblas.so` besides code.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    // The name that programs built on ROCm 7 ask the loader for.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,librocblas.so.5");
+    // Backends keep addresses inside the shim (the getenv filter, fork handlers): a client's
+    // dlclose must not unmap it.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+}

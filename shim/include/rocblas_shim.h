@@ -1,0 +1,48 @@
+/* The shim's own functions. A librocblas.so.5 without them is not the shim: look them up with
+ * dlsym(RTLD_DEFAULT, "rocblas_shim_version") if a program must run with either.
+ *
+ * Strings are never NULL unless said so, are empty where there is nothing to tell, and stay valid
+ * until the process ends. All functions may be called from any thread at any time. Those that speak
+ * of the backend open it if no rocBLAS call has done so yet. */
+#ifndef ROCBLAS_SHIM_H
+#define ROCBLAS_SHIM_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Version of the shim, such as "0.1.0". */
+const char *rocblas_shim_version(void);
+
+/* The backend that serves all calls: its name in the store ("6.3.0"), or its file name if it was
+ * chosen by path. */
+const char *rocblas_shim_backend_name(void);
+
+/* Its file, absolute. */
+const char *rocblas_shim_backend_path(void);
+
+/* What its rocblas_get_version_string answers, such as "4.3.0.3216-cbcdc2d". */
+const char *rocblas_shim_backend_version(void);
+
+/* How many of the exported functions the backend lacks. Calling one of them answers
+ * rocblas_status_not_implemented. */
+size_t rocblas_shim_missing_count(void);
+
+/* The name, mangled if it is C++, of the missing function at a position below that count; NULL
+ * from there on. */
+const char *rocblas_shim_missing_name(size_t index);
+
+/* What the exported functions jump to: "cold" (no call yet), "direct" (the backend's functions) or
+ * "failed" (there is no backend). Opens nothing. */
+const char *rocblas_shim_mode(void);
+
+/* Why there is no backend: every place that was tried and why it failed. Empty if there is one. */
+const char *rocblas_shim_error(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

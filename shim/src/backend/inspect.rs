@@ -1,0 +1,265 @@
+//! Refuses what cannot be a backend, before the loader maps it and runs its constructors.
+//!
+//! Reads headers, the dynamic section and its strings, never the whole file: rocBLAS has a
+//! gigabyte of code objects. Nothing is mapped, so a file that ends early is an error here and not
+//! a SIGBUS in the loader.
+
+use super::locate::sentence;
+use crate::note;
+use goblin::{
+    container::{Container, Ctx, Endian},
+    elf::{
+        Elf,
+        dynamic::{DT_SONAME, DT_STRSZ, DT_STRTAB, Dyn, dyn64},
+        header::{
+            self, EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, Header,
+        },
+        program_header::{PT_DYNAMIC, PT_LOAD, PT_NOTE, ProgramHeader},
+    },
+};
+use std::{
+    fs::{self, File},
+    os::unix::fs::{FileExt, MetadataExt},
+    path::Path,
+};
+
+/// More than any real library has; what claims more is not read.
+const MOST_HEADERS: u64 = 1 << 12;
+const MOST_STRINGS: u64 = 64 << 20;
+const MOST_NOTES: u64 = 1 << 16;
+
+/// Why a file is not a backend: a sentence that goes on from its path.
+pub(crate) type Refusal = String;
+
+/// Checks that a file is a rocBLAS for this machine and not a shim. Answers its SONAME.
+pub(crate) fn inspect(path: &Path) -> Result<String, Refusal> {
+    let metadata = fs::metadata(path).map_err(|e| sentence(&e))?;
+    if metadata.is_dir() {
+        return Err(format!(
+            "is a directory: name the library in it, such as {}",
+            path.join("librocblas.so.4").display()
+        ));
+    }
+    if !metadata.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    if let Some(shim) = crate::own::object().and_then(|shim| fs::metadata(shim.file).ok())
+        && (shim.dev(), shim.ino()) == (metadata.dev(), metadata.ino())
+    {
+        return Err(IS_SHIM.to_owned());
+    }
+    let file = Reader { file: File::open(path).map_err(|e| sentence(&e))?, size: metadata.size() };
+    let headers = file.program_headers()?;
+    if file.has_note_of_a_shim(&headers)? {
+        return Err(IS_SHIM.to_owned());
+    }
+    match file.soname(&headers)? {
+        Some(soname) if soname == "librocblas.so" || soname.starts_with("librocblas.so.") => {
+            Ok(soname)
+        }
+        Some(soname) => Err(format!("is not rocBLAS: its SONAME is {soname}")),
+        None => Err("is not rocBLAS: it has no SONAME".to_owned()),
+    }
+}
+
+const IS_SHIM: &str = "is this shim, or another one: a shim cannot forward to a shim";
+
+struct Reader {
+    file: File,
+    size: u64,
+}
+
+fn context() -> Ctx {
+    Ctx::new(Container::Big, Endian::Little)
+}
+
+impl Reader {
+    /// Bytes of the file, whole or not at all.
+    fn read(&self, offset: u64, size: u64, what: &str) -> Result<Vec<u8>, Refusal> {
+        if offset.checked_add(size).is_none_or(|end| end > self.size) {
+            return Err(format!(
+                "is truncated: {what} should be at {offset:#x}, {size} bytes long, and the file has {}",
+                self.size
+            ));
+        }
+        let mut bytes = vec![0; usize::try_from(size).map_err(|e| e.to_string())?];
+        self.file.read_exact_at(&mut bytes, offset).map_err(|e| sentence(&e))?;
+        Ok(bytes)
+    }
+
+    fn header(&self) -> Result<Header, Refusal> {
+        let start = self.read(0, self.size.min(16), "its first bytes")?;
+        if !start.starts_with(ELFMAG) {
+            return Err(match start.as_slice() {
+                [] => "is empty".to_owned(),
+                text if text
+                    .iter()
+                    .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) =>
+                {
+                    "is a text file, not a library".to_owned()
+                }
+                _ => "is not an ELF file".to_owned(),
+            });
+        }
+        let bytes = self.read(0, header::header64::SIZEOF_EHDR as u64, "its ELF header")?;
+        if bytes[EI_CLASS] != ELFCLASS64 {
+            return Err("is a 32-bit ELF file, this process is 64-bit".to_owned());
+        }
+        if bytes[EI_DATA] != ELFDATA2LSB {
+            return Err("is a big-endian ELF file, this machine is little-endian".to_owned());
+        }
+        let header = Elf::parse_header(&bytes).map_err(|e| format!("has a bad ELF header: {e}"))?;
+        if header.e_machine != EM_X86_64 {
+            let machine = header::machine_to_str(header.e_machine);
+            return Err(format!("is an ELF file for {machine}, this machine is x86-64"));
+        }
+        if header.e_type != ET_DYN {
+            return Err("is an ELF file, but not a shared library".to_owned());
+        }
+        Ok(header)
+    }
+
+    fn program_headers(&self) -> Result<Vec<ProgramHeader>, Refusal> {
+        let header = self.header()?;
+        let count = u64::from(header.e_phnum);
+        if count == 0 || count > MOST_HEADERS {
+            return Err(format!("claims {count} program headers"));
+        }
+        let size = ProgramHeader::size(context()) as u64;
+        let bytes = self.read(header.e_phoff, count * size, "its program headers")?;
+        let headers = ProgramHeader::parse(&bytes, 0, count as usize, context())
+            .map_err(|e| format!("has bad program headers: {e}"))?;
+        // Sections come last in a file, so a copy that broke off lacks them first.
+        let sections = u64::from(header.e_shentsize) * u64::from(header.e_shnum);
+        if header.e_shoff.checked_add(sections).is_none_or(|end| end > self.size) {
+            return Err(format!(
+                "is truncated: its section headers end at byte {}, and the file has {}",
+                header.e_shoff.saturating_add(sections),
+                self.size
+            ));
+        }
+        for segment in headers.iter().filter(|h| h.p_type == PT_LOAD) {
+            if segment.p_offset.checked_add(segment.p_filesz).is_none_or(|end| end > self.size) {
+                return Err(format!(
+                    "is truncated: a segment ends at byte {}, and the file has {}",
+                    segment.p_offset.saturating_add(segment.p_filesz),
+                    self.size
+                ));
+            }
+        }
+        Ok(headers)
+    }
+
+    fn has_note_of_a_shim(&self, headers: &[ProgramHeader]) -> Result<bool, Refusal> {
+        for segment in headers.iter().filter(|h| h.p_type == PT_NOTE && h.p_filesz <= MOST_NOTES) {
+            let notes = self.read(segment.p_offset, segment.p_filesz, "its notes")?;
+            if notes.chunks(4).enumerate().any(|(i, _)| notes[4 * i..].starts_with(note::HEAD)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn soname(&self, headers: &[ProgramHeader]) -> Result<Option<String>, Refusal> {
+        let dynamic = headers
+            .iter()
+            .find(|h| h.p_type == PT_DYNAMIC)
+            .ok_or("has no dynamic section: it is not a shared library")?;
+        if dynamic.p_filesz > MOST_STRINGS {
+            return Err(format!("claims a dynamic section of {} bytes", dynamic.p_filesz));
+        }
+        let bytes = self.read(dynamic.p_offset, dynamic.p_filesz, "its dynamic section")?;
+        let entries: Vec<Dyn> = bytes
+            .chunks_exact(dyn64::SIZEOF_DYN)
+            .map(|entry| {
+                let (tag, value) = entry.split_at(8);
+                let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("8 bytes"));
+                Dyn { d_tag: word(tag), d_val: word(value) }
+            })
+            .take_while(|entry| entry.d_tag != 0)
+            .collect();
+        let value = |tag| entries.iter().find(|e| e.d_tag == tag).map(|e| e.d_val);
+        let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ)) else {
+            return Err("has no dynamic string table".to_owned());
+        };
+        if size > MOST_STRINGS {
+            return Err(format!("claims {size} bytes of dynamic strings"));
+        }
+        let offset = headers
+            .iter()
+            .find(|h| {
+                h.p_type == PT_LOAD && h.p_vaddr <= address && address - h.p_vaddr < h.p_filesz
+            })
+            .map(|h| address - h.p_vaddr + h.p_offset)
+            .ok_or("has its dynamic strings outside of every segment")?;
+        let bytes = self.read(offset, size, "its dynamic strings")?;
+        Ok(value(DT_SONAME)
+            .and_then(|at| bytes.get(usize::try_from(at).ok()?..))
+            .and_then(|rest| rest.split(|byte| *byte == 0).next())
+            .map(|name| String::from_utf8_lossy(name).into_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::env;
+
+    /// The libc of this process: a real shared library of this machine that is not rocBLAS.
+    fn libc() -> std::path::PathBuf {
+        crate::own::object_of(libc::getenv as *const ()).expect("loaded").file
+    }
+
+    fn refusal(bytes: &[u8]) -> Refusal {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        fs::write(file.path(), bytes).expect("write");
+        inspect(file.path()).expect_err("not a backend")
+    }
+
+    #[test]
+    fn every_kind_of_wrong_file_has_its_sentence() {
+        let elf = fs::read(libc()).expect("readable");
+        let patched = |at: usize, byte: u8| {
+            let mut copy = elf.clone();
+            copy[at] = byte;
+            refusal(&copy)
+        };
+        assert_eq!(refusal(b""), "is empty");
+        assert_eq!(refusal(b"not a library\n"), "is a text file, not a library");
+        assert_eq!(refusal(&[0, 1, 2, 3]), "is not an ELF file");
+        assert_eq!(patched(EI_CLASS, 1), "is a 32-bit ELF file, this process is 64-bit");
+        assert!(patched(EI_DATA, 2).starts_with("is a big-endian ELF file"));
+        assert_eq!(patched(18, 183), "is an ELF file for AARCH64, this machine is x86-64");
+        assert_eq!(patched(16, 2), "is an ELF file, but not a shared library");
+        assert!(refusal(&elf[..20]).starts_with("is truncated: its ELF header"));
+        assert!(refusal(&elf[..100]).starts_with("is truncated: its program headers"));
+        assert!(refusal(&elf[..elf.len() / 2]).starts_with("is truncated: its section headers"));
+        assert_eq!(refusal(&elf), "is not rocBLAS: its SONAME is libc.so.6");
+    }
+
+    #[test]
+    fn places_that_are_no_files_have_theirs() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let inspect = |path: &Path| inspect(path).expect_err("not a backend");
+        assert_eq!(inspect(&directory.path().join("absent")), "does not exist");
+        assert!(inspect(directory.path()).starts_with("is a directory: name the library in it"));
+        assert_eq!(inspect(Path::new("/dev/null")), "is not a regular file");
+        let program = env::current_exe().expect("this test");
+        assert!(inspect(&program).starts_with("is "), "a program, or this shim's own test");
+    }
+
+    #[test]
+    fn no_cut_or_changed_header_makes_it_panic() {
+        let elf = fs::read(libc()).expect("readable");
+        for cut in (0..4096).step_by(7) {
+            refusal(&elf[..cut]);
+        }
+        for at in 0..1024 {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut copy = elf[..elf.len().min(1 << 16)].to_vec();
+                copy[at] = byte;
+                refusal(&copy);
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Loads a backend and looks functions up in it.
+//!
+//! `RTLD_LAZY`: a backend for another hipBLASLt has functions that nothing here defines, and is
+//! fine as long as they are not called. `RTLD_LOCAL`: the process has one set of rocBLAS names, the
+//! shim's. No `RTLD_DEEPBIND`: it breaks copy relocations and malloc interposers; [`super::adapt`]
+//! does what it would be for. Never closed.
+
+use crate::table::Target;
+use core::ffi::{CStr, c_void};
+use core::ptr::NonNull;
+
+/// A loaded object.
+#[derive(Clone, Copy)]
+pub(crate) struct Handle(NonNull<c_void>);
+
+/// Loads the library at a path that has a slash in it. The error is the loader's own sentence.
+pub(crate) fn open(path: &CStr) -> Result<Handle, String> {
+    // SAFETY: a valid C string. Constructors of the library run; that is what loading a rocBLAS is.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
+    NonNull::new(handle).map(Handle).ok_or_else(loader_error)
+}
+
+/// The library at that path if it is loaded, or is being loaded by this thread.
+pub(crate) fn already_open(path: &CStr) -> Option<Handle> {
+    // SAFETY: as above; nothing is loaded.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+    NonNull::new(handle).map(Handle)
+}
+
+fn loader_error() -> String {
+    // SAFETY: dlerror answers null or a C string that is valid until the next call in this thread.
+    let text = unsafe { libc::dlerror() };
+    if text.is_null() {
+        return "the loader gives no reason".to_owned();
+    }
+    // SAFETY: not null, as above.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+impl Handle {
+    /// The address of a symbol of the library or of what it needs; `None` where it is undefined,
+    /// or defined as null.
+    pub(crate) fn symbol(self, name: &CStr) -> Option<Target> {
+        // SAFETY: an open handle and a valid C string.
+        let address = unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) };
+        (!address.is_null()).then_some(Target(address.cast_const().cast()))
+    }
+
+    /// The loader's record of the library: where it is mapped and its dynamic section.
+    pub(crate) fn link_map(self) -> Option<LinkMap> {
+        let mut map: *const LinkMap = core::ptr::null();
+        // SAFETY: RTLD_DI_LINKMAP stores a pointer to the link_map of an open handle.
+        let failed =
+            unsafe { libc::dlinfo(self.0.as_ptr(), libc::RTLD_DI_LINKMAP, (&raw mut map).cast()) };
+        // SAFETY: on success the loader's own record, which lives as long as the library.
+        (failed == 0 && !map.is_null()).then(|| unsafe { map.read() })
+    }
+}
+
+/// The public head of glibc's `struct link_map` (`<link.h>`).
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct LinkMap {
+    /// Difference between the addresses in the file and in memory.
+    pub(crate) base: usize,
+    name: *const libc::c_char,
+    /// The dynamic section.
+    pub(crate) dynamic: *const c_void,
+}

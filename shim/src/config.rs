@@ -1,0 +1,235 @@
+//! What the user chose: by environment variable, or in `shim.toml` beside the shim. The
+//! environment wins; in a setuid-like process (`AT_SECURE`) it is not read at all.
+
+use crate::own;
+use std::{
+    ffi::{CString, OsStr, OsString},
+    fs,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+};
+use toml::de::{DeTable, DeValue};
+use tracing::level_filters::LevelFilter;
+
+pub(crate) const BACKEND: &str = "ROCBLAS_SHIM_BACKEND";
+pub(crate) const LOG: &str = "ROCBLAS_SHIM_LOG";
+pub(crate) const ON_ERROR: &str = "ROCBLAS_SHIM_ON_ERROR";
+
+/// The directory beside the libraries that holds backends and settings. ldconfig does not look
+/// into directories.
+pub(crate) const STORE: &str = "rocblas-shim";
+const FILE: &str = "shim.toml";
+
+/// Something chosen, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice<T> {
+    pub(crate) value: T,
+    /// `ROCBLAS_SHIM_BACKEND`, or the path of a `shim.toml`.
+    pub(crate) source: String,
+}
+
+/// What to do when there is no function to call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnError {
+    /// Answer a `rocblas_status` that says so.
+    #[default]
+    Status,
+    /// `abort()`, for a core dump at the call.
+    Abort,
+}
+
+/// All settings, defaults filled in.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// A name in the store or a path; `None`: look in the usual places.
+    pub(crate) backend: Option<Choice<OsString>>,
+    pub(crate) on_error: OnError,
+    pub(crate) log: LevelFilter,
+    /// Sentences about settings that could not be read.
+    pub(crate) problems: Vec<String>,
+    /// Where `shim.toml` was looked for, found or not.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Whether the process got more rights than its caller has, so that the caller's environment must
+/// not decide what code it loads.
+pub(crate) fn is_secure() -> bool {
+    // SAFETY: getauxval reads the auxiliary vector, which the loader has set up.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The value of an environment variable as the process started with it or has set it since.
+///
+/// Before libc is initialised (a `preinit_array` of the client) `environ` is null and getenv finds
+/// nothing; the kernel's own copy is read then.
+pub(crate) fn environment(name: &str) -> Option<OsString> {
+    if is_secure() {
+        return None;
+    }
+    let c_name = CString::new(name).ok()?;
+    if environ_is_up() {
+        // SAFETY: a valid C string. As everywhere, a client that calls setenv in another thread
+        // at the same time has a race of its own making.
+        let value = unsafe { libc::getenv(c_name.as_ptr()) };
+        if value.is_null() {
+            return None;
+        }
+        // SAFETY: getenv answered a C string of the environment.
+        let value = unsafe { core::ffi::CStr::from_ptr(value) };
+        return Some(OsString::from_vec(value.to_bytes().to_vec()));
+    }
+    let environment = fs::read("/proc/self/environ").ok()?;
+    environment.split(|byte| *byte == 0).find_map(|entry| {
+        let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(OsStr::from_bytes(value).to_owned())
+    })
+}
+
+/// Whether libc has set up `environ`.
+pub(crate) fn environ_is_up() -> bool {
+    unsafe extern "C" {
+        static environ: *const *const libc::c_char;
+    }
+    // SAFETY: libc's variable, a plain pointer that is null or valid at any time.
+    unsafe { !environ.is_null() }
+}
+
+/// Where `shim.toml` may be: in the store beside the shim, or beside the shim itself.
+fn files() -> Vec<PathBuf> {
+    own::directories()
+        .iter()
+        .flat_map(|directory| [directory.join(STORE).join(FILE), directory.join(FILE)])
+        .collect()
+}
+
+/// Reads all settings. Never fails: what cannot be understood is a sentence in `problems`.
+pub(crate) fn read() -> Settings {
+    let mut settings = Settings {
+        backend: None,
+        on_error: OnError::default(),
+        log: LevelFilter::ERROR,
+        problems: Vec::new(),
+        files: files(),
+    };
+    if let Some((path, text)) = settings
+        .files
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok().map(|text| (path.clone(), text)))
+    {
+        apply_file(&mut settings, &path, &text);
+    }
+    for (variable, key) in [(BACKEND, "backend"), (LOG, "log"), (ON_ERROR, "on_error")] {
+        if let Some(value) = environment(variable)
+            && let Err(problem) = apply(&mut settings, key, &value, variable.to_owned())
+        {
+            settings.problems.push(format!("{variable}: {problem}"));
+        }
+    }
+    settings
+}
+
+fn apply_file(settings: &mut Settings, path: &Path, text: &str) {
+    let table = match DeTable::parse(text) {
+        Ok(table) => table,
+        Err(error) => {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            settings.problems.push(format!("{}:{line}: {}", path.display(), error.message()));
+            return;
+        }
+    };
+    for (key, value) in table.get_ref() {
+        let source = path.display().to_string();
+        let problem = match value.get_ref() {
+            DeValue::String(value) => {
+                apply(settings, key.get_ref(), OsStr::new(value.as_ref()), source).err()
+            }
+            _ => Some(format!("`{}` must be a string", key.get_ref())),
+        };
+        if let Some(problem) = problem {
+            settings.problems.push(format!("{}: {problem}", path.display()));
+        }
+    }
+}
+
+fn apply(settings: &mut Settings, key: &str, value: &OsStr, source: String) -> Result<(), String> {
+    match key {
+        "backend" => settings.backend = Some(Choice { value: value.to_owned(), source }),
+        "log" => {
+            settings.log = value
+                .to_str()
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(|| one_of(value, "off, error, warn, info, debug, trace"))?;
+        }
+        "on_error" => {
+            settings.on_error = match value.to_str() {
+                Some("status") => OnError::Status,
+                Some("abort") => OnError::Abort,
+                _ => return Err(one_of(value, "status, abort")),
+            };
+        }
+        unknown => {
+            return Err(format!("unknown key `{unknown}` (known: backend, log, on_error)"));
+        }
+    }
+    Ok(())
+}
+
+fn one_of(value: &OsStr, choices: &str) -> String {
+    format!("`{}` is not one of: {choices}", value.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        let mut settings = Settings {
+            backend: None,
+            on_error: OnError::default(),
+            log: LevelFilter::ERROR,
+            problems: Vec::new(),
+            files: Vec::new(),
+        };
+        apply_file(&mut settings, Path::new("/store/shim.toml"), text);
+        settings
+    }
+
+    #[test]
+    fn a_file_sets_what_it_names() {
+        let read = settings("backend = '6.3.0'\nlog = 'debug'\non_error = 'abort'\n");
+        let backend = read.backend.expect("set");
+        assert_eq!(backend.value, "6.3.0");
+        assert_eq!(backend.source, "/store/shim.toml");
+        assert_eq!(read.log, LevelFilter::DEBUG);
+        assert_eq!(read.on_error, OnError::Abort);
+        assert!(read.problems.is_empty());
+    }
+
+    #[test]
+    fn problems_name_file_line_and_choices() {
+        assert_eq!(
+            settings("backend = '6.3.0'\nlog = = 1\n").problems.len(),
+            1,
+            "a syntax error is one problem"
+        );
+        assert!(settings("\n\nlog = = 1\n").problems[0].starts_with("/store/shim.toml:3: "));
+        assert_eq!(
+            settings("backed = 'x'").problems,
+            ["/store/shim.toml: unknown key `backed` (known: backend, log, on_error)"]
+        );
+        assert_eq!(
+            settings("log = 'loud'").problems,
+            ["/store/shim.toml: `loud` is not one of: off, error, warn, info, debug, trace"]
+        );
+        assert_eq!(settings("log = 3").problems, ["/store/shim.toml: `log` must be a string"]);
+    }
+
+    #[test]
+    fn the_kernels_copy_of_the_environment_agrees_with_libcs() {
+        // PATH is set wherever tests run; environment() reads libc's here.
+        let libc = environment("PATH").expect("set");
+        let kernel = fs::read("/proc/self/environ").expect("readable");
+        let wanted = [b"PATH=", libc.as_bytes()].concat();
+        assert!(kernel.split(|byte| *byte == 0).any(|entry| entry == wanted));
+    }
+}

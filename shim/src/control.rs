@@ -1,0 +1,103 @@
+//! The shim's own functions, `rocblas_shim_*`, as `include/rocblas_shim.h` documents them.
+//!
+//! Strings are never null, and stay valid until the process ends.
+
+use crate::{
+    init::{self, Outcome},
+    table::{self, COLD, CURRENT},
+};
+use core::{ffi::c_char, ptr, sync::atomic::Ordering};
+use once_cell::race::OnceBox;
+use std::{ffi::CString, os::unix::ffi::OsStrExt};
+
+const EMPTY: *const c_char = c"".as_ptr();
+
+/// Keeps a string for ever; the first one set stays.
+fn keep(place: &'static OnceBox<CString>, text: impl FnOnce() -> Vec<u8>) -> *const c_char {
+    place.get_or_init(|| Box::new(CString::new(text()).unwrap_or_default())).as_ptr()
+}
+
+fn backend() -> Option<&'static crate::backend::Backend> {
+    match init::outcome()? {
+        Outcome::Ready { backend, .. } => Some(backend),
+        Outcome::Failed { .. } => None,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_version() -> *const c_char {
+    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+    VERSION.as_ptr().cast()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_backend_name() -> *const c_char {
+    static NAME: OnceBox<CString> = OnceBox::new();
+    backend().map_or(EMPTY, |backend| keep(&NAME, || backend.name.clone().into_bytes()))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_backend_path() -> *const c_char {
+    static PATH: OnceBox<CString> = OnceBox::new();
+    backend().map_or(EMPTY, |backend| keep(&PATH, || backend.path.as_os_str().as_bytes().to_vec()))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_backend_version() -> *const c_char {
+    static VERSION: OnceBox<CString> = OnceBox::new();
+    backend().map_or(EMPTY, |backend| keep(&VERSION, || version_of(backend)))
+}
+
+/// What the backend's `rocblas_get_version_string` answers; nothing where it does not.
+fn version_of(backend: &crate::backend::Backend) -> Vec<u8> {
+    const SUCCESS: i32 = 0;
+    let Some(index) = table::index(c"rocblas_get_version_string") else {
+        return Vec::new();
+    };
+    let target = backend.table[index];
+    if target == COLD[index] {
+        return Vec::new();
+    }
+    // SAFETY: the backend's function of that name, whose prototype has been this since rocBLAS 2.
+    let function = unsafe {
+        core::mem::transmute::<*const (), extern "C" fn(*mut c_char, usize) -> i32>(target.0)
+    };
+    let mut text = vec![0; 256];
+    if function(text.as_mut_ptr().cast(), text.len()) != SUCCESS {
+        return Vec::new();
+    }
+    text.iter().position(|byte| *byte == 0).map_or(Vec::new(), |end| text[..end].to_vec())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_missing_count() -> usize {
+    backend().map_or(0, |backend| backend.missing.len())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_missing_name(index: usize) -> *const c_char {
+    backend()
+        .and_then(|backend| backend.missing.get(index))
+        .map_or(ptr::null(), |missing| table::name(usize::from(*missing)).as_ptr())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_mode() -> *const c_char {
+    let cold = ptr::eq(CURRENT.load(Ordering::Acquire), &raw const COLD);
+    match init::settled() {
+        Some(Outcome::Failed { .. }) => c"failed",
+        _ if cold => c"cold",
+        _ => c"direct",
+    }
+    .as_ptr()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_error() -> *const c_char {
+    static ERROR: OnceBox<CString> = OnceBox::new();
+    match init::outcome() {
+        Some(Outcome::Failed { message, .. }) => keep(&ERROR, || message.clone().into_bytes()),
+        Some(Outcome::Ready { .. }) => EMPTY,
+        None => c"not initialised yet".as_ptr(),
+    }
+}

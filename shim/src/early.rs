@@ -1,0 +1,17 @@
+//! Initialisation when the shim is loaded, where that works out.
+//!
+//! Not for speed: for the order of destructors. A backend that is opened while the shim is loaded
+//! registers its destructors before those of the libraries and the program that use rocBLAS, so
+//! they run after theirs, as they would had the program been linked to the backend. Opened at a
+//! first call in `main`, its destructors would run first, and a handle destroyed by a static
+//! object would meet a backend that is gone.
+//!
+//! Nothing depends on it. When it fails it says nothing and settles nothing: the first call tries
+//! again and reports.
+
+use crate::init;
+
+#[ctor::ctor(unsafe)]
+fn on_load() {
+    init::early();
+}

@@ -1,0 +1,336 @@
+//! What happens at the first call, once, whoever comes first.
+//!
+//! The result is published in [`OUTCOME`] by whoever finishes first; the table that the stubs jump
+//! through follows it. Usually one thread works and the others wait for their turn. No thread waits
+//! without end, because the work calls the loader and a waiter may be inside of the loader itself
+//! (see [`crate::turn`]); one that lost patience does the same work again, and the first to publish
+//! wins. A call that the backend's own constructor makes, while it is being loaded by this very
+//! thread, is answered with the backend's own function.
+
+use crate::{
+    backend::{
+        Backend, Took, adapt, environment, inspect,
+        locate::{self, Candidate, Tried},
+        open::{self, Handle},
+        resolve,
+    },
+    config::{self, OnError, Settings},
+    diagnostics, exports, fork,
+    missing::{self, Why},
+    own,
+    table::{self, COLD, CURRENT, Target},
+    turn::Turn,
+};
+use core::{
+    cell::Cell,
+    ffi::CStr,
+    ptr::{copy_nonoverlapping, null},
+    sync::atomic::Ordering,
+    time::Duration,
+};
+use once_cell::race::OnceBox;
+use std::{ffi::CString, os::unix::ffi::OsStrExt, time::Instant};
+use tracing::{debug, error, info};
+
+/// How initialisation ended; never changes once set.
+pub(crate) enum Outcome {
+    Ready {
+        backend: Backend,
+        on_error: OnError,
+    },
+    /// The message that was printed.
+    Failed {
+        message: String,
+        on_error: OnError,
+    },
+}
+
+static OUTCOME: OnceBox<Outcome> = OnceBox::new();
+
+/// Whose turn it is to work.
+pub(crate) static TURN: Turn = Turn::new();
+
+/// How long to wait for the thread whose turn it is. Longer than opening a backend usually takes,
+/// and short enough for the rare thread that waits for nothing.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What this thread is doing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Calling,
+    Initialising,
+    /// Loading the library at that path; its constructors may call.
+    Opening(*const libc::c_char),
+}
+
+thread_local! {
+    static STAGE: Cell<Stage> = const { Cell::new(Stage::Calling) };
+}
+
+/// Whether this thread is the one that initialises.
+pub(crate) fn here() -> bool {
+    STAGE.get() != Stage::Calling
+}
+
+/// The settled outcome, initialising if need be; `None` within initialisation itself, and before
+/// libc is up if that kept it from succeeding.
+pub(crate) fn outcome() -> Option<&'static Outcome> {
+    OUTCOME.get().or_else(|| if here() { None } else { attempt(Occasion::Call) })
+}
+
+/// The settled outcome, without doing anything.
+pub(crate) fn settled() -> Option<&'static Outcome> {
+    OUTCOME.get()
+}
+
+/// Initialises while the shim is being loaded. A failure is left to the first call.
+pub(crate) fn early() {
+    if !here() {
+        attempt(Occasion::Load);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Load,
+    Call,
+}
+
+/// Where a call of the export with that index goes. Never null, never a cold entry.
+pub(crate) fn target(index: usize) -> Target {
+    if let Stage::Opening(path) = STAGE.get()
+        && OUTCOME.get().is_none()
+    {
+        return while_opening(index, path);
+    }
+    match outcome() {
+        Some(Outcome::Ready { backend, on_error }) => {
+            let target = backend.table[index];
+            if target != COLD[index] {
+                return target;
+            }
+            report_missing(index, backend, *on_error);
+            missing::answer(index, Why::Function)
+        }
+        Some(Outcome::Failed { on_error, .. }) => {
+            abort_if(*on_error);
+            missing::answer(index, Why::Backend)
+        }
+        None => missing::answer(index, Why::Backend),
+    }
+}
+
+/// A call from a constructor of the library that this thread is loading.
+fn while_opening(index: usize, path: *const libc::c_char) -> Target {
+    // SAFETY: set by `load` below, whose frame owns the string and is still running.
+    let path = unsafe { CStr::from_ptr(path) };
+    open::already_open(path)
+        .and_then(|backend| backend.symbol(table::name(index)))
+        .unwrap_or_else(|| missing::answer(index, Why::Backend))
+}
+
+fn report_missing(index: usize, backend: &Backend, on_error: OnError) {
+    if missing::first_report(index) {
+        error!(
+            "{} is not in backend {} ({}): it answers {}",
+            table::name(index).to_string_lossy(),
+            backend.name,
+            backend.path.display(),
+            missing::describe(index),
+        );
+    }
+    abort_if(on_error);
+}
+
+fn abort_if(on_error: OnError) {
+    if on_error == OnError::Abort {
+        error!("aborting, as {}=abort asks", config::ON_ERROR);
+        std::process::abort();
+    }
+}
+
+/// Resets the thread's stage however the attempt ends.
+struct Working;
+
+impl Working {
+    fn start() -> Self {
+        STAGE.set(Stage::Initialising);
+        Self
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        STAGE.set(Stage::Calling);
+    }
+}
+
+fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
+    fork::protect();
+    let has_turn = TURN.take(PATIENCE);
+    let outcome = OUTCOME.get().or_else(|| {
+        let _working = Working::start();
+        work(occasion)
+    });
+    if has_turn {
+        TURN.release();
+    }
+    outcome
+}
+
+fn work(occasion: Occasion) -> Option<&'static Outcome> {
+    let settings = config::read();
+    diagnostics::install(settings.log);
+    match open_first(&settings) {
+        Ok(backend) => {
+            let ready = Outcome::Ready { backend, on_error: settings.on_error };
+            Some(publish(ready, &settings))
+        }
+        Err(_) if occasion == Occasion::Load => {
+            debug!("no backend at load; the first call will try again");
+            None
+        }
+        Err(tried) => {
+            let message = failure(&settings, &tried);
+            if !config::environ_is_up() {
+                // Before libc is up too much is different: nothing is settled by this.
+                error!("{message}");
+                return None;
+            }
+            let failed = Outcome::Failed { message, on_error: settings.on_error };
+            Some(publish(failed, &settings))
+        }
+    }
+}
+
+/// Makes an outcome the outcome, unless another thread was first. Whoever was first has also
+/// printed what there is to say.
+fn publish(outcome: Outcome, settings: &Settings) -> &'static Outcome {
+    let first = OUTCOME.set(Box::new(outcome)).is_ok();
+    let outcome = OUTCOME.get().expect("set just now, or before");
+    match outcome {
+        Outcome::Ready { backend, .. } => {
+            CURRENT.store((&raw const *backend.table).cast_mut(), Ordering::Release);
+            if first {
+                announce(backend, settings);
+            }
+        }
+        Outcome::Failed { message, .. } if first => error!("{message}"),
+        Outcome::Failed { .. } => {}
+    }
+    outcome
+}
+
+fn announce(backend: &Backend, settings: &Settings) {
+    for problem in &settings.problems {
+        error!("setting ignored: {problem}");
+    }
+    let Took { open, adapt, resolve } = backend.took;
+    info!(
+        "backend {} ({}) lacks {} of {} functions; opened in {open:?}, adapted in {adapt:?}, resolved in {resolve:?}",
+        backend.name,
+        backend.path.display(),
+        backend.missing.len(),
+        rocblas_abi::EXPORTS,
+    );
+    for index in &backend.missing {
+        debug!("missing: {}", table::name(usize::from(*index)).to_string_lossy());
+    }
+}
+
+fn open_first(settings: &Settings) -> Result<Backend, Vec<Tried>> {
+    let mut tried = Vec::new();
+    for place in locate::places(settings) {
+        match place.and_then(|candidate| {
+            let place = candidate.path.display().to_string();
+            load(candidate).map_err(|why| Tried { place, why })
+        }) {
+            Ok(backend) => return Ok(backend),
+            Err(failed) => tried.push(failed),
+        }
+    }
+    Err(tried)
+}
+
+fn load(candidate: Candidate) -> Result<Backend, String> {
+    inspect::inspect(&candidate.path)?;
+    // Absolute: a relative path would mean another file after chdir, and one without a slash
+    // would be searched for.
+    let path = std::path::absolute(&candidate.path).map_err(|e| e.to_string())?;
+    let c_path = CString::new(path.as_os_str().as_bytes()).map_err(|e| e.to_string())?;
+    environment::prepare(&path);
+
+    let start = Instant::now();
+    STAGE.set(Stage::Opening(c_path.as_ptr()));
+    let opened = open::open(&c_path);
+    STAGE.set(Stage::Initialising);
+    let handle = opened.map_err(|text| format!("cannot be loaded: {text}"))?;
+    let opened = Instant::now();
+    let changed = adapt(handle)?;
+    debug!("rebound {changed} of the backend's references");
+    let adapted = Instant::now();
+    let (table, missing) = resolve::resolve(handle)?;
+    let took = Took { open: opened - start, adapt: adapted - opened, resolve: adapted.elapsed() };
+    copy_data(handle);
+    Ok(Backend { name: candidate.name, path, table, missing, took })
+}
+
+fn adapt(handle: Handle) -> Result<usize, String> {
+    let map = handle.link_map().ok_or("the loader has no record of it")?;
+    let exported = |name: &CStr| {
+        table::index(name).is_some() || exports::data().iter().any(|(data, _, _)| *data == name)
+    };
+    let getenv = adapt::Replacement {
+        names: environment::NAMES,
+        function: environment::getenv as *const () as usize,
+    };
+    // SAFETY: the map of a library that is loaded and never closed.
+    let patches = unsafe { adapt::plan(&map, exported, &getenv) };
+    // SAFETY: planned just now for the same map.
+    unsafe { adapt::apply(&map, &patches) }
+}
+
+/// Fills the exported data with the backend's bytes.
+fn copy_data(handle: Handle) {
+    for (name, place, size) in exports::data() {
+        let source = handle.symbol(name).map_or(null(), |target| target.0.cast::<u8>());
+        if source.is_null() || own::range().contains(&(source as usize)) {
+            debug!("missing: {}", name.to_string_lossy());
+            continue;
+        }
+        // SAFETY: both are objects of that size: the table's contract, and the storage that
+        // `exports` declares. Several threads may write, the same bytes each.
+        unsafe { copy_nonoverlapping(source, place, size) };
+    }
+}
+
+/// What a user reads when there is no backend.
+fn failure(settings: &Settings, tried: &[Tried]) -> String {
+    let mut message = String::from(
+        "no usable rocBLAS backend: every rocBLAS call answers rocblas_status_internal_error",
+    );
+    for problem in &settings.problems {
+        message.push_str(&format!("\n  setting ignored: {problem}"));
+    }
+    for Tried { place, why } in tried {
+        message.push_str(&format!("\n  tried {place}: it {why}"));
+    }
+    if tried.is_empty() {
+        message.push_str("\n  nothing was tried: the shim cannot tell what directory it is in");
+    }
+    let files: Vec<String> = settings.files.iter().map(|f| f.display().to_string()).collect();
+    message.push_str(&format!(
+        "\n  to choose a backend, set {}=/opt/rocm-6.3.0/lib/librocblas.so.4 (a path with a `/`, or \
+         the name of a directory in {}/backends), or write backend = \"...\" into {}",
+        config::BACKEND,
+        config::STORE,
+        files.first().map_or("shim.toml", String::as_str),
+    ));
+    if config::is_secure() {
+        message.push_str(
+            "\n  this process has more rights than its caller (setuid or the like), so its \
+             environment is ignored",
+        );
+    }
+    message
+}

@@ -1,0 +1,27 @@
+//! `librocblas.so.5`: the rocBLAS ABI of ROCm 7, forwarded to a rocBLAS of another version.
+//!
+//! The path of a call, in reading order: `exports` (the stub a client reaches) -> `table` (the
+//! table it jumps through) -> `entry` (the first call, registers kept) -> `init` (done once,
+//! whoever comes first) -> `backend` (locate, inspect, open, adapt, resolve) -> `missing` (what
+//! a caller gets when there is no function to jump to). Beside the path: `config`,
+//! `diagnostics`, `early`, `fork`, `own` and the public `control` functions.
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
+compile_error!(
+    "the shim is written for x86-64 Linux with glibc, the only platform of ROCm 7's rocBLAS"
+);
+
+mod backend;
+mod config;
+mod control;
+mod diagnostics;
+mod early;
+mod entry;
+mod exports;
+mod fork;
+mod init;
+mod missing;
+mod note;
+mod own;
+mod table;
+mod turn;
