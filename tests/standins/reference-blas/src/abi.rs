@@ -1,0 +1,248 @@
+//! The calling convention of the numerical routines, as types.
+//!
+//! rocBLAS has each routine six times: for one problem, for a table of pointers and for a constant
+//! stride, each with 32-bit and with 64-bit sizes. The parameter lists differ in three ways only:
+//! the integers are wider, the arrays are tables of pointers, and a stride after each array and a
+//! batch count may be there or not. So each routine is **one** function, generic over [`Index`] and
+//! [`Form`], in which a parameter that a form does not have is of the type [`Absent`]: an empty
+//! C struct, which the x86-64 System V ABI passes as nothing at all. The tests call every form as a
+//! C caller would and so hold this to account.
+//!
+//! The pointer types here are values that only an entry point's caller can make, as its arguments.
+//! By calling (which is unsafe) the caller vouches, as for the real rocBLAS, that each pointer which
+//! the routine follows leads to memory of the shape that the other arguments describe. That promise
+//! is what makes the few `unsafe` blocks of this file sound; everything above them is safe code that
+//! asks for the described shapes, after the argument checks.
+
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+
+use crate::handle::{Handle, HandlePointer};
+use crate::scalar::Element;
+use crate::status::{Course, Status};
+use crate::views::{Matrix, Vector};
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("absent parameters rely on the x86-64 System V calling convention");
+
+/// The integer type of sizes: `rocblas_int`, or `int64_t` in the `_64` functions.
+pub(crate) trait Index: Copy + Into<i64> + 'static {
+    /// An index result. Positions beyond the type cannot occur: a size of the same type bounds them.
+    fn from_position(position: i64) -> Self;
+}
+
+impl Index for i32 {
+    fn from_position(position: i64) -> Self {
+        position as i32
+    }
+}
+
+impl Index for i64 {
+    fn from_position(position: i64) -> Self {
+        position
+    }
+}
+
+/// Widens a routine's integers at once.
+pub(crate) fn wide<I: Index, const N: usize>(sizes: [I; N]) -> [i64; N] {
+    sizes.map(Into::into)
+}
+
+/// The place of a parameter that a form does not have.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Absent {}
+
+const _: () = assert!(size_of::<Absent>() == 0);
+
+/// How a routine takes its arrays: the three batch forms.
+pub(crate) trait Form: 'static {
+    type Array<T: Copy>: Copy;
+    type Stride: Copy;
+    type Count<I: Index>: Copy;
+
+    fn operand<T: Copy>(array: Self::Array<T>, stride: Self::Stride) -> Operand<T>;
+    fn count<I: Index>(count: Self::Count<I>) -> i64;
+}
+
+/// One problem: no strides, no batch count.
+pub(crate) struct Single;
+/// `_batched`: arrays are tables of pointers in (device) memory.
+pub(crate) struct Batched;
+/// `_strided_batched`: the problems lie a constant number of elements apart.
+pub(crate) struct StridedBatched;
+
+impl Form for Single {
+    type Array<T: Copy> = Array<T>;
+    type Stride = Absent;
+    type Count<I: Index> = Absent;
+
+    fn operand<T: Copy>(array: Array<T>, Absent {}: Absent) -> Operand<T> {
+        Operand::Strided { start: array.0, stride: 0 }
+    }
+    fn count<I: Index>(Absent {}: Absent) -> i64 {
+        1
+    }
+}
+
+impl Form for Batched {
+    type Array<T: Copy> = PointerTable<T>;
+    type Stride = Absent;
+    type Count<I: Index> = I;
+
+    fn operand<T: Copy>(array: PointerTable<T>, Absent {}: Absent) -> Operand<T> {
+        Operand::Table(array.0)
+    }
+    fn count<I: Index>(count: I) -> i64 {
+        count.into()
+    }
+}
+
+impl Form for StridedBatched {
+    type Array<T: Copy> = Array<T>;
+    type Stride = i64;
+    type Count<I: Index> = I;
+
+    fn operand<T: Copy>(array: Array<T>, stride: i64) -> Operand<T> {
+        Operand::Strided { start: array.0, stride }
+    }
+    fn count<I: Index>(count: I) -> i64 {
+        count.into()
+    }
+}
+
+/// What the arrays and scalars hold whose type another argument tells. (`c_void` is not `Copy`.)
+pub(crate) type Untyped = ();
+
+/// An array argument.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Array<T>(*mut T);
+
+/// A table of arrays, one per problem.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct PointerTable<T>(*const *mut T);
+
+/// An array argument together with how the problems of a batch find their part of it.
+#[derive(Clone, Copy)]
+pub(crate) enum Operand<T> {
+    Strided { start: *mut T, stride: i64 },
+    Table(*const *mut T),
+}
+
+impl<T: Copy> Operand<T> {
+    /// Where the argument itself points, whatever is there: for comparing arguments.
+    pub(crate) fn address(self) -> *const () {
+        match self {
+            Self::Strided { start, .. } => start.cast_const().cast(),
+            Self::Table(table) => table.cast(),
+        }
+    }
+
+    pub(crate) fn is_null(self) -> bool {
+        self.address().is_null()
+    }
+
+    /// Where the array of problem `problem` begins. A null argument is null for every problem: it
+    /// is legal where the routine does not read it.
+    fn start(self, problem: i64) -> *mut T {
+        match self {
+            Self::Strided { start, stride } => start.wrapping_offset((problem * stride) as isize),
+            Self::Table(table) if table.is_null() => core::ptr::null_mut(),
+            // SAFETY: the caller vouches for a table of as many pointers as the batch has problems.
+            Self::Table(table) => unsafe { table.wrapping_offset(problem as isize).read() },
+        }
+    }
+
+    /// The vector of one problem; for shapes as the arguments describe them.
+    pub(crate) fn vector(self, problem: i64, len: i64, inc: i64) -> Vector<T>
+    where
+        T: Element,
+    {
+        // SAFETY: the caller of the entry point vouches for memory of the described shape.
+        unsafe { Vector::new(self.start(problem), len, inc) }
+    }
+
+    /// The matrix of one problem; for shapes as the arguments describe them.
+    pub(crate) fn matrix(self, problem: i64, rows: i64, columns: i64, ld: i64) -> Matrix<T>
+    where
+        T: Element,
+    {
+        // SAFETY: as in `vector`.
+        unsafe { Matrix::new(self.start(problem), rows, columns, ld) }
+    }
+}
+
+impl Operand<Untyped> {
+    /// The operand, now that another argument has told the type of its elements.
+    pub(crate) fn of<E: Element>(self) -> Operand<E> {
+        match self {
+            Self::Strided { start, stride } => Operand::Strided { start: start.cast(), stride },
+            Self::Table(table) => Operand::Table(table.cast()),
+        }
+    }
+}
+
+/// A scalar argument, such as alpha.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Scalar<T>(*const T);
+
+impl<T> Scalar<T> {
+    pub(crate) fn is_null(&self) -> bool {
+        self.0.is_null()
+    }
+}
+
+impl<E: Element> Scalar<E> {
+    /// The scalar, or `invalid_pointer`.
+    ///
+    /// In both pointer modes: device memory is host memory here, so unlike the vendor's host code
+    /// this library can always look at the value when it decides whether there is anything to do.
+    pub(crate) fn value(self) -> Result<E::Number, Status> {
+        if self.is_null() {
+            return Err(Status::InvalidPointer);
+        }
+        // SAFETY: not null, so the caller vouches for a scalar there.
+        Ok(unsafe { self.0.read() }.load())
+    }
+}
+
+impl Scalar<Untyped> {
+    /// The scalar, now that another argument has told its type.
+    pub(crate) fn of<E: Element>(self) -> Scalar<E> {
+        Scalar(self.0.cast())
+    }
+}
+
+/// A result argument: one value per problem, without gaps.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Results<T>(*mut T);
+
+impl<T: Copy> Results<T> {
+    pub(crate) fn is_null(self) -> bool {
+        self.0.is_null()
+    }
+
+    /// Sets the result of one problem, which must be one of the batch.
+    pub(crate) fn set(self, problem: i64, value: T) {
+        let place = self.0.wrapping_offset(problem as isize);
+        // SAFETY: the routines have checked for null, and the caller vouches for one place per
+        // problem.
+        unsafe { place.write(value) }
+    }
+}
+
+/// Runs a routine's body on a valid handle and makes its course the answer.
+///
+/// A panic ends here as the vendor's exceptions do, in `internal_error`: it must not unwind into C.
+pub(crate) fn answer(handle: HandlePointer, body: impl FnOnce(&Handle) -> Course) -> Status {
+    let run = || handle.get().and_then(body);
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(())) => Status::Success,
+        Ok(Err(status)) => status,
+        Err(_) => Status::InternalError,
+    }
+}

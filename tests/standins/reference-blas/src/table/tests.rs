@@ -1,0 +1,95 @@
+//! The names: what is there, and that nothing is there that rocBLAS does not have.
+
+use std::collections::BTreeSet;
+
+use rocblas_abi::{Function, Version, by_name};
+
+use super::entry_point;
+
+/// Routines with the type prefixes they exist for.
+const ROUTINES: [(&str, &[&str]); 29] = [
+    ("axpy", &["h", "s", "d", "c", "z"]),
+    ("scal", &["s", "d", "c", "z", "cs", "zd"]),
+    ("copy", &["s", "d", "c", "z"]),
+    ("swap", &["s", "d", "c", "z"]),
+    ("dot", &["h", "bf", "s", "d"]),
+    ("dotu", &["c", "z"]),
+    ("dotc", &["c", "z"]),
+    ("nrm2", &["s", "d", "sc", "dz"]),
+    ("asum", &["s", "d", "sc", "dz"]),
+    ("amax", &["is", "id", "ic", "iz"]),
+    ("amin", &["is", "id", "ic", "iz"]),
+    ("rot", &["s", "d", "c", "z", "cs", "zd"]),
+    ("rotg", &["s", "d", "c", "z"]),
+    ("gemv", &["s", "d", "c", "z"]),
+    ("ger", &["s", "d"]),
+    ("geru", &["c", "z"]),
+    ("gerc", &["c", "z"]),
+    ("symv", &["s", "d", "c", "z"]),
+    ("hemv", &["c", "z"]),
+    ("trmv", &["s", "d", "c", "z"]),
+    ("trsv", &["s", "d", "c", "z"]),
+    ("gemm", &["h", "s", "d", "c", "z"]),
+    ("symm", &["s", "d", "c", "z"]),
+    ("hemm", &["c", "z"]),
+    ("trmm", &["s", "d", "c", "z"]),
+    ("trsm", &["s", "d", "c", "z"]),
+    ("syrk", &["s", "d", "c", "z"]),
+    ("herk", &["c", "z"]),
+    ("gemm_ex", &[""]),
+];
+
+/// The six names of a routine.
+fn variants(prefix: &str, routine: &str) -> Vec<String> {
+    let (stem, ex) = routine.strip_suffix("_ex").map_or((routine, ""), |stem| (stem, "_ex"));
+    ["", "_batched", "_strided_batched"]
+        .into_iter()
+        .flat_map(|form| ["", "_64"].map(|width| (form, width)))
+        .map(|(form, width)| format!("rocblas_{prefix}{stem}{form}{ex}{width}"))
+        .collect()
+}
+
+#[test]
+fn every_routine_has_its_six_variants() {
+    for (routine, prefixes) in ROUTINES {
+        for name in prefixes.iter().flat_map(|prefix| variants(prefix, routine)) {
+            assert!(by_name(&name).is_some(), "{name} is not in the ABI");
+            assert!(entry_point(&name).is_some(), "{name} is not implemented");
+        }
+    }
+}
+
+/// The table grows and shrinks on purpose only.
+#[test]
+fn the_numbers_of_functions_are_these() {
+    let routine_names: BTreeSet<String> = ROUTINES
+        .iter()
+        .flat_map(|(routine, prefixes)| prefixes.iter().map(move |prefix| (prefix, routine)))
+        .flat_map(|(prefix, routine)| variants(prefix, routine))
+        .collect();
+    let implemented: Vec<&Function> =
+        rocblas_abi::FUNCTIONS.iter().filter(|f| entry_point(f.name).is_some()).collect();
+    let helpers = implemented.iter().filter(|f| !routine_names.contains(f.name)).count();
+    assert_eq!((routine_names.len(), helpers), (618, 38));
+
+    // The ABI that this crate follows is 6.3's.
+    let later = implemented.iter().find(|f| f.versions.has(Version::Rocm6_3) == Some(false));
+    assert_eq!(later.map(|f| f.name), None);
+}
+
+#[test]
+fn other_names_have_no_function() {
+    for name in [
+        "",
+        "rocblas_",
+        "sgemm",
+        "rocblas_gemm",
+        "rocblas_sgemm_ex",
+        "rocblas_sgemm_64_batched",
+        "rocblas_create_handle_64",
+        "rocblas_gemm_ex3",
+        "rocblas_sgemm_batched_batched",
+    ] {
+        assert_eq!(entry_point(name), None, "{name}");
+    }
+}
