@@ -1,0 +1,83 @@
+//! The contract of the built library: its name, what it exports and what it needs of others.
+
+use rocblas_abi::{DATA, exports, removed};
+use std::{collections::BTreeSet, fs};
+use tests::{
+    artefacts::{self, workspace},
+    elf::{Face, face},
+};
+
+/// Functions that the shipped header declares.
+fn control_functions() -> BTreeSet<String> {
+    let header = fs::read_to_string(workspace().join("shim/include/rocblas_shim.h"))
+        .expect("read the header");
+    header
+        .lines()
+        .filter(|line| line.ends_with(");") && !line.starts_with([' ', '*', '/']))
+        .filter_map(|line| line.split('(').next()?.rsplit([' ', '*']).next().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn the_soname_is_the_one_that_rocm_7_programs_need() {
+    let Face { soname, needed, .. } = face(artefacts::shim());
+    assert_eq!(soname, "librocblas.so.5");
+    for library in needed {
+        let base = ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
+        assert!(base.contains(&library.as_str()), "{library} is not part of every system");
+    }
+}
+
+#[test]
+fn exports_are_exactly_the_table_and_the_control_functions() {
+    let expected: BTreeSet<String> = exports()
+        .iter()
+        .map(|f| f.name.to_owned())
+        .chain(DATA.iter().map(|(name, _)| (*name).to_owned()))
+        .chain(control_functions())
+        .collect();
+    let actual = face(artefacts::shim()).exports;
+    let missing: Vec<_> = expected.difference(&actual).collect();
+    let extra: Vec<_> = actual.difference(&expected).collect();
+    assert!(missing.is_empty() && extra.is_empty(), "missing {missing:?}, extra {extra:?}");
+    assert!(control_functions().iter().all(|name| name.starts_with("rocblas_shim_")));
+    assert!(control_functions().len() >= 4);
+    assert!(removed().iter().all(|f| !actual.contains(f.name)));
+}
+
+#[test]
+fn stand_in_backends_export_what_they_stand_in_for() {
+    let probe = face(artefacts::probe());
+    assert_eq!(probe.soname, "librocblas.so.4");
+    let reference = face(artefacts::reference());
+    assert_eq!(reference.soname, "librocblas.so.4");
+    let stock = face(artefacts::stock());
+    assert_eq!(stock.soname, "librocblas.so.5");
+    for function in exports() {
+        for standin in [&probe, &reference, &stock] {
+            assert!(standin.exports.contains(function.name), "{}", function.name);
+        }
+    }
+    for function in removed() {
+        assert!(probe.exports.contains(function.name), "{}", function.name);
+        assert!(reference.exports.contains(function.name), "{}", function.name);
+        assert!(!stock.exports.contains(function.name), "{}", function.name);
+    }
+}
+
+#[test]
+fn glibc_of_ubuntu_22_04_is_new_enough() {
+    const NEWEST: (u32, u32) = (2, 35);
+    let needs = face(artefacts::shim()).needs;
+    assert!(needs.iter().any(|(library, _)| library == "libc.so.6"), "{needs:?}");
+    for (library, version) in needs {
+        let Some(numbers) = version.strip_prefix("GLIBC_") else {
+            // libgcc_s's unwinder: nodes of 2000s, in every libgcc_s.so.1.
+            assert!(version.starts_with("GCC_"), "{library} {version}");
+            continue;
+        };
+        let mut numbers = numbers.split('.').map(|n| n.parse().expect("a number"));
+        let version = (numbers.next().expect("major"), numbers.next().expect("minor"));
+        assert!(version <= NEWEST, "{library} {version:?} is newer than {NEWEST:?}");
+    }
+}

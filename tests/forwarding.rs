@@ -1,0 +1,98 @@
+//! The forwarded call: what the stub is made of, and that everything a caller passes arrives and
+//! everything a backend answers comes back.
+
+use goblin::elf::Elf;
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
+use rocblas_abi::exports;
+use std::{collections::HashMap, fs, path::Path};
+use tests::{
+    artefacts,
+    run::{client, run},
+    tree::Tree,
+};
+
+/// The first instructions at the address of every exported function of the built shim.
+fn stubs() -> HashMap<String, Vec<Instruction>> {
+    let bytes = fs::read(artefacts::shim()).expect("read the shim");
+    let elf = Elf::parse(&bytes).expect("parse the shim");
+    let text = elf
+        .section_headers
+        .iter()
+        .find(|section| elf.shdr_strtab.get_at(section.sh_name) == Some(".text"));
+    let text = text.expect("a .text section");
+    elf.dynsyms
+        .iter()
+        .filter(|symbol| symbol.is_function() && symbol.st_value != 0)
+        .map(|symbol| {
+            let name = elf.dynstrtab.get_at(symbol.st_name).expect("a name").to_owned();
+            let offset = (symbol.st_value - text.sh_addr + text.sh_offset) as usize;
+            let mut decoder =
+                Decoder::with_ip(64, &bytes[offset..], symbol.st_value, DecoderOptions::NONE);
+            (name, decoder.iter().take(2).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_stub_is_a_load_of_the_table_and_a_jump_through_its_own_entry() {
+    let stubs = stubs();
+    let mut tables = std::collections::BTreeSet::new();
+    for function in exports() {
+        let [load, jump] = stubs[function.name].as_slice() else {
+            panic!("{}: not two instructions", function.name);
+        };
+        assert_eq!(load.code(), Code::Mov_r64_rm64, "{}: {load}", function.name);
+        assert_eq!(load.op0_register(), Register::R11, "{}: {load}", function.name);
+        assert!(load.is_ip_rel_memory_operand(), "{}: {load}", function.name);
+        tables.insert(load.ip_rel_memory_address());
+        assert_eq!(jump.mnemonic(), Mnemonic::Jmp, "{}: {jump}", function.name);
+        assert_eq!(jump.op0_kind(), OpKind::Memory, "{}: {jump}", function.name);
+        assert_eq!(jump.memory_base(), Register::R11, "{}: {jump}", function.name);
+        assert_eq!(jump.memory_index(), Register::None, "{}: {jump}", function.name);
+        assert_eq!(
+            jump.memory_displacement64(),
+            8 * u64::from(function.index),
+            "{}: {jump}",
+            function.name
+        );
+    }
+    assert_eq!(tables.len(), 1, "one table pointer for all");
+}
+
+fn forward_all(first: &str) {
+    let tree = Tree::with_shim();
+    let backend = tree.place(artefacts::probe(), "probe.so");
+    let direct = tree.place(artefacts::probe(), "direct.so");
+    let mut command = client(&tree, Path::new(env!("CARGO_BIN_EXE_forward_all")));
+    command.arg(tree.lib().join("librocblas.so.5")).arg(backend).arg(first);
+    let ended = run(command.env("DIRECT_PROBE", direct)).silent_success();
+    assert!(ended.stdout.starts_with(&format!("{} functions, ", exports().len())), "{ended:?}");
+}
+
+#[test]
+fn random_arguments_arrive_and_answers_return_also_on_a_lazy_first_call() {
+    for first in [
+        "rocblas_abort",
+        "rocblas_strsm_batched",
+        // 30 parameters, 24 of them on the stack.
+        "rocblas_gemm_strided_batched_ex_get_solutions",
+        "rocblas_status_to_string",
+        "rocblas_device_malloc_success",
+        "rocblas_pointer_to_mode",
+    ] {
+        forward_all(first);
+    }
+}
+
+#[test]
+fn so_do_those_of_variadic_and_cxx_functions() {
+    for first in [
+        "rocblas_device_malloc_alloc",
+        "rocblas_set_optimal_device_memory_size_impl",
+        "_Z29rocblas_internal_get_data_ptrP15_rocblas_handleRSt10shared_ptrIvE",
+        "_ZN24rocblas_internal_ostreamC1Ei",
+        exports().last().expect("not empty").name,
+    ] {
+        forward_all(first);
+    }
+}

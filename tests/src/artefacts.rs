@@ -1,0 +1,63 @@
+//! The libraries under test, built on demand with the cargo that runs the tests.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// The root of the workspace.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
+}
+
+/// The stand-ins that scenarios use, compiled from C where Rust's own ABI would be in the way.
+#[must_use]
+pub fn standins() -> PathBuf {
+    workspace().join("tests/standins/c")
+}
+
+/// Builds one package with the cargo that runs the tests, unless it is up to date, and answers
+/// where its library is.
+fn build(package: &str, profile: &str, library: &str) -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(workspace())
+        .args(["build", "--quiet", "--package", package, "--profile", profile])
+        .output()
+        .expect("start cargo");
+    assert!(
+        output.status.success(),
+        "cannot build {package}:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // cargo, started in the workspace, takes a relative directory from there.
+    let target = workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()));
+    let directory = if profile == "dev" { "debug" } else { profile };
+    target.join(directory).join(library)
+}
+
+macro_rules! libraries {
+    ($($(#[$doc:meta])* $name:ident = $package:literal, $profile:literal, $library:literal;)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $name() -> &'static Path {
+                static BUILT: OnceLock<PathBuf> = OnceLock::new();
+                BUILT.get_or_init(|| build($package, $profile, $library))
+            }
+        )*
+    };
+}
+
+libraries! {
+    /// The shim as it ships: release profile.
+    shim = "rocblas-shim", "release", "librocblas.so";
+    /// Records every call.
+    probe = "probe-backend", "dev", "librocblas_probe.so";
+    /// Computes on the CPU; SONAME `librocblas.so.4`.
+    reference = "reference-backend", "dev", "librocblas_reference.so";
+    /// Stands for ROCm 7.0.2's own on a gfx906; SONAME `librocblas.so.5`.
+    stock = "stock-backend", "dev", "librocblas_stock.so";
+}

@@ -1,0 +1,307 @@
+//! Calls every function of the table through the shim with random contents in every register and
+//! stack word that can carry an argument, and compares with what the probe backend recorded.
+//!
+//! `forward_all SHIM BACKEND FIRST`: loads the shim at a time when it cannot find a backend, then
+//! names one and calls FIRST, so that this call goes the way of a lazy first call; then all others.
+
+use core::arch::naked_asm;
+use probe_record::{LATEST, Record, STACK_WORDS, answer};
+use rocblas_abi::{by_name, exports};
+use std::{
+    env,
+    ffi::{CStr, CString, c_void},
+    process::ExitCode,
+};
+
+/// What a call hands over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C, align(64))]
+struct Arguments {
+    vectors: [[u64; 8]; 8],
+    registers: [u64; 6],
+    rax: u64,
+    r10: u64,
+    stack: [u64; STACK_WORDS],
+}
+
+/// What comes back.
+#[derive(Default)]
+#[repr(C)]
+struct Results {
+    rax: u64,
+    /// Difference of the stack pointer before and after.
+    moved: u64,
+}
+
+const REGISTERS: usize = 64 * 8;
+const STACK: usize = REGISTERS + 8 * 8;
+
+/// Calls `function` with exactly these register contents and stack words.
+///
+/// # Safety
+/// `function` must be code that follows the System V ABI; `width` is 16, 32 or 64 as the machine's
+/// vector registers are.
+#[unsafe(naked)]
+unsafe extern "C" fn call(
+    function: *const c_void,
+    arguments: *const Arguments,
+    results: *mut Results,
+    width: usize,
+) {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "mov rbx, rdi",
+        "mov r12, rsi",
+        "mov r13, rdx",
+        "mov r14, rcx",
+        "sub rsp, {stack_bytes}",
+        "lea rsi, [r12 + {stack}]",
+        "mov rdi, rsp",
+        "mov ecx, {stack_words}",
+        "rep movsq",
+        "cmp r14, 64",
+        "je 23f",
+        "cmp r14, 32",
+        "je 22f",
+        "movups xmm0, xmmword ptr [r12 + 0]",
+        "movups xmm1, xmmword ptr [r12 + 64]",
+        "movups xmm2, xmmword ptr [r12 + 128]",
+        "movups xmm3, xmmword ptr [r12 + 192]",
+        "movups xmm4, xmmword ptr [r12 + 256]",
+        "movups xmm5, xmmword ptr [r12 + 320]",
+        "movups xmm6, xmmword ptr [r12 + 384]",
+        "movups xmm7, xmmword ptr [r12 + 448]",
+        "jmp 24f",
+        "22:",
+        "vmovups ymm0, ymmword ptr [r12 + 0]",
+        "vmovups ymm1, ymmword ptr [r12 + 64]",
+        "vmovups ymm2, ymmword ptr [r12 + 128]",
+        "vmovups ymm3, ymmword ptr [r12 + 192]",
+        "vmovups ymm4, ymmword ptr [r12 + 256]",
+        "vmovups ymm5, ymmword ptr [r12 + 320]",
+        "vmovups ymm6, ymmword ptr [r12 + 384]",
+        "vmovups ymm7, ymmword ptr [r12 + 448]",
+        "jmp 24f",
+        "23:",
+        "vmovups zmm0, zmmword ptr [r12 + 0]",
+        "vmovups zmm1, zmmword ptr [r12 + 64]",
+        "vmovups zmm2, zmmword ptr [r12 + 128]",
+        "vmovups zmm3, zmmword ptr [r12 + 192]",
+        "vmovups zmm4, zmmword ptr [r12 + 256]",
+        "vmovups zmm5, zmmword ptr [r12 + 320]",
+        "vmovups zmm6, zmmword ptr [r12 + 384]",
+        "vmovups zmm7, zmmword ptr [r12 + 448]",
+        "24:",
+        "mov rdi, qword ptr [r12 + {registers} + 0]",
+        "mov rsi, qword ptr [r12 + {registers} + 8]",
+        "mov rdx, qword ptr [r12 + {registers} + 16]",
+        "mov rcx, qword ptr [r12 + {registers} + 24]",
+        "mov r8, qword ptr [r12 + {registers} + 32]",
+        "mov r9, qword ptr [r12 + {registers} + 40]",
+        "mov rax, qword ptr [r12 + {registers} + 48]",
+        "mov r10, qword ptr [r12 + {registers} + 56]",
+        "call rbx",
+        "mov qword ptr [r13], rax",
+        "lea rax, [rbp - 32 - {stack_bytes}]",
+        "sub rax, rsp",
+        "mov qword ptr [r13 + 8], rax",
+        "lea rsp, [rbp - 32]",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        stack_bytes = const STACK_WORDS * 8,
+        stack_words = const STACK_WORDS,
+        stack = const STACK,
+        registers = const REGISTERS,
+    )
+}
+
+fn vector_width() -> usize {
+    if is_x86_feature_detected!("avx512f") {
+        64
+    } else if is_x86_feature_detected!("avx") {
+        32
+    } else {
+        16
+    }
+}
+
+/// SplitMix64: every bit pattern comes up, NaNs and denormals among them.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn arguments(&mut self, width: usize) -> Arguments {
+        let mut next = || self.next();
+        let mut arguments = Arguments {
+            vectors: std::array::from_fn(|_| std::array::from_fn(|_| next())),
+            registers: std::array::from_fn(|_| next()),
+            rax: next(),
+            r10: next(),
+            stack: std::array::from_fn(|_| next()),
+        };
+        for vector in &mut arguments.vectors {
+            vector[width / 8..].fill(0);
+        }
+        arguments
+    }
+}
+
+struct Library(*mut c_void);
+
+impl Library {
+    fn open(path: &str) -> Self {
+        let path = CString::new(path).expect("no NUL");
+        // SAFETY: a valid path; the libraries are the shim and a stand-in.
+        let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+        assert!(!handle.is_null(), "cannot load {path:?}");
+        Self(handle)
+    }
+
+    fn symbol(&self, name: &str) -> *const c_void {
+        let c_name = CString::new(name).expect("no NUL");
+        // SAFETY: an open handle and a valid name.
+        let address = unsafe { libc::dlsym(self.0, c_name.as_ptr()) };
+        assert!(!address.is_null(), "no {name}");
+        address
+    }
+
+    fn text(&self, name: &str) -> String {
+        let function = self.symbol(name);
+        // SAFETY: the rocblas_shim_ functions asked for here are all of this type.
+        let function: extern "C" fn() -> *const libc::c_char =
+            unsafe { std::mem::transmute(function) };
+        // SAFETY: they answer C strings that stay valid.
+        unsafe { CStr::from_ptr(function()) }.to_string_lossy().into_owned()
+    }
+}
+
+struct Checker {
+    shim: Library,
+    latest: extern "C" fn() -> *const Record,
+    width: usize,
+    random: Random,
+    return_address: u64,
+    wrong: usize,
+}
+
+impl Checker {
+    fn call(&mut self, function: *const c_void) -> (Arguments, Results, Record) {
+        let arguments = self.random.arguments(self.width);
+        let mut results = Results::default();
+        // SAFETY: a function of the shim or the probe, which looks at nothing but the words.
+        unsafe { call(function, &raw const arguments, &raw mut results, self.width) };
+        // SAFETY: the probe's record of this thread.
+        let record = unsafe { (*(self.latest)()).clone() };
+        (arguments, results, record)
+    }
+
+    fn check(&mut self, name: &str, calls: u64) {
+        let index = u64::from(by_name(name).expect("in the table").index);
+        let (sent, got, record) = self.call(self.shim.symbol(name));
+        let expected = Record {
+            vectors: sent.vectors,
+            registers: sent.registers,
+            rax: sent.rax,
+            r10: sent.r10,
+            index,
+            return_address: self.return_address,
+            stack: sent.stack,
+            calls,
+        };
+        if record != expected || got.rax != answer(index) || got.moved != 0 {
+            self.wrong += 1;
+            eprintln!(
+                "{name}: answered {:#x} instead of {:#x}, stack moved by {}\nsent     {expected:x?}\nrecorded {record:x?}",
+                got.rax,
+                answer(index),
+                got.moved
+            );
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [shim, backend, first] = arguments.as_slice() else {
+        eprintln!("usage: forward_all SHIM BACKEND FIRST");
+        return ExitCode::from(2);
+    };
+    let shim = Library::open(shim);
+    assert_eq!(shim.text("rocblas_shim_mode"), "cold", "it found a backend too early");
+    // SAFETY: this process has one thread.
+    unsafe { env::set_var("ROCBLAS_SHIM_BACKEND", backend) };
+
+    // The address that the trampoline's call returns to, from a call that no shim is part of: a
+    // second copy of the probe, so that the backend itself is not loaded yet.
+    let direct = Library::open(&env::var("DIRECT_PROBE").expect("set by the test"));
+    let latest_of = |library: &Library| {
+        // SAFETY: the probe's own function of this type.
+        unsafe {
+            std::mem::transmute::<*const c_void, extern "C" fn() -> *const Record>(
+                library.symbol(LATEST),
+            )
+        }
+    };
+    let mut checker = Checker {
+        latest: latest_of(&direct),
+        shim,
+        width: vector_width(),
+        random: Random(0x5eed),
+        return_address: 0,
+        wrong: 0,
+    };
+    let (sent, got, record) = checker.call(direct.symbol("rocblas_abort"));
+    assert_eq!((record.registers, record.stack, record.calls), (sent.registers, sent.stack, 1));
+    assert_eq!((got.rax, got.moved), (answer(0), 0));
+    checker.return_address = record.return_address;
+
+    // The lazy first call; only then is there a backend whose record can be asked for.
+    let arguments = checker.random.arguments(checker.width);
+    let mut results = Results::default();
+    // SAFETY: as in `Checker::call`.
+    unsafe {
+        call(checker.shim.symbol(first), &raw const arguments, &raw mut results, checker.width);
+    };
+    assert_eq!(checker.shim.text("rocblas_shim_mode"), "direct");
+    checker.latest = latest_of(&Library::open(backend));
+    // SAFETY: the record of the backend in use.
+    let record = unsafe { (*(checker.latest)()).clone() };
+    let index = u64::from(by_name(first).expect("in the table").index);
+    let expected = Record {
+        vectors: arguments.vectors,
+        registers: arguments.registers,
+        rax: arguments.rax,
+        r10: arguments.r10,
+        index,
+        return_address: checker.return_address,
+        stack: arguments.stack,
+        calls: 1,
+    };
+    assert_eq!(record, expected, "the lazy first call of {first}");
+    assert_eq!((results.rax, results.moved), (answer(index), 0), "its answer");
+
+    for (function, calls) in exports().iter().zip(2..) {
+        checker.check(function.name, calls);
+    }
+    println!(
+        "{} functions, {}-bit vector registers, first {first}",
+        exports().len(),
+        checker.width * 8
+    );
+    if checker.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

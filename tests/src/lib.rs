@@ -1,0 +1,12 @@
+//! What the integration tests and the demo share: building the shim, the stand-in libraries and C
+//! clients, laying out trees, and running a program with a time limit and everything it said.
+//!
+//! Loading is global to a process, so every scenario runs a client of its own.
+
+pub mod artefacts;
+pub mod compile;
+pub mod elf;
+pub mod run;
+pub mod scenario;
+pub mod skip;
+pub mod tree;

@@ -1,0 +1,130 @@
+/* A rocBLAS of a few functions, each scenario's trait switched on by a macro:
+ *
+ *   SLEEP_MS=N      the constructor takes N milliseconds, holding the loader's lock
+ *   CALLS_BACK      the constructor calls an exported function of this very library
+ *   MORTAL          what it set up is torn down at exit, as C++ statics are
+ *
+ * It knows its own functions by hidden aliases, so that it can tell whether its references to
+ * itself lead to itself. In C, whose compilers call exported functions through the PLT. */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <link.h>
+#include <rocblas.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HIDDEN_ALIAS(name) \
+    extern __typeof(name) own_##name __attribute__((alias(#name), visibility("hidden")))
+
+/* Set once the constructor has done what takes it long. */
+static int constructed;
+static int dead;
+static int from_constructor = -1;
+
+/* Answers something that no error path answers. */
+enum { SCAL_ANSWER = 77, NOT_CONSTRUCTED = 99 };
+
+rocblas_status rocblas_sscal(rocblas_handle handle, rocblas_int n, const float *alpha, float *x,
+                             rocblas_int incx) {
+    return (rocblas_status)(constructed ? SCAL_ANSWER : NOT_CONSTRUCTED);
+}
+HIDDEN_ALIAS(rocblas_sscal);
+
+/* Its address is never taken, so that the linker gives it a slot of the PLT. */
+rocblas_status rocblas_dscal(rocblas_handle handle, rocblas_int n, const double *alpha, double *x,
+                             rocblas_int incx) {
+    return (rocblas_status)SCAL_ANSWER;
+}
+HIDDEN_ALIAS(rocblas_dscal);
+
+/* R_X86_64_64, which the compiler must not fold. */
+static __typeof(rocblas_sscal) *volatile pointer_in_data = rocblas_sscal;
+
+extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
+extern char __ehdr_start[] __attribute__((visibility("hidden")));
+
+/* What the PLT jumps through for a function of this name. */
+static void *jump_slot(const char *wanted) {
+    const ElfW(Rela) *relocations = 0;
+    const ElfW(Sym) *symbols = 0;
+    const char *strings = 0;
+    size_t size = 0;
+    for (ElfW(Dyn) *entry = _DYNAMIC; entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_JMPREL) relocations = (void *)entry->d_un.d_ptr;
+        if (entry->d_tag == DT_PLTRELSZ) size = entry->d_un.d_val;
+        if (entry->d_tag == DT_SYMTAB) symbols = (void *)entry->d_un.d_ptr;
+        if (entry->d_tag == DT_STRTAB) strings = (void *)entry->d_un.d_ptr;
+    }
+    for (size_t i = 0; i < size / sizeof *relocations; i++) {
+        const ElfW(Sym) *symbol = &symbols[ELF64_R_SYM(relocations[i].r_info)];
+        if (strcmp(strings + symbol->st_name, wanted) == 0)
+            return *(void **)(__ehdr_start + relocations[i].r_offset);
+    }
+    return 0;
+}
+
+/* Which kinds of reference to an own function lead elsewhere: 1 GLOB_DAT, 2 a pointer in data,
+ * 4 the PLT's slot. 8: the call did not come here. */
+rocblas_status rocblas_sgemm(rocblas_handle handle, rocblas_operation transA,
+                             rocblas_operation transB, rocblas_int m, rocblas_int n, rocblas_int k,
+                             const float *alpha, const float *A, rocblas_int lda, const float *B,
+                             rocblas_int ldb, const float *beta, float *C, rocblas_int ldc) {
+    int foreign = 0;
+    if ((int)rocblas_sscal(handle, n, alpha, C, 1) != SCAL_ANSWER) foreign |= 8;
+    __typeof(rocblas_sscal) *volatile by_got = rocblas_sscal;
+    if (by_got != own_rocblas_sscal) foreign |= 1;
+    if (pointer_in_data != own_rocblas_sscal) foreign |= 2;
+    rocblas_dscal(handle, n, 0, 0, 1);
+    if (jump_slot("rocblas_dscal") != (void *)own_rocblas_dscal) foreign |= 4;
+    return (rocblas_status)foreign;
+}
+
+/* Prints what it sees of the environment, a variable a line. */
+rocblas_status rocblas_set_stream(rocblas_handle handle, hipStream_t stream) {
+    const char *names[] = {"ROCBLAS_TENSILE_LIBPATH", "ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH",
+                           "ROCBLAS_USE_HIPBLASLT", "ROCBLAS_LAYER"};
+    for (int i = 0; i < 4; i++) {
+        const char *value = getenv(names[i]);
+        printf("%s=%s\n", names[i], value ? value : "(unset)");
+    }
+    return rocblas_status_success;
+}
+
+rocblas_status rocblas_create_handle(rocblas_handle *handle) {
+    if (dead) return rocblas_status_internal_error;
+    *handle = (rocblas_handle)&dead;
+    return rocblas_status_success;
+}
+
+rocblas_status rocblas_destroy_handle(rocblas_handle handle) {
+    return dead ? rocblas_status_internal_error : rocblas_status_success;
+}
+
+/* What the constructor got from its call. */
+rocblas_status rocblas_get_stream(rocblas_handle handle, hipStream_t *stream) {
+    return (rocblas_status)from_constructor;
+}
+
+rocblas_status rocblas_get_version_string(char *buf, size_t len) {
+    snprintf(buf, len, "4.3.0.pliable");
+    return rocblas_status_success;
+}
+
+#ifdef MORTAL
+static void tear_down(void) { dead = 1; }
+#endif
+
+__attribute__((constructor)) static void set_up(void) {
+#ifdef SLEEP_MS
+    usleep(SLEEP_MS * 1000);
+#endif
+    constructed = 1;
+#ifdef CALLS_BACK
+    from_constructor = rocblas_sscal(0, 0, 0, 0, 0);
+#endif
+#ifdef MORTAL
+    atexit(tear_down);
+#endif
+}
