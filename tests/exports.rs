@@ -1,7 +1,7 @@
 //! The contract of the built library: its name, what it exports and what it needs of others.
 
 use rocblas_abi::{DATA, exports, removed};
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, process::Command};
 use tests::{
     artefacts::{self, workspace},
     elf::{Face, face},
@@ -80,4 +80,20 @@ fn glibc_of_ubuntu_22_04_is_new_enough() {
         let version = (numbers.next().expect("major"), numbers.next().expect("minor"));
         assert!(version <= NEWEST, "{library} {version:?} is newer than {NEWEST:?}");
     }
+}
+
+#[test]
+fn the_readme_states_the_stripped_size() {
+    let readme = fs::read_to_string(workspace().join("README.md")).expect("read the README");
+    let stated: f64 = readme
+        .split("stripped: ")
+        .nth(1)
+        .and_then(|rest| rest.split(" MB").next()?.parse().ok())
+        .expect("a size, as `stripped: N MB`");
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let stripped = directory.path().join("stripped.so");
+    let status = Command::new("strip").arg("-o").arg(&stripped).arg(artefacts::shim()).status();
+    assert!(status.expect("strip comes with the C compiler").success());
+    let actual = fs::metadata(stripped).expect("stripped").len() as f64 / 1e6;
+    assert!((stated - actual).abs() <= 0.1 * actual, "README {stated} MB, actual {actual:.2} MB");
 }

@@ -1,0 +1,60 @@
+//! Builds what the demonstration runs, and says so: it takes a while the first time.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tests::artefacts;
+
+/// What goes into the tree, and what runs in it.
+pub(crate) struct Built {
+    pub(crate) stock: &'static Path,
+    pub(crate) reference: &'static Path,
+    pub(crate) solve_tri: PathBuf,
+    pub(crate) gemm: PathBuf,
+}
+
+pub(crate) fn build() -> Result<Built, String> {
+    println!("\nBuilding what is not built yet; from nothing this takes a few minutes.");
+    let doing = |what| println!("  {what}");
+    doing("the clients");
+    let directory = clients()?;
+    doing("the stand-in for ROCm 7.0.2's library");
+    let stock = artefacts::stock();
+    doing("the stand-in for ROCm 6.3's library");
+    let reference = artefacts::reference();
+    doing("the shim, in release profile");
+    // The tree takes it from there itself.
+    artefacts::shim();
+    Ok(Built {
+        stock,
+        reference,
+        solve_tri: directory.join("solve_tri"),
+        gemm: directory.join("gemm"),
+    })
+}
+
+/// Builds the clients beside this program, which Cargo was not asked to do when it built this
+/// program alone, and in the same profile, so that at most these two are compiled.
+fn clients() -> Result<PathBuf, String> {
+    let own = env::current_exe().map_err(|e| format!("cannot tell where this program is: {e}"))?;
+    let directory = own.parent().expect("a file lies in a directory");
+    let target = directory.parent().expect("Cargo puts programs into target/PROFILE");
+    let profile = match directory.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev",
+        Some(profile) => profile,
+        None => return Err(format!("{} is not where Cargo puts programs", own.display())),
+    };
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(artefacts::workspace())
+        .args(["build", "--quiet", "--package", "examples", "--profile", profile])
+        .args(["--bin", "solve_tri", "--bin", "gemm", "--target-dir"])
+        .arg(target)
+        .output()
+        .map_err(|e| format!("cannot start cargo: {e}"))?;
+    if output.status.success() {
+        return Ok(directory.to_owned());
+    }
+    Err(format!("cannot build the clients:\n{}", String::from_utf8_lossy(&output.stderr)))
+}

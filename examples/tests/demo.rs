@@ -1,0 +1,73 @@
+//! `cargo demo` as a user runs it.
+
+use std::{path::Path, process::Command, time::Duration};
+use tests::{
+    artefacts,
+    run::{Ended, run_within},
+};
+
+const FAILURE: &str = "rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98";
+
+/// Longer than building the clients and running them takes.
+const LIMIT: Duration = Duration::from_secs(600);
+
+fn demo(arguments: &[&str]) -> Ended {
+    // Not on the demo's time.
+    built();
+    run_within(Command::new(env!("CARGO_BIN_EXE_demo")).args(arguments), LIMIT)
+}
+
+#[test]
+fn it_fails_succeeds_and_fails_again_and_leaves_nothing() {
+    let directory = tempfile::tempdir().expect("make a directory");
+    built();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    let ended = run_within(command.env("TMPDIR", directory.path()), LIMIT).silent_success();
+
+    let outcomes: Vec<&str> = ended
+        .stdout
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with(FAILURE) || line.contains(" of 5 "))
+        .collect();
+    let failure = format!("{FAILURE}  (x5)");
+    assert_eq!(
+        outcomes,
+        [
+            &failure,
+            "0 of 5 shapes solved",
+            "5 of 5 shapes solved",
+            "5 of 5 products right",
+            &failure,
+            "0 of 5 shapes solved",
+        ],
+        "{ended:?}"
+    );
+    assert!(ended.stdout.lines().all(|line| line.chars().count() <= 100), "{ended:?}");
+    let root = directory.path().display().to_string();
+    assert!(!ended.stdout.contains(&root), "paths are relative to the tree: {ended:?}");
+    let left = directory.path().read_dir().expect("read the directory").count();
+    assert_eq!(left, 0, "the tree is gone");
+}
+
+#[test]
+fn it_keeps_the_tree_when_asked() {
+    let ended = demo(&["--keep"]).silent_success();
+    let kept = ended.stdout.lines().find_map(|line| line.strip_prefix("Kept: "));
+    let kept = Path::new(kept.unwrap_or_else(|| panic!("no path in {ended:?}")));
+    let lib = kept.join("lib");
+    assert!(lib.join("rocblas-shim/backends/7.0.2/lib/librocblas.so.5").is_file());
+    assert!(lib.join("rocblas-shim/backends/6.3.0/lib/librocblas.so.4").is_file());
+    assert_eq!(
+        lib.join("librocblas.so.5").read_link().expect("a link"),
+        Path::new("librocblas.so.5.99.0")
+    );
+    std::fs::remove_dir_all(kept).expect("remove what was kept");
+}
+
+/// Builds what the demo runs, so that its own time limit is not spent on that.
+fn built() {
+    for library in [artefacts::shim, artefacts::reference, artefacts::stock] {
+        library();
+    }
+}
