@@ -93,6 +93,12 @@ fn fork_while_another_thread_initialises_gives_a_child_that_works() {
 }
 
 #[test]
+fn a_child_forked_halfway_through_says_so_instead_of_using_half_a_backend() {
+    let ended = run_lazily("forks.c", &["-DSLEEP_MS=12000"], &["during"]).success();
+    assert_eq!(ended.stdout, "child=6\nparent=77\n", "{ended:?}");
+}
+
+#[test]
 fn a_forked_child_may_make_the_first_call() {
     let ended = run_lazily("forks.c", &[], &["before"]).silent_success();
     assert_eq!(ended.stdout, "child=77\nparent=77\n");

@@ -38,6 +38,22 @@ fn a_backend_sees_its_own_functions_however_it_is_linked() {
 }
 
 #[test]
+fn so_does_one_whose_addresses_in_memory_are_unlike_those_in_its_file() {
+    // Linked for an address far up, so that its base wraps around; and for a low one, where a
+    // loader that gives it its wish leaves a base of 0, as a non-PIE program has.
+    for address in ["0x7f0000000000", "0x6f0000000000"] {
+        let segment = format!("-Wl,-Ttext-segment={address}");
+        for program in [["-pie", "-fPIE"], ["-no-pie", "-fno-pie"]] {
+            let tree = Tree::with_shim();
+            tree.add_backend("only", &c_backend(&tree, "backend.so", &[&segment]));
+            let client_program = linked_client(&tree, "own_references.c", &program);
+            let ended = run(&mut client(&tree, &client_program));
+            assert_eq!(ended.status.code(), Some(0), "{address} {program:?}: {ended:?}");
+        }
+    }
+}
+
+#[test]
 fn without_the_shim_adapting_it_the_same_backend_would_notice() {
     // The contrast: a library of the same functions in front, and nobody adapts the backend.
     let tree = Tree::new();
@@ -76,7 +92,7 @@ fn variables_meant_for_another_rocblas_are_hidden_and_others_are_not() {
         ended.stdout,
         format!(
             "ROCBLAS_TENSILE_LIBPATH={}\nROCBLAS_TENSILE_GEMM_OVERRIDE_PATH=(unset)\n\
-             ROCBLAS_USE_HIPBLASLT=(unset)\nROCBLAS_LAYER=4\n",
+             ROCBLAS_USE_HIPBLASLT=(unset)\nROCBLAS_LAYER=4\nsecret=(unset)\n",
             own.display()
         ),
         "{ended:?}"

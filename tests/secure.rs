@@ -38,11 +38,13 @@ fn a_setuid_program_ignores_the_environment() {
 
     let run = || {
         let mut command = client(&tree, &program);
-        run(command.env("ROCBLAS_SHIM_BACKEND", &other).env("ROCBLAS_SHIM_LOG", "info"))
+        command.env("ROCBLAS_SHIM_BACKEND", &other).env("ROCBLAS_SHIM_LOG", "info");
+        run(command.env("STANDIN_SECRET", "told"))
     };
     let before = run();
     assert!(before.stdout.contains("backend=other.so\n"), "{before:?}");
     assert!(before.stderr.contains("info: backend other.so"), "{before:?}");
+    assert!(before.stdout.contains("secret=told\n"), "{before:?}");
 
     if let Err(why) = make_setuid(&program) {
         return skip("set-user-ID program", &why);
@@ -54,6 +56,7 @@ fn a_setuid_program_ignores_the_environment() {
     assert!(after.stdout.contains("backend=chosen\n"), "{after:?}");
     assert!(after.stdout.contains(&format!("path={}\n", chosen.display())), "{after:?}");
     assert!(!after.stderr.contains("info: "), "{after:?}");
+    assert!(after.stdout.contains("secret=(unset)\n"), "secure_getenv stays secure: {after:?}");
 }
 
 fn mounted_nosuid(path: &Path) -> bool {

@@ -4,7 +4,7 @@
 use crate::own;
 use std::{
     ffi::{CString, OsStr, OsString},
-    fs,
+    fmt, fs, io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
@@ -20,12 +20,15 @@ pub(crate) const ON_ERROR: &str = "ROCBLAS_SHIM_ON_ERROR";
 pub(crate) const STORE: &str = "rocblas-shim";
 const FILE: &str = "shim.toml";
 
-/// Something chosen, and where.
+/// A backend that the user chose, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Choice<T> {
-    pub(crate) value: T,
+pub(crate) struct Choice {
+    /// A name in the store, or a path.
+    pub(crate) value: OsString,
     /// `ROCBLAS_SHIM_BACKEND`, or the path of a `shim.toml`.
     pub(crate) source: String,
+    /// What a relative path is relative to; `None`: the directory the program is in.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// What to do when there is no function to call.
@@ -41,14 +44,24 @@ pub(crate) enum OnError {
 /// All settings, defaults filled in.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// A name in the store or a path; `None`: look in the usual places.
-    pub(crate) backend: Option<Choice<OsString>>,
+    /// `None`: look in the usual places.
+    pub(crate) backend: Option<Choice>,
+    /// A `shim.toml` that cannot be understood may name a backend: none is guessed then.
+    pub(crate) guess: bool,
     pub(crate) on_error: OnError,
     pub(crate) log: LevelFilter,
     /// Sentences about settings that could not be read.
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Vec<Problem>,
     /// Where `shim.toml` was looked for, found or not.
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// A setting that is ignored, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) text: String,
+    /// It is of this process's environment, and not of every program that finds the file.
+    pub(crate) own: bool,
 }
 
 /// Whether the process got more rights than its caller has, so that the caller's environment must
@@ -102,27 +115,45 @@ fn files() -> Vec<PathBuf> {
         .collect()
 }
 
+impl Settings {
+    fn new(files: Vec<PathBuf>) -> Self {
+        Self {
+            backend: None,
+            guess: true,
+            on_error: OnError::default(),
+            log: LevelFilter::ERROR,
+            problems: Vec::new(),
+            files,
+        }
+    }
+
+    fn problem_in(&mut self, file: &Path, text: impl fmt::Display) {
+        self.problems.push(Problem { text: format!("{}: {text}", file.display()), own: false });
+    }
+}
+
 /// Reads all settings. Never fails: what cannot be understood is a sentence in `problems`.
 pub(crate) fn read() -> Settings {
-    let mut settings = Settings {
-        backend: None,
-        on_error: OnError::default(),
-        log: LevelFilter::ERROR,
-        problems: Vec::new(),
-        files: files(),
-    };
-    if let Some((path, text)) = settings
-        .files
-        .iter()
-        .find_map(|path| fs::read_to_string(path).ok().map(|text| (path.clone(), text)))
-    {
-        apply_file(&mut settings, &path, &text);
+    let mut settings = Settings::new(files());
+    for path in settings.files.clone() {
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                apply_file(&mut settings, &path, &text);
+                break;
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => {
+                settings.problem_in(&path, format_args!("cannot be read: {e}"));
+                settings.guess = false;
+                break;
+            }
+        }
     }
     for (variable, key) in [(BACKEND, "backend"), (LOG, "log"), (ON_ERROR, "on_error")] {
         if let Some(value) = environment(variable)
-            && let Err(problem) = apply(&mut settings, key, &value, variable.to_owned())
+            && let Err(problem) = apply(&mut settings, key, &value, None)
         {
-            settings.problems.push(format!("{variable}: {problem}"));
+            settings.problems.push(Problem { text: format!("{variable}: {problem}"), own: true });
         }
     }
     settings
@@ -133,27 +164,40 @@ fn apply_file(settings: &mut Settings, path: &Path, text: &str) {
         Ok(table) => table,
         Err(error) => {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            settings.problems.push(format!("{}:{line}: {}", path.display(), error.message()));
+            let text = format!("{}:{line}: {}", path.display(), error.message());
+            settings.problems.push(Problem { text, own: false });
+            settings.guess = false;
             return;
         }
     };
     for (key, value) in table.get_ref() {
-        let source = path.display().to_string();
         let problem = match value.get_ref() {
             DeValue::String(value) => {
-                apply(settings, key.get_ref(), OsStr::new(value.as_ref()), source).err()
+                apply(settings, key.get_ref(), OsStr::new(value.as_ref()), Some(path)).err()
             }
             _ => Some(format!("`{}` must be a string", key.get_ref())),
         };
         if let Some(problem) = problem {
-            settings.problems.push(format!("{}: {problem}", path.display()));
+            settings.problem_in(path, problem);
         }
     }
 }
 
-fn apply(settings: &mut Settings, key: &str, value: &OsStr, source: String) -> Result<(), String> {
+/// Applies one setting, of a file or else of the environment.
+fn apply(
+    settings: &mut Settings,
+    key: &str,
+    value: &OsStr,
+    file: Option<&Path>,
+) -> Result<(), String> {
     match key {
-        "backend" => settings.backend = Some(Choice { value: value.to_owned(), source }),
+        "backend" => {
+            settings.backend = Some(Choice {
+                value: value.to_owned(),
+                source: file.map_or(BACKEND.to_owned(), |file| file.display().to_string()),
+                directory: file.and_then(Path::parent).map(Path::to_path_buf),
+            });
+        }
         "log" => {
             settings.log = value
                 .to_str()
@@ -183,13 +227,7 @@ mod tests {
     use super::*;
 
     fn settings(text: &str) -> Settings {
-        let mut settings = Settings {
-            backend: None,
-            on_error: OnError::default(),
-            log: LevelFilter::ERROR,
-            problems: Vec::new(),
-            files: Vec::new(),
-        };
+        let mut settings = Settings::new(Vec::new());
         apply_file(&mut settings, Path::new("/store/shim.toml"), text);
         settings
     }
@@ -200,28 +238,32 @@ mod tests {
         let backend = read.backend.expect("set");
         assert_eq!(backend.value, "6.3.0");
         assert_eq!(backend.source, "/store/shim.toml");
+        assert_eq!(backend.directory.as_deref(), Some(Path::new("/store")));
         assert_eq!(read.log, LevelFilter::DEBUG);
         assert_eq!(read.on_error, OnError::Abort);
-        assert!(read.problems.is_empty());
+        assert!(read.problems.is_empty() && read.guess);
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let settings = settings(text);
+        assert!(settings.problems.iter().all(|problem| !problem.own));
+        settings.problems.into_iter().map(|problem| problem.text).collect()
     }
 
     #[test]
     fn problems_name_file_line_and_choices() {
+        assert!(!settings("backend = '6.3.0'\nlog = = 1\n").guess, "it may have named one");
+        assert_eq!(problems("backend = '6.3.0'\nlog = = 1\n").len(), 1);
+        assert!(problems("\n\nlog = = 1\n")[0].starts_with("/store/shim.toml:3: "));
         assert_eq!(
-            settings("backend = '6.3.0'\nlog = = 1\n").problems.len(),
-            1,
-            "a syntax error is one problem"
-        );
-        assert!(settings("\n\nlog = = 1\n").problems[0].starts_with("/store/shim.toml:3: "));
-        assert_eq!(
-            settings("backed = 'x'").problems,
+            problems("backed = 'x'"),
             ["/store/shim.toml: unknown key `backed` (known: backend, log, on_error)"]
         );
         assert_eq!(
-            settings("log = 'loud'").problems,
+            problems("log = 'loud'"),
             ["/store/shim.toml: `loud` is not one of: off, error, warn, info, debug, trace"]
         );
-        assert_eq!(settings("log = 3").problems, ["/store/shim.toml: `log` must be a string"]);
+        assert_eq!(problems("log = 3"), ["/store/shim.toml: `log` must be a string"]);
     }
 
     #[test]

@@ -9,9 +9,11 @@
 //! Nothing depends on it. When it fails it says nothing and settles nothing: the first call tries
 //! again and reports.
 
-use crate::init;
+use crate::{init, own};
 
 #[ctor::ctor(unsafe)]
 fn on_load() {
+    // The name that the shim was loaded by may be relative to where the program is now.
+    own::directories();
     init::early();
 }

@@ -33,8 +33,8 @@ rocblas_abi::for_each_export!(stubs);
 #[repr(C, align(32))]
 pub(crate) struct Data<const SIZE: usize>(core::cell::UnsafeCell<[u8; SIZE]>);
 
-// SAFETY: written once, by the thread that publishes the backend, before any client has been
-// handed an object that refers to it; see `fill_data`.
+// SAFETY: written once, by the thread whose backend is the one in use, before the table that leads
+// to it is published; see `init::publish`.
 unsafe impl<const SIZE: usize> Sync for Data<SIZE> {}
 
 /// The vtable of `rocblas_internal_ostream`, which AMD's test program imports by `GLOB_DAT`: zero
@@ -50,4 +50,15 @@ pub(crate) fn data() -> [(&'static core::ffi::CStr, *mut u8, usize); 1] {
         _ZTV24rocblas_internal_ostream.0.get().cast(),
         size_of_val(&_ZTV24rocblas_internal_ostream),
     )]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_symbols_are_those_of_the_table() {
+        let data = data().map(|(name, _, size)| (name.to_str().expect("ASCII"), size));
+        assert_eq!(data.as_slice(), rocblas_abi::DATA);
+    }
 }

@@ -23,27 +23,47 @@ pub(crate) fn protect() {
     }
 }
 
+/// What this thread, which is forking, has of the turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It is this thread that initialises: a backend's constructor forked.
+    Own,
+    Taken,
+    /// Another thread is still at it.
+    NotToBeHad,
+}
+
 thread_local! {
-    /// Whether this thread, which is forking, took the turn in `prepare`.
-    static HOLDS: Cell<bool> = const { Cell::new(false) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn::Own) };
 }
 
 extern "C" fn prepare() {
-    // A backend's constructor may fork (system(), a helper process): the turn is its own thread's.
-    let holds = !init::here() && init::TURN.take(PATIENCE);
-    HOLDS.set(holds);
+    TURN.set(if init::here() {
+        Turn::Own
+    } else if init::TURN.take(PATIENCE) {
+        Turn::Taken
+    } else {
+        Turn::NotToBeHad
+    });
 }
 
 extern "C" fn parent() {
-    if HOLDS.replace(false) {
+    if TURN.get() == Turn::Taken {
         init::TURN.release();
     }
 }
 
 extern "C" fn child() {
-    HOLDS.set(false);
-    // Either this thread holds the turn, or a thread did that is not in the child.
-    if !init::here() {
-        init::TURN.release();
+    match TURN.get() {
+        Turn::Own => {}
+        Turn::Taken => init::TURN.release(),
+        Turn::NotToBeHad => {
+            init::fail(format!(
+                "no usable rocBLAS backend: this process was forked while another thread of its \
+                 parent had been opening one for {} s, and has half of it",
+                PATIENCE.as_secs()
+            ));
+            init::TURN.release();
+        }
     }
 }

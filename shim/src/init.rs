@@ -12,25 +12,25 @@ use crate::{
         Backend, Took, adapt, environment, inspect,
         locate::{self, Candidate, Tried},
         open::{self, Handle},
+        refusal::Refusal,
         resolve,
     },
-    config::{self, OnError, Settings},
+    config::{self, OnError, Problem, Settings},
     diagnostics, exports, fork,
     missing::{self, Why},
-    own,
     table::{self, COLD, CURRENT, Target},
     turn::Turn,
 };
 use core::{
     cell::Cell,
     ffi::CStr,
-    ptr::{copy_nonoverlapping, null},
-    sync::atomic::Ordering,
+    ptr::copy_nonoverlapping,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 use once_cell::race::OnceBox;
 use std::{ffi::CString, os::unix::ffi::OsStrExt, time::Instant};
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 /// How initialisation ended; never changes once set.
 pub(crate) enum Outcome {
@@ -96,7 +96,7 @@ enum Occasion {
     Call,
 }
 
-/// Where a call of the export with that index goes. Never null, never a cold entry.
+/// Where a call of the export with that index goes. Never null, never back into the shim's table.
 pub(crate) fn target(index: usize) -> Target {
     if let Stage::Opening(path) = STAGE.get()
         && OUTCOME.get().is_none()
@@ -109,14 +109,16 @@ pub(crate) fn target(index: usize) -> Target {
             if target != COLD[index] {
                 return target;
             }
-            report_missing(index, backend, *on_error);
-            missing::answer(index, Why::Function)
+            let (target, answer) = missing::answer(index, Why::Function);
+            report_missing(index, backend, answer);
+            abort_if(*on_error);
+            target
         }
         Some(Outcome::Failed { on_error, .. }) => {
             abort_if(*on_error);
-            missing::answer(index, Why::Backend)
+            missing::answer(index, Why::Backend).0
         }
-        None => missing::answer(index, Why::Backend),
+        None => missing::answer(index, Why::Backend).0,
     }
 }
 
@@ -125,21 +127,19 @@ fn while_opening(index: usize, path: *const libc::c_char) -> Target {
     // SAFETY: set by `load` below, whose frame owns the string and is still running.
     let path = unsafe { CStr::from_ptr(path) };
     open::already_open(path)
-        .and_then(|backend| backend.symbol(table::name(index)))
-        .unwrap_or_else(|| missing::answer(index, Why::Backend))
+        .and_then(|backend| backend.own_symbol(table::name(index)))
+        .unwrap_or_else(|| missing::answer(index, Why::Backend).0)
 }
 
-fn report_missing(index: usize, backend: &Backend, on_error: OnError) {
+fn report_missing(index: usize, backend: &Backend, answer: &str) {
     if missing::first_report(index) {
         error!(
-            "{} is not in backend {} ({}): it answers {}",
+            "{} is not in backend {} ({}): it answers {answer}",
             table::name(index).to_string_lossy(),
             backend.name,
             backend.path.display(),
-            missing::describe(index),
         );
     }
-    abort_if(on_error);
 }
 
 fn abort_if(on_error: OnError) {
@@ -184,7 +184,7 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
     match open_first(&settings) {
         Ok(backend) => {
             let ready = Outcome::Ready { backend, on_error: settings.on_error };
-            Some(publish(ready, &settings))
+            Some(publish(ready, &settings, occasion))
         }
         Err(_) if occasion == Occasion::Load => {
             debug!("no backend at load; the first call will try again");
@@ -192,38 +192,54 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
         }
         Err(tried) => {
             let message = failure(&settings, &tried);
-            if !config::environ_is_up() {
-                // Before libc is up too much is different: nothing is settled by this.
-                error!("{message}");
+            // Before libc is up too much is different, and out of file descriptors or memory
+            // nothing was learnt: nothing is settled by such a failure.
+            if !config::environ_is_up() || tried.iter().any(|tried| tried.refusal.transient) {
+                static SAID: AtomicBool = AtomicBool::new(false);
+                if !SAID.swap(true, Ordering::Relaxed) {
+                    error!("{message}");
+                }
                 return None;
             }
             let failed = Outcome::Failed { message, on_error: settings.on_error };
-            Some(publish(failed, &settings))
+            Some(publish(failed, &settings, occasion))
         }
     }
 }
 
 /// Makes an outcome the outcome, unless another thread was first. Whoever was first has also
 /// printed what there is to say.
-fn publish(outcome: Outcome, settings: &Settings) -> &'static Outcome {
+fn publish(outcome: Outcome, settings: &Settings, occasion: Occasion) -> &'static Outcome {
     let first = OUTCOME.set(Box::new(outcome)).is_ok();
     let outcome = OUTCOME.get().expect("set just now, or before");
-    match outcome {
-        Outcome::Ready { backend, .. } => {
-            CURRENT.store((&raw const *backend.table).cast_mut(), Ordering::Release);
-            if first {
-                announce(backend, settings);
+    if first {
+        match outcome {
+            Outcome::Ready { backend, .. } => {
+                fill_data(backend);
+                CURRENT.store((&raw const *backend.table).cast_mut(), Ordering::Release);
+                announce(backend, settings, occasion);
             }
+            Outcome::Failed { message, .. } => error!("{message}"),
         }
-        Outcome::Failed { message, .. } if first => error!("{message}"),
-        Outcome::Failed { .. } => {}
     }
     outcome
 }
 
-fn announce(backend: &Backend, settings: &Settings) {
-    for problem in &settings.problems {
-        error!("setting ignored: {problem}");
+/// Settles that there is no backend, unless something is settled already.
+pub(crate) fn fail(message: String) {
+    // Set before: then there is nothing to fail.
+    let _ = OUTCOME.set(Box::new(Outcome::Failed { message, on_error: OnError::Status }));
+}
+
+fn announce(backend: &Backend, settings: &Settings, occasion: Occasion) {
+    for Problem { text, own } in &settings.problems {
+        // Every program that merely loads the shim reads the file; what it prints then may be read
+        // by a script.
+        if *own || occasion == Occasion::Call {
+            error!("setting ignored: {text}");
+        } else {
+            warn!("setting ignored: {text}");
+        }
     }
     let Took { open, adapt, resolve } = backend.took;
     info!(
@@ -243,7 +259,7 @@ fn open_first(settings: &Settings) -> Result<Backend, Vec<Tried>> {
     for place in locate::places(settings) {
         match place.and_then(|candidate| {
             let place = candidate.path.display().to_string();
-            load(candidate).map_err(|why| Tried { place, why })
+            load(candidate).map_err(|refusal| Tried { place, refusal })
         }) {
             Ok(backend) => return Ok(backend),
             Err(failed) => tried.push(failed),
@@ -252,13 +268,12 @@ fn open_first(settings: &Settings) -> Result<Backend, Vec<Tried>> {
     Err(tried)
 }
 
-fn load(candidate: Candidate) -> Result<Backend, String> {
+fn load(candidate: Candidate) -> Result<Backend, Refusal> {
     inspect::inspect(&candidate.path)?;
     // Absolute: a relative path would mean another file after chdir, and one without a slash
     // would be searched for.
     let path = std::path::absolute(&candidate.path).map_err(|e| e.to_string())?;
     let c_path = CString::new(path.as_os_str().as_bytes()).map_err(|e| e.to_string())?;
-    environment::prepare(&path);
 
     let start = Instant::now();
     STAGE.set(Stage::Opening(c_path.as_ptr()));
@@ -271,36 +286,40 @@ fn load(candidate: Candidate) -> Result<Backend, String> {
     let adapted = Instant::now();
     let (table, missing) = resolve::resolve(handle)?;
     let took = Took { open: opened - start, adapt: adapted - opened, resolve: adapted.elapsed() };
-    copy_data(handle);
-    Ok(Backend { name: candidate.name, path, table, missing, took })
+    let environment = environment::View::of(&path);
+    let data = read_data(handle);
+    Ok(Backend { name: candidate.name, path, table, missing, data, environment, took })
 }
 
 fn adapt(handle: Handle) -> Result<usize, String> {
-    let map = handle.link_map().ok_or("the loader has no record of it")?;
+    const UNLISTED: &str = "is not among the loader's objects";
+    let map = handle.link_map().ok_or(UNLISTED)?;
+    // SAFETY: the map of a library that is loaded and never closed.
+    let object = unsafe { adapt::Object::of(&map) }.ok_or(UNLISTED)?;
     let exported = |name: &CStr| {
         table::index(name).is_some() || exports::data().iter().any(|(data, _, _)| *data == name)
     };
-    let getenv = adapt::Replacement {
-        names: environment::NAMES,
-        function: environment::getenv as *const () as usize,
+    object.apply(&object.plan(exported, &environment::filter()))
+}
+
+/// The backend's bytes of the exported data.
+fn read_data(handle: Handle) -> Vec<Option<Vec<u8>>> {
+    let read = |(name, _, size): (&CStr, _, usize)| {
+        let source = handle.own_symbol(name)?.0.cast::<u8>();
+        // SAFETY: an object of that size, by the table's contract.
+        Some(unsafe { core::slice::from_raw_parts(source, size) }.to_vec())
     };
-    // SAFETY: the map of a library that is loaded and never closed.
-    let patches = unsafe { adapt::plan(&map, exported, &getenv) };
-    // SAFETY: planned just now for the same map.
-    unsafe { adapt::apply(&map, &patches) }
+    exports::data().map(read).into()
 }
 
 /// Fills the exported data with the backend's bytes.
-fn copy_data(handle: Handle) {
-    for (name, place, size) in exports::data() {
-        let source = handle.symbol(name).map_or(null(), |target| target.0.cast::<u8>());
-        if source.is_null() || own::range().contains(&(source as usize)) {
-            debug!("missing: {}", name.to_string_lossy());
-            continue;
+fn fill_data(backend: &Backend) {
+    for ((name, place, size), bytes) in exports::data().into_iter().zip(&backend.data) {
+        match bytes {
+            // SAFETY: the storage that `exports` declares for it, of that size, written here alone.
+            Some(bytes) => unsafe { copy_nonoverlapping(bytes.as_ptr(), place, size) },
+            None => debug!("missing: {}", name.to_string_lossy()),
         }
-        // SAFETY: both are objects of that size: the table's contract, and the storage that
-        // `exports` declares. Several threads may write, the same bytes each.
-        unsafe { copy_nonoverlapping(source, place, size) };
     }
 }
 
@@ -309,13 +328,16 @@ fn failure(settings: &Settings, tried: &[Tried]) -> String {
     let mut message = String::from(
         "no usable rocBLAS backend: every rocBLAS call answers rocblas_status_internal_error",
     );
-    for problem in &settings.problems {
-        message.push_str(&format!("\n  setting ignored: {problem}"));
+    for Problem { text, .. } in &settings.problems {
+        message.push_str(&format!("\n  setting ignored: {text}"));
     }
-    for Tried { place, why } in tried {
-        message.push_str(&format!("\n  tried {place}: it {why}"));
+    for Tried { place, refusal } in tried {
+        message.push_str(&format!("\n  tried {place}: {refusal}"));
     }
-    if tried.is_empty() {
+    if !settings.guess && settings.backend.is_none() {
+        message
+            .push_str("\n  nothing was tried: the setting that was ignored may name the backend");
+    } else if tried.is_empty() {
         message.push_str("\n  nothing was tried: the shim cannot tell what directory it is in");
     }
     let files: Vec<String> = settings.files.iter().map(|f| f.display().to_string()).collect();

@@ -4,7 +4,7 @@
 //! table it jumps through) -> `entry` (the first call, registers kept) -> `init` (done once,
 //! whoever comes first) -> `backend` (locate, inspect, open, adapt, resolve) -> `missing` (what
 //! a caller gets when there is no function to jump to). Beside the path: `config`,
-//! `diagnostics`, `early`, `fork`, `own` and the public `control` functions.
+//! `diagnostics`, `early`, `fork`, `note`, `own`, `turn` and the public `control` functions.
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
 compile_error!(

@@ -25,45 +25,32 @@ pub(crate) enum Why {
     Backend,
 }
 
-/// The function that answers in place of the export with that index. Callable with any arguments.
-pub(crate) fn answer(index: usize, why: Why) -> Target {
-    if answered_here(index) {
-        return Target(status_to_string as *const ());
+/// The function that answers in place of the export with that index, and what it answers, for
+/// messages. Callable with any arguments.
+pub(crate) fn answer(index: usize, why: Why) -> (Target, &'static str) {
+    // What callers print; the table knows the names.
+    if table::name(index) == c"rocblas_status_to_string" {
+        return (Target(status_to_string as *const ()), "as the vendor's");
     }
-    Target(match (RETURNS[index], why) {
-        (Returns::Status, Why::Function) => not_implemented as *const (),
-        (Returns::Status, Why::Backend) => internal_error as *const (),
-        (Returns::CString, _) => empty_c_string as *const (),
-        (Returns::Reference, _) => zeros as *const (),
-        (Returns::FirstArgument, _) => first_argument as *const (),
-        (Returns::StdString, _) => empty_std_string as *const (),
-        (Returns::SharedPtr, _) => empty_shared_ptr as *const (),
-        // false, host, no bytes, null, nothing
-        (Returns::Bool | Returns::PointerMode | Returns::Size | Returns::Pointer, _)
-        | (Returns::Void, _) => zero as *const (),
-    })
-}
-
-/// What callers print; the table knows the names.
-fn answered_here(index: usize) -> bool {
-    table::name(index) == c"rocblas_status_to_string"
-}
-
-/// What [`answer`] answers where the backend lacks the function, for messages.
-pub(crate) fn describe(index: usize) -> &'static str {
-    match RETURNS[index] {
-        _ if answered_here(index) => "as the vendor's",
-        Returns::Status => "rocblas_status_not_implemented",
-        Returns::Bool => "false",
-        Returns::PointerMode => "rocblas_pointer_mode_host",
-        Returns::Size => "0",
-        Returns::Pointer => "a null pointer",
-        Returns::CString | Returns::StdString => "an empty string",
-        Returns::Reference => "zeros",
-        Returns::FirstArgument => "its argument",
-        Returns::SharedPtr => "an empty shared_ptr",
-        Returns::Void => "nothing",
-    }
+    let (function, answer) = match (RETURNS[index], why) {
+        (Returns::Status, Why::Function) => {
+            (not_implemented as *const (), "rocblas_status_not_implemented")
+        }
+        (Returns::Status, Why::Backend) => {
+            (internal_error as *const (), "rocblas_status_internal_error")
+        }
+        (Returns::Bool, _) => (zero as *const (), "false"),
+        (Returns::PointerMode, _) => (zero as *const (), "rocblas_pointer_mode_host"),
+        (Returns::Size, _) => (zero as *const (), "0"),
+        (Returns::Pointer, _) => (zero as *const (), "a null pointer"),
+        (Returns::Void, _) => (zero as *const (), "nothing"),
+        (Returns::CString, _) => (empty_c_string as *const (), "an empty string"),
+        (Returns::StdString, _) => (empty_std_string as *const (), "an empty string"),
+        (Returns::SharedPtr, _) => (empty_shared_ptr as *const (), "an empty shared_ptr"),
+        (Returns::Reference, _) => (zeros as *const (), "zeros"),
+        (Returns::FirstArgument, _) => (first_argument as *const (), "its argument"),
+    };
+    (Target(function), answer)
 }
 
 /// Whether this is the first time that the export with that index is reported.

@@ -2,19 +2,15 @@
 //! that no backend's function is mistaken for one that is in here.
 
 use core::{ffi::CStr, mem::MaybeUninit};
+use once_cell::race::OnceBox;
 use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-/// The object of the process that an address lies in.
-pub(crate) struct Object {
-    pub(crate) file: PathBuf,
-}
-
-/// Which loaded object an address belongs to.
-pub(crate) fn object_of(address: *const ()) -> Option<Object> {
+/// The file of the loaded object that an address lies in, as the loader knows it.
+pub(crate) fn file_of(address: *const ()) -> Option<PathBuf> {
     let mut info = MaybeUninit::<libc::Dl_info>::uninit();
     // SAFETY: dladdr writes the struct when it answers non-zero, and takes any address.
     let found = unsafe { libc::dladdr(address.cast(), info.as_mut_ptr()) };
@@ -22,36 +18,36 @@ pub(crate) fn object_of(address: *const ()) -> Option<Object> {
         return None;
     }
     // SAFETY: written, as dladdr succeeded.
-    let info = unsafe { info.assume_init() };
-    let file = if info.dli_fname.is_null() {
-        PathBuf::new()
-    } else {
-        // SAFETY: a C string that the loader keeps as long as the object is loaded.
-        let name = unsafe { CStr::from_ptr(info.dli_fname) };
-        PathBuf::from(OsStr::from_bytes(name.to_bytes()))
-    };
-    Some(Object { file })
+    let name = unsafe { info.assume_init() }.dli_fname;
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: a C string that the loader keeps as long as the object is loaded.
+    let name = unsafe { CStr::from_ptr(name) };
+    Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
 }
 
-/// The address that stands for this library.
-fn anchor() -> *const () {
-    (&raw const crate::table::CURRENT).cast()
-}
-
-/// The shim as the loader knows it.
-pub(crate) fn object() -> Option<Object> {
-    object_of(anchor())
+/// The shim's own file.
+pub(crate) fn file() -> Option<PathBuf> {
+    file_of((&raw const crate::table::CURRENT).cast())
 }
 
 /// The directories to look into for what lies beside the shim: that of the name it was loaded by,
 /// and that of the file behind it when the name is a link.
-pub(crate) fn directories() -> Vec<PathBuf> {
-    let Some(object) = object() else {
-        return Vec::new();
-    };
+///
+/// Found out once, when the shim is loaded: a name that is relative to the directory the program
+/// started in means something else after it has moved.
+pub(crate) fn directories() -> &'static [PathBuf] {
+    static DIRECTORIES: OnceBox<Vec<PathBuf>> = OnceBox::new();
+    DIRECTORIES.get_or_init(|| Box::new(find_directories()))
+}
+
+fn find_directories() -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = Vec::new();
-    let resolved = object.file.canonicalize();
-    for file in [std::path::absolute(&object.file).ok(), resolved.ok()].into_iter().flatten() {
+    let Some(file) = file() else {
+        return directories;
+    };
+    for file in [std::path::absolute(&file).ok(), file.canonicalize().ok()].into_iter().flatten() {
         if let Some(directory) = file.parent().map(Path::to_path_buf)
             && !directories.contains(&directory)
         {

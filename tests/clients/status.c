@@ -15,6 +15,7 @@ int main(void) {
     printf("status_to_string=%s\n", rocblas_status_to_string(rocblas_status_not_implemented));
     printf("malloc_success=%d\n", rocblas_device_malloc_success(0));
     printf("pointer_mode=%d\n", rocblas_pointer_to_mode(0));
+    rocblas_set_stream(handle, 0);
     printf("mode=%s\n", rocblas_shim_mode());
     printf("version=%s\n", rocblas_shim_version());
     printf("backend=%s\n", rocblas_shim_backend_name());

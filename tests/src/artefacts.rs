@@ -20,12 +20,13 @@ pub fn standins() -> PathBuf {
 }
 
 /// Builds one package with the cargo that runs the tests, unless it is up to date, and answers
-/// where its library is.
+/// where cargo says that its library is.
 fn build(package: &str, profile: &str, library: &str) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(workspace())
         .args(["build", "--quiet", "--package", package, "--profile", profile])
+        .args(["--message-format", "json-render-diagnostics"])
         .output()
         .expect("start cargo");
     assert!(
@@ -33,10 +34,13 @@ fn build(package: &str, profile: &str, library: &str) -> PathBuf {
         "cannot build {package}:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    // cargo, started in the workspace, takes a relative directory from there.
-    let target = workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()));
-    let directory = if profile == "dev" { "debug" } else { profile };
-    target.join(directory).join(library)
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let end = format!("/{library}\"");
+    let before = messages.find(&end).map(|at| &messages[..at]);
+    let directory = before.and_then(|before| before.rsplit('"').next());
+    let directory = directory.unwrap_or_else(|| panic!("cargo did not name {library}"));
+    // Relative to where cargo ran, if the target directory was given so.
+    workspace().join(directory).join(library)
 }
 
 macro_rules! libraries {

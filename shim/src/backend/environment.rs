@@ -2,17 +2,20 @@
 //!
 //! A few variables are set for the rocBLAS that the program was built for and would mislead one of
 //! another version. Hiding them here, rather than changing the environment, leaves other copies of
-//! rocBLAS and child processes alone.
+//! rocBLAS and child processes alone. `secure_getenv` is left to libc. Constructors of the backend
+//! have run before the filter is bound; rocBLAS reads its variables later.
 
+use super::adapt::Replacement;
+use crate::init;
 use core::{
     ffi::{CStr, c_char},
     ptr::null_mut,
-    sync::atomic::{AtomicPtr, Ordering},
 };
-use std::{ffi::CString, os::unix::ffi::OsStrExt, path::Path};
-
-/// The directory of the backend's own Tensile library; null where it has none beside it.
-static TENSILE_DIRECTORY: AtomicPtr<c_char> = AtomicPtr::new(null_mut());
+use std::{
+    ffi::CString,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 const TENSILE_LIBPATH: &CStr = c"ROCBLAS_TENSILE_LIBPATH";
 
@@ -22,23 +25,30 @@ const TENSILE_LIBPATH: &CStr = c"ROCBLAS_TENSILE_LIBPATH";
 ///   names that 4.3 was built against.
 const HIDDEN: [&CStr; 2] = [c"ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH", c"ROCBLAS_USE_HIPBLASLT"];
 
-/// The functions of libc that read the environment.
-pub(crate) const NAMES: &[&CStr] = &[c"getenv", c"secure_getenv", c"__secure_getenv"];
+/// What a backend is told.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    /// The directory of its own Tensile library, or nothing where it has none beside it.
+    tensile: Option<CString>,
+}
 
-/// Decides what the backend in that file is told about its Tensile library. The last file tried is
-/// the one that is used.
-pub(crate) fn prepare(backend: &Path) {
-    let directory = tensile_directory(backend);
-    let directory = directory.and_then(|d| CString::new(d.as_os_str().as_bytes()).ok());
-    // Never freed: a backend may keep what its getenv answered.
-    let directory = directory.map_or(null_mut(), CString::into_raw);
-    TENSILE_DIRECTORY.store(directory, Ordering::Release);
+impl View {
+    /// The view of the backend in that file.
+    pub(crate) fn of(backend: &Path) -> Self {
+        let tensile = tensile_directory(backend);
+        Self { tensile: tensile.and_then(|d| CString::new(d.as_os_str().as_bytes()).ok()) }
+    }
+}
+
+/// The filter, as something to bind.
+pub(crate) fn filter() -> Replacement {
+    Replacement { name: c"getenv", function: getenv as *const () as usize }
 }
 
 /// Where the backend's kernels are: `rocblas/library` beside the file or beside its directory. The
 /// backend's own search goes by the last loaded file with `rocblas.` in its path, which may be the
 /// shim or a third library.
-fn tensile_directory(backend: &Path) -> Option<std::path::PathBuf> {
+fn tensile_directory(backend: &Path) -> Option<PathBuf> {
     let file = backend.canonicalize().ok()?;
     let directory = file.parent()?;
     [directory.join("rocblas/library"), directory.join("../rocblas/library")]
@@ -47,21 +57,24 @@ fn tensile_directory(backend: &Path) -> Option<std::path::PathBuf> {
         .and_then(|found| found.canonicalize().ok())
 }
 
-/// `getenv` for a backend.
+/// `getenv` for a backend. Until the backend is the one in use, it answers like libc's.
 ///
 /// # Safety
 /// As `getenv`: `name` is a C string, and nobody changes the environment meanwhile.
-pub(crate) unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
+unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
     if name.is_null() {
         return null_mut();
     }
     // SAFETY: a C string, by contract.
     let wanted = unsafe { CStr::from_ptr(name) };
-    if HIDDEN.contains(&wanted) {
-        return null_mut();
-    }
-    if wanted == TENSILE_LIBPATH {
-        return TENSILE_DIRECTORY.load(Ordering::Acquire);
+    if let Some(init::Outcome::Ready { backend, .. }) = init::settled() {
+        if HIDDEN.contains(&wanted) {
+            return null_mut();
+        }
+        if wanted == TENSILE_LIBPATH {
+            let directory = backend.environment.tensile.as_ref();
+            return directory.map_or(null_mut(), |directory| directory.as_ptr().cast_mut());
+        }
     }
     // SAFETY: passed on unchanged.
     unsafe { libc::getenv(name) }

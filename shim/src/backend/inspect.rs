@@ -4,8 +4,8 @@
 //! gigabyte of code objects. Nothing is mapped, so a file that ends early is an error here and not
 //! a SIGBUS in the loader.
 
-use super::locate::sentence;
-use crate::note;
+use super::refusal::Refusal;
+use crate::{note, own};
 use goblin::{
     container::{Container, Ctx, Endian},
     elf::{
@@ -28,37 +28,35 @@ const MOST_HEADERS: u64 = 1 << 12;
 const MOST_STRINGS: u64 = 64 << 20;
 const MOST_NOTES: u64 = 1 << 16;
 
-/// Why a file is not a backend: a sentence that goes on from its path.
-pub(crate) type Refusal = String;
-
 /// Checks that a file is a rocBLAS for this machine and not a shim. Answers its SONAME.
 pub(crate) fn inspect(path: &Path) -> Result<String, Refusal> {
-    let metadata = fs::metadata(path).map_err(|e| sentence(&e))?;
+    let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(format!(
             "is a directory: name the library in it, such as {}",
             path.join("librocblas.so.4").display()
-        ));
+        )
+        .into());
     }
     if !metadata.is_file() {
-        return Err("is not a regular file".to_owned());
+        return Err("is not a regular file".into());
     }
-    if let Some(shim) = crate::own::object().and_then(|shim| fs::metadata(shim.file).ok())
+    if let Some(shim) = own::file().and_then(|file| fs::metadata(file).ok())
         && (shim.dev(), shim.ino()) == (metadata.dev(), metadata.ino())
     {
-        return Err(IS_SHIM.to_owned());
+        return Err(IS_SHIM.into());
     }
-    let file = Reader { file: File::open(path).map_err(|e| sentence(&e))?, size: metadata.size() };
+    let file = Reader { file: File::open(path)?, size: metadata.size() };
     let headers = file.program_headers()?;
     if file.has_note_of_a_shim(&headers)? {
-        return Err(IS_SHIM.to_owned());
+        return Err(IS_SHIM.into());
     }
     match file.soname(&headers)? {
         Some(soname) if soname == "librocblas.so" || soname.starts_with("librocblas.so.") => {
             Ok(soname)
         }
-        Some(soname) => Err(format!("is not rocBLAS: its SONAME is {soname}")),
-        None => Err("is not rocBLAS: it has no SONAME".to_owned()),
+        Some(soname) => Err(format!("is not rocBLAS: its SONAME is {soname}").into()),
+        None => Err("is not rocBLAS: it has no SONAME".into()),
     }
 }
 
@@ -80,10 +78,10 @@ impl Reader {
             return Err(format!(
                 "is truncated: {what} should be at {offset:#x}, {size} bytes long, and the file has {}",
                 self.size
-            ));
+            ).into());
         }
         let mut bytes = vec![0; usize::try_from(size).map_err(|e| e.to_string())?];
-        self.file.read_exact_at(&mut bytes, offset).map_err(|e| sentence(&e))?;
+        self.file.read_exact_at(&mut bytes, offset)?;
         Ok(bytes)
     }
 
@@ -91,30 +89,31 @@ impl Reader {
         let start = self.read(0, self.size.min(16), "its first bytes")?;
         if !start.starts_with(ELFMAG) {
             return Err(match start.as_slice() {
-                [] => "is empty".to_owned(),
+                [] => "is empty",
                 text if text
                     .iter()
                     .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) =>
                 {
-                    "is a text file, not a library".to_owned()
+                    "is a text file, not a library"
                 }
-                _ => "is not an ELF file".to_owned(),
-            });
+                _ => "is not an ELF file",
+            }
+            .into());
         }
         let bytes = self.read(0, header::header64::SIZEOF_EHDR as u64, "its ELF header")?;
         if bytes[EI_CLASS] != ELFCLASS64 {
-            return Err("is a 32-bit ELF file, this process is 64-bit".to_owned());
+            return Err("is a 32-bit ELF file, this process is 64-bit".into());
         }
         if bytes[EI_DATA] != ELFDATA2LSB {
-            return Err("is a big-endian ELF file, this machine is little-endian".to_owned());
+            return Err("is a big-endian ELF file, this machine is little-endian".into());
         }
         let header = Elf::parse_header(&bytes).map_err(|e| format!("has a bad ELF header: {e}"))?;
         if header.e_machine != EM_X86_64 {
             let machine = header::machine_to_str(header.e_machine);
-            return Err(format!("is an ELF file for {machine}, this machine is x86-64"));
+            return Err(format!("is an ELF file for {machine}, this machine is x86-64").into());
         }
         if header.e_type != ET_DYN {
-            return Err("is an ELF file, but not a shared library".to_owned());
+            return Err("is an ELF file, but not a shared library".into());
         }
         Ok(header)
     }
@@ -123,7 +122,7 @@ impl Reader {
         let header = self.header()?;
         let count = u64::from(header.e_phnum);
         if count == 0 || count > MOST_HEADERS {
-            return Err(format!("claims {count} program headers"));
+            return Err(format!("claims {count} program headers").into());
         }
         let size = ProgramHeader::size(context()) as u64;
         let bytes = self.read(header.e_phoff, count * size, "its program headers")?;
@@ -136,7 +135,8 @@ impl Reader {
                 "is truncated: its section headers end at byte {}, and the file has {}",
                 header.e_shoff.saturating_add(sections),
                 self.size
-            ));
+            )
+            .into());
         }
         for segment in headers.iter().filter(|h| h.p_type == PT_LOAD) {
             if segment.p_offset.checked_add(segment.p_filesz).is_none_or(|end| end > self.size) {
@@ -144,7 +144,8 @@ impl Reader {
                     "is truncated: a segment ends at byte {}, and the file has {}",
                     segment.p_offset.saturating_add(segment.p_filesz),
                     self.size
-                ));
+                )
+                .into());
             }
         }
         Ok(headers)
@@ -166,7 +167,7 @@ impl Reader {
             .find(|h| h.p_type == PT_DYNAMIC)
             .ok_or("has no dynamic section: it is not a shared library")?;
         if dynamic.p_filesz > MOST_STRINGS {
-            return Err(format!("claims a dynamic section of {} bytes", dynamic.p_filesz));
+            return Err(format!("claims a dynamic section of {} bytes", dynamic.p_filesz).into());
         }
         let bytes = self.read(dynamic.p_offset, dynamic.p_filesz, "its dynamic section")?;
         let entries: Vec<Dyn> = bytes
@@ -180,10 +181,10 @@ impl Reader {
             .collect();
         let value = |tag| entries.iter().find(|e| e.d_tag == tag).map(|e| e.d_val);
         let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ)) else {
-            return Err("has no dynamic string table".to_owned());
+            return Err("has no dynamic string table".into());
         };
         if size > MOST_STRINGS {
-            return Err(format!("claims {size} bytes of dynamic strings"));
+            return Err(format!("claims {size} bytes of dynamic strings").into());
         }
         let offset = headers
             .iter()
@@ -207,13 +208,13 @@ mod tests {
 
     /// The libc of this process: a real shared library of this machine that is not rocBLAS.
     fn libc() -> std::path::PathBuf {
-        crate::own::object_of(libc::getenv as *const ()).expect("loaded").file
+        own::file_of(libc::getenv as *const ()).expect("loaded")
     }
 
-    fn refusal(bytes: &[u8]) -> Refusal {
+    fn refusal(bytes: &[u8]) -> String {
         let file = tempfile::NamedTempFile::new().expect("temporary file");
         fs::write(file.path(), bytes).expect("write");
-        inspect(file.path()).expect_err("not a backend")
+        inspect(file.path()).expect_err("not a backend").why
     }
 
     #[test]
@@ -240,7 +241,7 @@ mod tests {
     #[test]
     fn places_that_are_no_files_have_theirs() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let inspect = |path: &Path| inspect(path).expect_err("not a backend");
+        let inspect = |path: &Path| inspect(path).expect_err("not a backend").why;
         assert_eq!(inspect(&directory.path().join("absent")), "does not exist");
         assert!(inspect(directory.path()).starts_with("is a directory: name the library in it"));
         assert_eq!(inspect(Path::new("/dev/null")), "is not a regular file");

@@ -1,11 +1,11 @@
 //! Which files may be the backend, in the order to try them, and why.
 
+use super::refusal::Refusal;
 use crate::{
-    config::{self, Settings},
+    config::{self, Choice, Settings},
     own,
 };
 use std::{
-    ffi::OsStr,
     fs, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -18,61 +18,82 @@ pub(crate) struct Candidate {
     pub(crate) path: PathBuf,
 }
 
-/// A place where a backend was looked for and why there is none, as a sentence's two halves.
+/// A place where a backend was looked for, and why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tried {
     pub(crate) place: String,
-    pub(crate) why: String,
+    pub(crate) refusal: Refusal,
 }
 
-/// Places in order. A place that was chosen by the user is the only one: falling through to
+/// Says of a place why there is no backend.
+fn tried(place: impl ToString, refusal: impl Into<Refusal>) -> Tried {
+    Tried { place: place.to_string(), refusal: refusal.into() }
+}
+
+/// Places in order. The first one that holds anything is the last one looked at: falling through to
 /// another would run something that was not asked for.
 pub(crate) fn places(settings: &Settings) -> Vec<Result<Candidate, Tried>> {
     let directories = own::directories();
     match &settings.backend {
-        Some(choice) => vec![chosen(&choice.value, &choice.source, &directories)],
-        None => directories.iter().flat_map(|directory| usual(directory)).collect(),
+        Some(choice) => vec![chosen(choice, directories)],
+        None if settings.guess => usual(directories),
+        None => Vec::new(),
     }
 }
 
-fn chosen(value: &OsStr, source: &str, directories: &[PathBuf]) -> Result<Candidate, Tried> {
-    let tried = |why: String| Tried { place: format!("{source}={}", value.display()), why };
+fn chosen(choice: &Choice, directories: &[PathBuf]) -> Result<Candidate, Tried> {
+    let Choice { value, source, directory } = choice;
+    let place = || format!("{source}={}", value.display());
     if value.is_empty() {
-        return Err(tried("is empty: it must be a path or the name of a backend".to_owned()));
+        return Err(tried(place(), "is empty: it must be a path or the name of a backend"));
     }
     if value.as_bytes().contains(&b'/') {
-        return Ok(Candidate { name: file_name(Path::new(value)), path: PathBuf::from(value) });
+        let path = directory.as_deref().unwrap_or(Path::new("")).join(value);
+        return Ok(Candidate { name: file_name(&path), path });
     }
     let stores: Vec<PathBuf> = directories.iter().map(|d| backends(d)).collect();
-    let Some(found) = stores.iter().map(|store| store.join(value)).find(|dir| dir.is_dir()) else {
-        let stores: Vec<String> = stores.iter().map(|s| s.display().to_string()).collect();
-        return Err(tried(format!(
-            "names no backend in {} (a path needs a `/` in it)",
-            stores.join(" or ")
-        )));
-    };
-    in_prefix(&found).map_err(|e| tried(format!("{}: {e}", found.display())))
+    let found = stores.iter().map(|store| store.join(value)).find(|prefix| prefix.is_dir());
+    found.map_or_else(
+        || {
+            let stores: Vec<String> = stores.iter().map(|s| s.display().to_string()).collect();
+            let stores = stores.join(" or ");
+            Err(tried(place(), format!("names no backend in {stores} (a path needs a `/` in it)")))
+        },
+        |prefix| in_prefix(&prefix),
+    )
 }
 
-fn usual(directory: &Path) -> [Result<Candidate, Tried>; 2] {
-    let store = backends(directory);
-    let tried = |why: String| Tried { place: store.display().to_string(), why };
-    let from_store = match subdirectories(&store) {
-        Err(e) => Err(tried(sentence(&e))),
-        Ok(names) => match names.as_slice() {
-            [] => Err(tried("holds no backend".to_owned())),
-            [only] => in_prefix(only).map_err(|e| tried(sentence(&e))),
-            several => {
-                let names: Vec<String> = several.iter().map(|p| file_name(p)).collect();
-                Err(tried(format!(
-                    "holds several backends ({}) and none is chosen",
-                    names.join(", ")
-                )))
+/// The only backend of the store beside the shim, or where there is no store, `librocblas.so.4`
+/// beside the shim.
+fn usual(directories: &[PathBuf]) -> Vec<Result<Candidate, Tried>> {
+    let mut places = Vec::new();
+    for directory in directories {
+        let store = backends(directory);
+        match subdirectories(&store) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let path = directory.join("librocblas.so.4");
+                let absent = fs::symlink_metadata(&path).is_err();
+                places.push(Err(tried(store.display(), e)));
+                places.push(Ok(Candidate { name: file_name(&path), path }));
+                if absent {
+                    continue;
+                }
             }
-        },
-    };
-    let path = directory.join("librocblas.so.4");
-    [from_store, Ok(Candidate { name: file_name(&path), path })]
+            Err(e) => places.push(Err(tried(store.display(), e))),
+            Ok(prefixes) => places.push(match prefixes.as_slice() {
+                [] => Err(tried(store.display(), "holds no backend")),
+                [only] => in_prefix(only),
+                several => {
+                    let names: Vec<String> = several.iter().map(|p| file_name(p)).collect();
+                    let names = names.join(", ");
+                    let why = format!("holds several backends ({names}) and none is chosen");
+                    Err(tried(store.display(), why))
+                }
+            }),
+        }
+        break;
+    }
+    places
 }
 
 fn backends(directory: &Path) -> PathBuf {
@@ -91,35 +112,29 @@ fn subdirectories(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The library of a backend in its own prefix, `<prefix>/lib/librocblas.so.N`: the shortest of the
-/// names that begin so, which is the one with the SONAME's version alone.
-fn in_prefix(prefix: &Path) -> io::Result<Candidate> {
+/// The library of a backend in its own prefix, `<prefix>/lib/librocblas.so.N`: the shortest name
+/// with a version, which is the one with the SONAME's version alone, or else the one without.
+fn in_prefix(prefix: &Path) -> Result<Candidate, Tried> {
     let lib = prefix.join("lib");
-    let mut names: Vec<String> = Vec::new();
-    for entry in fs::read_dir(&lib)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.starts_with("librocblas.so.") {
-            names.push(name);
+    let list = || {
+        let mut names: Vec<String> = Vec::new();
+        for entry in fs::read_dir(&lib)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
         }
-    }
-    let name = names
-        .into_iter()
-        .min_by(|a, b| (a.len(), a).cmp(&(b.len(), b)))
-        .ok_or_else(|| io::Error::other(format!("no librocblas.so.* in {}", lib.display())))?;
+        Ok(names)
+    };
+    let names = list().map_err(|e: io::Error| tried(lib.display(), e))?;
+    let named = |prefix: &str| {
+        let names = names.iter().filter(|name| name.starts_with(prefix));
+        names.min_by_key(|name| (name.len(), (*name).clone()))
+    };
+    let name = named("librocblas.so.").or_else(|| names.iter().find(|n| *n == "librocblas.so"));
+    let name = name.ok_or_else(|| tried(lib.display(), "holds no librocblas.so.*"))?;
     Ok(Candidate { name: file_name(prefix), path: lib.join(name) })
 }
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
-/// An I/O error as it reads after a path.
-pub(crate) fn sentence(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -131,8 +146,18 @@ mod tests {
         fs::write(path, "").expect("write");
     }
 
-    fn chosen_in(directory: &Path, value: &str) -> Result<Candidate, Tried> {
-        chosen(OsStr::new(value), "SOURCE", &[directory.to_owned()])
+    fn chosen_in(root: &Path, value: &str, directory: Option<&Path>) -> Result<Candidate, Tried> {
+        let choice = Choice {
+            value: value.into(),
+            source: "SOURCE".to_owned(),
+            directory: directory.map(Path::to_path_buf),
+        };
+        chosen(&choice, &[root.to_owned()])
+    }
+
+    #[track_caller]
+    fn why(place: &Result<Candidate, Tried>) -> &str {
+        &place.as_ref().expect_err("no candidate").refusal.why
     }
 
     #[test]
@@ -143,33 +168,52 @@ mod tests {
         touch(&lib.join("librocblas.so.4"));
         touch(&lib.join("librocblas.so"));
         assert_eq!(
-            chosen_in(root.path(), "6.3.0"),
+            chosen_in(root.path(), "6.3.0", None),
             Ok(Candidate { name: "6.3.0".to_owned(), path: lib.join("librocblas.so.4") })
         );
-        assert_eq!(
-            chosen_in(root.path(), "./x/librocblas.so.4").expect("a path").path,
-            Path::new("./x/librocblas.so.4")
-        );
-        let why = chosen_in(root.path(), "6.4").expect_err("no such name").why;
-        assert!(why.starts_with("names no backend in "), "{why}");
-        assert!(chosen_in(root.path(), "").expect_err("empty").why.starts_with("is empty"));
+        let relative = "./x/librocblas.so.4";
+        let path = |directory| chosen_in(root.path(), relative, directory).expect("a path").path;
+        assert_eq!(path(None), Path::new(relative));
+        assert_eq!(path(Some(Path::new("/store"))), Path::new("/store/x/librocblas.so.4"));
+        assert!(why(&chosen_in(root.path(), "6.4", None)).starts_with("names no backend in "));
+        assert!(why(&chosen_in(root.path(), "", None)).starts_with("is empty"));
     }
 
     #[test]
-    fn one_backend_in_the_store_is_the_default_and_two_are_a_question() {
+    fn a_prefix_without_a_library_is_named_and_an_unversioned_one_taken() {
         let root = tempfile::tempdir().expect("temporary directory");
-        let why = |place: &Result<Candidate, Tried>| place.clone().expect_err("none").why;
-        assert_eq!(why(&usual(root.path())[0]), "does not exist");
-        fs::create_dir_all(backends(root.path())).expect("make directories");
-        assert_eq!(why(&usual(root.path())[0]), "holds no backend");
-        touch(&backends(root.path()).join("6.3.0/lib/librocblas.so.4"));
-        let [store, beside] = usual(root.path());
-        assert_eq!(store.expect("the only one").name, "6.3.0");
-        assert_eq!(beside.expect("a place").path, root.path().join("librocblas.so.4"));
-        touch(&backends(root.path()).join("7.0.2/lib/librocblas.so.5"));
+        let prefix = backends(root.path()).join("wheel");
+        fs::create_dir_all(&prefix).expect("make a prefix");
+        let bare = chosen_in(root.path(), "wheel", None);
         assert_eq!(
-            why(&usual(root.path())[0]),
-            "holds several backends (6.3.0, 7.0.2) and none is chosen"
+            bare.clone().expect_err("no lib").place,
+            prefix.join("lib").display().to_string()
         );
+        assert_eq!(why(&bare), "does not exist");
+        fs::create_dir(prefix.join("lib")).expect("make lib");
+        assert_eq!(why(&chosen_in(root.path(), "wheel", None)), "holds no librocblas.so.*");
+        touch(&prefix.join("lib/librocblas.so"));
+        let found = chosen_in(root.path(), "wheel", None).expect("the unversioned one");
+        assert_eq!(found.path, prefix.join("lib/librocblas.so"));
+    }
+
+    #[test]
+    fn the_first_place_that_holds_anything_is_the_last_one_looked_at() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        let usual = || usual(&[root.path().to_owned(), root.path().join("other")]);
+        let [store, beside, _, _] = usual().try_into().expect("two places in each directory");
+        assert_eq!(why(&store), "does not exist");
+        let library = root.path().join("librocblas.so.4");
+        assert_eq!(beside.expect("a place").path, library);
+        touch(&library);
+        assert_eq!(usual().len(), 2, "what is beside the shim is tried, and nothing after it");
+        fs::create_dir_all(backends(root.path())).expect("make directories");
+        let [store] = usual().try_into().expect("the store alone");
+        assert_eq!(why(&store), "holds no backend");
+        touch(&backends(root.path()).join("6.3.0/lib/librocblas.so.4"));
+        assert_eq!(usual()[0].as_ref().expect("the only one").name, "6.3.0");
+        touch(&backends(root.path()).join("7.0.2/lib/librocblas.so.5"));
+        let [store] = usual().try_into().expect("the store alone");
+        assert_eq!(why(&store), "holds several backends (6.3.0, 7.0.2) and none is chosen");
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod environment;
 pub(crate) mod inspect;
 pub(crate) mod locate;
 pub(crate) mod open;
+pub(crate) mod refusal;
 pub(crate) mod resolve;
 
 use crate::table::Table;
@@ -25,6 +26,11 @@ pub(crate) struct Backend {
     pub(crate) table: Box<Table>,
     /// Indices of the exports it lacks.
     pub(crate) missing: Vec<u16>,
+    /// The bytes of its exported data, in the order of [`crate::exports::data`]; `None` where it
+    /// lacks one.
+    pub(crate) data: Vec<Option<Vec<u8>>>,
+    /// What it is told of the environment.
+    pub(crate) environment: environment::View,
     /// How long the parts of opening it took.
     pub(crate) took: Took,
 }

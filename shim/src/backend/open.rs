@@ -5,7 +5,7 @@
 //! shim's. No `RTLD_DEEPBIND`: it breaks copy relocations and malloc interposers; [`super::adapt`]
 //! does what it would be for. Never closed.
 
-use crate::table::Target;
+use crate::{own, table::Target};
 use core::ffi::{CStr, c_void};
 use core::ptr::NonNull;
 
@@ -44,6 +44,11 @@ impl Handle {
         // SAFETY: an open handle and a valid C string.
         let address = unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) };
         (!address.is_null()).then_some(Target(address.cast_const().cast()))
+    }
+
+    /// As [`Self::symbol`], but not what another library, needed by this one, finds in the shim.
+    pub(crate) fn own_symbol(self, name: &CStr) -> Option<Target> {
+        self.symbol(name).filter(|target| !own::range().contains(&(target.0 as usize)))
     }
 
     /// The loader's record of the library: where it is mapped and its dynamic section.

@@ -5,7 +5,7 @@
 //! names one and calls FIRST, so that this call goes the way of a lazy first call; then all others.
 
 use core::arch::naked_asm;
-use probe_record::{LATEST, Record, STACK_WORDS, answer};
+use probe_record::{LATEST, Record, STACK_WORDS, answer, further_answers};
 use rocblas_abi::{by_name, exports};
 use std::{
     env,
@@ -25,12 +25,28 @@ struct Arguments {
 }
 
 /// What comes back.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 struct Results {
     rax: u64,
+    rdx: u64,
+    xmm0: u64,
+    xmm1: u64,
     /// Difference of the stack pointer before and after.
     moved: u64,
+    /// rbx, rbp, r12 to r15, which a function must leave as they were.
+    kept: [u64; 6],
+}
+
+/// What `call` puts into the registers that a function must keep.
+const KEPT: [u64; 6] = [0x1b, 0x2b, 0x312, 0x413, 0x514, 0x615];
+
+impl Results {
+    /// Of a function of the probe, whoever stands before it.
+    fn of(index: u64) -> Self {
+        let [rdx, xmm0, xmm1] = further_answers(index);
+        Self { rax: answer(index), rdx, xmm0, xmm1, moved: 0, kept: KEPT }
+    }
 }
 
 const REGISTERS: usize = 64 * 8;
@@ -50,16 +66,18 @@ unsafe extern "C" fn call(
 ) {
     naked_asm!(
         "push rbp",
-        "mov rbp, rsp",
         "push rbx",
         "push r12",
         "push r13",
         "push r14",
-        "mov rbx, rdi",
+        "push r15",
+        // Above the words that the function finds on the stack: our own notes.
+        "sub rsp, {stack_bytes} + 24",
+        "mov qword ptr [rsp + {stack_bytes}], rdx",
+        "mov qword ptr [rsp + {stack_bytes} + 8], rsp",
+        "mov r11, rdi",
         "mov r12, rsi",
-        "mov r13, rdx",
         "mov r14, rcx",
-        "sub rsp, {stack_bytes}",
         "lea rsi, [r12 + {stack}]",
         "mov rdi, rsp",
         "mov ecx, {stack_words}",
@@ -105,18 +123,41 @@ unsafe extern "C" fn call(
         "mov r9, qword ptr [r12 + {registers} + 40]",
         "mov rax, qword ptr [r12 + {registers} + 48]",
         "mov r10, qword ptr [r12 + {registers} + 56]",
-        "call rbx",
-        "mov qword ptr [r13], rax",
-        "lea rax, [rbp - 32 - {stack_bytes}]",
+        "mov ebx, {rbx}",
+        "mov ebp, {rbp}",
+        "mov r12d, {r12}",
+        "mov r13d, {r13}",
+        "mov r14d, {r14}",
+        "mov r15d, {r15}",
+        "call r11",
+        "mov rcx, qword ptr [rsp + {stack_bytes}]",
+        "mov qword ptr [rcx], rax",
+        "mov qword ptr [rcx + 8], rdx",
+        "movq qword ptr [rcx + 16], xmm0",
+        "movq qword ptr [rcx + 24], xmm1",
+        "mov rax, qword ptr [rsp + {stack_bytes} + 8]",
         "sub rax, rsp",
-        "mov qword ptr [r13 + 8], rax",
-        "lea rsp, [rbp - 32]",
+        "mov qword ptr [rcx + 32], rax",
+        "mov qword ptr [rcx + 40], rbx",
+        "mov qword ptr [rcx + 48], rbp",
+        "mov qword ptr [rcx + 56], r12",
+        "mov qword ptr [rcx + 64], r13",
+        "mov qword ptr [rcx + 72], r14",
+        "mov qword ptr [rcx + 80], r15",
+        "add rsp, {stack_bytes} + 24",
+        "pop r15",
         "pop r14",
         "pop r13",
         "pop r12",
         "pop rbx",
         "pop rbp",
         "ret",
+        rbx = const KEPT[0],
+        rbp = const KEPT[1],
+        r12 = const KEPT[2],
+        r13 = const KEPT[3],
+        r14 = const KEPT[4],
+        r15 = const KEPT[5],
         stack_bytes = const STACK_WORDS * 8,
         stack_words = const STACK_WORDS,
         stack = const STACK,
@@ -223,13 +264,11 @@ impl Checker {
             stack: sent.stack,
             calls,
         };
-        if record != expected || got.rax != answer(index) || got.moved != 0 {
+        if record != expected || got != Results::of(index) {
             self.wrong += 1;
             eprintln!(
-                "{name}: answered {:#x} instead of {:#x}, stack moved by {}\nsent     {expected:x?}\nrecorded {record:x?}",
-                got.rax,
-                answer(index),
-                got.moved
+                "{name}: got {got:x?} instead of {:x?}\nsent     {expected:x?}\nrecorded {record:x?}",
+                Results::of(index),
             );
         }
     }
@@ -267,7 +306,7 @@ fn main() -> ExitCode {
     };
     let (sent, got, record) = checker.call(direct.symbol("rocblas_abort"));
     assert_eq!((record.registers, record.stack, record.calls), (sent.registers, sent.stack, 1));
-    assert_eq!((got.rax, got.moved), (answer(0), 0));
+    assert_eq!(got, Results::of(0));
     checker.return_address = record.return_address;
 
     // The lazy first call; only then is there a backend whose record can be asked for.
@@ -293,7 +332,7 @@ fn main() -> ExitCode {
         calls: 1,
     };
     assert_eq!(record, expected, "the lazy first call of {first}");
-    assert_eq!((results.rax, results.moved), (answer(index), 0), "its answer");
+    assert_eq!(results, Results::of(index), "its answer");
 
     for (function, calls) in exports().iter().zip(2..) {
         checker.check(function.name, calls);

@@ -2,11 +2,13 @@
  *
  *   SLEEP_MS=N      the constructor takes N milliseconds, holding the loader's lock
  *   CALLS_BACK      the constructor calls an exported function of this very library
+ *   CALLS_MISSING   the constructor calls a function that this library lacks
  *   MORTAL          what it set up is torn down at exit, as C++ statics are
  *
  * It knows its own functions by hidden aliases, so that it can tell whether its references to
  * itself lead to itself. In C, whose compilers call exported functions through the PLT. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 #include <rocblas.h>
@@ -43,10 +45,12 @@ HIDDEN_ALIAS(rocblas_dscal);
 static __typeof(rocblas_sscal) *volatile pointer_in_data = rocblas_sscal;
 
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
-extern char __ehdr_start[] __attribute__((visibility("hidden")));
 
 /* What the PLT jumps through for a function of this name. */
 static void *jump_slot(const char *wanted) {
+    Dl_info info;
+    struct link_map *map = 0;
+    dladdr1(_DYNAMIC, &info, (void **)&map, RTLD_DL_LINKMAP);
     const ElfW(Rela) *relocations = 0;
     const ElfW(Sym) *symbols = 0;
     const char *strings = 0;
@@ -60,7 +64,7 @@ static void *jump_slot(const char *wanted) {
     for (size_t i = 0; i < size / sizeof *relocations; i++) {
         const ElfW(Sym) *symbol = &symbols[ELF64_R_SYM(relocations[i].r_info)];
         if (strcmp(strings + symbol->st_name, wanted) == 0)
-            return *(void **)(__ehdr_start + relocations[i].r_offset);
+            return *(void **)(map->l_addr + relocations[i].r_offset);
     }
     return 0;
 }
@@ -89,6 +93,8 @@ rocblas_status rocblas_set_stream(rocblas_handle handle, hipStream_t stream) {
         const char *value = getenv(names[i]);
         printf("%s=%s\n", names[i], value ? value : "(unset)");
     }
+    const char *secret = secure_getenv("STANDIN_SECRET");
+    printf("secret=%s\n", secret ? secret : "(unset)");
     return rocblas_status_success;
 }
 
@@ -123,6 +129,9 @@ __attribute__((constructor)) static void set_up(void) {
     constructed = 1;
 #ifdef CALLS_BACK
     from_constructor = rocblas_sscal(0, 0, 0, 0, 0);
+#endif
+#ifdef CALLS_MISSING
+    rocblas_dasum(0, 0, 0, 0, 0);
 #endif
 #ifdef MORTAL
     atexit(tear_down);

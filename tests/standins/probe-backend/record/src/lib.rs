@@ -61,5 +61,13 @@ pub const fn answer(index: u64) -> u64 {
     (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
 
+/// What it leaves in rdx, xmm0 and xmm1 (the low halves), where functions return what does not fit
+/// into rax: C++ functions of the ABI return classes in two registers.
+#[must_use]
+pub const fn further_answers(index: u64) -> [u64; 3] {
+    let rax = answer(index);
+    [!rax, rax.rotate_left(8), rax.rotate_left(24)]
+}
+
 /// Name of the exported `const Record *(void)`: the calling thread's latest record.
 pub const LATEST: &str = "probe_latest";

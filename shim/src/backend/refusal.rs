@@ -1,0 +1,42 @@
+//! Why something is not taken for a backend: a phrase that goes on from its path.
+
+use std::{fmt, io};
+
+/// A reason, and whether it may be gone at the next try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) why: String,
+    /// The process is out of file descriptors or memory: nothing was learnt about the file.
+    pub(crate) transient: bool,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self { why, transient: false }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(why: &str) -> Self {
+        why.to_owned().into()
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "does not exist".to_owned(),
+            io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+            _ => format!("cannot be read: {error}"),
+        };
+        let out_of = [libc::EMFILE, libc::ENFILE, libc::ENOMEM];
+        let transient = error.raw_os_error().is_some_and(|code| out_of.contains(&code));
+        Self { why, transient }
+    }
+}
