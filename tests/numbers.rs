@@ -30,7 +30,7 @@ fn the_same_program_fails_on_stock_and_solves_on_the_shim() {
     tree.place_shim();
     tree.add_backend("6.3.0", artefacts::reference());
     let after = run(&mut client(&tree, &program)).silent_success();
-    assert_eq!(after.stdout, "version 4.3.0.stand-in\nsolved\n");
+    assert_eq!(after.stdout, "version 5.0.2.shim-0.1.0-4.3.0.stand-in\nsolved\n");
 
     // Versions are swapped at run time: the stock library is a backend like any other.
     tree.add_backend("7.0.2", &stock);

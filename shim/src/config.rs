@@ -1,7 +1,11 @@
 //! What the user chose: by environment variable, or in `shim.toml` beside the shim. The
 //! environment wins; in a setuid-like process (`AT_SECURE`) it is not read at all.
 
-use crate::own;
+use crate::{
+    compat::{ALL, Promises},
+    own,
+};
+use core::ffi::CStr;
 use std::{
     ffi::{CString, OsStr, OsString},
     fmt, fs, io,
@@ -14,6 +18,7 @@ use tracing::level_filters::LevelFilter;
 pub(crate) const BACKEND: &str = "ROCBLAS_SHIM_BACKEND";
 pub(crate) const LOG: &str = "ROCBLAS_SHIM_LOG";
 pub(crate) const ON_ERROR: &str = "ROCBLAS_SHIM_ON_ERROR";
+pub(crate) const COMPAT: &str = "ROCBLAS_SHIM_COMPAT";
 
 /// The directory beside the libraries that holds backends and settings. ldconfig does not look
 /// into directories.
@@ -50,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) guess: bool,
     pub(crate) on_error: OnError,
     pub(crate) log: LevelFilter,
+    /// The promises to keep where the backend needs it.
+    pub(crate) promises: Promises,
     /// Sentences about settings that could not be read.
     pub(crate) problems: Vec<Problem>,
     /// Where `shim.toml` was looked for, found or not.
@@ -88,7 +95,7 @@ pub(crate) fn environment(name: &str) -> Option<OsString> {
             return None;
         }
         // SAFETY: getenv answered a C string of the environment.
-        let value = unsafe { core::ffi::CStr::from_ptr(value) };
+        let value = unsafe { CStr::from_ptr(value) };
         return Some(OsString::from_vec(value.to_bytes().to_vec()));
     }
     let environment = fs::read("/proc/self/environ").ok()?;
@@ -96,6 +103,13 @@ pub(crate) fn environment(name: &str) -> Option<OsString> {
         let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         Some(OsStr::from_bytes(value).to_owned())
     })
+}
+
+/// Whether a variable is set that is not the shim's own, in processes of any rights: what the
+/// backend itself would see.
+pub(crate) fn is_set(name: &CStr) -> bool {
+    // SAFETY: as in `environment`.
+    environ_is_up() && unsafe { !libc::getenv(name.as_ptr()).is_null() }
 }
 
 /// Whether libc has set up `environ`.
@@ -122,6 +136,7 @@ impl Settings {
             guess: true,
             on_error: OnError::default(),
             log: LevelFilter::ERROR,
+            promises: Promises::EVERY,
             problems: Vec::new(),
             files,
         }
@@ -149,7 +164,9 @@ pub(crate) fn read() -> Settings {
             }
         }
     }
-    for (variable, key) in [(BACKEND, "backend"), (LOG, "log"), (ON_ERROR, "on_error")] {
+    let variables =
+        [(BACKEND, "backend"), (LOG, "log"), (ON_ERROR, "on_error"), (COMPAT, "compat")];
+    for (variable, key) in variables {
         if let Some(value) = environment(variable)
             && let Err(problem) = apply(&mut settings, key, &value, None)
         {
@@ -174,6 +191,9 @@ fn apply_file(settings: &mut Settings, path: &Path, text: &str) {
         let problem = match value.get_ref() {
             DeValue::String(value) => {
                 apply(settings, key.get_ref(), OsStr::new(value.as_ref()), Some(path)).err()
+            }
+            DeValue::Table(promises) if key.get_ref() == "compat" => {
+                switch_all(&mut settings.promises, promises).err()
             }
             _ => Some(format!("`{}` must be a string", key.get_ref())),
         };
@@ -211,11 +231,39 @@ fn apply(
                 _ => return Err(one_of(value, "status, abort")),
             };
         }
+        "compat" if file.is_none() => {
+            for word in value.to_string_lossy().split(',').filter(|word| !word.is_empty()) {
+                let (name, on) = match word.trim().strip_prefix('-') {
+                    Some(name) => (name, false),
+                    None => (word.trim().trim_start_matches('+'), true),
+                };
+                settings.promises.switch(name, on).ok_or_else(|| no_promise(name))?;
+            }
+        }
         unknown => {
-            return Err(format!("unknown key `{unknown}` (known: backend, log, on_error)"));
+            return Err(format!(
+                "unknown key `{unknown}` (known: backend, log, on_error, [compat])"
+            ));
         }
     }
     Ok(())
+}
+
+/// `[compat]`: `name = true` or `false`.
+fn switch_all(promises: &mut Promises, table: &DeTable<'_>) -> Result<(), String> {
+    for (name, value) in table {
+        let name = name.get_ref();
+        let DeValue::Boolean(on) = value.get_ref() else {
+            return Err(format!("`{name}` in [compat] must be true or false"));
+        };
+        promises.switch(name, *on).ok_or_else(|| no_promise(name))?;
+    }
+    Ok(())
+}
+
+fn no_promise(name: &str) -> String {
+    let names: Vec<&str> = ALL.iter().map(|(_, name)| *name).collect();
+    format!("there is no promise `{name}` (there are: {}, and all)", names.join(", "))
 }
 
 fn one_of(value: &OsStr, choices: &str) -> String {
@@ -257,13 +305,32 @@ mod tests {
         assert!(problems("\n\nlog = = 1\n")[0].starts_with("/store/shim.toml:3: "));
         assert_eq!(
             problems("backed = 'x'"),
-            ["/store/shim.toml: unknown key `backed` (known: backend, log, on_error)"]
+            ["/store/shim.toml: unknown key `backed` (known: backend, log, on_error, [compat])"]
         );
         assert_eq!(
             problems("log = 'loud'"),
             ["/store/shim.toml: `loud` is not one of: off, error, warn, info, debug, trace"]
         );
+        assert_eq!(
+            problems("[compat]\natomics = 'no'"),
+            ["/store/shim.toml: `atomics` in [compat] must be true or false"]
+        );
+        let unknown = &problems("[compat]\natomic = false")[0];
+        assert!(unknown.contains("no promise `atomic` (there are: atomics, "), "{unknown}");
         assert_eq!(problems("log = 3"), ["/store/shim.toml: `log` must be a string"]);
+    }
+
+    #[test]
+    fn promises_are_switched_in_the_file_and_by_the_variable() {
+        let names = settings("[compat]\natomics = false\nversion = false\n").promises.names();
+        assert_eq!(names.len(), ALL.len() - 2);
+        assert!(!names.contains(&"atomics") && !names.contains(&"version"));
+        let mut settings = settings("[compat]\nall = false\n");
+        apply(&mut settings, "compat", OsStr::new("version, +tensile"), None).expect("names");
+        assert_eq!(settings.promises.names(), ["version", "tensile"]);
+        apply(&mut settings, "compat", OsStr::new("-version"), None).expect("a name");
+        assert_eq!(settings.promises.names(), ["tensile"]);
+        assert!(apply(&mut settings, "compat", OsStr::new("-versions"), None).is_err());
     }
 
     #[test]

@@ -45,28 +45,17 @@ extern "C" fn rocblas_shim_backend_path() -> *const c_char {
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_backend_version() -> *const c_char {
     static VERSION: OnceBox<CString> = OnceBox::new();
-    backend().map_or(EMPTY, |backend| keep(&VERSION, || version_of(backend)))
+    backend().map_or(EMPTY, |backend| {
+        keep(&VERSION, || backend.compat.version.backend().to_bytes().to_vec())
+    })
 }
 
-/// What the backend's `rocblas_get_version_string` answers; nothing where it does not.
-fn version_of(backend: &crate::backend::Backend) -> Vec<u8> {
-    const SUCCESS: i32 = 0;
-    let Some(index) = table::index(c"rocblas_get_version_string") else {
-        return Vec::new();
-    };
-    let target = backend.table[index];
-    if target == COLD[index] {
-        return Vec::new();
-    }
-    // SAFETY: the backend's function of that name, whose prototype has been this since rocBLAS 2.
-    let function = unsafe {
-        core::mem::transmute::<*const (), extern "C" fn(*mut c_char, usize) -> i32>(target.0)
-    };
-    let mut text = vec![0; 256];
-    if function(text.as_mut_ptr().cast(), text.len()) != SUCCESS {
-        return Vec::new();
-    }
-    text.iter().position(|byte| *byte == 0).map_or(Vec::new(), |end| text[..end].to_vec())
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_compat() -> *const c_char {
+    static COMPAT: OnceBox<CString> = OnceBox::new();
+    backend().map_or(EMPTY, |backend| {
+        keep(&COMPAT, || backend.compat.active.names().join(",").into_bytes())
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -9,12 +9,16 @@
 
 use crate::{
     backend::{
-        Backend, Took, adapt, environment, inspect,
+        Backend, Took, adapt, environment,
+        hip::{self, Hip},
+        inspect,
         locate::{self, Candidate, Tried},
+        needs,
         open::{self, Handle},
         refusal::Refusal,
         resolve,
     },
+    compat,
     config::{self, OnError, Problem, Settings},
     diagnostics, exports, fork,
     missing::{self, Why},
@@ -35,7 +39,7 @@ use tracing::{debug, error, info, warn};
 /// How initialisation ended; never changes once set.
 pub(crate) enum Outcome {
     Ready {
-        backend: Backend,
+        backend: Box<Backend>,
         on_error: OnError,
     },
     /// The message that was printed.
@@ -183,6 +187,7 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
     diagnostics::install(settings.log);
     match open_first(&settings) {
         Ok(backend) => {
+            let backend = Box::new(backend);
             let ready = Outcome::Ready { backend, on_error: settings.on_error };
             Some(publish(ready, &settings, occasion))
         }
@@ -243,11 +248,12 @@ fn announce(backend: &Backend, settings: &Settings, occasion: Occasion) {
     }
     let Took { open, adapt, resolve } = backend.took;
     info!(
-        "backend {} ({}) lacks {} of {} functions; opened in {open:?}, adapted in {adapt:?}, resolved in {resolve:?}",
+        "backend {} ({}) lacks {} of {} functions; promises kept for it: {}; opened in {open:?}, adapted in {adapt:?}, resolved in {resolve:?}",
         backend.name,
         backend.path.display(),
         backend.missing.len(),
         rocblas_abi::EXPORTS,
+        backend.compat.active.names().join(", "),
     );
     for index in &backend.missing {
         debug!("missing: {}", table::name(usize::from(*index)).to_string_lossy());
@@ -259,7 +265,7 @@ fn open_first(settings: &Settings) -> Result<Backend, Vec<Tried>> {
     for place in locate::places(settings) {
         match place.and_then(|candidate| {
             let place = candidate.path.display().to_string();
-            load(candidate).map_err(|refusal| Tried { place, refusal })
+            load(candidate, settings).map_err(|refusal| Tried { place, refusal })
         }) {
             Ok(backend) => return Ok(backend),
             Err(failed) => tried.push(failed),
@@ -268,8 +274,8 @@ fn open_first(settings: &Settings) -> Result<Backend, Vec<Tried>> {
     Err(tried)
 }
 
-fn load(candidate: Candidate) -> Result<Backend, Refusal> {
-    inspect::inspect(&candidate.path)?;
+fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
+    let library = inspect::inspect(&candidate.path)?;
     // Absolute: a relative path would mean another file after chdir, and one without a slash
     // would be searched for.
     let path = std::path::absolute(&candidate.path).map_err(|e| e.to_string())?;
@@ -279,16 +285,20 @@ fn load(candidate: Candidate) -> Result<Backend, Refusal> {
     STAGE.set(Stage::Opening(c_path.as_ptr()));
     let opened = open::open(&c_path);
     STAGE.set(Stage::Initialising);
-    let handle = opened.map_err(|text| format!("cannot be loaded: {text}"))?;
+    let handle = opened.map_err(|text| needs::explain(&text, &library))?;
     let opened = Instant::now();
     let changed = adapt(handle)?;
     debug!("rebound {changed} of the backend's references");
     let adapted = Instant::now();
-    let (table, missing) = resolve::resolve(handle)?;
+    hip::refuse_a_second_runtime(handle)?;
+    let (mut table, missing) = resolve::resolve(handle)?;
+    let hip = Hip::of(handle);
+    let compat = compat::install(&library.soname, handle, settings.promises, hip, &mut table);
     let took = Took { open: opened - start, adapt: adapted - opened, resolve: adapted.elapsed() };
-    let environment = environment::View::of(&path);
+    let environment = environment::View::of(&path, &compat);
     let data = read_data(handle);
-    Ok(Backend { name: candidate.name, path, table, missing, data, environment, took })
+    let name = candidate.name;
+    Ok(Backend { name, path, table, missing, data, compat, environment, took })
 }
 
 fn adapt(handle: Handle) -> Result<usize, String> {

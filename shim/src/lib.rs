@@ -3,7 +3,8 @@
 //! The path of a call, in reading order: `exports` (the stub a client reaches) -> `table` (the
 //! table it jumps through) -> `entry` (the first call, registers kept) -> `init` (done once,
 //! whoever comes first) -> `backend` (locate, inspect, open, adapt, resolve) -> `missing` (what
-//! a caller gets when there is no function to jump to). Beside the path: `config`,
+//! a caller gets when there is no function to jump to). Where the backend does not keep what 5.0.2
+//! promises, `compat` puts functions of ours into the table. Beside the path: `config`,
 //! `diagnostics`, `early`, `fork`, `note`, `own`, `turn` and the public `control` functions.
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
@@ -12,6 +13,7 @@ compile_error!(
 );
 
 mod backend;
+mod compat;
 mod config;
 mod control;
 mod diagnostics;

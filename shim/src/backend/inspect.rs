@@ -10,7 +10,7 @@ use goblin::{
     container::{Container, Ctx, Endian},
     elf::{
         Elf,
-        dynamic::{DT_SONAME, DT_STRSZ, DT_STRTAB, Dyn, dyn64},
+        dynamic::{DT_NEEDED, DT_SONAME, DT_STRSZ, DT_STRTAB, Dyn, dyn64},
         header::{
             self, EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, Header,
         },
@@ -28,8 +28,16 @@ const MOST_HEADERS: u64 = 1 << 12;
 const MOST_STRINGS: u64 = 64 << 20;
 const MOST_NOTES: u64 = 1 << 16;
 
-/// Checks that a file is a rocBLAS for this machine and not a shim. Answers its SONAME.
-pub(crate) fn inspect(path: &Path) -> Result<String, Refusal> {
+/// What a library says of itself.
+#[derive(Debug)]
+pub(crate) struct Library {
+    pub(crate) soname: String,
+    /// DT_NEEDED
+    pub(crate) needed: Vec<String>,
+}
+
+/// Checks that a file is a rocBLAS for this machine and not a shim.
+pub(crate) fn inspect(path: &Path) -> Result<Library, Refusal> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(format!(
@@ -51,9 +59,10 @@ pub(crate) fn inspect(path: &Path) -> Result<String, Refusal> {
     if file.has_note_of_a_shim(&headers)? {
         return Err(IS_SHIM.into());
     }
-    match file.soname(&headers)? {
+    let (soname, needed) = file.names(&headers)?;
+    match soname {
         Some(soname) if soname == "librocblas.so" || soname.starts_with("librocblas.so.") => {
-            Ok(soname)
+            Ok(Library { soname, needed })
         }
         Some(soname) => Err(format!("is not rocBLAS: its SONAME is {soname}").into()),
         None => Err("is not rocBLAS: it has no SONAME".into()),
@@ -161,7 +170,8 @@ impl Reader {
         Ok(false)
     }
 
-    fn soname(&self, headers: &[ProgramHeader]) -> Result<Option<String>, Refusal> {
+    /// DT_SONAME and DT_NEEDED.
+    fn names(&self, headers: &[ProgramHeader]) -> Result<(Option<String>, Vec<String>), Refusal> {
         let dynamic = headers
             .iter()
             .find(|h| h.p_type == PT_DYNAMIC)
@@ -194,10 +204,13 @@ impl Reader {
             .map(|h| address - h.p_vaddr + h.p_offset)
             .ok_or("has its dynamic strings outside of every segment")?;
         let bytes = self.read(offset, size, "its dynamic strings")?;
-        Ok(value(DT_SONAME)
-            .and_then(|at| bytes.get(usize::try_from(at).ok()?..))
-            .and_then(|rest| rest.split(|byte| *byte == 0).next())
-            .map(|name| String::from_utf8_lossy(name).into_owned()))
+        let name = |at: u64| {
+            let rest = bytes.get(usize::try_from(at).ok()?..)?;
+            let name = rest.split(|byte| *byte == 0).next()?;
+            Some(String::from_utf8_lossy(name).into_owned())
+        };
+        let needed = entries.iter().filter(|e| e.d_tag == DT_NEEDED);
+        Ok((value(DT_SONAME).and_then(name), needed.filter_map(|e| name(e.d_val)).collect()))
     }
 }
 

@@ -2,17 +2,21 @@
 //!
 //! [`locate`] lists the files to try, [`inspect`] refuses what is not a rocBLAS before the loader
 //! sees it, [`open`] loads it, [`adapt`] makes its references to itself and to `getenv` what they
-//! should be, [`resolve`] fills a table with its functions.
+//! should be, [`resolve`] fills a table with its functions. [`hip`] is the runtime it uses,
+//! [`kernels`] whether it has any for the machine's GPUs.
 
 pub(crate) mod adapt;
 pub(crate) mod environment;
+pub(crate) mod hip;
 pub(crate) mod inspect;
+pub(crate) mod kernels;
 pub(crate) mod locate;
+pub(crate) mod needs;
 pub(crate) mod open;
 pub(crate) mod refusal;
 pub(crate) mod resolve;
 
-use crate::table::Table;
+use crate::{compat::Compat, table::Table};
 use std::{path::PathBuf, time::Duration};
 
 /// An open backend. Never closed: clients may call into it until the process is gone.
@@ -29,6 +33,8 @@ pub(crate) struct Backend {
     /// The bytes of its exported data, in the order of [`crate::exports::data`]; `None` where it
     /// lacks one.
     pub(crate) data: Vec<Option<Vec<u8>>>,
+    /// The promises of 5.0.2 that are kept for it, and what they work with.
+    pub(crate) compat: Compat,
     /// What it is told of the environment.
     pub(crate) environment: environment::View,
     /// How long the parts of opening it took.

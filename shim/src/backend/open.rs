@@ -10,8 +10,13 @@ use core::ffi::{CStr, c_void};
 use core::ptr::NonNull;
 
 /// A loaded object.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Handle(NonNull<c_void>);
+
+// SAFETY: the loader's functions take its handles from any thread.
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
 
 /// Loads the library at a path that has a slash in it. The error is the loader's own sentence.
 pub(crate) fn open(path: &CStr) -> Result<Handle, String> {

@@ -3,6 +3,7 @@
  *   SLEEP_MS=N      the constructor takes N milliseconds, holding the loader's lock
  *   CALLS_BACK      the constructor calls an exported function of this very library
  *   CALLS_MISSING   the constructor calls a function that this library lacks
+ *   USES_HIP        it copies by HIP, prints errors and answers success, as 4.3.0 does
  *   MORTAL          what it set up is torn down at exit, as C++ statics are
  *
  * It knows its own functions by hidden aliases, so that it can tell whether its references to
@@ -112,6 +113,30 @@ rocblas_status rocblas_destroy_handle(rocblas_handle handle) {
 rocblas_status rocblas_get_stream(rocblas_handle handle, hipStream_t *stream) {
     return (rocblas_status)from_constructor;
 }
+
+/* As 4.3.0: the question is refused without matrices. */
+rocblas_status rocblas_gemm_ex_get_solutions(
+    rocblas_handle handle, rocblas_operation transA, rocblas_operation transB, rocblas_int m,
+    rocblas_int n, rocblas_int k, const void *alpha, const void *a, rocblas_datatype a_type,
+    rocblas_int lda, const void *b, rocblas_datatype b_type, rocblas_int ldb, const void *beta,
+    const void *c, rocblas_datatype c_type, rocblas_int ldc, void *d, rocblas_datatype d_type,
+    rocblas_int ldd, rocblas_datatype compute_type, rocblas_gemm_algo algo, uint32_t flags,
+    rocblas_int *list_array, rocblas_int *list_size) {
+    if (!a || !b || !c || !d) return rocblas_status_invalid_pointer;
+    *list_size = lda + ldb + ldc + ldd;
+    return rocblas_status_success;
+}
+
+#ifdef USES_HIP
+int hipMemcpy(void *to, const void *from, size_t size, int kind);
+
+rocblas_status rocblas_set_vector(rocblas_int n, rocblas_int elem_size, const void *x,
+                                  rocblas_int incx, void *y, rocblas_int incy) {
+    int error = hipMemcpy(y, x, (size_t)n * elem_size, 1);
+    if (error) printf("HIP error %d\n", error);
+    return rocblas_status_success;
+}
+#endif
 
 rocblas_status rocblas_get_version_string(char *buf, size_t len) {
     snprintf(buf, len, "4.3.0.pliable");

@@ -1,0 +1,227 @@
+//! The HIP runtime that a backend brings into the process, as far as the shim uses it.
+//!
+//! Functions are looked up in the backend's own scope, which is the runtime that its streams and
+//! pointers belong to, and called only where a promise needs them. Two runtimes in one process are
+//! refused: what one made means nothing to the other.
+
+use super::open::{self, Handle};
+use crate::own;
+use core::{
+    ffi::{CStr, c_char, c_void},
+    mem::transmute,
+};
+use std::{ffi::CString, path::PathBuf};
+
+/// `hipStream_t`
+pub(crate) type Stream = *mut c_void;
+
+/// `hipDeviceProp_tR0600`: HIP 6's and 7's.
+#[repr(C, align(8))]
+pub(crate) struct DeviceProperties([u8; Self::SIZE]);
+
+impl DeviceProperties {
+    const SIZE: usize = 1_472;
+    /// `char gcnArchName[256]`, such as `gfx906:sramecc+:xnack-`.
+    const ARCHITECTURE: core::ops::Range<usize> = 1_160..1_416;
+
+    /// The target without features: `gfx906`.
+    pub(crate) fn target(&self) -> String {
+        let name = &self.0[Self::ARCHITECTURE];
+        let end = name.iter().position(|byte| matches!(byte, 0 | b':')).unwrap_or(name.len());
+        String::from_utf8_lossy(&name[..end]).into_owned()
+    }
+}
+
+type Copy1 = unsafe extern "C" fn(*mut c_void, *const c_void, usize, i32) -> i32;
+type Copy1Async = unsafe extern "C" fn(*mut c_void, *const c_void, usize, i32, Stream) -> i32;
+type Copy2 =
+    unsafe extern "C" fn(*mut c_void, usize, *const c_void, usize, usize, usize, i32) -> i32;
+type Copy2Async = unsafe extern "C" fn(
+    *mut c_void,
+    usize,
+    *const c_void,
+    usize,
+    usize,
+    usize,
+    i32,
+    Stream,
+) -> i32;
+type GetDevice = unsafe extern "C" fn(*mut i32) -> i32;
+type GetProperties = unsafe extern "C" fn(*mut DeviceProperties, i32) -> i32;
+
+/// `hipSuccess`
+const SUCCESS: i32 = 0;
+
+/// Functions of the runtime.
+#[derive(Debug)]
+pub(crate) struct Hip {
+    copy: Copy1,
+    copy_async: Copy1Async,
+    copy_2d: Copy2,
+    copy_2d_async: Copy2Async,
+    get_device: GetDevice,
+    get_device_count: GetDevice,
+    get_properties: GetProperties,
+}
+
+impl Hip {
+    /// The runtime in a backend's scope; `None` for a stand-in without one.
+    pub(crate) fn of(backend: Handle) -> Option<Self> {
+        let symbol = |name: &CStr| backend.symbol(name).map(|target| target.0);
+        let (copy, copy_async) = (symbol(c"hipMemcpy")?, symbol(c"hipMemcpyAsync")?);
+        let (copy_2d, copy_2d_async) = (symbol(c"hipMemcpy2D")?, symbol(c"hipMemcpy2DAsync")?);
+        let (get_device, get_device_count) =
+            (symbol(c"hipGetDevice")?, symbol(c"hipGetDeviceCount")?);
+        let get_properties = symbol(c"hipGetDevicePropertiesR0600")?;
+        // SAFETY: HIP's prototypes of these functions, the same in HIP 6 and 7.
+        unsafe {
+            Some(Self {
+                copy: transmute::<*const (), Copy1>(copy),
+                copy_async: transmute::<*const (), Copy1Async>(copy_async),
+                copy_2d: transmute::<*const (), Copy2>(copy_2d),
+                copy_2d_async: transmute::<*const (), Copy2Async>(copy_2d_async),
+                get_device: transmute::<*const (), GetDevice>(get_device),
+                get_device_count: transmute::<*const (), GetDevice>(get_device_count),
+                get_properties: transmute::<*const (), GetProperties>(get_properties),
+            })
+        }
+    }
+
+    /// The calling thread's current device.
+    pub(crate) fn current_device(&self) -> Option<i32> {
+        let mut device = 0;
+        // SAFETY: memory for the answer.
+        (unsafe { (self.get_device)(&raw mut device) } == SUCCESS).then_some(device)
+    }
+
+    /// How many devices the process may use.
+    pub(crate) fn device_count(&self) -> i32 {
+        let mut count = 0;
+        // SAFETY: memory for the answer.
+        let error = unsafe { (self.get_device_count)(&raw mut count) };
+        if error == SUCCESS { count } else { 0 }
+    }
+
+    /// The properties of a device.
+    pub(crate) fn properties(&self, device: i32) -> Option<Box<DeviceProperties>> {
+        let mut properties = Box::new(DeviceProperties([0; DeviceProperties::SIZE]));
+        // SAFETY: memory of the structure's size and alignment.
+        let error = unsafe { (self.get_properties)(&raw mut *properties, device) };
+        (error == SUCCESS).then_some(properties)
+    }
+
+    /// Copies bytes, waiting for it or in a stream. Answers a `hipError_t`.
+    ///
+    /// # Safety
+    /// As `hipMemcpy`.
+    pub(crate) unsafe fn copy(
+        &self,
+        to: *mut c_void,
+        from: *const c_void,
+        size: usize,
+        kind: i32,
+        stream: Option<Stream>,
+    ) -> i32 {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match stream {
+                Some(stream) => (self.copy_async)(to, from, size, kind, stream),
+                None => (self.copy)(to, from, size, kind),
+            }
+        }
+    }
+
+    /// Copies rows of `size.0` bytes, `size.1` of them, each side at its own pitch in bytes.
+    ///
+    /// # Safety
+    /// As `hipMemcpy2D`.
+    pub(crate) unsafe fn copy_2d(
+        &self,
+        (to, to_pitch): (*mut c_void, usize),
+        (from, from_pitch): (*const c_void, usize),
+        (width, height): (usize, usize),
+        kind: i32,
+        stream: Option<Stream>,
+    ) -> i32 {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match stream {
+                Some(stream) => (self.copy_2d_async)(
+                    to, to_pitch, from, from_pitch, width, height, kind, stream,
+                ),
+                None => (self.copy_2d)(to, to_pitch, from, from_pitch, width, height, kind),
+            }
+        }
+    }
+}
+
+/// Refuses a backend that brought a second HIP runtime into the process.
+///
+/// Every loaded file of that name is asked for its `hipGetDevice`. A link, or a library without
+/// code that only needs the other one, answers with the other one's.
+pub(crate) fn refuse_a_second_runtime(backend: Handle) -> Result<(), String> {
+    let Some(own) = backend.symbol(c"hipGetDevice") else {
+        return Ok(());
+    };
+    for path in loaded(b"libamdhip64.so") {
+        let other = open::already_open(&path).and_then(|runtime| runtime.symbol(c"hipGetDevice"));
+        if let Some(other) = other
+            && other != own
+        {
+            let file = |address| own::file_of(address).unwrap_or_default();
+            let (own, other): (PathBuf, PathBuf) = (file(own.0), file(other.0));
+            return Err(format!(
+                "brings a second HIP runtime into the process: it uses {}, the program uses {}. \
+                 Let its libamdhip64.so.* lead to the program's, by a link of that name",
+                own.display(),
+                other.display(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The loaded objects whose file name begins so.
+fn loaded(prefix: &'static [u8]) -> Vec<CString> {
+    struct Search {
+        prefix: &'static [u8],
+        found: Vec<CString>,
+    }
+    unsafe extern "C" fn visit(
+        info: *mut libc::dl_phdr_info,
+        _size: usize,
+        search: *mut c_void,
+    ) -> i32 {
+        // SAFETY: the loader passes a valid record, and our own pointer back.
+        let (name, search) = unsafe { ((*info).dlpi_name, &mut *search.cast::<Search>()) };
+        if !name.is_null() {
+            // SAFETY: a C string of the loader's.
+            let path = unsafe { CStr::from_ptr(name.cast::<c_char>()) };
+            let file = path.to_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            if file.starts_with(search.prefix) {
+                search.found.push(path.to_owned());
+            }
+        }
+        0
+    }
+    let mut search = Search { prefix, found: Vec::new() };
+    // SAFETY: the callback matches, and the pointer outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
+    search.found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_is_the_architecture_without_features() {
+        let mut properties = DeviceProperties([0; DeviceProperties::SIZE]);
+        assert_eq!(properties.target(), "");
+        let name = b"gfx906:sramecc+:xnack-";
+        properties.0[DeviceProperties::ARCHITECTURE][..name.len()].copy_from_slice(name);
+        assert_eq!(properties.target(), "gfx906");
+        properties.0[DeviceProperties::ARCHITECTURE].fill(b'x');
+        assert_eq!(properties.target().len(), 256);
+    }
+}

@@ -1,0 +1,72 @@
+//! What the loader could not satisfy of a backend's needs, and what to do about it.
+
+use super::inspect::Library;
+use std::fmt::Write;
+
+/// The loader's error with the cure, where the cause is a library or a version that is not there.
+pub(crate) fn explain(loader: &str, library: &Library) -> String {
+    let mut text = format!("cannot be loaded: {loader}");
+    if let Some(name) = missing_library(loader) {
+        let who = if library.needed.iter().any(|needed| needed == name) {
+            "it needs that library itself (DT_NEEDED)"
+        } else {
+            "something that it needs asks for that library"
+        };
+        write!(text, ". {}; {}", who, cure(name)).expect("write to a string");
+    } else if loader.contains("version `") && loader.contains("not found") {
+        text.push_str(
+            ". The library named first is too old for it: the HIP runtime, glibc or libstdc++ of \
+             this system must be at least the one that it was built with",
+        );
+    }
+    text
+}
+
+/// The name in `NAME: cannot open shared object file: No such file or directory`.
+fn missing_library(loader: &str) -> Option<&str> {
+    loader.split_once(": cannot open shared object file").map(|(name, _)| name)
+}
+
+fn cure(name: &str) -> String {
+    let (link, target) = match name {
+        "libamdhip64.so.6" => (name, "libamdhip64.so.7"),
+        "libhipblaslt.so.0" => (name, "libhipblaslt.so.1"),
+        _ => {
+            return "install it, or put its directory on the loader's search path \
+                    (LD_LIBRARY_PATH, or a file in /etc/ld.so.conf.d and ldconfig)"
+                .to_owned();
+        }
+    };
+    format!(
+        "ROCm 7 has it as {target}: make a link {link} -> {target} in a directory that is on the \
+         program's search path (LD_LIBRARY_PATH; the loader's cache does not know links)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_library_comes_with_its_cure() {
+        let library = Library {
+            soname: "librocblas.so.4".to_owned(),
+            needed: vec!["libamdhip64.so.6".to_owned(), "libfoo.so.1".to_owned()],
+        };
+        let open =
+            |name| format!("{name}: cannot open shared object file: No such file or directory");
+        let hip = explain(&open("libamdhip64.so.6"), &library);
+        assert!(hip.contains("it needs that library itself"), "{hip}");
+        assert!(hip.contains("libamdhip64.so.6 -> libamdhip64.so.7"), "{hip}");
+        let other = explain(&open("libfoo.so.1"), &library);
+        assert!(other.contains("install it, or put its directory"), "{other}");
+        let indirect = explain(&open("libbar.so.1"), &library);
+        assert!(indirect.contains("something that it needs"), "{indirect}");
+        let version = "/lib/libamdhip64.so.7: version `hip_9.0' not found (required by x)";
+        assert!(explain(version, &library).contains("is too old for it"));
+        assert_eq!(
+            explain("undefined symbol: x", &library),
+            "cannot be loaded: undefined symbol: x"
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! Creating and destroying handles: where several promises have something to do.
+
+use super::{Compat, Promise, atomics, current, device_properties, solver_data, status};
+use crate::{
+    backend::kernels,
+    table::{self, COLD, Table, Target},
+};
+use core::{
+    ffi::{CStr, c_void},
+    mem::transmute,
+};
+
+/// `rocblas_handle`, never looked into.
+pub(crate) type Handle = *mut c_void;
+
+type Create = unsafe extern "C" fn(*mut Handle) -> i32;
+type Destroy = unsafe extern "C" fn(Handle) -> i32;
+type SetMode = unsafe extern "C" fn(Handle, i32) -> i32;
+type Initialize = unsafe extern "C" fn();
+
+const CREATE: &CStr = c"rocblas_create_handle";
+const DESTROY: &CStr = c"rocblas_destroy_handle";
+const SET_ATOMICS_MODE: &CStr = c"rocblas_set_atomics_mode";
+const INITIALIZE: &CStr = c"rocblas_initialize";
+
+/// The backend's own functions of these names, where it has them.
+#[derive(Debug)]
+pub(crate) struct Originals {
+    create: Option<Create>,
+    destroy: Option<Destroy>,
+    initialize: Option<Initialize>,
+    pub(super) set_atomics_mode: Option<SetMode>,
+}
+
+/// The backend's function of that name, if it has one.
+pub(super) fn original(table: &Table, name: &CStr) -> Option<*const ()> {
+    let index = table::index(name)?;
+    (table[index] != COLD[index]).then(|| table[index].0)
+}
+
+impl Originals {
+    /// Of a table that nothing has been replaced in yet.
+    pub(crate) fn of(table: &Table) -> Self {
+        // SAFETY: the vendor's prototypes of these functions, the same since rocBLAS 2.
+        unsafe {
+            Self {
+                create: original(table, CREATE).map(|f| transmute::<*const (), Create>(f)),
+                destroy: original(table, DESTROY).map(|f| transmute::<*const (), Destroy>(f)),
+                initialize: original(table, INITIALIZE)
+                    .map(|f| transmute::<*const (), Initialize>(f)),
+                set_atomics_mode: original(table, SET_ATOMICS_MODE)
+                    .map(|f| transmute::<*const (), SetMode>(f)),
+            }
+        }
+    }
+}
+
+/// Our functions, where a promise or the guard of the kernels needs them and the backend has what
+/// they call.
+pub(super) fn replacements(compat: &Compat) -> Vec<(&'static CStr, Target)> {
+    let active = |promise| compat.active.contains(promise);
+    let guarded = compat.hip.is_some() && active(Promise::Tensile);
+    let of_handles = active(Promise::Atomics)
+        || active(Promise::SolverData)
+        || active(Promise::DeviceProperties)
+        || guarded;
+    let mut replacements = Vec::new();
+    if of_handles && compat.originals.create.is_some() && compat.originals.destroy.is_some() {
+        replacements.push((CREATE, Target(create as *const ())));
+        replacements.push((DESTROY, Target(destroy as *const ())));
+    }
+    if guarded && compat.originals.initialize.is_some() {
+        replacements.push((INITIALIZE, Target(initialize as *const ())));
+    }
+    replacements
+}
+
+/// # Safety
+/// As `rocblas_create_handle`.
+unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
+    let Some((compat, original)) = current().and_then(|c| Some((c, c.originals.create?))) else {
+        return status::INTERNAL_ERROR;
+    };
+    if !handle.is_null() && !kernels::present(compat) {
+        return status::INTERNAL_ERROR;
+    }
+    // SAFETY: passed on unchanged.
+    let answer = unsafe { original(handle) };
+    if answer == status::SUCCESS {
+        // SAFETY: a successful call has stored a handle.
+        let handle = unsafe { *handle };
+        atomics::on_create(compat, handle);
+        device_properties::on_create(compat, handle);
+    }
+    answer
+}
+
+/// # Safety
+/// As `rocblas_destroy_handle`.
+unsafe extern "C" fn destroy(handle: Handle) -> i32 {
+    let Some(original) = current().and_then(|compat| compat.originals.destroy) else {
+        return status::INTERNAL_ERROR;
+    };
+    // Taken out before: once the handle is gone, another thread may be given the same address.
+    let data = solver_data::take(handle);
+    let device = device_properties::take(handle);
+    // SAFETY: passed on unchanged.
+    let answer = unsafe { original(handle) };
+    if answer == status::SUCCESS {
+        drop(data);
+    } else {
+        solver_data::put_back(handle, data);
+        device_properties::put_back(handle, device);
+    }
+    answer
+}
+
+/// Loads the kernels of all devices; the backend aborts where it finds none.
+///
+/// # Safety
+/// As `rocblas_initialize`.
+unsafe extern "C" fn initialize() {
+    if let Some((compat, original)) = current().and_then(|c| Some((c, c.originals.initialize?)))
+        && kernels::present(compat)
+    {
+        // SAFETY: passed on.
+        unsafe { original() };
+    }
+}

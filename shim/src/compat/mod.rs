@@ -1,0 +1,223 @@
+//! Promises of rocBLAS 5.0.2 that an older backend does not keep, one file each.
+//!
+//! A promise is active when the backend needs it and the user has not switched it off. An active
+//! promise puts functions of ours into the table in place of the backend's. They find what they
+//! need in [`Compat`], which belongs to the open backend.
+
+pub(crate) mod atomics;
+pub(crate) mod device_properties;
+pub(crate) mod handles;
+pub(crate) mod solutions;
+pub(crate) mod solver_data;
+pub(crate) mod syrk_ex;
+pub(crate) mod transfers;
+pub(crate) mod version;
+
+use crate::{
+    backend::{hip::Hip, open::Handle},
+    init,
+    table::{self, Table, Target},
+};
+use core::ffi::CStr;
+
+/// A promise, by the name that switches it off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promise {
+    Atomics,
+    Transfers,
+    Version,
+    SolverData,
+    DeviceProperties,
+    Hipblaslt,
+    Tensile,
+    Solutions,
+    SyrkEx,
+}
+
+/// Every promise with its name.
+pub(crate) const ALL: [(Promise, &str); 9] = [
+    (Promise::Atomics, "atomics"),
+    (Promise::Transfers, "transfers"),
+    (Promise::Version, "version"),
+    (Promise::SolverData, "solver-data"),
+    (Promise::DeviceProperties, "device-properties"),
+    (Promise::Hipblaslt, "hipblaslt"),
+    (Promise::Tensile, "tensile"),
+    (Promise::Solutions, "solutions"),
+    (Promise::SyrkEx, "syrk-ex"),
+];
+
+/// A set of promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Promises(u16);
+
+impl Promises {
+    /// No promise.
+    pub(crate) const NONE: Self = Self(0);
+    /// Every promise.
+    pub(crate) const EVERY: Self = Self((1 << ALL.len()) - 1);
+
+    pub(crate) fn contains(self, promise: Promise) -> bool {
+        self.0 & (1 << promise as u16) != 0
+    }
+
+    pub(crate) fn set(&mut self, promise: Promise, on: bool) {
+        let bit = 1 << promise as u16;
+        self.0 = if on { self.0 | bit } else { self.0 & !bit };
+    }
+
+    /// Switches by name; `all` is every promise. `None` for a name that is none.
+    pub(crate) fn switch(&mut self, name: &str, on: bool) -> Option<()> {
+        if name == "all" {
+            *self = if on { Self::EVERY } else { Self::NONE };
+            return Some(());
+        }
+        let (promise, _) = ALL.into_iter().find(|(_, known)| *known == name)?;
+        self.set(promise, on);
+        Some(())
+    }
+
+    /// The names, in the order of [`ALL`].
+    pub(crate) fn names(self) -> Vec<&'static str> {
+        ALL.iter().filter(|(promise, _)| self.contains(*promise)).map(|(_, name)| *name).collect()
+    }
+}
+
+/// What the promises kept for a backend work with.
+#[derive(Debug)]
+pub(crate) struct Compat {
+    pub(crate) active: Promises,
+    /// The HIP runtime that the backend uses; `None` for stand-ins without one.
+    pub(crate) hip: Option<Hip>,
+    /// The backend's own functions, whose place in the table ours took.
+    pub(crate) originals: handles::Originals,
+    pub(crate) solutions: solutions::Originals,
+    pub(crate) version: version::Answers,
+}
+
+/// The promises that a backend needs.
+///
+/// A 5.x library keeps them itself; what it may lack are functions that came after it. Whether a
+/// 4.x library has one of these is asked of it, too: 6.4's has two that 6.3's has not.
+fn needed(soname: &str, table: &Table, hip: Option<&Hip>) -> Promises {
+    let lacks = |name: &CStr| table::index(name).is_some_and(|i| table[i] == table::COLD[i]);
+    let mut needed = Promises::NONE;
+    if soname.starts_with("librocblas.so.4") {
+        for promise in [
+            Promise::Atomics,
+            Promise::Version,
+            Promise::Hipblaslt,
+            Promise::Tensile,
+            Promise::Solutions,
+        ] {
+            needed.set(promise, true);
+        }
+        needed.set(Promise::Transfers, hip.is_some());
+    }
+    needed.set(Promise::SolverData, lacks(solver_data::SET) && lacks(solver_data::GET));
+    needed.set(Promise::DeviceProperties, hip.is_some() && lacks(device_properties::NAME));
+    needed.set(Promise::SyrkEx, lacks(syrk_ex::NAME));
+    needed
+}
+
+/// Puts the functions of every promise that the backend needs and the user wants into the table.
+pub(crate) fn install(
+    soname: &str,
+    handle: Handle,
+    wanted: Promises,
+    hip: Option<Hip>,
+    table: &mut Table,
+) -> Compat {
+    let active = Promises(needed(soname, table, hip.as_ref()).0 & wanted.0);
+    let compat = Compat {
+        active,
+        originals: handles::Originals::of(table),
+        solutions: solutions::Originals::of(table),
+        version: version::Answers::of(handle),
+        hip,
+    };
+    let mut replacements: Vec<(&CStr, Target)> = Vec::new();
+    replacements.extend(handles::replacements(&compat));
+    let promised: [(Promise, &[(&CStr, Target)]); 6] = [
+        (Promise::Transfers, &transfers::REPLACEMENTS),
+        (Promise::Version, &version::REPLACEMENTS),
+        (Promise::SolverData, &solver_data::REPLACEMENTS),
+        (Promise::DeviceProperties, &device_properties::REPLACEMENTS),
+        (Promise::Solutions, &solutions::REPLACEMENTS),
+        (Promise::SyrkEx, &syrk_ex::REPLACEMENTS),
+    ];
+    for (promise, functions) in promised {
+        if active.contains(promise) {
+            replacements.extend(functions);
+        }
+    }
+    for (name, function) in replacements {
+        if let Some(index) = table::index(name) {
+            table[index] = function;
+        }
+    }
+    compat
+}
+
+/// The compat of the backend in use. Functions of ours are reached through its table only, so it
+/// is there; `None` is answered with an error all the same.
+fn current() -> Option<&'static Compat> {
+    match init::settled()? {
+        init::Outcome::Ready { backend, .. } => Some(&backend.compat),
+        init::Outcome::Failed { .. } => None,
+    }
+}
+
+/// `rocblas_status`, as far as promises answer it themselves.
+pub(crate) mod status {
+    pub(crate) const SUCCESS: i32 = 0;
+    pub(crate) const INVALID_HANDLE: i32 = 1;
+    pub(crate) const NOT_IMPLEMENTED: i32 = 2;
+    pub(crate) const INVALID_POINTER: i32 = 3;
+    pub(crate) const INVALID_SIZE: i32 = 4;
+    pub(crate) const MEMORY_ERROR: i32 = 5;
+    pub(crate) const INTERNAL_ERROR: i32 = 6;
+    pub(crate) const INVALID_VALUE: i32 = 11;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promises_are_switched_by_name() {
+        let mut promises = Promises::EVERY;
+        assert_eq!(promises.names().len(), ALL.len());
+        assert_eq!(promises.switch("atomics", false), Some(()));
+        assert!(!promises.contains(Promise::Atomics) && promises.contains(Promise::Version));
+        assert_eq!(promises.switch("atomic", false), None);
+        assert_eq!(promises.switch("all", false), Some(()));
+        assert_eq!(promises, Promises::NONE);
+        assert_eq!(promises.switch("syrk-ex", true), Some(()));
+        assert_eq!(promises.names(), ["syrk-ex"]);
+    }
+
+    #[test]
+    fn every_promise_has_its_own_bit_and_name() {
+        for (i, (promise, _)) in ALL.into_iter().enumerate() {
+            assert_eq!(promise as usize, i);
+        }
+    }
+
+    #[test]
+    fn statuses_are_those_of_the_table() {
+        let table = rocblas_abi::enumeration(rocblas_abi::EnumId::Status);
+        for (value, name) in [
+            (status::SUCCESS, "success"),
+            (status::INVALID_HANDLE, "invalid_handle"),
+            (status::NOT_IMPLEMENTED, "not_implemented"),
+            (status::INVALID_POINTER, "invalid_pointer"),
+            (status::INVALID_SIZE, "invalid_size"),
+            (status::MEMORY_ERROR, "memory_error"),
+            (status::INTERNAL_ERROR, "internal_error"),
+            (status::INVALID_VALUE, "invalid_value"),
+        ] {
+            assert_eq!(table.short_name_of(value), Some(name));
+        }
+    }
+}

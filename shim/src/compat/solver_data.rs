@@ -1,0 +1,141 @@
+//! rocSOLVER's data on a handle.
+//!
+//! 5.0.2 keeps one `std::shared_ptr<void>` per handle, set and read by two C++ functions; rocSOLVER
+//! stores its options for the handle there. 4.3.0 has neither function, and without them rocSOLVER
+//! and hipBLAS do not load. Here the pointers are kept beside the handles.
+//! Source: `handle.hpp` of 5.x, and libstdc++'s `shared_ptr_base.h`.
+//!
+//! `rocblas_status (rocblas_handle, std::shared_ptr<void>&)`: the reference is a plain pointer to
+//! an object of two pointers. The second one leads to libstdc++'s control block: virtual table at
+//! 0, use count (32 bits) at 8, weak count at 12; see [`Control`].
+
+use super::{handles::Handle, status};
+use crate::table::Target;
+use core::{
+    ffi::{CStr, c_void},
+    mem::swap,
+    ptr::{NonNull, null_mut},
+    sync::atomic::{AtomicI32, Ordering},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+pub(super) const SET: &CStr =
+    c"_Z29rocblas_internal_set_data_ptrP15_rocblas_handleRSt10shared_ptrIvE";
+pub(super) const GET: &CStr =
+    c"_Z29rocblas_internal_get_data_ptrP15_rocblas_handleRSt10shared_ptrIvE";
+
+pub(super) static REPLACEMENTS: [(&CStr, Target); 2] =
+    [(SET, Target(set as *const ())), (GET, Target(get as *const ()))];
+
+/// The virtual functions of `std::_Sp_counted_base`, from where an object's virtual pointer points.
+#[repr(C)]
+struct ControlFunctions {
+    destructors: [*const (); 2],
+    /// Destroys the object that is shared.
+    dispose: unsafe extern "C" fn(*const Control),
+    /// Frees the control block.
+    destroy: unsafe extern "C" fn(*const Control),
+}
+
+/// `std::_Sp_counted_base`
+#[repr(C)]
+struct Control {
+    functions: &'static ControlFunctions,
+    uses: AtomicI32,
+    /// One for all uses together, besides one for each weak pointer.
+    weaks: AtomicI32,
+}
+
+/// A `std::shared_ptr<void>`, counted like one.
+#[repr(C)]
+pub(crate) struct SharedPtr {
+    object: *mut c_void,
+    control: Option<NonNull<Control>>,
+}
+
+// SAFETY: what may be done from any thread with a shared_ptr is done here: counting, and running
+// the deleter of whoever made it where the last one goes, which C++ allows on any thread.
+unsafe impl Send for SharedPtr {}
+
+impl SharedPtr {
+    const NULL: Self = Self { object: null_mut(), control: None };
+
+    fn control(&self) -> Option<&Control> {
+        // SAFETY: a control block lives as long as a pointer that is counted in it.
+        self.control.map(|control| unsafe { control.as_ref() })
+    }
+}
+
+impl Clone for SharedPtr {
+    fn clone(&self) -> Self {
+        if let Some(control) = self.control() {
+            control.uses.fetch_add(1, Ordering::Relaxed);
+        }
+        Self { object: self.object, control: self.control }
+    }
+}
+
+impl Drop for SharedPtr {
+    fn drop(&mut self) {
+        let Some(control) = self.control() else {
+            return;
+        };
+        if control.uses.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        // SAFETY: the last use is gone, so the object goes: what the count is for.
+        unsafe { (control.functions.dispose)(control) };
+        if control.weaks.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // SAFETY: no weak pointer is left either, so the block goes.
+            unsafe { (control.functions.destroy)(control) };
+        }
+    }
+}
+
+/// By address of the handle.
+static DATA: Mutex<BTreeMap<usize, SharedPtr>> = Mutex::new(BTreeMap::new());
+
+fn data() -> MutexGuard<'static, BTreeMap<usize, SharedPtr>> {
+    DATA.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// # Safety
+/// `pointer` is a live `std::shared_ptr<void>`.
+unsafe extern "C" fn set(handle: Handle, pointer: *const SharedPtr) -> i32 {
+    if handle.is_null() {
+        return status::INVALID_HANDLE;
+    }
+    // SAFETY: a reference in C++, so not null.
+    let pointer = unsafe { (*pointer).clone() };
+    let old = data().insert(handle as usize, pointer);
+    // Outside of the lock: a deleter is someone else's code, and may come back here.
+    drop(old);
+    status::SUCCESS
+}
+
+/// # Safety
+/// `pointer` is a live `std::shared_ptr<void>`, and no other thread uses that object.
+unsafe extern "C" fn get(handle: Handle, pointer: *mut SharedPtr) -> i32 {
+    if handle.is_null() {
+        return status::INVALID_HANDLE;
+    }
+    let mut found = data().get(&(handle as usize)).cloned().unwrap_or(SharedPtr::NULL);
+    // SAFETY: a reference in C++, so not null; what it held is dropped here, outside of the lock.
+    swap(unsafe { &mut *pointer }, &mut found);
+    status::SUCCESS
+}
+
+/// Takes a handle's pointer out, for a handle that is being destroyed.
+pub(super) fn take(handle: Handle) -> Option<SharedPtr> {
+    data().remove(&(handle as usize))
+}
+
+/// Puts it back: the handle was not destroyed after all.
+pub(super) fn put_back(handle: Handle, pointer: Option<SharedPtr>) {
+    if let Some(pointer) = pointer {
+        data().insert(handle as usize, pointer);
+    }
+}

@@ -1,0 +1,149 @@
+//! Which rocBLAS a program believes to talk to.
+//!
+//! 5.0.2 names itself. 4.3.0 names itself too, and programs use the text as a key: PyTorch refuses
+//! a file of tuned solutions of another library by it. So the text says 5.0.2, the shim and the
+//! backend: a file tuned with either library alone is not taken for one of this pair. The commit
+//! hash came with 5.2; a caller that asks for its size before checking the status aborts on what it
+//! finds there, so it is always answered.
+//! Source: `rocblas_get_version_string` checks the buffer, then the size, which counts the NUL.
+
+use super::{current, status};
+use crate::{backend::open::Handle, table::Target};
+use core::{
+    ffi::{CStr, c_char},
+    mem::transmute,
+    ptr::copy_nonoverlapping,
+};
+use once_cell::race::OnceBox;
+use std::ffi::CString;
+
+pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = [
+    (c"rocblas_get_version_string", Target(version_string as *const ())),
+    (c"rocblas_get_version_string_size", Target(version_string_size as *const ())),
+    (c"rocblas_get_commit_hash_string", Target(commit_hash as *const ())),
+    (c"rocblas_get_commit_hash_string_size", Target(commit_hash_size as *const ())),
+];
+
+/// The version that the shim presents.
+const PRESENTED: &str = "5.0.2";
+/// Callers have buffers of this size on the stack; the NUL counts.
+const LONGEST: usize = 64;
+
+const SHIM_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// There is no commit of rocBLAS behind the shim.
+const COMMIT_HASH: &[u8] = concat!("rocblas-shim-", env!("CARGO_PKG_VERSION"), "\0").as_bytes();
+
+/// What the backend says of itself, asked when first needed, and what we say instead.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    asked: Handle,
+    backend: OnceBox<CString>,
+    presented: OnceBox<CString>,
+}
+
+impl Answers {
+    pub(crate) fn of(backend: Handle) -> Self {
+        Self { asked: backend, backend: OnceBox::new(), presented: OnceBox::new() }
+    }
+
+    /// The backend's own version string; empty where it has none.
+    pub(crate) fn backend(&self) -> &CStr {
+        self.backend.get_or_init(|| Box::new(ask(self.asked).unwrap_or_default()))
+    }
+
+    fn presented(&self) -> &CStr {
+        self.presented.get_or_init(|| {
+            let text = presented(SHIM_VERSION, &self.backend().to_string_lossy());
+            Box::new(CString::new(text).unwrap_or_default())
+        })
+    }
+}
+
+/// `5.0.2.shim-0.1.0-4.3.0.3216-cbcdc2d`: no blanks, cut where a caller's buffer ends.
+fn presented(shim: &str, backend: &str) -> String {
+    let mut text = format!("{PRESENTED}.shim-{shim}-{backend}");
+    text.retain(|c| c.is_ascii_graphic());
+    text.truncate(LONGEST - 1);
+    text
+}
+
+/// The backend's version string.
+fn ask(backend: Handle) -> Option<CString> {
+    type Get = unsafe extern "C" fn(*mut c_char, usize) -> i32;
+    let function = backend.symbol(c"rocblas_get_version_string")?;
+    // SAFETY: the vendor's prototype, the same since rocBLAS 2.
+    let function = unsafe { transmute::<*const (), Get>(function.0) };
+    let mut text = [0_u8; 256];
+    // SAFETY: a buffer of that size.
+    if unsafe { function(text.as_mut_ptr().cast(), text.len()) } != status::SUCCESS {
+        return None;
+    }
+    CStr::from_bytes_until_nul(&text).ok().map(CStr::to_owned)
+}
+
+/// # Safety
+/// `buffer` is null or writable for `size` bytes.
+unsafe fn answer(text: Option<&[u8]>, buffer: *mut c_char, size: usize) -> i32 {
+    let Some(bytes) = text else {
+        return status::INTERNAL_ERROR;
+    };
+    if buffer.is_null() {
+        return status::INVALID_POINTER;
+    }
+    if size < bytes.len() {
+        return status::INVALID_SIZE;
+    }
+    // SAFETY: writable for at least as many bytes, by contract.
+    unsafe { copy_nonoverlapping(bytes.as_ptr(), buffer.cast(), bytes.len()) };
+    status::SUCCESS
+}
+
+/// # Safety
+/// `size` is null or writable.
+unsafe fn answer_size(text: Option<&[u8]>, size: *mut usize) -> i32 {
+    let Some(text) = text else {
+        return status::INTERNAL_ERROR;
+    };
+    if size.is_null() {
+        return status::INVALID_POINTER;
+    }
+    // SAFETY: writable, by contract.
+    unsafe { size.write(text.len()) };
+    status::SUCCESS
+}
+
+fn presented_bytes() -> Option<&'static [u8]> {
+    current().map(|compat| compat.version.presented().to_bytes_with_nul())
+}
+
+unsafe extern "C" fn version_string(buffer: *mut c_char, size: usize) -> i32 {
+    // SAFETY: the caller's arguments, under the vendor's contract.
+    unsafe { answer(presented_bytes(), buffer, size) }
+}
+
+unsafe extern "C" fn version_string_size(size: *mut usize) -> i32 {
+    // SAFETY: the caller's argument, under the vendor's contract.
+    unsafe { answer_size(presented_bytes(), size) }
+}
+
+unsafe extern "C" fn commit_hash(buffer: *mut c_char, size: usize) -> i32 {
+    // SAFETY: the caller's arguments, under the vendor's contract.
+    unsafe { answer(Some(COMMIT_HASH), buffer, size) }
+}
+
+unsafe extern "C" fn commit_hash_size(size: *mut usize) -> i32 {
+    // SAFETY: the caller's argument, under the vendor's contract.
+    unsafe { answer_size(Some(COMMIT_HASH), size) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_fits_a_callers_buffer_and_has_no_blanks() {
+        assert_eq!(presented("0.1.0", "4.3.0.3216-cbcdc2d"), "5.0.2.shim-0.1.0-4.3.0.3216-cbcdc2d");
+        assert_eq!(presented("0.1.0", "4.3 0\n"), "5.0.2.shim-0.1.0-4.30");
+        assert_eq!(presented("0.1.0", &"x".repeat(100)).len(), LONGEST - 1);
+    }
+}
