@@ -31,8 +31,8 @@ const char *rocblas_shim_backend_version(void);
  * switched off by ROCBLAS_SHIM_COMPAT=-name,... or in [compat] of shim.toml. */
 const char *rocblas_shim_compat(void);
 
-/* How many of the exported functions the backend lacks. Calling one of them answers
- * rocblas_status_not_implemented. */
+/* How many of the exported functions neither the backend has nor the shim supplies. Calling one of
+ * them answers rocblas_status_not_implemented. */
 size_t rocblas_shim_missing_count(void);
 
 /* The name, mangled if it is C++, of the missing function at a position below that count; NULL

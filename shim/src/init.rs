@@ -291,13 +291,14 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
     debug!("rebound {changed} of the backend's references");
     let adapted = Instant::now();
     hip::refuse_a_second_runtime(handle)?;
-    let (mut table, missing) = resolve::resolve(handle)?;
+    let mut table = resolve::resolve(handle)?;
     let hip = Hip::of(handle);
     let compat = compat::install(&library.soname, handle, settings.promises, hip, &mut table);
     let took = Took { open: opened - start, adapt: adapted - opened, resolve: adapted.elapsed() };
     let environment = environment::View::of(&path, &compat);
     let data = read_data(handle);
     let name = candidate.name;
+    let missing = resolve::missing(&table);
     Ok(Backend { name, path, table, missing, data, compat, environment, took })
 }
 

@@ -26,9 +26,9 @@ pub(crate) struct Backend {
     pub(crate) name: String,
     /// The file, as it was opened.
     pub(crate) path: PathBuf,
-    /// Every export's function; the cold entry where the backend lacks it.
+    /// Every export's function; the cold entry where there is none.
     pub(crate) table: Box<Table>,
-    /// Indices of the exports it lacks.
+    /// Indices of the exports that neither it nor a promise of ours supplies.
     pub(crate) missing: Vec<u16>,
     /// The bytes of its exported data, in the order of [`crate::exports::data`]; `None` where it
     /// lacks one.

@@ -6,12 +6,11 @@ use crate::{
     table::{COLD, Table, name},
 };
 
-/// The table, and the indices of the exports that the backend lacks; they keep their cold entry.
+/// The backend's functions; the cold entry where it lacks one.
 ///
 /// An address inside the shim is no function of a backend: jumping to it would come back for ever.
-pub(crate) fn resolve(backend: Handle) -> Result<(Box<Table>, Vec<u16>), String> {
+pub(crate) fn resolve(backend: Handle) -> Result<Box<Table>, String> {
     let mut table = Box::new(COLD);
-    let mut missing = Vec::new();
     let own = own::range();
     for (index, entry) in table.iter_mut().enumerate() {
         match backend.symbol(name(index)) {
@@ -22,8 +21,14 @@ pub(crate) fn resolve(backend: Handle) -> Result<(Box<Table>, Vec<u16>), String>
                 ));
             }
             Some(target) => *entry = target,
-            None => missing.push(index as u16),
+            None => {}
         }
     }
-    Ok((table, missing))
+    Ok(table)
+}
+
+/// Indices of the exports that have no function in a table.
+pub(crate) fn missing(table: &Table) -> Vec<u16> {
+    let entries = table.iter().zip(&COLD).zip(0..);
+    entries.filter(|((entry, cold), _)| entry == cold).map(|(_, index)| index).collect()
 }

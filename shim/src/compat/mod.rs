@@ -95,12 +95,16 @@ pub(crate) struct Compat {
     pub(crate) version: version::Answers,
 }
 
+fn lacks(table: &Table, name: &CStr) -> bool {
+    table::index(name).is_some_and(|index| table[index] == table::COLD[index])
+}
+
 /// The promises that a backend needs.
 ///
 /// A 5.x library keeps them itself; what it may lack are functions that came after it. Whether a
 /// 4.x library has one of these is asked of it, too: 6.4's has two that 6.3's has not.
 fn needed(soname: &str, table: &Table, hip: Option<&Hip>) -> Promises {
-    let lacks = |name: &CStr| table::index(name).is_some_and(|i| table[i] == table::COLD[i]);
+    let lacks = |name| lacks(table, name);
     let mut needed = Promises::NONE;
     if soname.starts_with("librocblas.so.4") {
         for promise in [
@@ -147,8 +151,10 @@ pub(crate) fn install(
         (Promise::SyrkEx, &syrk_ex::REPLACEMENTS),
     ];
     for (promise, functions) in promised {
+        // A question that the backend cannot be asked at all stays missing.
+        let there = |name: &CStr| promise != Promise::Solutions || !lacks(table, name);
         if active.contains(promise) {
-            replacements.extend(functions);
+            replacements.extend(functions.iter().filter(|(name, _)| there(name)));
         }
     }
     for (name, function) in replacements {
