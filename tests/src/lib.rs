@@ -6,6 +6,7 @@
 pub mod artefacts;
 pub mod compile;
 pub mod elf;
+pub mod real;
 pub mod run;
 pub mod scenario;
 pub mod skip;

@@ -1,0 +1,197 @@
+//! Every promise of rocBLAS 5.0.2, with it kept and with it switched off: what the one test shows is
+//! what the other would miss. On stand-ins; `real/` has the
+//! same on AMD's own libraries, and `solver_data.rs` what rocSOLVER keeps with a handle.
+
+use std::{fs, os::unix::fs::symlink, path::Path};
+use tests::{
+    artefacts,
+    compile::library,
+    real::recording,
+    run::{Ended, client, run},
+    scenario::{c_backend, linked_client},
+    tree::Tree,
+};
+
+struct Scenario {
+    tree: Tree,
+    program: std::path::PathBuf,
+}
+
+impl Scenario {
+    fn with(backend: &Path) -> Self {
+        let tree = Tree::with_backend(backend);
+        let program = linked_client(&tree, "promises.c", &[]);
+        Self { tree, program }
+    }
+
+    /// A C backend on the recording HIP runtime.
+    fn with_hip() -> Self {
+        let tree = Tree::with_shim();
+        let hip = tree.lib().join("libamdhip64.so.7");
+        symlink(recording::runtime(), &hip).expect("link to the runtime");
+        let hip = hip.to_str().expect("UTF-8");
+        let backend = c_backend(&tree, "hip-backend.so", &["-DUSES_HIP", hip]);
+        tree.add_backend("only", &backend);
+        let program = linked_client(&tree, "promises.c", &[]);
+        Self { tree, program }
+    }
+
+    fn run(&self, environment: &[(&str, &str)]) -> Ended {
+        run(client(&self.tree, &self.program).envs(environment.iter().copied())).success()
+    }
+
+    /// What the client prints of something with every promise kept, and with one switched off.
+    fn on_and_off(&self, promise: &str, key: &str) -> [String; 2] {
+        let off = format!("-{promise}");
+        let [on, off] = [self.run(&[]), self.run(&[("ROCBLAS_SHIM_COMPAT", off.as_str())])];
+        assert!(line(&on, "compat").split(',').any(|name| name == promise), "{on:?}");
+        assert!(!line(&off, "compat").split(',').any(|name| name == promise), "{off:?}");
+        [on, off].map(|ended| line(&ended, key).to_owned())
+    }
+}
+
+#[track_caller]
+fn line<'a>(ended: &'a Ended, key: &str) -> &'a str {
+    let value = |line: &'a str| line.strip_prefix(key)?.strip_prefix('=');
+    ended.stdout.lines().find_map(value).unwrap_or_else(|| panic!("no {key} in {ended:?}"))
+}
+
+#[test]
+fn atomics_are_not_allowed_unless_the_user_says_so() {
+    let scenario = Scenario::with(artefacts::reference());
+    assert_eq!(scenario.on_and_off("atomics", "atomics"), ["0 0", "0 1"]);
+    let set = scenario.run(&[("ROCBLAS_DEFAULT_ATOMICS_MODE", "1")]);
+    assert_eq!(line(&set, "atomics"), "0 1", "what the user set is left alone");
+}
+
+#[test]
+fn the_version_is_5_0_2_and_names_the_pair() {
+    let scenario = Scenario::with(artefacts::reference());
+    let [on, off] = scenario.on_and_off("version", "version");
+    assert_eq!(on, format!("0 5.0.2.shim-{}-4.3.0.stand-in 1", env!("CARGO_PKG_VERSION")));
+    assert_eq!(off, "0 4.3.0.stand-in 1");
+    assert_eq!(scenario.on_and_off("version", "commit"), ["0 1", "2 0"]);
+    assert_eq!(line(&scenario.run(&[]), "version null"), "3 small=4");
+}
+
+#[test]
+fn syrk_ex_checks_its_arguments_before_it_declines() {
+    let tree = Tree::new();
+    let scenario = Scenario::with(&c_backend(&tree, "few.so", &[]));
+    assert_eq!(scenario.on_and_off("syrk-ex", "syrk_ex"), ["4 2", "2 2"]);
+}
+
+#[test]
+fn solutions_may_be_asked_for_without_matrices() {
+    let tree = Tree::new();
+    let scenario = Scenario::with(&c_backend(&tree, "few.so", &[]));
+    assert_eq!(scenario.on_and_off("solutions", "solutions"), ["0 4321", "3 -1"]);
+}
+
+#[test]
+fn a_failing_transfer_answers_the_status_of_its_error() {
+    let scenario = Scenario::with_hip();
+    let failing = |compat: &str, code: &str| {
+        let fail = format!("hipMemcpy={code}");
+        let ended =
+            scenario.run(&[("RECORDING_HIP_FAIL", fail.as_str()), ("ROCBLAS_SHIM_COMPAT", compat)]);
+        line(&ended, "transfer").to_owned()
+    };
+    assert_eq!(scenario.on_and_off("transfers", "transfer"), ["0", "0"]);
+    // Out of memory, invalid device pointer, invalid device, invalid value.
+    for (code, status) in [("2", "5"), ("17", "3"), ("101", "1"), ("1", "6")] {
+        assert_eq!(failing("", code), status, "hipError_t {code}");
+        assert_eq!(failing("-transfers", code), "0", "4.3.0 answers success");
+    }
+    assert_eq!(line(&scenario.run(&[]), "sizes"), "0 4 3");
+}
+
+#[test]
+fn the_properties_of_a_handles_device_are_there() {
+    let scenario = Scenario::with_hip();
+    assert_eq!(scenario.on_and_off("device-properties", "warp"), ["64 1", "0 0"]);
+}
+
+#[test]
+fn variables_for_another_rocblas_are_hidden_by_promise() {
+    let tree = Tree::new();
+    let scenario = Scenario::with(&c_backend(&tree, "few.so", &[]));
+    for (promise, variable) in [
+        ("hipblaslt", "ROCBLAS_USE_HIPBLASLT"),
+        ("tensile", "ROCBLAS_TENSILE_LIBPATH"),
+        ("tensile", "ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH"),
+    ] {
+        let off = format!("-{promise}");
+        let seen = |compat: &str| {
+            let ended = scenario.run(&[
+                (variable, "meant for another"),
+                ("ROCBLAS_SHIM_COMPAT", compat),
+                ("ROCBLAS_SHIM_LOG", "warn"),
+            ]);
+            let warned = ended.stderr.contains(&format!("{variable} is hidden from the backend"));
+            (line(&ended, variable).to_owned(), warned)
+        };
+        assert_eq!(seen(""), ("(unset)".to_owned(), true), "{variable}");
+        assert_eq!(seen(&off), ("meant for another".to_owned(), false), "{variable}");
+    }
+}
+
+#[test]
+fn a_library_of_rocm_7_needs_none_that_it_keeps_itself() {
+    let scenario = Scenario::with(artefacts::stock());
+    let ended = scenario.run(&[]);
+    assert_eq!(line(&ended, "compat"), "");
+    assert!(line(&ended, "version").starts_with("0 5.0.2.stand-in"), "{ended:?}");
+}
+
+#[test]
+fn a_second_hip_runtime_in_the_process_is_refused() {
+    let scenario = Scenario::with_hip();
+    let other = scenario.tree.root().join("libamdhip64.so.6");
+    let source = artefacts::standins().join("other_hip.c");
+    library(&source, &other, "libamdhip64.so.6", &[]);
+    let mut command = client(&scenario.tree, &scenario.program);
+    let ended = run(command.env("LD_PRELOAD", &other)).success();
+    assert_eq!(line(&ended, "create"), "6", "{ended:?}");
+    assert!(ended.stderr.contains("brings a second HIP runtime into the process"), "{ended:?}");
+    assert!(ended.stderr.contains(&other.display().to_string()), "{ended:?}");
+
+    // A library without code under the old name is no second runtime.
+    fs::remove_file(&other).expect("remove");
+    let source = scenario.tree.root().join("nothing.c");
+    fs::write(&source, "").expect("write");
+    let runtime = scenario.tree.lib().join("libamdhip64.so.7");
+    let needs = ["-Wl,--no-as-needed", runtime.to_str().expect("UTF-8")];
+    let stub = library(&source, &other, "libamdhip64.so.6", &needs);
+    let mut command = client(&scenario.tree, &scenario.program);
+    let ended = run(command.env("LD_PRELOAD", &stub)).success();
+    assert_eq!(line(&ended, "create"), "0", "{ended:?}");
+}
+
+#[test]
+fn a_gpu_without_tensile_kernels_is_named_instead_of_an_abort() {
+    let scenario = Scenario::with_hip();
+    let kernels = scenario.tree.lib().join("rocblas-shim/backends/only/lib/rocblas/library");
+    fs::create_dir_all(&kernels).expect("make the Tensile directory");
+    fs::write(kernels.join("TensileLibrary_lazy_gfx90a.dat"), "").expect("write");
+    let ended = scenario.run(&[("RECORDING_HIP_TARGET", "gfx906:sramecc+:xnack-")]);
+    assert_eq!(line(&ended, "create"), "6", "{ended:?}");
+    let message = format!(
+        "the backend has no Tensile kernels for gfx906: there is no TensileLibrary_lazy_gfx906.dat \
+         in {}",
+        kernels.canonicalize().expect("made above").display()
+    );
+    assert!(ended.stderr.contains(&message), "{ended:?}");
+    let other = scenario.run(&[("RECORDING_HIP_TARGET", "gfx90a")]);
+    assert_eq!(line(&other, "create"), "0", "{other:?}");
+}
+
+#[test]
+fn a_needed_library_that_is_not_there_is_named_with_its_cure() {
+    let scenario = Scenario::with_hip();
+    fs::remove_file(scenario.tree.lib().join("libamdhip64.so.7")).expect("remove the runtime");
+    let ended = scenario.run(&[]);
+    assert_eq!(line(&ended, "create"), "6", "{ended:?}");
+    assert!(ended.stderr.contains("libamdhip64.so.7: cannot open shared object file"), "{ended:?}");
+    assert!(ended.stderr.contains("it needs that library itself (DT_NEEDED)"), "{ended:?}");
+}

@@ -1,0 +1,58 @@
+//! Every C function with arguments that are wrong: the shim answers what the library behind it does.
+
+use std::path::Path;
+use tests::real::{
+    Root,
+    compared::{Seen, assert_same, both},
+    promised::{NOT_IN_6_4, PROMISED},
+    root,
+};
+
+/// Runs through all functions directly, and through the shim with and without its promises.
+fn compare(root: &'static Root, variant: &str) -> Seen {
+    let (direct, shim) = both(root);
+    let program = Path::new(env!("CARGO_BIN_EXE_every_function"));
+    let run = |rocm: &tests::real::Rocm, promises: &str| {
+        let library = rocm.rocblas();
+        let library = library.to_str().expect("UTF-8");
+        Seen::of(rocm, program, &[library, variant], &[("ROCBLAS_SHIM_COMPAT", promises)])
+    };
+    let directly = run(&direct, "");
+    for name in NOT_IN_6_4 {
+        assert_eq!(directly.line(name), "absent");
+    }
+    let directly = directly.without(&NOT_IN_6_4);
+    assert_same(&directly, &run(&shim, "-all").without(&NOT_IN_6_4), "no promises");
+    let [directly, promised] =
+        [directly, run(&shim, "").without(&NOT_IN_6_4)].map(|seen| seen.without(&PROMISED));
+    assert_same(&directly, &promised, "promises");
+    directly
+}
+
+/// How many answers end so.
+fn count(seen: &Seen, answer: &str) -> usize {
+    let suffix = format!(": {answer}");
+    seen.printed.iter().filter(|line| line.ends_with(&suffix)).count()
+}
+
+#[test]
+fn a_null_handle() {
+    let Some(root) = root() else { return };
+    let seen = compare(root, "null-handle");
+    assert!(count(&seen, "invalid_handle") > 1_150, "{seen:?}");
+}
+
+#[test]
+fn null_pointers() {
+    let Some(root) = root() else { return };
+    let seen = compare(root, "null-pointers");
+    assert!(count(&seen, "invalid_pointer") > 1_050, "{seen:?}");
+}
+
+#[test]
+fn negative_sizes() {
+    let Some(root) = root() else { return };
+    let seen = compare(root, "negative-sizes");
+    assert!(count(&seen, "invalid_size") > 750, "{seen:?}");
+    assert_eq!(seen.launches(), 0);
+}

@@ -1,0 +1,107 @@
+//! The same program directly on a library and through the shim: what it printed and what reached
+//! the HIP runtime, side by side.
+
+use super::{Rocm, Root, log};
+use crate::{
+    artefacts::workspace,
+    compile::library,
+    run::{Ended, run_within},
+};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Longer than a run through all functions takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Seen {
+    /// What the program printed.
+    pub printed: Vec<String>,
+    /// What the HIP runtime was asked for.
+    pub hip: Vec<String>,
+    /// How it ended, with its complaints.
+    pub ended: Ended,
+}
+
+impl Seen {
+    /// Runs a program of a tree to a good end.
+    #[track_caller]
+    pub fn of(
+        rocm: &Rocm,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let (mut command, log) = rocm.command(program);
+        command.args(arguments).envs(environment.iter().copied());
+        let ended = run_within(&mut command, LIMIT).success();
+        let printed = ended.stdout.lines().map(str::to_owned).collect();
+        Self { printed, hip: log.lines(), ended }
+    }
+
+    /// The line that a name and a colon begin.
+    #[must_use]
+    pub fn line(&self, name: &str) -> &str {
+        let found = self.printed.iter().find_map(|l| l.strip_prefix(name)?.strip_prefix(": "));
+        found.unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+
+    /// Kernels launched.
+    #[must_use]
+    pub fn launches(&self) -> usize {
+        self.hip.iter().filter(|line| line.starts_with("launch ")).count()
+    }
+
+    /// What was asked of the HIP runtime from the line `call NAME` to the next.
+    #[must_use]
+    pub fn hip_of(&self, name: &str) -> Vec<String> {
+        let mark = format!("call {name}");
+        let after = self.hip.iter().skip_while(|line| **line != mark).skip(1);
+        after.take_while(|line| !line.starts_with("call ")).cloned().collect()
+    }
+
+    /// Leaves out what the program printed, and what it asked for, of these calls.
+    #[must_use]
+    pub fn without(mut self, calls: &[&str]) -> Self {
+        self.printed.retain(|line| !calls.iter().any(|name| line.split(": ").next() == Some(name)));
+        let mut left_out = false;
+        self.hip.retain(|line| {
+            if let Some(name) = line.strip_prefix("call ") {
+                left_out = calls.contains(&name);
+            }
+            !left_out
+        });
+        self
+    }
+}
+
+/// Panics with the first differences unless both printed the same and asked the HIP runtime for the
+/// same.
+#[track_caller]
+pub fn assert_same(direct: &Seen, shim: &Seen, what: &str) {
+    let printed = log::difference(&direct.printed, &shim.printed);
+    assert!(
+        printed.is_empty(),
+        "{what}: direct | through the shim: {printed:#?}\n{:?}",
+        shim.ended
+    );
+    let hip = log::difference(&direct.hip, &shim.hip);
+    assert!(hip.is_empty(), "{what}: HIP calls, direct | through the shim: {hip:#?}");
+}
+
+/// A library to preload where rocSOLVER loads with 6.4 and no shim.
+#[must_use]
+pub fn device_properties(rocm: &Rocm) -> PathBuf {
+    let source = workspace().join("tests/clients/real/device_properties.c");
+    library(&source, &rocm.tree().root().join("preloaded.so"), "preloaded.so", &[])
+}
+
+/// A tree with 6.4 under the name of 7's library, and one with the shim before it.
+#[must_use]
+pub fn both(root: &'static Root) -> (Rocm, Rocm) {
+    let direct = Rocm::without_shim(root, &root.library("librocblas.so.4"));
+    (direct, Rocm::shim_before(root, "librocblas.so.4"))
+}

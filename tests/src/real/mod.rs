@@ -1,0 +1,17 @@
+//! Real AMD host binaries under the shim: a throw-away root of Debian packages, trees with the shim
+//! in front of a library of it, and a HIP runtime that records instead of computing.
+//!
+//! Nothing of the vendor's is part of this repository; versions are those that the distribution has
+//! on the day.
+
+pub mod compared;
+pub mod fatbin;
+pub mod log;
+mod packages;
+pub mod promised;
+pub mod recording;
+pub mod rocm;
+pub mod root;
+
+pub use rocm::Rocm;
+pub use root::{Root, root};

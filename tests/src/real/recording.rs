@@ -1,0 +1,49 @@
+//! The recording HIP runtime as a shared library: cargo builds the static one, and the last step of
+//! linking, with the version script, is done here.
+
+use super::root::{directory, lock};
+use crate::artefacts::workspace;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// `libamdhip64.so.7`.
+pub fn runtime() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build)
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed:\n{complaints}");
+}
+
+fn build() -> PathBuf {
+    // Of two test processes, one links while the other waits.
+    let _lock = lock().expect("lock the directory of this tier");
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo).current_dir(workspace()).args([
+        "build",
+        "--quiet",
+        "--package",
+        "recording-hip",
+        "--release",
+    ]));
+    let target = directory();
+    let archive = target.with_file_name("release").join("librecording_hip.a");
+    let finished = target.join("libamdhip64.so.7");
+    let linked = target.join("libamdhip64.so.7.unfinished");
+    run(Command::new("cc")
+        .current_dir(workspace().join("tests/standins/recording-hip"))
+        .args(["-shared", "-Wl,-soname,libamdhip64.so.7", "-Wl,--version-script=hip.map"])
+        .args(["-Wl,--no-undefined-version", "-Wl,--whole-archive"])
+        .arg(archive)
+        .args(["-Wl,--no-whole-archive", "-lpthread", "-ldl", "-lm", "-o"])
+        .arg(&linked));
+    fs::rename(&linked, &finished).expect("give the runtime its name");
+    finished
+}

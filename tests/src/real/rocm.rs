@@ -1,0 +1,107 @@
+//! Trees of real libraries: links to those of the root, with the recording runtime as HIP.
+
+use super::{log::Log, recording, root::Root};
+use crate::{run::client, tree::Tree};
+use std::{
+    cell::Cell,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A tree whose `lib` comes before the root's on the loader's path.
+#[derive(Debug)]
+pub struct Rocm {
+    tree: Tree,
+    root: &'static Root,
+    runs: Cell<u32>,
+}
+
+impl Rocm {
+    /// The recording runtime, and no rocBLAS.
+    fn new(root: &'static Root, tree: Tree) -> Self {
+        let lib = tree.lib();
+        // Under both names, as a ROCm 7 with a link for libraries of ROCm 6.
+        symlink(recording::runtime(), lib.join("libamdhip64.so.7")).expect("link to the runtime");
+        symlink("libamdhip64.so.7", lib.join("libamdhip64.so.6")).expect("link to the runtime");
+        // Where a rocBLAS in `lib` finds its kernels.
+        symlink(root.lib().join("rocblas"), lib.join("rocblas")).expect("link to the kernels");
+        Self { tree, root, runs: Cell::new(0) }
+    }
+
+    /// The shim in front, with that library of the root as its only backend.
+    #[must_use]
+    pub fn shim_before(root: &'static Root, soname: &str) -> Self {
+        let rocm = Self::new(root, Tree::with_shim());
+        // The prefix of a release, with its kernels. The name is of no consequence.
+        let prefix = rocm.tree.lib().join("rocblas-shim/backends/real/lib");
+        fs::create_dir_all(&prefix).expect("make a prefix");
+        let major = soname.rsplit('.').next().expect("a version");
+        let backend = prefix.join(format!("librocblas.so.{major}"));
+        symlink(root.library(soname), backend).expect("link to the backend");
+        symlink(root.lib().join("rocblas"), prefix.join("rocblas")).expect("link to the kernels");
+        rocm
+    }
+
+    /// No shim: that file under the name of ROCm 7's rocBLAS.
+    #[must_use]
+    pub fn without_shim(root: &'static Root, rocblas: &Path) -> Self {
+        let rocm = Self::new(root, Tree::new());
+        symlink(rocblas, rocm.tree.lib().join("librocblas.so.5")).expect("link to the library");
+        rocm
+    }
+
+    /// The root's own HIP runtime in place of the recording one.
+    #[must_use]
+    pub fn on_amds_runtime(self) -> Self {
+        let runtime = self.tree.lib().join("libamdhip64.so.7");
+        fs::remove_file(&runtime).expect("remove a link");
+        symlink(self.root.library("libamdhip64.so.7"), runtime).expect("link to the runtime");
+        self
+    }
+
+    /// The tree.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// What the loader finds as rocBLAS of ROCm 7.
+    #[must_use]
+    pub fn rocblas(&self) -> PathBuf {
+        self.tree.lib().join("librocblas.so.5")
+    }
+
+    /// Arguments that link a program with libraries of this tree and of the root by their names,
+    /// `libhipblas.so.3`.
+    #[must_use]
+    pub fn link_with(&self, names: &[&str]) -> Vec<String> {
+        // The root's libc is newer than the one that the program is compiled against.
+        let mut arguments = vec!["-Wl,--allow-shlib-undefined".to_owned()];
+        arguments
+            .extend([&self.tree.lib(), &self.root.lib()].map(|d| format!("-L{}", d.display())));
+        arguments.extend(names.iter().map(|name| format!("-l:{name}")));
+        arguments
+    }
+
+    /// A command to run a program with the root's loader, this tree's libraries first, and a new
+    /// log of the HIP calls.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> (Command, Log) {
+        let mut command = client(&self.tree, &self.root.loader());
+        command.env_remove("LD_LIBRARY_PATH");
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("RECORDING_HIP_") {
+                command.env_remove(name);
+            }
+        }
+        let path = format!("{}:{}", self.tree.lib().display(), self.root.lib().display());
+        command.arg("--library-path").arg(path).arg(program);
+        self.runs.set(self.runs.get() + 1);
+        let log = Log::new(self.tree.root().join(format!("hip-{}.log", self.runs.get())));
+        fs::write(log.path(), "").expect("make a log");
+        command.env("RECORDING_HIP_LOG", log.path());
+        (command, log)
+    }
+}
