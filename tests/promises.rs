@@ -177,8 +177,8 @@ fn a_gpu_without_tensile_kernels_is_named_instead_of_an_abort() {
     let ended = scenario.run(&[("RECORDING_HIP_TARGET", "gfx906:sramecc+:xnack-")]);
     assert_eq!(line(&ended, "create"), "6", "{ended:?}");
     let message = format!(
-        "the backend has no Tensile kernels for gfx906: there is no TensileLibrary_lazy_gfx906.dat \
-         in {}",
+        "the backend has no Tensile kernels for gfx906, device 0: there is no \
+         TensileLibrary_lazy_gfx906.dat in {}",
         kernels.canonicalize().expect("made above").display()
     );
     assert!(ended.stderr.contains(&message), "{ended:?}");

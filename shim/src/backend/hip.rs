@@ -60,7 +60,6 @@ pub(crate) struct Hip {
     copy_2d: Copy2,
     copy_2d_async: Copy2Async,
     get_device: GetDevice,
-    get_device_count: GetDevice,
     get_properties: GetProperties,
 }
 
@@ -70,8 +69,7 @@ impl Hip {
         let symbol = |name: &CStr| backend.symbol(name).map(|target| target.0);
         let (copy, copy_async) = (symbol(c"hipMemcpy")?, symbol(c"hipMemcpyAsync")?);
         let (copy_2d, copy_2d_async) = (symbol(c"hipMemcpy2D")?, symbol(c"hipMemcpy2DAsync")?);
-        let (get_device, get_device_count) =
-            (symbol(c"hipGetDevice")?, symbol(c"hipGetDeviceCount")?);
+        let get_device = symbol(c"hipGetDevice")?;
         let get_properties = symbol(c"hipGetDevicePropertiesR0600")?;
         // SAFETY: HIP's prototypes of these functions, the same in HIP 6 and 7.
         unsafe {
@@ -81,7 +79,6 @@ impl Hip {
                 copy_2d: transmute::<*const (), Copy2>(copy_2d),
                 copy_2d_async: transmute::<*const (), Copy2Async>(copy_2d_async),
                 get_device: transmute::<*const (), GetDevice>(get_device),
-                get_device_count: transmute::<*const (), GetDevice>(get_device_count),
                 get_properties: transmute::<*const (), GetProperties>(get_properties),
             })
         }
@@ -92,14 +89,6 @@ impl Hip {
         let mut device = 0;
         // SAFETY: memory for the answer.
         (unsafe { (self.get_device)(&raw mut device) } == SUCCESS).then_some(device)
-    }
-
-    /// How many devices the process may use.
-    pub(crate) fn device_count(&self) -> i32 {
-        let mut count = 0;
-        // SAFETY: memory for the answer.
-        let error = unsafe { (self.get_device_count)(&raw mut count) };
-        if error == SUCCESS { count } else { 0 }
     }
 
     /// The properties of a device.

@@ -1,68 +1,68 @@
-//! Whether the backend has Tensile kernels for the machine's GPUs: asked before its first handle,
-//! because the backend itself calls `abort()` where it finds none.
+//! Whether the backend has Tensile kernels for a GPU: asked before a handle is made for it, because
+//! the backend itself calls `abort()` where it finds none. Only of the device that the handle is
+//! for: a machine may have another one, such as a processor's own, that nobody computes on.
 
 use crate::{
     compat::{Compat, Promise},
     init,
 };
-use once_cell::race::OnceBox;
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 use tracing::error;
 
-/// Whether every device of the process has kernels; says once which has not, and what is missing.
-/// True where that cannot be told: no HIP, no device, or a backend that keeps its kernels elsewhere.
+/// Whether the calling thread's current device has kernels; says once of a device that it has not,
+/// and what is missing. True where that cannot be told: no HIP, no device, or a backend that keeps
+/// its kernels elsewhere.
 pub(crate) fn present(compat: &Compat) -> bool {
-    static PRESENT: OnceBox<bool> = OnceBox::new();
+    static KNOWN: Mutex<BTreeMap<i32, bool>> = Mutex::new(BTreeMap::new());
     if !compat.active.contains(Promise::Tensile) {
         return true;
     }
     let Some(init::Outcome::Ready { backend, .. }) = init::settled() else {
         return true;
     };
-    let Some(directory) = backend.environment.tensile() else {
+    let Some((directory, hip)) = backend.environment.tensile().zip(compat.hip.as_ref()) else {
         return true;
     };
-    *PRESENT.get_or_init(|| {
-        let missing = missing(&targets(compat), directory);
-        for target in &missing {
+    let Some(device) = hip.current_device() else {
+        return true;
+    };
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    *known.entry(device).or_insert_with(|| {
+        let target = hip.properties(device).map(|properties| properties.target());
+        let Some(target) = target.filter(|target| !target.is_empty()) else {
+            return true;
+        };
+        let present = has_kernels(&target, directory);
+        if !present {
             error!(
-                "the backend has no Tensile kernels for {target}: there is no \
-                 TensileLibrary_lazy_{target}.dat in {}. Add the {target} files of its own release, \
-                 or hide that GPU with HIP_VISIBLE_DEVICES. No handle is made",
+                "the backend has no Tensile kernels for {target}, device {device}: there is no \
+                 TensileLibrary_lazy_{target}.dat in {}. Add the {target} files of its own \
+                 release, or hide that GPU with HIP_VISIBLE_DEVICES. No handle is made for it",
                 directory.display()
             );
         }
-        Box::new(missing.is_empty())
+        present
     })
 }
 
-fn targets(compat: &Compat) -> BTreeSet<String> {
-    let Some(hip) = &compat.hip else {
-        return BTreeSet::new();
-    };
-    (0..hip.device_count())
-        .filter_map(|device| hip.properties(device))
-        .map(|properties| properties.target())
-        .filter(|target| !target.is_empty())
-        .collect()
-}
-
-/// The targets that the directory has no library of kernels for: `TensileLibrary_lazy_<target>.dat`
+/// Whether the directory has a library of kernels for the target: `TensileLibrary_lazy_<target>.dat`
 /// or `TensileLibrary_<target>.dat`, there or in a directory of the target's name, or the
 /// `TensileLibrary.dat` of a build for one target.
-fn missing(targets: &BTreeSet<String>, directory: &Path) -> Vec<String> {
-    let has = |target: &String| {
-        [directory.to_owned(), directory.join(target)].iter().any(|directory| {
-            [
-                format!("TensileLibrary_lazy_{target}.dat"),
-                format!("TensileLibrary_{target}.dat"),
-                "TensileLibrary.dat".to_owned(),
-            ]
-            .iter()
-            .any(|file| fs::exists(directory.join(file)).unwrap_or(false))
-        })
-    };
-    targets.iter().filter(|target| !has(target)).cloned().collect()
+fn has_kernels(target: &str, directory: &Path) -> bool {
+    [directory.to_owned(), directory.join(target)].iter().any(|directory| {
+        [
+            format!("TensileLibrary_lazy_{target}.dat"),
+            format!("TensileLibrary_{target}.dat"),
+            "TensileLibrary.dat".to_owned(),
+        ]
+        .iter()
+        .any(|file| fs::exists(directory.join(file)).unwrap_or(false))
+    })
 }
 
 #[cfg(test)]
@@ -71,19 +71,19 @@ mod tests {
 
     #[test]
     fn kernels_are_found_under_each_of_their_names() {
-        let targets = BTreeSet::from(["gfx906".to_owned(), "gfx90a".to_owned()]);
-        for (file, absent) in [
-            ("TensileLibrary_lazy_gfx906.dat", vec!["gfx90a"]),
-            ("TensileLibrary_gfx90a.dat", vec!["gfx906"]),
-            ("TensileLibrary.dat", vec![]),
-            ("gfx906/TensileLibrary_lazy_gfx906.dat", vec!["gfx90a"]),
-            ("Kernels.so-000-gfx906.hsaco", vec!["gfx906", "gfx90a"]),
+        for (file, found) in [
+            ("TensileLibrary_lazy_gfx906.dat", [true, false]),
+            ("TensileLibrary_gfx90a.dat", [false, true]),
+            ("TensileLibrary.dat", [true, true]),
+            ("gfx906/TensileLibrary_lazy_gfx906.dat", [true, false]),
+            ("Kernels.so-000-gfx906.hsaco", [false, false]),
         ] {
             let directory = tempfile::tempdir().expect("temporary directory");
             let path = directory.path().join(file);
             fs::create_dir_all(path.parent().expect("a parent")).expect("make directories");
             fs::write(path, "").expect("write");
-            assert_eq!(missing(&targets, directory.path()), absent, "{file}");
+            let has = |target| has_kernels(target, directory.path());
+            assert_eq!(["gfx906", "gfx90a"].map(has), found, "{file}");
         }
     }
 }
