@@ -115,7 +115,7 @@ unsafe extern "C" fn destroy(handle: Handle) -> i32 {
     answer
 }
 
-/// Loads the kernels of all devices; the backend aborts where it finds none.
+/// Loads the kernels of the current device; the backend aborts where it finds none.
 ///
 /// # Safety
 /// As `rocblas_initialize`.
