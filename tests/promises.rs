@@ -193,5 +193,5 @@ fn a_needed_library_that_is_not_there_is_named_with_its_cure() {
     let ended = scenario.run(&[]);
     assert_eq!(line(&ended, "create"), "6", "{ended:?}");
     assert!(ended.stderr.contains("libamdhip64.so.7: cannot open shared object file"), "{ended:?}");
-    assert!(ended.stderr.contains("it needs that library itself (DT_NEEDED)"), "{ended:?}");
+    assert!(ended.stderr.contains("It needs that library itself (DT_NEEDED)"), "{ended:?}");
 }

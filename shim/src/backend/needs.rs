@@ -8,9 +8,9 @@ pub(crate) fn explain(loader: &str, library: &Library) -> String {
     let mut text = format!("cannot be loaded: {loader}");
     if let Some(name) = missing_library(loader) {
         let who = if library.needed.iter().any(|needed| needed == name) {
-            "it needs that library itself (DT_NEEDED)"
+            "It needs that library itself (DT_NEEDED)"
         } else {
-            "something that it needs asks for that library"
+            "Something that it needs asks for that library"
         };
         write!(text, ". {}; {}", who, cure(name)).expect("write to a string");
     } else if loader.contains("version `") && loader.contains("not found") {
@@ -56,12 +56,12 @@ mod tests {
         let open =
             |name| format!("{name}: cannot open shared object file: No such file or directory");
         let hip = explain(&open("libamdhip64.so.6"), &library);
-        assert!(hip.contains("it needs that library itself"), "{hip}");
+        assert!(hip.contains("It needs that library itself"), "{hip}");
         assert!(hip.contains("libamdhip64.so.6 -> libamdhip64.so.7"), "{hip}");
         let other = explain(&open("libfoo.so.1"), &library);
         assert!(other.contains("install it, or put its directory"), "{other}");
         let indirect = explain(&open("libbar.so.1"), &library);
-        assert!(indirect.contains("something that it needs"), "{indirect}");
+        assert!(indirect.contains("Something that it needs"), "{indirect}");
         let version = "/lib/libamdhip64.so.7: version `hip_9.0' not found (required by x)";
         assert!(explain(version, &library).contains("is too old for it"));
         assert_eq!(
