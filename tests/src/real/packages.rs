@@ -48,25 +48,39 @@ fn output(command: &mut Command) -> Result<String, String> {
     Err(format!("{program} failed ({}): {complaint}", output.status))
 }
 
+/// The address of the first Debian archive that apt has lists of, and where its sources name it.
+fn debian_archive(options: &[String]) -> Result<Option<(String, String)>, String> {
+    let format = "$(REPO_URI)\t$(ORIGIN)\t$(LABEL)\t$(COMPONENT)\t$(SOURCESENTRY)";
+    let query = ["indextargets", "--format", format, "Created-By: Packages"];
+    let targets = output(Command::new("apt-get").args(options).args(query))?;
+    Ok(targets.lines().find_map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
+        [uri, "Debian", "Debian", "main", entry] => Some((uri.to_owned(), entry.to_owned())),
+        _ => None,
+    }))
+}
+
 impl Mirror {
     /// The first Debian archive among the machine's own sources.
-    fn of_this_machine() -> Result<Self, String> {
-        let format = "$(REPO_URI)\t$(ORIGIN)\t$(LABEL)\t$(COMPONENT)\t$(SOURCESENTRY)";
-        let targets = output(Command::new("apt-get").args([
-            "indextargets",
-            "--format",
-            format,
-            "Created-By: Packages",
-        ]))?;
-        let (uri, entry) = targets
-            .lines()
-            .find_map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
-                [uri, "Debian", "Debian", "main", entry] => {
-                    Some((uri.to_owned(), entry.to_owned()))
-                }
-                _ => None,
-            })
-            .ok_or("apt has no Debian archive among its sources")?;
+    fn of_this_machine(directory: &Path) -> Result<Self, String> {
+        // apt knows what a source is once it has fetched its lists, which a machine that has just
+        // been set up has not: then they are fetched beside, as that needs no rights.
+        let (uri, entry) = match debian_archive(&[])? {
+            Some(archive) => archive,
+            None => {
+                let lists = directory.join("machine");
+                fs::create_dir_all(lists.join("partial"))
+                    .map_err(|e| format!("{}: {e}", lists.display()))?;
+                let options = [
+                    format!("-oDir::State::Lists={}", lists.display()),
+                    format!("-oDir::Cache={}", lists.display()),
+                ];
+                // Another source that cannot be reached does not matter.
+                let updated = output(Command::new("apt-get").args(&options).arg("update"));
+                debian_archive(&options)?.ok_or_else(|| {
+                    updated.err().unwrap_or("apt has no Debian archive among its sources".into())
+                })?
+            }
+        };
         let file = entry.rsplit_once(':').map_or(entry.as_str(), |(file, _line)| file);
         let text = fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?;
         Ok(Self { signed_by: signed_by(&text, &uri), uri })
@@ -109,7 +123,7 @@ impl Apt {
                 return Err(format!("there is no {program}"));
             }
         }
-        let mirror = Mirror::of_this_machine()?;
+        let mirror = Mirror::of_this_machine(directory)?;
         let failed = |e: std::io::Error| format!("{}: {e}", directory.display());
         for part in ["etc/parts", "lists/partial", "cache/archives/partial", "downloads"] {
             fs::create_dir_all(directory.join(part)).map_err(failed)?;
