@@ -109,6 +109,9 @@ calls!(forwarded, Way::Forwarded);
 
 fn main() {
     let tree = Tree::with_shim();
+    // The function of 30 parameters is one that a promise would stand before.
+    // SAFETY: this process has one thread.
+    unsafe { std::env::set_var("ROCBLAS_SHIM_COMPAT", "-all") };
     LIBRARIES.get_or_init(|| open_both(&tree));
     divan::main();
 }
