@@ -1,15 +1,17 @@
 //! Promises of rocBLAS 5.0.2 that an older backend does not keep, one file each.
 //!
 //! A promise is active when the backend needs it and the user has not switched it off. An active
-//! promise puts functions of ours into the table in place of the backend's. They find what they
-//! need in [`Compat`], which belongs to the open backend.
+//! promise puts functions of ours into the table in place of the backend's, which find what they need
+//! in [`Compat`]; or it answers what the backend asks of the environment.
 
 pub(crate) mod atomics;
 pub(crate) mod device_properties;
 pub(crate) mod handles;
+pub(crate) mod hipblaslt;
 pub(crate) mod solutions;
 pub(crate) mod solver_data;
 pub(crate) mod syrk_ex;
+pub(crate) mod tensile;
 pub(crate) mod transfers;
 pub(crate) mod version;
 

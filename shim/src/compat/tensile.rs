@@ -1,0 +1,118 @@
+//! The kernels that a backend loads are its own.
+//!
+//! 5.0.2 takes the directory of its Tensile library from `ROCBLAS_TENSILE_LIBPATH`, and tuned
+//! solutions from `ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH`; what a user has set there is meant for 5.0.2.
+//! 4.3.0 reads the same variables; without them it looks beside the last loaded file with `rocblas.`
+//! in its path, which may be the shim or a third library. So it is told its own directory, and the
+//! file of tuned solutions, which are indices of another library's kernels, is hidden from it.
+//! Source: `tensile_host.cpp` of 4.3. Where a GPU has no kernels: `../backend/kernels.rs`.
+
+use super::Compat;
+use crate::config;
+use core::{
+    ffi::{CStr, c_char},
+    ptr::null_mut,
+};
+use std::{
+    borrow::Cow,
+    ffi::{CString, OsStr},
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+use tracing::warn;
+
+const LIBPATH: &CStr = c"ROCBLAS_TENSILE_LIBPATH";
+const OVERRIDE: &CStr = c"ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH";
+
+/// The kernels of a backend.
+#[derive(Debug)]
+pub(crate) struct Tensile {
+    /// Nothing where there are none beside it.
+    directory: Option<CString>,
+}
+
+impl Tensile {
+    /// Those of the backend in that file.
+    pub(crate) fn of(backend: &Path, compat: &Compat) -> Self {
+        let directory = directory(backend, || compat.version.backend().to_string_lossy());
+        Self { directory: directory.and_then(|d| CString::new(d.as_os_str().as_bytes()).ok()) }
+    }
+
+    /// Says once which variables are hidden.
+    pub(crate) fn announce() {
+        for name in [LIBPATH, OVERRIDE].into_iter().filter(|name| config::is_set(name)) {
+            warn!(
+                "{} is hidden from the backend: it is meant for the kernels of another rocBLAS",
+                name.to_string_lossy()
+            );
+        }
+    }
+
+    /// What the backend gets for a variable of Tensile's.
+    pub(crate) fn answer(&self, name: &CStr) -> Option<*mut c_char> {
+        if name == LIBPATH {
+            let directory = self.directory.as_ref();
+            return Some(directory.map_or(null_mut(), |directory| directory.as_ptr().cast_mut()));
+        }
+        (name == OVERRIDE).then_some(null_mut())
+    }
+
+    /// The directory, where it is known.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        let directory = self.directory.as_ref()?;
+        Some(Path::new(OsStr::from_bytes(directory.as_bytes())))
+    }
+}
+
+/// Where the backend's kernels are: `rocblas/library` beside the file or beside its directory, or as
+/// Debian has it `rocblas/<version>/library` beside the file.
+fn directory<'a>(backend: &Path, version: impl FnOnce() -> Cow<'a, str>) -> Option<PathBuf> {
+    let file = backend.canonicalize().ok()?;
+    let beside = file.parent()?.join("rocblas");
+    let found = [beside.join("library"), file.parent()?.join("../rocblas/library")]
+        .into_iter()
+        .find(|candidate| candidate.is_dir())
+        .or_else(|| of_version(&beside, version))?;
+    found.canonicalize().ok()
+}
+
+/// The `library` in the sub-directory whose name is the longest that the version begins with:
+/// several versions may share a directory.
+fn of_version<'a>(directory: &Path, version: impl FnOnce() -> Cow<'a, str>) -> Option<PathBuf> {
+    let entries = fs::read_dir(directory).ok()?.flatten();
+    let version = version();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let fitting = names.filter(|name| {
+        let rest = version.strip_prefix(name.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '+']))
+    });
+    let library = directory.join(fitting.max_by_key(String::len)?).join("library");
+    library.is_dir().then_some(library)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_are_found_in_every_layout() {
+        for (library, kernels) in [
+            ("lib/librocblas.so.4", "lib/rocblas/library"),
+            ("lib/librocblas.so.4", "rocblas/library"),
+            ("lib/librocblas.so.4.4", "lib/rocblas/4.4.1/library"),
+        ] {
+            let root = tempfile::tempdir().expect("temporary directory");
+            let kernels = root.path().join(kernels);
+            fs::create_dir_all(&kernels).expect("make directories");
+            for other in ["lib/rocblas/4.4/empty", "lib/rocblas/5/library", "lib/rocblas/4.4.10"] {
+                fs::create_dir_all(root.path().join(other)).expect("make directories");
+            }
+            let library = root.path().join(library);
+            fs::write(&library, "").expect("write");
+            let found = directory(&library, || "4.4.1.0-abc".into());
+            assert_eq!(found, kernels.canonicalize().ok(), "{}", kernels.display());
+        }
+        assert_eq!(directory(Path::new("/absent/librocblas.so.4"), || "4.3".into()), None);
+    }
+}
