@@ -1,7 +1,10 @@
 //! What a caller gets where there is no function to call: an answer of the right type that no
 //! caller takes for success, and one message.
 
-use crate::table::{self, Target};
+use crate::{
+    compat::status,
+    table::{self, Target},
+};
 use core::{
     ffi::c_char,
     ptr::null,
@@ -10,11 +13,6 @@ use core::{
 use once_cell::race::OnceBox;
 use rocblas_abi::{EXPORTS, EnumId, RETURNS, Returns, enumeration};
 use std::ffi::CString;
-
-/// `rocblas_status_not_implemented`: the backend lacks the function.
-const NOT_IMPLEMENTED: i32 = 2;
-/// `rocblas_status_internal_error`: there is no backend.
-const INTERNAL_ERROR: i32 = 6;
 
 /// Why there is no function to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +60,11 @@ pub(crate) fn first_report(index: usize) -> bool {
 }
 
 extern "C" fn not_implemented() -> i32 {
-    NOT_IMPLEMENTED
+    status::NOT_IMPLEMENTED
 }
 
 extern "C" fn internal_error() -> i32 {
-    INTERNAL_ERROR
+    status::INTERNAL_ERROR
 }
 
 extern "C" fn zero() -> usize {

@@ -176,7 +176,7 @@ fn current() -> Option<&'static Compat> {
     }
 }
 
-/// `rocblas_status`, as far as promises answer it themselves.
+/// `rocblas_status`, as far as the shim answers it itself.
 pub(crate) mod status {
     pub(crate) const SUCCESS: i32 = 0;
     pub(crate) const INVALID_HANDLE: i32 = 1;

@@ -82,6 +82,20 @@ mod tests {
     }
 
     #[test]
+    fn the_enums_are_the_tables() {
+        for (name, value) in [
+            ("rocblas_operation_none", NO_TRANSPOSE),
+            ("rocblas_operation_none", *OPERATIONS.start()),
+            ("rocblas_operation_conjugate_transpose", *OPERATIONS.end()),
+            ("rocblas_fill_upper", *FILLS.start()),
+            ("rocblas_fill_lower", *FILLS.end()),
+        ] {
+            let known = rocblas_abi::ENUMS.iter().find_map(|e| e.value_of(name));
+            assert_eq!(known, Some(value), "{name}");
+        }
+    }
+
+    #[test]
     fn the_prototype_is_the_tables() {
         let function = rocblas_abi::by_name("rocblas_syrk_ex").expect("known");
         let names: Vec<&str> = function.params.iter().map(|p| p.name).collect();
