@@ -7,4 +7,8 @@ fn main() {
     // Backends keep addresses inside the shim (the getenv filter, fork handlers): a client's
     // dlclose must not unmap it.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    // Where `backend::open::renamed` finds libraries of ROCm 6's names: put aside by the installer
+    // because the name is taken, or beside the shim. DT_RUNPATH, which concerns nobody else.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,--enable-new-dtags");
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-rpath,$ORIGIN/rocblas-shim/compat:$ORIGIN");
 }

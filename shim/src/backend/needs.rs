@@ -38,8 +38,8 @@ fn cure(name: &str) -> String {
         }
     };
     format!(
-        "ROCm 7 has it as {target}: make a link {link} -> {target} in a directory that is on the \
-         program's search path (LD_LIBRARY_PATH; the loader's cache does not know links)"
+        "ROCm 7 has it as {target}: make a link {link} -> {target} beside the shim \
+         (`installer apply` does)"
     )
 }
 

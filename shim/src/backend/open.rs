@@ -8,6 +8,7 @@
 use crate::{own, table::Target};
 use core::ffi::{CStr, c_void};
 use core::ptr::NonNull;
+use std::ffi::CString;
 
 /// A loaded object.
 #[derive(Clone, Copy, Debug)]
@@ -18,11 +19,27 @@ unsafe impl Send for Handle {}
 // SAFETY: as above.
 unsafe impl Sync for Handle {}
 
-/// Loads the library at a path that has a slash in it. The error is the loader's own sentence.
+/// Loads the library at a path, or of a name that the loader is to search for. The error is the loader's own sentence.
 pub(crate) fn open(path: &CStr) -> Result<Handle, String> {
     // SAFETY: a valid C string. Constructors of the library run; that is what loading a rocBLAS is.
     let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
     NonNull::new(handle).map(Handle).ok_or_else(loader_error)
+}
+
+/// Makes the libraries that ROCm 7 renamed known to the loader by the names that a backend needs.
+///
+/// A link `libamdhip64.so.6 -> libamdhip64.so.7` is in no loader cache, and a backend's own RUNPATH
+/// need not lead to it. Ours does: the loader finds the link by it, sees that it is a library which
+/// is loaded (the same file), and from then on knows that one by this name too. A stub library it
+/// knows by its SONAME. What is not found here the backend asks for itself, and then it is an error.
+pub(crate) fn renamed(needed: &[String]) {
+    for name in needed {
+        if ["libamdhip64.so.", "libhipblaslt.so."].iter().any(|stem| name.starts_with(stem))
+            && let Ok(name) = CString::new(name.as_str())
+        {
+            let _ = open(&name);
+        }
+    }
 }
 
 /// The library at that path if it is loaded, or is being loaded by this thread.
