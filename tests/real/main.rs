@@ -5,7 +5,10 @@
 
 mod arguments;
 mod blas;
+mod closure;
+mod cmake;
 mod kernels;
 mod loading;
+mod offload;
 mod promises;
 mod solver;

@@ -1,4 +1,4 @@
-//! The libraries under test, built on demand with the cargo that runs the tests.
+//! The libraries and the program under test, built on demand with the cargo that runs the tests.
 
 use std::{
     env,
@@ -20,8 +20,8 @@ pub fn standins() -> PathBuf {
 }
 
 /// Builds one package with the cargo that runs the tests, unless it is up to date, and answers
-/// where cargo says that its library is.
-fn build(package: &str, profile: &str, library: &str) -> PathBuf {
+/// where cargo says that its library or program is.
+fn build(package: &str, profile: &str, file: &str) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(workspace())
@@ -35,27 +35,27 @@ fn build(package: &str, profile: &str, library: &str) -> PathBuf {
         String::from_utf8_lossy(&output.stderr)
     );
     let messages = String::from_utf8_lossy(&output.stdout);
-    let end = format!("/{library}\"");
+    let end = format!("/{file}\"");
     let before = messages.find(&end).map(|at| &messages[..at]);
     let directory = before.and_then(|before| before.rsplit('"').next());
-    let directory = directory.unwrap_or_else(|| panic!("cargo did not name {library}"));
+    let directory = directory.unwrap_or_else(|| panic!("cargo did not name {file}"));
     // Relative to where cargo ran, if the target directory was given so.
-    workspace().join(directory).join(library)
+    workspace().join(directory).join(file)
 }
 
-macro_rules! libraries {
-    ($($(#[$doc:meta])* $name:ident = $package:literal, $profile:literal, $library:literal;)*) => {
+macro_rules! artefacts {
+    ($($(#[$doc:meta])* $name:ident = $package:literal, $profile:literal, $file:literal;)*) => {
         $(
             $(#[$doc])*
             pub fn $name() -> &'static Path {
                 static BUILT: OnceLock<PathBuf> = OnceLock::new();
-                BUILT.get_or_init(|| build($package, $profile, $library))
+                BUILT.get_or_init(|| build($package, $profile, $file))
             }
         )*
     };
 }
 
-libraries! {
+artefacts! {
     /// The shim as it ships: release profile.
     shim = "rocblas-shim", "release", "librocblas.so";
     /// Records every call.
@@ -64,4 +64,6 @@ libraries! {
     reference = "reference-backend", "dev", "librocblas_reference.so";
     /// Stands for ROCm 7.0.2's own on a gfx906; SONAME `librocblas.so.5`.
     stock = "stock-backend", "dev", "librocblas_stock.so";
+    /// The program that puts the shim into a tree.
+    installer = "installer", "dev", "installer";
 }

@@ -3,11 +3,15 @@
 //!
 //! Loading is global to a process, so every scenario runs a client of its own.
 
+pub mod amd_tree;
 pub mod artefacts;
 pub mod compile;
+pub mod dpkg;
 pub mod elf;
+pub mod interrupt;
 pub mod real;
 pub mod run;
 pub mod scenario;
 pub mod skip;
+pub mod snapshot;
 pub mod tree;

@@ -5,6 +5,7 @@
 //! on the day.
 
 pub mod compared;
+pub mod development;
 pub mod fatbin;
 pub mod log;
 mod packages;
@@ -13,5 +14,6 @@ pub mod recording;
 pub mod rocm;
 pub mod root;
 
+pub use development::development;
 pub use rocm::Rocm;
 pub use root::{Root, root};

@@ -14,17 +14,21 @@ use std::{
 };
 
 /// What the tests need. Each brings the libraries that it needs itself; see [`closure`].
-const PACKAGES: [&str; 6] = [
-    "librocblas4",   // 6.4: the backend
-    "librocblas5",   // 7.2: the contrast
-    "libhipblas3",   // their clients
-    "librocsolver0", //
-    "libamdhip64-7", // what the recording runtime stands for
-    "libc6",         // with the loader that runs programs in this root
+const PACKAGES: [&str; 10] = [
+    "librocblas4",    // 6.4: the backend
+    "librocblas5",    // 7.2: the contrast
+    "libhipblas3",    // their clients
+    "librocsolver0",  //
+    "libamdhip64-7",  // what the recording runtime stands for
+    "libc6",          // with the loader that runs programs in this root
+    "clang-tools-22", // with LLVM's own reader of offload bundles
+    "llvm-22",        // and of code objects
+    "libclang-cpp22", // their libraries, named unlike their SONAMEs
+    "libllvm22",      //
 ];
 
 /// Suites to look in, first choice first: experimental has ROCm 7, and 6.4 is in sid until 7 is.
-const SUITES: [&str; 2] = ["sid experimental", "testing sid experimental"];
+pub(super) const SUITES: [&str; 2] = ["sid experimental", "testing sid experimental"];
 
 /// What is left packed: documents, and kernels of all GPUs but gfx906 and gfx90a, which take most
 /// of the time and the disk.
@@ -42,7 +46,7 @@ const EXCLUDED: [&str; 7] = [
 const NEEDED_BYTES: u64 = 8_000_000_000;
 
 /// Changes whenever a root that an earlier version of this file made will not do.
-const RECIPE: &str = "recipe 1";
+const RECIPE: &str = "recipe 2";
 
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
@@ -90,7 +94,7 @@ pub fn root() -> Option<&'static Root> {
 }
 
 /// Says something past the test harness, which would keep it to itself.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let _ = io::stderr().write_all(format!("real binaries: {line}\n").as_bytes());
 }
 

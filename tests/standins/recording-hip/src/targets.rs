@@ -1,116 +1,48 @@
-//! GPU targets: names such as `gfx906:sramecc+:xnack-`, and what a device of each looks like.
+//! GPU targets as devices: what one of each looks like to a program.
 
-/// A processor and the features that its code may depend on.
+use std::ops::Deref;
+
+/// The target of the devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    processor: String,
-    features: Vec<(String, bool)>,
+pub(crate) struct Target(::offload::Target);
+
+impl Deref for Target {
+    type Target = ::offload::Target;
+
+    fn deref(&self) -> &::offload::Target {
+        &self.0
+    }
 }
 
 impl Target {
     /// Reads `gfx906` or `gfx906:sramecc+:xnack-`. Without features a known processor gets those
     /// with which its driver usually runs it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut target = Self::parse_exactly(text)?;
-        if target.features.is_empty() {
-            target.features = usual_features(&target.processor)
-                .iter()
-                .map(|&(name, on)| (name.to_owned(), on))
-                .collect();
-        }
-        Some(target)
-    }
-
-    /// Reads a target as a code object names it: a feature that is left out does not matter to it.
-    pub(crate) fn parse_exactly(text: &str) -> Option<Self> {
-        let mut parts = text.split(':');
-        let processor = parts.next().filter(|p| is_processor(p))?.to_owned();
-        let features = parts
-            .map(|part| {
-                let name = part.strip_suffix(['+', '-'])?;
-                (!name.is_empty()).then(|| (name.to_owned(), part.ends_with('+')))
-            })
-            .collect::<Option<_>>()?;
-        Some(Self { processor, features })
-    }
-
-    pub(crate) fn processor(&self) -> &str {
-        &self.processor
+        ::offload::Target::device(text).map(Self)
     }
 
     /// As in `gcnArchName`.
     pub(crate) fn full_name(&self) -> String {
-        let mut name = self.processor.clone();
-        for (feature, on) in &self.features {
-            name.push(':');
-            name.push_str(feature);
-            name.push(if *on { '+' } else { '-' });
-        }
-        name
-    }
-
-    /// Whether a device of this target runs a code object made for `code`.
-    pub(crate) fn runs(&self, code: &Self) -> bool {
-        let processor =
-            code.processor == self.processor || generic_covers(&code.processor, &self.processor);
-        processor && code.features.iter().all(|feature| self.features.contains(feature))
+        self.to_string()
     }
 
     /// What a device of this target looks like.
     pub(crate) fn model(&self) -> &'static Model {
         MODELS
             .iter()
-            .find(|model| model.processor == self.processor)
+            .find(|model| model.processor == self.processor())
             .unwrap_or(if self.version().0 < 10 { &OTHER_WIDE } else { &OTHER_NARROW })
     }
 
     /// Major, minor: `gfx90a` is 9.0, `gfx1100` is 11.0.
     pub(crate) fn version(&self) -> (i32, i32) {
-        let digits = &self.processor[3..];
+        let digits = &self.processor()[3..];
         let split = |at: usize| -> Option<(i32, i32)> {
             let (major, rest) = digits.split_at_checked(at)?;
             Some((major.parse().ok()?, i32::from_str_radix(rest.get(..1)?, 16).ok()?))
         };
         split(digits.len().saturating_sub(2)).unwrap_or((9, 0))
     }
-}
-
-fn is_processor(text: &str) -> bool {
-    text.strip_prefix("gfx").is_some_and(|rest| {
-        rest.len() >= 3
-            && rest.starts_with(|c: char| c.is_ascii_digit())
-            && rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    })
-}
-
-fn usual_features(processor: &str) -> &'static [(&'static str, bool)] {
-    match processor {
-        "gfx906" | "gfx908" | "gfx90a" | "gfx940" | "gfx941" | "gfx942" | "gfx950" => {
-            &[("sramecc", true), ("xnack", false)]
-        }
-        "gfx900" | "gfx902" | "gfx90c" | "gfx1010" | "gfx1011" | "gfx1012" => &[("xnack", false)],
-        _ => &[],
-    }
-}
-
-/// Generic targets and the processors that they cover, from LLVM's user guide for AMDGPU.
-const GENERIC: &[(&str, &[&str])] = &[
-    ("gfx9-generic", &["gfx900", "gfx902", "gfx904", "gfx906", "gfx909", "gfx90c"]),
-    ("gfx9-4-generic", &["gfx942", "gfx950"]),
-    ("gfx10-1-generic", &["gfx1010", "gfx1011", "gfx1012", "gfx1013"]),
-    (
-        "gfx10-3-generic",
-        &["gfx1030", "gfx1031", "gfx1032", "gfx1033", "gfx1034", "gfx1035", "gfx1036"],
-    ),
-    (
-        "gfx11-generic",
-        &["gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153"],
-    ),
-    ("gfx12-generic", &["gfx1200", "gfx1201"]),
-];
-
-fn generic_covers(generic: &str, processor: &str) -> bool {
-    GENERIC.iter().any(|(name, covered)| *name == generic && covered.contains(&processor))
 }
 
 /// The figures of a device that programs ask for.
@@ -165,30 +97,11 @@ mod tests {
         Target::parse(text).expect("a target")
     }
 
-    fn code(text: &str) -> Target {
-        Target::parse_exactly(text).expect("a target")
-    }
-
     #[test]
-    fn names_round_trip() {
+    fn a_device_is_named_with_its_features() {
         assert_eq!(device("gfx906").full_name(), "gfx906:sramecc+:xnack-");
-        assert_eq!(device("gfx906:xnack+").full_name(), "gfx906:xnack+");
         assert_eq!(device("gfx1100").full_name(), "gfx1100");
-        assert_eq!(code("gfx906").full_name(), "gfx906");
-        for bad in ["", "gfx", "sm_80", "gfx906:", "gfx906:xnack", "gfx906:+", "gfx9 6"] {
-            assert_eq!(Target::parse(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn code_runs_where_processor_and_features_agree() {
-        let mi50 = device("gfx906");
-        for good in ["gfx906", "gfx906:xnack-", "gfx906:sramecc+:xnack-", "gfx9-generic"] {
-            assert!(mi50.runs(&code(good)), "{good}");
-        }
-        for bad in ["gfx908", "gfx90a", "gfx906:xnack+", "gfx906:sramecc-", "gfx11-generic"] {
-            assert!(!mi50.runs(&code(bad)), "{bad}");
-        }
+        assert_eq!(Target::parse("sm_80"), None);
     }
 
     #[test]

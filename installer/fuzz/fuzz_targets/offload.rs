@@ -1,0 +1,21 @@
+//! Any bytes as a section of offload bundles, as a single image, and as code objects in bundles: the
+//! answer may be an error, and has to come.
+#![no_main]
+
+use offload::{Target, bundles, has_code_for, kernels, kernels_of, targets};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let section = 0..data.len() as u64;
+    let device = Target::device("gfx906").expect("a target");
+    let _ = has_code_for(data, &device);
+    let counted = targets(data, section.clone());
+    let read: Result<Vec<_>, _> = bundles(data, section.clone()).collect();
+    assert_eq!(counted.is_ok(), read.is_ok());
+    for bundle in bundles(data, section.clone()).map_while(Result::ok) {
+        assert!(bundle.size > 0 && bundle.offset + bundle.size <= section.end);
+        // Both ways to ask answer the same.
+        for (entry, together) in kernels_of(data, &bundle, |_| true).unwrap_or_default() {
+            assert_eq!(kernels(data, &bundle, entry), Ok(together));
+        }
+    }
+});

@@ -1,0 +1,96 @@
+//! The compressed bundle (`CCOB`): a header of one of three versions, then a plain bundle through
+//! zlib or zstd.
+//!
+//! Headers, little-endian, from Clang's document on offload bundles: magic, 16-bit version, 16-bit
+//! method (0 zlib, 1 zstd), then
+//! - version 1: 32-bit uncompressed size, 64-bit hash: 20 bytes;
+//! - version 2: 32-bit whole size, 32-bit uncompressed size, hash: 24 bytes;
+//! - version 3: 64-bit whole size, 64-bit uncompressed size, hash: 32 bytes.
+
+use crate::{
+    Malformed, ReadAt, number,
+    read_at::{Window, fill},
+};
+use std::{
+    io::{BufReader, Read},
+    ops::Range,
+};
+
+/// How a compressed bundle begins.
+pub(crate) const MAGIC: &[u8; 4] = b"CCOB";
+
+/// What is read at a time: a table is in the first few kilobytes, most often.
+const BUFFER: usize = 32 << 10;
+
+/// The longest bundle that is decompressed, in bytes: zstd can make as much of half a megabyte. Real
+/// ones have up to a sixtieth of it.
+const LONGEST: u64 = 16 << 30;
+
+/// A header, and where the stream behind it is.
+#[derive(Debug)]
+pub(crate) struct Header {
+    /// Of header and stream; version 1 does not tell.
+    pub(crate) size: Option<u64>,
+    /// What the stream becomes, in bytes, as the header has it.
+    pub(crate) uncompressed: u64,
+    zstd: bool,
+    stream: Range<u64>,
+}
+
+/// Reads the header at the start of a range, which may go on after the bundle.
+pub(crate) fn header<R: ReadAt + ?Sized>(
+    reader: &R,
+    range: Range<u64>,
+) -> Result<Header, Malformed> {
+    let Range { start, end } = range;
+    let malformed = |what: &'static str| Malformed::new(start, what);
+    let mut bytes = [0; 32];
+    let read = fill(&mut Window::new(reader, range), &mut bytes)
+        .map_err(|e| Malformed::reading(start, "the header of a compressed bundle", &e))?;
+    let bytes = &bytes[..read];
+    let cut = || malformed("the header of a compressed bundle is cut off");
+    let (version, method) = number::<2>(bytes, 4).zip(number::<2>(bytes, 6)).ok_or_else(cut)?;
+    let (length, size, uncompressed) = match version {
+        1 => (20, None, number::<4>(bytes, 8)),
+        2 => (24, number::<4>(bytes, 8), number::<4>(bytes, 12)),
+        3 => (32, number::<8>(bytes, 8), number::<8>(bytes, 16)),
+        _ => return Err(malformed("a compressed bundle has an unknown version")),
+    };
+    let uncompressed = uncompressed.filter(|_| read >= length).ok_or_else(cut)?;
+    if uncompressed > LONGEST {
+        return Err(malformed("a compressed bundle is longer than 16 GiB"));
+    }
+    let zstd = match method {
+        0 => false,
+        1 => true,
+        _ => return Err(malformed("a compressed bundle has an unknown method of compression")),
+    };
+    let stream = match size {
+        None => start + length as u64..end,
+        Some(size) if size > length as u64 && size <= end - start => {
+            start + length as u64..start + size
+        }
+        Some(_) => return Err(malformed("a compressed bundle has not the size that it says")),
+    };
+    Ok(Header { size, uncompressed, zstd, stream })
+}
+
+impl Header {
+    /// The bundle, decompressed as it is read and no longer than the header says. What it takes in
+    /// memory is the decompressor's window: at most 128 MiB, the limit of libzstd and of clang,
+    /// touched as far as is read.
+    pub(crate) fn decompress<'a, R: ReadAt + ?Sized>(
+        &self,
+        reader: &'a R,
+    ) -> Result<Box<dyn Read + 'a>, Malformed> {
+        let source = Window::new(reader, self.stream.clone());
+        let source = BufReader::with_capacity(BUFFER, source);
+        if !self.zstd {
+            let stream = flate2::bufread::ZlibDecoder::new(source);
+            return Ok(Box::new(stream.take(self.uncompressed)));
+        }
+        let stream = zstd::Decoder::with_buffer(source)
+            .map_err(|e| Malformed::reading(self.stream.start, "a zstd stream", &e))?;
+        Ok(Box::new(stream.single_frame().take(self.uncompressed)))
+    }
+}

@@ -1,0 +1,79 @@
+//! Which GPUs a library has code for, and which kernels, by reading clang's offload bundles.
+//!
+//! A library's `.hip_fatbin` section holds a bundle per translation unit, each at a multiple of
+//! 4 KiB: a table of targets, then a code object (an ELF file for AMD's processors) for each. A
+//! bundle is plain (`__CLANG_OFFLOAD_BUNDLE__`) or compressed (`CCOB`) as a whole. The format is
+//! described in Clang's document "Clang Offload Bundler".
+//!
+//! A section has a gigabyte or more, so only what is asked for is read: [`bundles`] and [`targets`]
+//! read a few kilobytes of each bundle, [`kernels`] the symbols of a code object. Nothing is believed
+//! that the bytes claim about themselves: sizes are checked against what is there, memory grows with
+//! what has been read and has limits, and every loop ends with the bytes.
+
+mod bundle;
+mod code_object;
+mod compressed;
+mod kernels;
+mod malformed;
+mod read_at;
+mod target;
+#[cfg(test)]
+mod testing;
+mod walk;
+
+pub use bundle::{Bundle, Entry};
+pub use kernels::{kernels, kernels_of};
+pub use malformed::Malformed;
+pub use read_at::ReadAt;
+pub use target::Target;
+pub use walk::bundles;
+
+use std::{collections::BTreeMap, ops::Range};
+
+/// How many bundles in `range` of a reader have code for each target, by the target's name with its
+/// features as written: `gfx90a:xnack-`. SPIR-V, which runtimes compile for any device, counts as
+/// `amdgcnspirv`.
+///
+/// # Errors
+/// As [`bundles`] has them; the first ends it.
+pub fn targets<R: ReadAt + ?Sized>(
+    reader: &R,
+    range: Range<u64>,
+) -> Result<BTreeMap<String, usize>, Malformed> {
+    let mut counts = BTreeMap::new();
+    for bundle in bundles(reader, range) {
+        let bundle = bundle?;
+        let mut names: Vec<String> = bundle.entries.iter().filter_map(Entry::label).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            *counts.entry(name).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
+/// Whether GPU code in memory, a bundle of either form or a single code object, runs on a device.
+/// `image` may be longer than the code is. Of a bundle, only the table is looked at.
+///
+/// # Errors
+/// When `image` is neither, or is cut off before what its header or table speaks of.
+pub fn has_code_for(image: &[u8], device: &Target) -> Result<bool, Malformed> {
+    if image.starts_with(code_object::MAGIC) {
+        let code = code_object::target(image)?;
+        return Ok(code.is_some_and(|code| device.runs(&code)));
+    }
+    let (bundle, _) = bundle::read(image, 0..image.len() as u64)?;
+    Ok(bundle.entries.iter().any(|entry| entry.runs_on(device)))
+}
+
+/// Reads a little-endian number.
+fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
+    let field = bytes.get(at..at.checked_add(N)?)?;
+    let mut wide = [0; 8];
+    wide[..N].copy_from_slice(field);
+    Some(u64::from_le_bytes(wide))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! The one error of this crate: what is wrong with the bytes, and where.
+
+use std::{borrow::Cow, io};
+
+/// Bytes that are no offload bundle or code object, or that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} (offset {offset:#x})")]
+pub struct Malformed {
+    /// In bytes from the reader's start; for what is inside a compressed bundle, where that begins.
+    pub offset: u64,
+    /// A clause without a full stop.
+    pub what: Cow<'static, str>,
+}
+
+impl Malformed {
+    pub(crate) fn new(offset: u64, what: impl Into<Cow<'static, str>>) -> Self {
+        Self { offset, what: what.into() }
+    }
+
+    /// What reading or decompressing something failed with.
+    pub(crate) fn reading(offset: u64, what: &str, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::new(offset, format!("{what} is cut off")),
+            _ => Self::new(offset, format!("{what} cannot be read: {error}")),
+        }
+    }
+}

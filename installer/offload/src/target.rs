@@ -1,0 +1,165 @@
+//! GPU targets, named as LLVM does: `gfx906`, `gfx906:sramecc+:xnack-`, `gfx9-generic`.
+
+use std::fmt;
+
+/// A processor, and the features on which code for it depends or with which a device runs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    processor: String,
+    features: Vec<(String, bool)>,
+}
+
+impl Target {
+    /// Reads a target as a code object is labelled: a feature that is left out does not matter to
+    /// it. `None` for what is no AMD target.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let processor = parts.next().filter(|p| is_processor(p))?.to_owned();
+        let features = parts
+            .map(|part| {
+                let name = part.strip_suffix(['+', '-'])?;
+                let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+                plain.then(|| (name.to_owned(), part.ends_with('+')))
+            })
+            .collect::<Option<_>>()?;
+        Some(Self { processor, features })
+    }
+
+    /// Reads a target as a device: without features, a known processor gets those with which its
+    /// driver usually runs it. `None` for what is no AMD target.
+    #[must_use]
+    pub fn device(text: &str) -> Option<Self> {
+        let mut target = Self::parse(text)?;
+        if target.features.is_empty() {
+            target.features = usual_features(&target.processor)
+                .iter()
+                .map(|&(name, on)| (name.to_owned(), on))
+                .collect();
+        }
+        Some(target)
+    }
+
+    /// The name without features: `gfx906`.
+    #[must_use]
+    pub fn processor(&self) -> &str {
+        &self.processor
+    }
+
+    /// Whether a device of this target, which [`Target::device`] makes, runs a code object made for
+    /// `code`.
+    #[must_use]
+    pub fn runs(&self, code: &Self) -> bool {
+        let processor =
+            code.processor == self.processor || generic_covers(&code.processor, &self.processor);
+        processor && code.features.iter().all(|feature| self.features.contains(feature))
+    }
+}
+
+/// As in `gcnArchName`, and as [`Target::parse`] reads it.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.processor)?;
+        for (feature, on) in &self.features {
+            write!(f, ":{feature}{}", if *on { '+' } else { '-' })?;
+        }
+        Ok(())
+    }
+}
+
+fn is_processor(text: &str) -> bool {
+    text.strip_prefix("gfx").is_some_and(|rest| {
+        rest.len() >= 3
+            && rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    })
+}
+
+fn usual_features(processor: &str) -> &'static [(&'static str, bool)] {
+    match processor {
+        "gfx906" | "gfx908" | "gfx90a" | "gfx940" | "gfx941" | "gfx942" | "gfx950" => {
+            &[("sramecc", true), ("xnack", false)]
+        }
+        "gfx900" | "gfx902" | "gfx90c" | "gfx1010" | "gfx1011" | "gfx1012" => &[("xnack", false)],
+        _ => &[],
+    }
+}
+
+/// Generic targets and the processors that they cover, from LLVM's user guide for AMDGPU.
+const GENERIC: &[(&str, &[&str])] = &[
+    ("gfx9-generic", &["gfx900", "gfx902", "gfx904", "gfx906", "gfx909", "gfx90c"]),
+    ("gfx9-4-generic", &["gfx942", "gfx950"]),
+    ("gfx10-1-generic", &["gfx1010", "gfx1011", "gfx1012", "gfx1013"]),
+    (
+        "gfx10-3-generic",
+        &["gfx1030", "gfx1031", "gfx1032", "gfx1033", "gfx1034", "gfx1035", "gfx1036"],
+    ),
+    (
+        "gfx11-generic",
+        &["gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153"],
+    ),
+    ("gfx12-generic", &["gfx1200", "gfx1201"]),
+    ("gfx12-5-generic", &["gfx1250", "gfx1251"]),
+];
+
+fn generic_covers(generic: &str, processor: &str) -> bool {
+    GENERIC.iter().any(|(name, covered)| *name == generic && covered.contains(&processor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn device(text: &str) -> Target {
+        Target::device(text).expect("a target")
+    }
+
+    fn code(text: &str) -> Target {
+        Target::parse(text).expect("a target")
+    }
+
+    #[test]
+    fn devices_get_their_usual_features_and_code_gets_none() {
+        assert_eq!(device("gfx906").to_string(), "gfx906:sramecc+:xnack-");
+        assert_eq!(device("gfx906:xnack+").to_string(), "gfx906:xnack+");
+        assert_eq!(device("gfx1100").to_string(), "gfx1100");
+        assert_eq!(code("gfx906").to_string(), "gfx906");
+        assert_eq!(code("gfx9-4-generic:xnack-").processor(), "gfx9-4-generic");
+    }
+
+    #[test]
+    fn what_is_no_target_is_none() {
+        for bad in ["", "gfx", "sm_80", "gfx906:", "gfx906:xnack", "gfx906:+", "gfx9 6", "gfxabc"] {
+            assert_eq!(Target::parse(bad), None, "{bad}");
+            assert_eq!(Target::device(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn code_runs_where_processor_and_features_agree() {
+        let mi50 = device("gfx906");
+        for good in ["gfx906", "gfx906:xnack-", "gfx906:sramecc+:xnack-", "gfx9-generic"] {
+            assert!(mi50.runs(&code(good)), "{good}");
+        }
+        for bad in ["gfx908", "gfx90a", "gfx906:xnack+", "gfx906:sramecc-", "gfx11-generic"] {
+            assert!(!mi50.runs(&code(bad)), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn names_round_trip(
+            text in "gfx[0-9][0-9a-f]{2,3}(-generic)?(:(sramecc|xnack)[+-]){0,2}"
+        ) {
+            prop_assert_eq!(code(&text).to_string(), text);
+        }
+
+        #[test]
+        fn any_text_is_a_target_that_round_trips_or_none(text in "(gfx)?[0-9a-f:+ -]{0,12}") {
+            if let Some(target) = Target::parse(&text) {
+                prop_assert_eq!(target.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The libraries that a backend of ROCm 6 asks for by names that ROCm 7 does not have:
+//! `libamdhip64.so.6` and `libhipblaslt.so.0`.
+//!
+//! They are provided beside the libraries, as links or as libraries without code. Either is found
+//! with an empty LD_LIBRARY_PATH, whatever RUNPATH the backend has: the shim, whose own RUNPATH is
+//! its directory, asks for them by name before it opens the backend, and the loader then knows them
+//! by that name.
+
+use super::backend::Chosen;
+use crate::{
+    elf::{self, Stub},
+    journal::Compat,
+    loader,
+    plan::Planner,
+    root::Root,
+};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// Where a library goes whose name beside the others is taken by a real one. The shim's RUNPATH
+/// names this directory first.
+const ASIDE: &str = "compat";
+
+/// Plans them.
+pub(super) fn plan(planner: &mut Planner<'_>, backend: &Chosen) -> Result<()> {
+    for name in &backend.summary.needed {
+        if let Some((stem, _)) = versioned(name) {
+            provide(planner, backend, name, stem)?;
+        }
+    }
+    Ok(())
+}
+
+/// `libamdhip64.so.6` -> (`libamdhip64`, 6), of the two libraries that ROCm 7 renamed.
+fn versioned(name: &str) -> Option<(&'static str, u32)> {
+    ["libamdhip64", "libhipblaslt"].into_iter().find_map(|stem| {
+        let version = name.strip_prefix(stem)?.strip_prefix(".so.")?;
+        Some((stem, version.parse().ok()?))
+    })
+}
+
+fn provide(planner: &mut Planner<'_>, backend: &Chosen, name: &str, stem: &str) -> Result<()> {
+    let present = present_library(planner.root, planner.lib, stem, name)?;
+    if present.as_ref().is_some_and(|present| present.soname == name) {
+        // This ROCm has it under the name that is asked for.
+        return Ok(());
+    }
+    let mut path = planner.lib.join(name);
+    match elsewhere(planner, &path, present.as_ref())? {
+        Occupied::No => {}
+        Occupied::ByTheSame => return Ok(()),
+        Occupied::ByAnother => {
+            let aside = planner.in_store(ASIDE);
+            planner.directory(&aside, "for names that are taken beside the libraries")?;
+            planner.remark(format!(
+                "{} is a real library of another version and is left alone; backend {} gets this \
+                 ROCm's {stem} by the name {name} from {}",
+                path.display(),
+                backend.name,
+                aside.display()
+            ));
+            path = aside.join(name);
+        }
+    }
+    let Some(present) = present else {
+        if stem == "libamdhip64" {
+            bail!(
+                "no HIP runtime: {} has no {stem}.so.N, and the loader finds none. Install ROCm 7's \
+                 hip-runtime-amd, or name the right tree with --rocm DIR",
+                planner.lib.display()
+            );
+        }
+        let reason =
+            "there is no hipBLASLt here; the backend only asks for it and is not to call it";
+        return planner.bytes(&path, stub(backend, name, Vec::new())?, reason);
+    };
+    let missing = missing_versions(backend, name, &present);
+    if !missing.is_empty() {
+        bail!(
+            "backend {} needs the version nodes {} of {name}, and {} does not define them: this \
+             backend is for another HIP runtime. ROCm 6.3's works with ROCm 7's",
+            backend.name,
+            missing.join(", "),
+            present.path.display()
+        );
+    }
+    let reason = format!("backend {} asks for {stem} by this name", backend.name);
+    match planner.plan.journal.options.compat {
+        Compat::Links => {
+            let beside = present.path.parent() == path.parent();
+            let target = match present.path.file_name().filter(|_| beside) {
+                // Through the SONAME's link, which an upgrade re-points.
+                Some(name)
+                    if planner.root.metadata(&path.with_file_name(&present.soname)).is_err() =>
+                {
+                    PathBuf::from(name)
+                }
+                Some(_) => PathBuf::from(&present.soname),
+                None => present.path.clone(),
+            };
+            planner.link(&path, &target, &reason)
+        }
+        Compat::Stubs => planner.bytes(&path, stub(backend, name, vec![present.soname])?, &reason),
+    }
+}
+
+fn stub(backend: &Chosen, name: &str, needed: Vec<String>) -> Result<Vec<u8>> {
+    let versions = backend.summary.versions_needed.get(name).cloned().unwrap_or_default();
+    elf::stub(&Stub {
+        soname: name.to_owned(),
+        needed,
+        // In `compat/` of the store as beside the libraries.
+        runpath: Some("$ORIGIN:$ORIGIN/../..".to_owned()),
+        versions,
+    })
+    .with_context(|| format!("cannot write a stub library {name}"))
+}
+
+/// A library that this ROCm has.
+struct PresentLibrary {
+    /// The file, inside.
+    path: PathBuf,
+    soname: String,
+    versions: Vec<String>,
+}
+
+/// This ROCm's own library of a stem: beside rocBLAS, or where the loader finds it.
+fn present_library(
+    root: &Root,
+    lib: &Path,
+    stem: &str,
+    but: &str,
+) -> Result<Option<PresentLibrary>> {
+    let mut candidates = Vec::new();
+    for name in root.names(lib).with_context(|| format!("cannot read {}", lib.display()))? {
+        let name = name.to_string_lossy().into_owned();
+        let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix(".so"));
+        if rest.is_some_and(|rest| rest.bytes().all(|b| b == b'.' || b.is_ascii_digit())) {
+            candidates.push(lib.join(name));
+        }
+    }
+    // ROCm 7's names, for trees that have their libraries apart.
+    let usual = if stem == "libamdhip64" { "libamdhip64.so.7" } else { "libhipblaslt.so.1" };
+    candidates.extend(loader::find(root, usual));
+    let mut best: Option<(u32, PresentLibrary)> = None;
+    for path in candidates {
+        // A link that leads nowhere, or a file that is no library, is not it.
+        let Ok(path) = root.resolve(&path) else { continue };
+        let Ok(file) = root.open(&path) else { continue };
+        let Ok(summary) = elf::summary(&file) else { continue };
+        let Some(soname) = summary.soname else { continue };
+        if !summary.has_code || (soname == but && stem == "libamdhip64") {
+            continue;
+        }
+        let version = versioned(&soname).map_or(0, |(_, version)| version);
+        if soname.starts_with(stem) && best.as_ref().is_none_or(|(known, _)| version > *known) {
+            let versions = summary.versions_defined;
+            best = Some((version, PresentLibrary { path, soname, versions }));
+        }
+    }
+    Ok(best.map(|(_, library)| library))
+}
+
+fn missing_versions<'a>(backend: &'a Chosen, name: &str, present: &PresentLibrary) -> Vec<&'a str> {
+    let needed = backend.summary.versions_needed.get(name).into_iter().flatten();
+    needed.map(String::as_str).filter(|v| !present.versions.iter().any(|has| has == v)).collect()
+}
+
+/// Whether a name is taken by something that is not the installer's.
+enum Occupied {
+    No,
+    ByTheSame,
+    ByAnother,
+}
+
+fn elsewhere(
+    planner: &Planner<'_>,
+    path: &Path,
+    present: Option<&PresentLibrary>,
+) -> Result<Occupied> {
+    let now = planner.now(path)?;
+    let ours = planner.plan.journal.entry(path).is_some_and(|e| e.after.same(&now));
+    if now == crate::state::State::Absent || ours {
+        return Ok(Occupied::No);
+    }
+    let leads_to = planner.root.resolve(path).ok();
+    if leads_to.is_some() && leads_to.as_ref() == present.map(|present| &present.path) {
+        return Ok(Occupied::ByTheSame);
+    }
+    let code = leads_to
+        .and_then(|path| planner.root.open(&path).ok())
+        .and_then(|file| elf::summary(&file).ok())
+        .map(|summary| summary.has_code);
+    Ok(match code {
+        Some(true) => Occupied::ByAnother,
+        // Somebody's stub: it does the same service.
+        Some(false) => Occupied::ByTheSame,
+        // A link that leads nowhere.
+        None => Occupied::No,
+    })
+}

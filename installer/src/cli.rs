@@ -1,0 +1,194 @@
+//! The command line: what `--help`, the man page and the completions of shells are made from.
+
+use crate::journal::{Compat, Original};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use std::path::PathBuf;
+
+/// Puts the rocBLAS shim into a ROCm 7 tree, checks it, and takes it out again.
+///
+/// The shim presents the rocBLAS of ROCm 7 and forwards every call to the one of ROCm 6.3, which
+/// still has kernels for gfx906 (MI50, MI60, Radeon VII) and others.
+#[derive(Debug, Parser)]
+#[command(
+    name = "installer",
+    version,
+    propagate_version = true,
+    after_help = "Example, in a Dockerfile, after llama.cpp was built or before:\n  \
+        COPY installer librocblas.so rocblas_4.3.0.60300-39~22.04_amd64.deb /tmp/shim/\n  \
+        RUN /tmp/shim/installer apply --backend /tmp/shim/rocblas_*.deb --gpu gfx906\n\n\
+        Exit codes: 0 done or applied, 1 refused or failed, 2 wrong usage, 3 not applied, 4 disturbed"
+)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Work on the system in this directory instead of the running one
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub root: PathBuf,
+    /// The ROCm tree, inside the root; needed where there are several
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub rocm: Option<PathBuf>,
+    /// Print a JSON document for programs instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what is here: ROCm trees, libraries, the GPUs they have kernels for
+    #[command(after_help = "Example: is my gfx906 covered, and by which file?\n  \
+        installer inspect --gpu gfx906 /opt/rocm /opt/rocm-6.3.0/lib/librocblas.so.4")]
+    Inspect {
+        /// ROCm trees, library directories or libraries, inside the root; all known places if none
+        paths: Vec<PathBuf>,
+        /// Count kernels for these GPUs [default: the machine's]
+        #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+        gpu: Vec<String>,
+        /// Count kernels with these in their names
+        #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "trsm")]
+        function: Vec<String>,
+    },
+    /// Put the shim and a backend into a tree, or repair what an upgrade changed
+    #[command(after_help = "Examples:\n  \
+        installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb --gpu gfx906\n  \
+        installer apply --backend /opt/rocm-6.3.0 --built /app --dry-run\n  \
+        installer apply              (again: repairs, or says that there is nothing to do)")]
+    Apply(Apply),
+    /// Say in one line whether the shim is in place; exit code 0 applied, 3 not, 4 disturbed
+    #[command(after_help = "Example:\n  installer status || installer apply")]
+    Status,
+    /// Read every file that was placed and compare its digest
+    #[command(after_help = "Example:\n  installer verify --json")]
+    Verify,
+    /// Take everything out again: the tree is as before the first apply
+    #[command(after_help = "Example:\n  installer revert --dry-run && installer revert")]
+    Revert {
+        /// Show the plan and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The rocBLAS versions in the store
+    #[command(
+        subcommand,
+        after_help = "Example: compare two versions\n  \
+        installer backends use 7.0.2     (or, for one run: ROCBLAS_SHIM_BACKEND=7.0.2 llama-cli ...)"
+    )]
+    Backends(Backends),
+    /// Find out what is wrong: inspect, status and a live check, with causes and cures
+    #[command(after_help = "Examples:\n  installer doctor\n  \
+        llama-cli -m model.gguf 2>&1 | installer doctor --log -\n  \
+        installer doctor --report report.txt     (to attach to a bug report)")]
+    Doctor(Doctor),
+    /// Compute a GEMM and a TRSM on each GPU through the shim and compare with the CPU
+    #[command(after_help = "Example:\n  installer selftest")]
+    Selftest,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  installer completions bash > \
+        /usr/share/bash-completion/completions/installer")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  installer man > installer.1 && man ./installer.1")]
+    Man,
+    /// What `doctor` runs in a child process: opens the shim as a program would
+    #[command(hide = true)]
+    LiveCheck {
+        /// The shim's path on the machine
+        shim: PathBuf,
+    },
+    /// What `selftest` runs in a child process: computes on one GPU, or counts them
+    #[command(hide = true)]
+    SelftestDevice {
+        /// The rocBLAS to test, on the machine
+        library: PathBuf,
+        /// HIP's number of the GPU; none: count them
+        device: Option<u32>,
+    },
+}
+
+/// Options of `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The rocBLAS to forward to: a library, a directory with one, a .deb, .rpm or .tar*
+    ///
+    /// Needed the first time, unless the root has a ROCm 6 tree. A path of the running system, also
+    /// with --root.
+    #[arg(long, value_name = "PATH", overrides_with = "backend", value_hint = ValueHint::AnyPath)]
+    pub backend: Option<PathBuf>,
+    /// The backend's name in the store [default: its ROCm version]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The shim [default: librocblas.so beside this program]; a path of the running system
+    #[arg(long, value_name = "FILE", overrides_with = "shim", value_hint = ValueHint::FilePath)]
+    pub shim: Option<PathBuf>,
+    /// Refuse a backend without kernels for these GPUs, and place only their Tensile files
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    pub gpu: Option<Vec<String>>,
+    /// Programs built for this tree, or directories of them, inside the root: check that they load
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, num_args = 1..)]
+    pub built: Vec<PathBuf>,
+    /// What becomes of the stock library [default: keep, as a backend in the store]
+    #[arg(long, value_enum)]
+    pub original: Option<Original>,
+    /// How libamdhip64.so.6 and libhipblaslt.so.0 are provided [default: links]
+    #[arg(long, value_enum)]
+    pub compat: Option<Compat>,
+    /// Do not leave the stock library's file name as a link for CMake's find_package(rocblas)
+    #[arg(long)]
+    pub no_build_link: bool,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What to do with backends.
+#[derive(Debug, Subcommand)]
+pub enum Backends {
+    /// List them; the one in use is marked
+    List,
+    /// Put another one into the store
+    #[command(after_help = "Example:\n  installer backends add /opt/rocm-6.4.4 --name 6.4.4")]
+    Add {
+        /// A library, a directory with one, a .deb, .rpm or .tar*
+        path: PathBuf,
+        /// Its name [default: its ROCm version]
+        #[arg(long)]
+        name: Option<String>,
+        /// Only the Tensile files of these GPUs
+        #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+        gpu: Option<Vec<String>>,
+    },
+    /// Make one the backend of all programs
+    Use {
+        /// Its name
+        name: String,
+    },
+    /// Remove one that is not in use
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Explain the errors in this log of a program; `-` reads standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub log: Option<PathBuf>,
+    /// Write everything into one file, to attach to a bug report
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
+}

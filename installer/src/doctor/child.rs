@@ -1,0 +1,219 @@
+//! A child process that does what might crash or hang: the parent gets what it said and how it
+//! ended, whatever it does.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    env,
+    ffi::OsStr,
+    fmt,
+    io::{self, Read, Write},
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// As much as is kept of each output of a child, in bytes: its end, where the answer is.
+const KEPT: usize = 1 << 20;
+
+/// How long outputs are waited for after the end of a child: something that it started may hold
+/// them open for ever.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How a child ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It exited with a code.
+    Code(i32),
+    /// A signal ended it: it crashed.
+    Signal(i32),
+    /// It was killed, as it took longer than this many seconds.
+    TimeLimit(u64),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "ended with exit code {code}"),
+            Self::Signal(number) => match signal_name(*number) {
+                Some(name) => write!(f, "crashed with {name}"),
+                None => write!(f, "was ended by signal {number}"),
+            },
+            Self::TimeLimit(seconds) => write!(f, "hung: it was ended after {seconds} s"),
+        }
+    }
+}
+
+/// The signals that a crash comes with.
+fn signal_name(number: i32) -> Option<&'static str> {
+    Some(match number {
+        libc::SIGABRT => "SIGABRT (something in it called abort())",
+        libc::SIGBUS => "SIGBUS (a file that is shorter than it says, or a bad address)",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGILL => "SIGILL (an instruction that this processor does not have)",
+        libc::SIGKILL => "SIGKILL (often the kernel, out of memory)",
+        libc::SIGSEGV => "SIGSEGV (a bad address)",
+        libc::SIGSYS => "SIGSYS (a forbidden system call)",
+        libc::SIGTRAP => "SIGTRAP",
+        _ => return None,
+    })
+}
+
+/// What came of a child.
+#[derive(Debug)]
+pub(crate) struct Ended<T> {
+    /// Its answer, if it came to one.
+    pub(crate) answer: Option<T>,
+    /// How it ended.
+    pub(crate) end: End,
+    /// What it and the libraries in it complained about.
+    pub(crate) stderr: String,
+}
+
+/// Runs this program once more with other arguments, for at most that long. The answer is a line of
+/// its standard output, as [`answer`] prints it.
+pub(crate) fn run<T: DeserializeOwned>(
+    arguments: &[&OsStr],
+    limit: Duration,
+) -> io::Result<Ended<T>> {
+    run_command(Command::new(env::current_exe()?).args(arguments), limit)
+}
+
+fn run_command<T: DeserializeOwned>(
+    command: &mut Command,
+    limit: Duration,
+) -> io::Result<Ended<T>> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let stdout = child.stdout.take().map(Drain::start);
+    let stderr = child.stderr.take().map(Drain::start);
+    let end = wait(&mut child, limit)?;
+    let text = |drain: Option<Drain>| drain.map(Drain::finish).unwrap_or_default();
+    let (stdout, stderr) = (text(stdout), text(stderr));
+    // Libraries may print too, before it and, when C's buffers are written at exit, after it.
+    let answer = stdout.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    Ok(Ended { answer, end, stderr })
+}
+
+/// Prints a child's answer.
+pub(crate) fn answer(value: &impl Serialize) -> io::Result<()> {
+    let line = serde_json::to_string(value)?;
+    // A line of its own, whatever a library printed before.
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "\n{line}")?;
+    stdout.flush()
+}
+
+/// To be called in a child before it does what may crash: no core file is left in the directory of
+/// someone who asked what is wrong.
+pub(crate) fn leave_no_core() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // What this protects from is a nuisance and no more.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+}
+
+fn wait(child: &mut Child, limit: Duration) -> io::Result<End> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(end_of(status));
+        }
+        if start.elapsed() >= limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(End::TimeLimit(limit.as_secs()));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn end_of(status: ExitStatus) -> End {
+    // A status that was waited for has one or the other.
+    status.code().map_or_else(|| End::Signal(status.signal().unwrap_or(0)), End::Code)
+}
+
+/// Reads an output as it comes, so that a child does not wait for a full pipe.
+struct Drain {
+    kept: Arc<Mutex<Vec<u8>>>,
+    finished: mpsc::Receiver<()>,
+}
+
+impl Drain {
+    fn start(mut pipe: impl Read + Send + 'static) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (finish, finished) = mpsc::channel();
+        let shared = Arc::clone(&kept);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+                let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(&buffer[..read]);
+                if kept.len() > 2 * KEPT {
+                    let superfluous = kept.len() - KEPT;
+                    kept.drain(..superfluous);
+                }
+            }
+            // Nobody waits any more if the time for last words is over.
+            let _ = finish.send(());
+        });
+        Self { kept, finished }
+    }
+
+    fn finish(self) -> String {
+        // Either way what has come by now is what there is.
+        let _ = self.finished.recv_timeout(LAST_WORDS);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> Ended<u32> {
+        run_command(Command::new("sh").args(["-c", script]), limit).expect("a shell")
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn the_answer_is_found_among_what_else_is_printed() {
+        let ended = shell("echo so; echo 42; echo; printf more; echo why >&2; exit 3", LONG);
+        assert_eq!((ended.answer, ended.end), (Some(42), End::Code(3)));
+        assert_eq!(ended.stderr, "why\n");
+        assert_eq!(shell("echo nothing", LONG).answer, None);
+    }
+
+    #[test]
+    fn a_child_that_hangs_is_ended() {
+        let ended = shell("echo 1; exec sleep 600", Duration::from_millis(300));
+        assert_eq!((ended.answer, ended.end), (Some(1), End::TimeLimit(0)));
+    }
+
+    #[test]
+    fn what_a_child_leaves_running_is_not_waited_for() {
+        let start = Instant::now();
+        // It has both outputs, and ends by itself.
+        assert_eq!(shell("sleep 15 & echo 7", LONG).answer, Some(7));
+        assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn an_output_larger_than_a_pipe_is_read_and_its_end_kept() {
+        let ended = shell("head -c 5000000 /dev/zero; echo; echo 9", LONG);
+        assert_eq!((ended.answer, ended.end), (Some(9), End::Code(0)));
+        let errors = shell("head -c 5000000 /dev/zero >&2; echo end >&2", LONG).stderr;
+        assert!(errors.ends_with("end\n") && errors.len() <= 2 * KEPT, "{}", errors.len());
+    }
+
+    #[test]
+    fn a_crash_is_named() {
+        let ended = shell("kill -s SEGV $$", LONG);
+        assert_eq!(ended.end, End::Signal(libc::SIGSEGV));
+        assert_eq!(ended.end.to_string(), "crashed with SIGSEGV (a bad address)");
+        assert_eq!(End::Signal(libc::SIGUSR1).to_string(), "was ended by signal 10");
+    }
+}

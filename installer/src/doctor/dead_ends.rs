@@ -1,0 +1,226 @@
+//! The dead ends that people have tried on a GPU that ROCm 7 dropped, recognised by the files they
+//! leave: each looks like it should work, and fails later and elsewhere.
+
+use crate::{
+    inspect::{
+        library::{self, Libraries, Library},
+        store,
+        tensile::{self, Tensile},
+    },
+    present::SONAME,
+    root::{Root, open_regular},
+};
+use offload::Target;
+use serde::Serialize;
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+/// Something that was tried and cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeadEnd {
+    /// What was done.
+    pub title: &'static str,
+    /// What shows it.
+    pub seen: Vec<String>,
+    /// Why it fails.
+    pub why: &'static str,
+    /// What to do instead.
+    pub cure: &'static str,
+}
+
+/// Where llama.cpp's programs usually are, in images and by hand.
+const PROGRAM_DIRECTORIES: [&str; 6] = [
+    "/app",
+    "/usr/local/bin",
+    "/opt/llama.cpp/build/bin",
+    "/llama.cpp/build/bin",
+    "/root/llama.cpp/build/bin",
+    "/workspace/llama.cpp/build/bin",
+];
+
+/// Longer than a command line that a person writes, in bytes.
+const COMMAND_LINE: u64 = 1 << 20;
+
+/// The dead ends in a tree's library directory, inside the root, and around it. `stock_targets` are
+/// the GPU targets that the stock library itself has code for; where nothing is known of it, none.
+/// `proc` is the machine's `/proc`.
+#[must_use]
+pub fn dead_ends(
+    root: &Root,
+    lib: &Path,
+    stock_targets: &BTreeSet<String>,
+    proc: &Path,
+) -> Vec<DeadEnd> {
+    // A directory that cannot be read is a finding of the inspection.
+    let libraries = library::of(root, lib).unwrap_or_default();
+    let front = store::rocblas(lib, &libraries);
+    // With the shim in front, what is left of these is in nobody's way.
+    let tensile = front.filter(|library| is_stock(library)).and_then(|stock| {
+        let files = tensile::of(root, lib, stock.version.as_deref())?;
+        wrong_tensile_files(&files, stock_targets)
+    });
+    let link = front.and_then(|front| link_to_an_older_one(front, lib, &libraries));
+    let found = [tensile, link, empty_programs(root), overridden_tensors(proc)];
+    found.into_iter().flatten().collect()
+}
+
+/// Whether a library is AMD's rocBLAS of ROCm 7.
+pub(super) fn is_stock(library: &Library) -> bool {
+    library.shim.is_none() && library.soname.as_deref() == Some(SONAME)
+}
+
+/// Tensile files that belong to another rocBLAS: of GPUs that the library itself has no code for.
+fn wrong_tensile_files(files: &Tensile, stock_targets: &BTreeSet<String>) -> Option<DeadEnd> {
+    // Which features code depends on does not matter here.
+    let processor = |target: &String| target.split(':').next().map(str::to_owned);
+    let stock: BTreeSet<String> = stock_targets.iter().filter_map(processor).collect();
+    let runs = |device: &str, code: &str| {
+        Target::parse(device).zip(Target::parse(code)).is_some_and(|(d, c)| d.runs(&c))
+    };
+    let foreign: Vec<&str> = (files.targets.keys().map(String::as_str))
+        .filter(|device| stock.iter().all(|code| !runs(device, code)))
+        .collect();
+    if stock.is_empty() || foreign.is_empty() {
+        return None;
+    }
+    let lost: Vec<&str> = (stock.iter().map(String::as_str))
+        .filter(|code| files.targets.keys().all(|device| !runs(device, code)))
+        .collect();
+    let mut seen = vec![format!(
+        "{} has files for {}, which the library itself has no code for",
+        files.directory.display(),
+        foreign.join(", ")
+    )];
+    if lost.is_empty() {
+        return Some(DeadEnd {
+            title: "Tensile files of a GPU copied from another release",
+            seen,
+            why: "They are kernels of matrix products only, made for another rocBLAS. The kernels of \
+                  TRSM and of everything else are compiled into librocblas.so, and this one was not \
+                  compiled for the GPU: llama.cpp still dies in SOLVE_TRI.",
+            cure: "installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb   (6.3's \
+                   library together with its own files); the copied files may then be deleted",
+        });
+    }
+    seen.push(format!("and none for {}, which it has code for", lost.join(", ")));
+    Some(DeadEnd {
+        title: "the whole Tensile directory replaced by another release's",
+        seen,
+        why: "The library and its Tensile files belong together: names and parameters of kernels \
+              change between releases, and the GPUs of this release lost theirs. TRSM's kernels are \
+              not among these files at all, but in librocblas.so itself.",
+        cure: "apt-get install --reinstall rocblas   (brings this release's files back), then \
+               installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb",
+    })
+}
+
+/// `librocblas.so.5` linked to ROCm 6's library, the stock one beside it.
+fn link_to_an_older_one(front: &Library, lib: &Path, libraries: &Libraries) -> Option<DeadEnd> {
+    let stock = libraries.files.iter().find(|l| l.path.starts_with(lib) && is_stock(l))?;
+    let link = front.links.iter().find(|link| link.path == lib.join(SONAME))?;
+    if front.shim.is_some() || is_stock(front) {
+        return None;
+    }
+    Some(DeadEnd {
+        title: "librocblas.so.5 linked to ROCm 6's library",
+        seen: vec![
+            format!("{} -> {}", link.path.display(), link.target.display()),
+            format!("{} is still there", stock.path.display()),
+        ],
+        why: "ldconfig, which every installation of a package runs, links librocblas.so.5 to the \
+              highest file of that SONAME, the stock one. Until then rocSOLVER, and with it hipBLAS, \
+              lacks functions of rocBLAS 7 that ROCm 6's library does not have.",
+        cure: "installer apply   (takes the link over: the shim has a file name that wins, and \
+               those functions)",
+    })
+}
+
+/// Programs of llama.cpp without a byte in them.
+fn empty_programs(root: &Root) -> Option<DeadEnd> {
+    let seen: Vec<String> = PROGRAM_DIRECTORIES
+        .iter()
+        .flat_map(|directory| in_directory(root, Path::new(directory)))
+        .filter(|path| is_empty_program(root, path))
+        .map(|path| format!("{} is empty", path.display()))
+        .collect();
+    (!seen.is_empty()).then_some(DeadEnd {
+        title: "patched before llama.cpp was compiled",
+        seen,
+        why: "With librocblas.so.5.0.70002 removed, find_package(rocblas) fails: rocBLAS's CMake \
+              package names that file. A shell line that hides the failure (`;` or `|| true` in a \
+              RUN) then copies programs that were never made.",
+        cure: "installer apply   (keeps that name for CMake), then build llama.cpp again, with \
+               `set -e` or `&&` in the RUN line",
+    })
+}
+
+fn in_directory(root: &Root, directory: &Path) -> Vec<PathBuf> {
+    let names = root.names(directory).unwrap_or_default();
+    names.into_iter().map(|name| directory.join(name)).collect()
+}
+
+fn is_empty_program(root: &Root, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("llama-") && root.metadata(path).is_ok_and(|m| m.is_file() && m.len() == 0)
+}
+
+/// Running programs of llama.cpp that were told to keep tensors of state-space models on the CPU.
+/// Of their command lines only that argument is told: others may be secret.
+fn overridden_tensors(proc: &Path) -> Option<DeadEnd> {
+    let mut processes: Vec<(u32, String)> = fs::read_dir(proc)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|id: u32| Some((id, override_of(&proc.join(id.to_string()).join("cmdline"))?)))
+        .collect();
+    processes.sort();
+    let seen: Vec<String> = (processes.into_iter())
+        .map(|(id, value)| format!("process {id} runs with --override-tensor {value}"))
+        .collect();
+    (!seen.is_empty()).then_some(DeadEnd {
+        title: "--override-tensor ssm_=CPU",
+        seen,
+        why: "It says where weights named ssm_ are kept. SOLVE_TRI works on values that are computed \
+              during the run and has no weight of that name, so it stays on the GPU and fails as \
+              before; the layers that moved only become slower.",
+        cure: "leave the argument out; installer apply makes SOLVE_TRI work on the GPU",
+    })
+}
+
+/// The value of the argument, where a process is llama.cpp's and has it.
+fn override_of(command_line: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    // Processes come and go, and others' may not be readable.
+    open_regular(command_line).ok()?.take(COMMAND_LINE).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut arguments = text.split('\0');
+    let program = arguments.next()?.rsplit('/').next()?;
+    if !program.starts_with("llama") {
+        return None;
+    }
+    while let Some(argument) = arguments.next() {
+        let value = match argument {
+            "-ot" | "--override-tensor" => arguments.next()?,
+            _ => argument.strip_prefix("--override-tensor=").unwrap_or_default(),
+        };
+        if value.split(',').any(is_state_space_on_cpu) {
+            return Some(value.to_owned());
+        }
+    }
+    None
+}
+
+/// `PATTERN=BUFFER`, of weights of a state-space model.
+fn is_state_space_on_cpu(rule: &str) -> bool {
+    rule.rsplit_once('=').is_some_and(|(pattern, buffer)| {
+        pattern.contains("ssm") && buffer.to_ascii_uppercase().starts_with("CPU")
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Whether this process may use a GPU, by the device files and the driver's list.
+
+use super::{Finding, Severity};
+use crate::inspect::machine::{self, Device, Machine};
+use std::path::Path;
+
+/// The machine that this process runs on.
+pub(crate) fn machine() -> Machine {
+    machine::look(Path::new("/sys"), Path::new("/dev"))
+}
+
+/// What there is to say of a machine.
+pub(crate) fn finding(machine: &Machine) -> Finding {
+    let refused: Vec<&Device> = machine.devices.iter().filter(|device| !device.usable).collect();
+    let has_kfd = machine.devices.iter().any(|device| device.path.ends_with("kfd"));
+    if machine.gpus.is_empty() || !has_kfd {
+        // An image is built on a machine without a GPU: not wrong in itself.
+        return Finding {
+            severity: Severity::Warning,
+            title: "no AMD GPU is visible".to_owned(),
+            seen: vec![if has_kfd {
+                "/dev/kfd is there, and the driver lists no GPU".to_owned()
+            } else {
+                "there is no /dev/kfd".to_owned()
+            }],
+            why:
+                "The amdgpu driver is not loaded, or this is a container (or a build of one) that \
+                  was not given the GPU."
+                    .to_owned(),
+            cure: format!(
+                "on a host: modprobe amdgpu; for a container: docker run --device /dev/kfd --device \
+                 /dev/dri{} ...",
+                group_options(machine)
+            ),
+        };
+    }
+    if !refused.is_empty() {
+        return Finding {
+            severity: Severity::Error,
+            title: "no permission to use the GPU".to_owned(),
+            seen: refused.iter().map(|device| in_words(device)).collect(),
+            why: "The devices belong to groups that this process is not in.".to_owned(),
+            cure: permission(machine),
+        };
+    }
+    let gpus = machine.gpus.iter().map(|gpu| format!("{} ({})", gpu.target, gpu.name));
+    Finding {
+        severity: Severity::Fine,
+        title: format!("GPUs that may be used: {}", gpus.collect::<Vec<_>>().join(", ")),
+        seen: Vec::new(),
+        why: String::new(),
+        cure: String::new(),
+    }
+}
+
+fn in_words(device: &Device) -> String {
+    let Device { path, mode, uid, gid, .. } = device;
+    format!("{}: mode {mode:o}, user {uid}, group {gid}", path.display())
+}
+
+fn permission(machine: &Machine) -> String {
+    let groups: Vec<String> = machine.groups_to_add.iter().map(ToString::to_string).collect();
+    if groups.is_empty() {
+        return "chmod or chown the devices, or run as root: no group may use them".to_owned();
+    }
+    let numbers = groups.join(" and ");
+    format!(
+        "on a host: usermod -a -G with the names of groups {numbers} (getent group {}), and log in \
+         again; for a container: docker run{} ...",
+        groups.join(" "),
+        group_options(machine)
+    )
+}
+
+/// ` --group-add N` for each, by number: names differ between a host and its containers.
+fn group_options(machine: &Machine) -> String {
+    machine.groups_to_add.iter().map(|group| format!(" --group-add {group}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::machine::Gpu;
+
+    fn machine(usable: bool) -> Machine {
+        let device =
+            |path: &str, gid| Device { path: path.into(), mode: 0o660, uid: 0, gid, usable };
+        let gpu = Gpu {
+            node: 1,
+            target: "gfx906".to_owned(),
+            name: "vega20".to_owned(),
+            simd_count: 240,
+            memory: 32 << 30,
+        };
+        Machine {
+            gpus: vec![gpu],
+            devices: vec![device("/dev/kfd", 992), device("/dev/dri/renderD128", 992)],
+            groups_to_add: vec![992],
+        }
+    }
+
+    #[test]
+    fn a_machine_without_gpu_is_worth_a_look_and_no_error() {
+        let finding = finding(&Machine::default());
+        assert_eq!(finding.severity, Severity::Warning);
+        assert!(finding.cure.contains("--device /dev/kfd --device /dev/dri"), "{finding:?}");
+    }
+
+    #[test]
+    fn a_refused_device_comes_with_the_number_of_its_group() {
+        let finding = finding(&machine(false));
+        assert_eq!(finding.severity, Severity::Error);
+        assert_eq!(finding.seen[0], "/dev/kfd: mode 660, user 0, group 992");
+        assert!(finding.cure.contains("docker run --group-add 992"), "{finding:?}");
+    }
+
+    #[test]
+    fn gpus_that_may_be_used_are_listed() {
+        let finding = finding(&machine(true));
+        assert_eq!(finding.severity, Severity::Fine);
+        assert!(finding.title.ends_with("gfx906 (vega20)"), "{finding:?}");
+    }
+}

@@ -1,0 +1,188 @@
+use super::*;
+
+fn titles(text: &str) -> Vec<&'static str> {
+    explain(text).into_iter().map(|known| known.title).collect()
+}
+
+#[test]
+fn lines_as_they_are_seen_in_logs() {
+    for (line, title) in [
+        (
+            "rocBLAS error: Cannot read /opt/rocm/lib/rocblas/library/TensileLibrary.dat: Illegal \
+             seek for GPU arch : gfx906",
+            "the Tensile files of this GPU are missing",
+        ),
+        (
+            "rocBLAS error: Cannot read /opt/rocm-7.0.2/lib/rocblas/library/TensileLibrary.dat: No \
+             such file or directory for GPU arch : gfx906",
+            "the Tensile files of this GPU are missing",
+        ),
+        (
+            "rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98",
+            "rocBLAS has no kernel for this GPU",
+        ),
+        (
+            "ROCm error: invalid device function",
+            "a kernel for this GPU is missing, in the program or in one of its libraries",
+        ),
+        (
+            "\"hipErrorNoBinaryForGpu: Unable to find code object for all current devices!\"",
+            "a kernel for this GPU is missing, in the program or in one of its libraries",
+        ),
+        (
+            "./llama-server: error while loading shared libraries: librocblas.so.4: cannot open \
+             shared object file: No such file or directory",
+            "librocblas.so.4 is not found",
+        ),
+        (
+            "./llama-server: error while loading shared libraries: librocblas.so.5: cannot open \
+             shared object file: No such file or directory",
+            "librocblas.so.5 is not found",
+        ),
+        (
+            "OSError: libamdhip64.so.6: cannot open shared object file: No such file or directory",
+            "libamdhip64.so.6 is not found",
+        ),
+        (
+            "libhipblaslt.so.0: cannot open shared object file: No such file or directory",
+            "libhipblaslt.so.0 is not found",
+        ),
+        (
+            "libnuma.so.1: cannot open shared object file: No such file or directory",
+            "a library is not found",
+        ),
+        (
+            "/opt/rocm/lib/librocsolver.so.0: undefined symbol: \
+             _Z32rocblas_internal_get_device_propP15_rocblas_handle",
+            "librocblas.so.5 is a link to ROCm 6's library",
+        ),
+        (
+            "./app: symbol lookup error: libhipblas.so: undefined symbol: rocblas_syrk_ex",
+            "a function of rocBLAS is not found",
+        ),
+        (
+            "librocsolver.so.0: undefined symbol: _Z31rocblas_internal_syr2k_templateILb0ELb1E",
+            "a function of rocBLAS is not found",
+        ),
+        (
+            "./app: /opt/rocm/lib/libamdhip64.so.6: version `hip_6.2' not found (required by \
+             /x/librocblas.so.4)",
+            "the HIP runtime lacks a version that a library asks for",
+        ),
+        (
+            "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by \
+             librocblas.so.4)",
+            "built for a newer system",
+        ),
+        (
+            "bash: ./llama-server: cannot execute binary file: Exec format error",
+            "a program or library is empty or no ELF file",
+        ),
+        (
+            "error while loading shared libraries: /app/libggml-hip.so: file too short",
+            "a program or library is empty or no ELF file",
+        ),
+        (
+            ":1:hip_fatbin.cpp :272 : 3169196830 us: Cannot find CO in the bundle \
+             /opt/rocm-6.4.3/lib/librocsolver.so.0.4.60403 for ISA: gfx906:sramecc+:xnack-",
+            "another ROCm library has no code for this GPU",
+        ),
+        ("Unable to open /dev/kfd read-write: Permission denied", "no permission to use the GPU"),
+        (
+            "ggml_cuda_init: failed to initialize ROCm: no ROCm-capable device is detected",
+            "no GPU is visible",
+        ),
+        (
+            "  The imported target \"roc::rocblas\" references the file",
+            "CMake does not find rocBLAS's file",
+        ),
+    ] {
+        assert_eq!(titles(line), [title], "{line}");
+    }
+}
+
+#[test]
+fn what_the_shim_itself_says() {
+    for (line, title) in [
+        (
+            "rocblas-shim: error: no usable rocBLAS backend: every rocBLAS call answers \
+             rocblas_status_internal_error",
+            "the shim has no backend",
+        ),
+        (
+            "  tried /x/librocblas.so.4: brings a second HIP runtime into the process: it uses \
+             /a/libamdhip64.so.6, the program uses /b/libamdhip64.so.7.",
+            "two HIP runtimes in one process",
+        ),
+        (
+            "  tried ROCBLAS_SHIM_BACKEND=/opt/rocm/lib/librocblas.so.5: is this shim, or another \
+             one: a shim cannot forward to a shim",
+            "the backend is a shim itself",
+        ),
+        (
+            "rocblas-shim: error: the backend has no Tensile kernels for gfx906, device 0: there is \
+             no TensileLibrary_lazy_gfx906.dat in /x.",
+            "the backend has no Tensile files for this GPU",
+        ),
+        (
+            "  tried /x/librocblas.so.4: cannot be loaded: libmissing.so.3: cannot open shared object \
+             file: No such file or directory. It needs that library itself (DT_NEEDED); install it",
+            "a library is not found",
+        ),
+        (
+            "rocblas-shim: error: rocblas_syrk_ex is not in backend 6.3.0 (/x): it answers \
+             rocblas_status_not_implemented",
+            "a rocBLAS function that the backend does not have",
+        ),
+    ] {
+        assert_eq!(titles(line), [title], "{line}");
+    }
+}
+
+#[test]
+fn a_log_is_explained_in_its_order_and_once() {
+    let log = "\
+llama_model_loader: loaded meta data with 39 key-value pairs
+rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98
+ggml_cuda_compute_forward: SOLVE_TRI failed
+ROCm error: invalid device function
+  current device: 0, in function ggml_cuda_compute_forward
+rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98
+Unable to open /dev/kfd read-write: Permission denied
+";
+    assert_eq!(
+        titles(log),
+        [
+            "rocBLAS has no kernel for this GPU",
+            "a kernel for this GPU is missing, in the program or in one of its libraries",
+            "no permission to use the GPU",
+        ]
+    );
+    let lines: Vec<&str> = explained_lines(log).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(lines[0], "rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98");
+}
+
+#[test]
+fn what_is_fine_is_not_explained() {
+    for line in [
+        "",
+        "ggml_cuda_init: found 2 ROCm devices:",
+        "load_backend: loaded ROCm backend from /app/libggml-hip.so",
+        "-- Found rocblas: /opt/rocm/lib/cmake/rocblas/rocblas-config.cmake",
+        "the file librocblas.so.4 was opened",
+        "main: server is listening on http://127.0.0.1:8080",
+    ] {
+        assert_eq!(titles(line), [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn every_entry_can_be_reached_and_says_something() {
+    for known in KNOWN {
+        for sign in known.signs {
+            let line = sign.replace('*', " ... ");
+            assert_eq!(titles(&line), [known.title], "{line}");
+        }
+        assert!(!known.cause.is_empty() && !known.cure.is_empty(), "{}", known.title);
+    }
+}

@@ -1,0 +1,180 @@
+//! The live check: a child process opens the shim as a program would and asks it which backend
+//! answers. Everything that can go wrong at load time goes wrong there, in the loader's own words.
+
+use super::{
+    child::{self, End},
+    shared_object::{SharedObject, text},
+};
+use crate::root::Root;
+use serde::{Deserialize, Serialize};
+use std::{
+    ffi::{CStr, c_char},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Longer than a library of a gigabyte takes to be read from a slow disk.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What came of opening the shim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "live", rename_all = "snake_case")]
+pub enum Live {
+    /// It was not tried.
+    NotDone {
+        /// Why.
+        why: String,
+    },
+    /// The shim answered.
+    Opened {
+        /// What it said.
+        #[serde(flatten)]
+        answer: Answer,
+        /// What it and the libraries in the process complained about.
+        stderr: String,
+    },
+    /// The loader refused a file.
+    NotLoaded {
+        /// Which.
+        file: PathBuf,
+        /// The loader's own sentence.
+        error: String,
+        /// What else was said.
+        stderr: String,
+    },
+    /// It was loaded and is no shim.
+    NoShim {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The process did not come to an answer.
+    Died {
+        /// How it ended.
+        end: End,
+        /// The last that was heard of it.
+        stderr: String,
+    },
+}
+
+/// What the shim says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Its version.
+    pub shim: String,
+    /// The backend's name in the store; empty if there is none.
+    pub backend: String,
+    /// Its file.
+    pub path: String,
+    /// What its `rocblas_get_version_string` answers.
+    pub version: String,
+    /// The promises of ROCm 7 that the shim keeps for it, with commas.
+    pub compat: String,
+    /// What the exported functions jump to: "direct" if all is well.
+    pub mode: String,
+    /// The functions that neither the backend nor the shim has.
+    pub missing: Vec<String>,
+    /// Why there is no backend.
+    pub error: String,
+}
+
+/// What the child prints.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Opened(Answer),
+    NotLoaded { file: PathBuf, error: String },
+    NoShim { file: PathBuf },
+}
+
+/// Opens the shim at a path of the machine in a child process. Only for the running system: a
+/// library of another root would be loaded with this one's loader and libraries.
+///
+/// The error is the one of starting the child.
+pub fn check(root: &Root, shim: &Path) -> io::Result<Live> {
+    if !root.is_system() {
+        let why = format!(
+            "{} is not the running system; run `installer doctor` inside of it",
+            root.directory().display()
+        );
+        return Ok(Live::NotDone { why });
+    }
+    let ended = child::run::<Said>(&["live-check".as_ref(), shim.as_os_str()], LIMIT)?;
+    let stderr = ended.stderr;
+    Ok(match (ended.answer, ended.end) {
+        (Some(Said::Opened(answer)), End::Code(0)) => Live::Opened { answer, stderr },
+        (Some(Said::NotLoaded { file, error }), End::Code(0)) => {
+            Live::NotLoaded { file, error, stderr }
+        }
+        (Some(Said::NoShim { file }), End::Code(0)) => Live::NoShim { file },
+        // It may also crash after its answer, when the process is torn down.
+        (_, end) => Live::Died { end, stderr },
+    })
+}
+
+/// The child's part.
+pub fn answer(shim: &Path) -> io::Result<()> {
+    child::leave_no_core();
+    child::answer(&look(shim))
+}
+
+fn look(shim: &Path) -> Said {
+    let not_loaded = |file: &Path, error| Said::NotLoaded { file: file.to_owned(), error };
+    // A program of ROCm's has its HIP runtime when rocBLAS comes.
+    if let Some(hip) = hip_beside(shim)
+        && let Err(error) = SharedObject::open(&hip)
+    {
+        return not_loaded(&hip, error);
+    }
+    match SharedObject::open(shim) {
+        Err(error) => not_loaded(shim, error),
+        Ok(library) => match ask(&library) {
+            Some(answer) => Said::Opened(answer),
+            None => Said::NoShim { file: shim.to_owned() },
+        },
+    }
+}
+
+/// The HIP runtime that a tree of ROCm 7, or else of another version, has beside its rocBLAS.
+pub(crate) fn hip_beside(rocblas: &Path) -> Option<PathBuf> {
+    let names = ["libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so"];
+    names.into_iter().map(|name| rocblas.with_file_name(name)).find(|path| path.exists())
+}
+
+type Text = unsafe extern "C" fn() -> *const c_char;
+
+/// All that `rocblas_shim.h` has to ask; `None` for a library that is no shim.
+pub(crate) fn ask(library: &SharedObject) -> Option<Answer> {
+    let text_of = |name: &CStr| {
+        // SAFETY: the header's type for all functions that are asked for here.
+        let function = unsafe { library.function::<Text>(name) }?;
+        // SAFETY: may be called at any time; the string is valid until the process ends.
+        Some(unsafe { text(function()) })
+    };
+    let shim = text_of(c"rocblas_shim_version")?;
+    let of_backend = |name| text_of(name).unwrap_or_default();
+    Some(Answer {
+        shim,
+        // The first of these opens the backend.
+        backend: of_backend(c"rocblas_shim_backend_name"),
+        path: of_backend(c"rocblas_shim_backend_path"),
+        version: of_backend(c"rocblas_shim_backend_version"),
+        compat: of_backend(c"rocblas_shim_compat"),
+        missing: missing(library),
+        mode: of_backend(c"rocblas_shim_mode"),
+        error: of_backend(c"rocblas_shim_error"),
+    })
+}
+
+fn missing(library: &SharedObject) -> Vec<String> {
+    type Count = unsafe extern "C" fn() -> usize;
+    type Name = unsafe extern "C" fn(usize) -> *const c_char;
+    // SAFETY: the header's types.
+    let functions = unsafe {
+        let count = library.function::<Count>(c"rocblas_shim_missing_count");
+        count.zip(library.function::<Name>(c"rocblas_shim_missing_name"))
+    };
+    let Some((count, name)) = functions else { return Vec::new() };
+    // SAFETY: may be called at any time, with any position.
+    unsafe { (0..count()).map(|position| text(name(position))).collect() }
+}

@@ -1,0 +1,165 @@
+//! `doctor`: for a person in trouble. It looks at everything that the other commands look at, opens
+//! the shim in a child process, and says what is wrong, why, and which command helps.
+//!
+//! | file | what it finds out |
+//! |---|---|
+//! | `known.rs` | what an error text means |
+//! | `dead_ends.rs` | what was tried by hand and cannot work |
+//! | `log.rs` | what a program printed |
+//! | `live.rs` | which backend answers a program, or why none does |
+//! | `devices.rs` | whether this process may use a GPU |
+//! | `environment.rs` | variables that change what happens |
+//! | `findings.rs` | from all of that to sentences |
+//! | `text.rs`, `report.rs` | the sentences on a terminal, and in a file with the rest |
+//!
+//! `child.rs` and `shared_object.rs` run what may crash; `selftest` uses them too.
+
+pub(crate) mod child;
+pub mod dead_ends;
+pub(crate) mod devices;
+mod environment;
+mod findings;
+pub mod known;
+pub mod live;
+pub mod log;
+pub mod report;
+pub(crate) mod shared_object;
+mod text;
+
+pub use child::End;
+pub use text::text;
+
+use crate::{
+    inspect::{self, Found, Inspection, library::Libraries},
+    present::SONAME,
+    root::Root,
+    status::{self, Status},
+    tree,
+};
+use live::Live;
+use serde::Serialize;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+/// How much a finding matters, the most important first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It does not work like this.
+    Error,
+    /// It may work, and is worth a look.
+    Warning,
+    /// As it should be.
+    Fine,
+}
+
+/// One thing that was found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is, in a few words.
+    pub title: String,
+    /// What shows it: lines and paths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<String>,
+    /// Why that is so.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// What to do, a command where there is one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cure: String,
+}
+
+/// All that was found out.
+#[derive(Debug, Serialize)]
+pub struct Diagnosis {
+    /// The tree's library directory, if it is clear which tree is meant.
+    pub lib: Option<PathBuf>,
+    /// The most important first.
+    pub findings: Vec<Finding>,
+    /// The state of the tree.
+    pub status: Option<Status>,
+    /// What came of opening the shim.
+    pub live: Live,
+    /// What is here.
+    pub inspection: Inspection,
+}
+
+impl Diagnosis {
+    /// 0 where nothing is wrong, 1 where something is. What is worth a look is not wrong.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        u8::from(self.findings.iter().any(|finding| finding.severity == Severity::Error))
+    }
+}
+
+/// Examines a root: the named tree, or the only one there is. `log` is what a program printed.
+/// Whatever fails on the way is a finding.
+#[must_use]
+pub fn doctor(root: &Root, named: Option<&Path>, log: Option<&str>) -> Diagnosis {
+    let mut findings = Vec::new();
+    let lib = match tree::choose(root, named) {
+        Ok(tree) => Some(tree.lib),
+        Err(e) => {
+            findings.push(findings::no_tree(&e));
+            None
+        }
+    };
+    let given: Vec<PathBuf> = lib.iter().cloned().collect();
+    let inspection = inspect::inspect(root, &given, &[], &[]).unwrap_or_else(|e| {
+        findings.push(findings::no_inspection(&e));
+        Inspection { machine: devices::machine(), trees: Vec::new() }
+    });
+    findings.push(devices::finding(&inspection.machine));
+    if root.is_system() {
+        findings.extend(environment::findings());
+    }
+    let (mut status, mut live) = (None, Live::NotDone { why: "there is no tree".to_owned() });
+    if let Some(lib) = &lib
+        && let Some(found) = inspection.trees.iter().find(|found| found.tree.lib == *lib)
+    {
+        live = live_of(root, lib, &mut findings);
+        let read = status::status(root, lib);
+        findings.extend(findings::of_tree(found, &inspection.machine, &read));
+        findings.extend(findings::of_live(&live));
+        status = read.ok();
+        let targets = stock_targets(found);
+        let proc = root.on_machine(Path::new("/proc"));
+        let dead_ends = dead_ends::dead_ends(root, lib, &targets, &proc);
+        findings.extend(dead_ends.into_iter().map(findings::of_dead_end));
+    }
+    findings.extend(log.map(findings::of_log).unwrap_or_default());
+    findings.sort_by_key(|finding| finding.severity);
+    Diagnosis { lib, findings, status, live, inspection }
+}
+
+fn live_of(root: &Root, lib: &Path, findings: &mut Vec<Finding>) -> Live {
+    let Some(shim) = front(root, lib) else {
+        return Live::NotDone { why: "there is no rocBLAS to open".to_owned() };
+    };
+    live::check(root, &root.on_machine(&shim)).unwrap_or_else(|e| {
+        findings.push(findings::no_child(&e));
+        Live::NotDone { why: format!("the child process cannot be started: {e}") }
+    })
+}
+
+/// The name by which programs of a tree load rocBLAS, inside the root: wheels know no version.
+pub(crate) fn front(root: &Root, lib: &Path) -> Option<PathBuf> {
+    let names = [SONAME, "librocblas.so"].map(|name| lib.join(name));
+    names.into_iter().find(|path| root.metadata_of_entry(path).is_ok())
+}
+
+/// The targets that the stock library has code for, be it in its place or kept as a backend.
+fn stock_targets(found: &Found) -> BTreeSet<String> {
+    let own = stock_of(&found.libraries);
+    let kept = || found.backends.iter().find_map(|backend| stock_of(&backend.libraries));
+    own.or_else(kept).unwrap_or_default()
+}
+
+fn stock_of(libraries: &Libraries) -> Option<BTreeSet<String>> {
+    let stock = libraries.files.iter().find(|library| dead_ends::is_stock(library))?;
+    Some(stock.targets.keys().cloned().collect())
+}

@@ -1,0 +1,154 @@
+//! `doctor --report`: one text file with all that a bug report needs, and nothing that is nobody
+//! else's business.
+
+use super::{Diagnosis, environment};
+use crate::{
+    inspect,
+    journal::{self, Journal},
+    root::Root,
+    settings,
+};
+use anyhow::{Context, Result};
+use std::{
+    env,
+    fmt::Write as _,
+    fs::{self, File},
+    io::{ErrorKind, Write as _},
+    path::Path,
+};
+
+/// What a reader, and first of all whoever sends it, should know of the file.
+const HEAD: &str = "\
+Report of `installer doctor`, for a bug report.
+
+It contains: versions; what doctor found; the ROCm libraries, backends and GPUs of this machine; the
+installer's journal and the shim's settings; /etc/os-release and the kernel's version; environment
+variables of ROCm, of the loader and of the shim. It contains no other variables, no command lines,
+no logs of programs. Names of home directories are replaced by ~. Read it before you send it.
+";
+
+/// As wide as a text file is read comfortably, in columns.
+const WIDTH: u16 = 100;
+
+/// Writes the report into a new file of the machine. A file that exists is left alone: that is an
+/// error.
+pub fn write(path: &Path, root: &Root, diagnosis: &Diagnosis) -> Result<()> {
+    let shown = path.display();
+    let mut file = File::create_new(path).map_err(|e| match e.kind() {
+        ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("{shown} exists and is not overwritten; give another name")
+        }
+        _ => anyhow::Error::new(e).context(format!("cannot write {shown}")),
+    })?;
+    let home = env::var("HOME").unwrap_or_default();
+    let text = without_homes(&text(root, diagnosis), &home);
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {shown}"))
+}
+
+fn text(root: &Root, diagnosis: &Diagnosis) -> String {
+    let mut text = HEAD.to_owned();
+    let mut section = |title: &str, body: &str| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n== {title}\n\n{}\n", body.trim_end());
+    };
+    section("Versions", &versions(root));
+    section("Findings", &anstream::adapter::strip_str(&super::text(diagnosis)).to_string());
+    section("Inspection", &inspect::text(&diagnosis.inspection, WIDTH, false));
+    section("Live check", &in_json(&diagnosis.live));
+    section("Status", &in_json(&diagnosis.status));
+    if let Some(lib) = &diagnosis.lib {
+        section("Settings", &settings::text(root, lib).unwrap_or_else(|e| format!("{e:#}")));
+        section(&format!("Journal ({})", journal::path(lib).display()), &journal_of(root, lib));
+    }
+    let os = root.read_to_string(Path::new("/etc/os-release"));
+    section("/etc/os-release", &os.unwrap_or_else(|e| format!("cannot be read: {e}")));
+    let variables = environment::variables();
+    let lines: Vec<String> = variables.iter().map(|(n, value)| format!("{n}={value}")).collect();
+    section("Environment", &lines.join("\n"));
+    text
+}
+
+fn versions(root: &Root) -> String {
+    // The kernel is the machine's, whatever the root.
+    let kernel = ["ostype", "osrelease", "version"].map(|name| {
+        let text = fs::read_to_string(Path::new("/proc/sys/kernel").join(name));
+        text.map_or_else(|_| "?".to_owned(), |text| text.trim().to_owned())
+    });
+    format!(
+        "installer {}\nkernel {}\nroot {}",
+        env!("CARGO_PKG_VERSION"),
+        kernel.join(" "),
+        root.directory().display()
+    )
+}
+
+fn journal_of(root: &Root, lib: &Path) -> String {
+    match Journal::load(root, lib) {
+        Ok(Some(journal)) => in_json(&journal),
+        Ok(None) => "none: nothing was applied".to_owned(),
+        Err(e) => format!("{e:#}"),
+    }
+}
+
+fn in_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_else(|e| e.to_string())
+}
+
+/// The same text with `~` for home directories: this user's, `/root`, and each in `/home`.
+fn without_homes(text: &str, home: &str) -> String {
+    let home = home.trim_end_matches('/');
+    // `HOME=/` of a daemon is no name.
+    let text = if home.is_empty() { text.to_owned() } else { replaced(text, home) };
+    let text = replaced(&text, "/root");
+    let mut parts = text.split("/home/");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // A directory called home that is not at the top belongs to no user.
+        if kept.ends_with(is_of_a_name) {
+            kept.push_str("/home/");
+            kept.push_str(part);
+        } else {
+            let end = part.find(|c| !is_of_a_name(c)).unwrap_or(part.len());
+            kept.push('~');
+            kept.push_str(&part[end..]);
+        }
+    }
+    kept
+}
+
+/// With `~` for a directory, where it is a whole path or the beginning of one.
+fn replaced(text: &str, directory: &str) -> String {
+    let mut parts = text.split(directory);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let whole = !kept.ends_with(is_of_a_name) && !part.starts_with(is_of_a_name);
+        kept.push_str(if whole { "~" } else { directory });
+        kept.push_str(part);
+    }
+    kept
+}
+
+fn is_of_a_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_home_directories_are_replaced() {
+        for (text, replaced) in [
+            ("/home/jane/llama.cpp", "~/llama.cpp"),
+            ("a=/home/jane.doe:/home/joe/x", "a=~:~/x"),
+            ("/root/llama.cpp and /root", "~/llama.cpp and ~"),
+            ("/rootfs /opt/root/x", "/rootfs /opt/root/x"),
+            ("/srv/jane/x /srv/janet/x", "~/x /srv/janet/x"),
+            ("/opt/home/x", "/opt/home/x"),
+            ("", ""),
+        ] {
+            assert_eq!(without_homes(text, "/srv/jane"), replaced);
+        }
+        assert_eq!(without_homes("/opt/rocm", "/"), "/opt/rocm");
+    }
+}

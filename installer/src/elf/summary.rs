@@ -1,0 +1,202 @@
+//! What an ELF file says of itself, short of its symbols.
+
+use super::{
+    dynamic::Dynamic,
+    image::{Image, Source, context},
+    malformed::{Fault, Malformed},
+    versions::Versions,
+};
+use goblin::elf::{
+    dynamic::{
+        DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1, DT_NEEDED, DT_RPATH,
+        DT_RUNPATH, DT_SONAME,
+    },
+    header::{
+        EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ET_CORE, ET_DYN, ET_EXEC, ET_REL,
+        machine_to_str,
+    },
+    note::NoteDataIterator,
+    program_header::{PF_X, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader},
+    section_header::SHT_NOBITS,
+};
+use serde::Serialize;
+use std::{collections::BTreeMap, fs::File, ops::Range};
+
+/// The owner and type of the shim's ELF note, whose description is the version.
+const SHIM_NOTE: (&str, u32) = ("rocblas-shim", 1);
+
+/// More than any real file has, in bytes.
+const MOST_NOTES: u64 = 1 << 16;
+const MOST_INTERPRETER: u64 = 1 << 12;
+
+/// What kind of ELF file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A shared library.
+    Shared,
+    /// A program, at a fixed address or position-independent.
+    Executable,
+    /// An object file that is still to be linked.
+    Relocatable,
+    /// A dump of a process.
+    Core,
+}
+
+/// What an ELF file says of itself. Of one for another machine only `kind` and `machine` are known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// What kind of file.
+    pub kind: Kind,
+    /// The machine that it is for, in words.
+    pub machine: String,
+    /// Whether that is x86-64: 64-bit, little-endian.
+    pub machine_is_x86_64: bool,
+    /// The name that those linked with it ask for.
+    pub soname: Option<String>,
+    /// The libraries that it asks for, in order.
+    pub needed: Vec<String>,
+    /// DT_RPATH, by directory; empty where there is a DT_RUNPATH, as the loader ignores it then.
+    pub rpath: Vec<String>,
+    /// DT_RUNPATH, by directory.
+    pub runpath: Vec<String>,
+    /// The shim's version, if it is one.
+    pub shim: Option<String>,
+    /// The dynamic loader that a program asks for.
+    pub interpreter: Option<String>,
+    /// Whether all its functions are bound at load, so that a missing one is an error then.
+    pub bind_now: bool,
+    /// Whether any of it can be executed; not so for a [stub](mod@super::stub).
+    pub has_code: bool,
+    /// Where the sections named `.hip_fatbin` are in the file: code objects for GPUs.
+    pub fatbin: Vec<Range<u64>>,
+    /// The version nodes that it defines.
+    pub versions_defined: Vec<String>,
+    /// The version nodes that it needs, by the file that has to define them.
+    pub versions_needed: BTreeMap<String, Vec<String>>,
+}
+
+/// Reads a file's summary, a few pages of it.
+pub fn summary(file: &File) -> Result<Summary, Malformed> {
+    read(Source::File(file))
+}
+
+/// As [`summary`], of a file in memory.
+pub fn summary_of(bytes: &[u8]) -> Result<Summary, Malformed> {
+    read(Source::Bytes(bytes))
+}
+
+fn read(source: Source<'_>) -> Result<Summary, Malformed> {
+    let image = Image::open(source)?;
+    let dynamic = Dynamic::read(&image)?;
+    let versions = Versions::read(&image, &dynamic)?;
+    let interpreter = interpreter(&image)?;
+    let soname = dynamic.string(DT_SONAME)?;
+    let flags = |tag| dynamic.value(tag).unwrap_or(0);
+    let kind = match image.header.e_type {
+        ET_REL => Kind::Relocatable,
+        ET_EXEC => Kind::Executable,
+        ET_CORE => Kind::Core,
+        // Linkers of before 2016 did not mark position-independent programs. libc.so.6 names an
+        // interpreter too.
+        ET_DYN if flags(DT_FLAGS_1) & DF_1_PIE != 0 => Kind::Executable,
+        ET_DYN if interpreter.is_some() && soname.is_none() => Kind::Executable,
+        ET_DYN => Kind::Shared,
+        // Where the header has the type.
+        other => return Err(Fault::Invalid(format!("type {other} is unknown")).at(0x10)),
+    };
+    let directories = |tag| -> Result<Vec<String>, Malformed> {
+        let list = dynamic.string(tag)?;
+        Ok(list.iter().flat_map(|list| list.split(':')).map(str::to_owned).collect())
+    };
+    let runpath = directories(DT_RUNPATH)?;
+    let mut versions_needed: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for version in versions.needed {
+        versions_needed.entry(version.file).or_default().push(version.name);
+    }
+    let defined = versions.defined.into_iter().filter(|version| !version.base);
+    Ok(Summary {
+        kind,
+        machine: machine(&image),
+        machine_is_x86_64: image.is_native(),
+        needed: dynamic.strings(DT_NEEDED)?,
+        rpath: if runpath.is_empty() { directories(DT_RPATH)? } else { Vec::new() },
+        runpath,
+        shim: shim(&image)?,
+        bind_now: dynamic.value(DT_BIND_NOW).is_some()
+            || flags(DT_FLAGS) & DF_BIND_NOW != 0
+            || flags(DT_FLAGS_1) & DF_1_NOW != 0,
+        has_code: image.segments.iter().any(|s| s.p_type == PT_LOAD && s.p_flags & PF_X != 0),
+        fatbin: fatbin(&image)?,
+        versions_defined: defined.map(|version| version.name).collect(),
+        versions_needed,
+        soname,
+        interpreter,
+    })
+}
+
+fn machine(image: &Image<'_>) -> String {
+    let name = machine_to_str(image.header.e_machine);
+    let bits = if image.header.e_ident[EI_CLASS] == ELFCLASS64 { 64 } else { 32 };
+    let order = if image.header.e_ident[EI_DATA] == ELFDATA2LSB { "little" } else { "big" };
+    format!("{name}, {bits}-bit, {order}-endian")
+}
+
+fn interpreter(image: &Image<'_>) -> Result<Option<String>, Malformed> {
+    let Some(segment) = image.segments.iter().find(|segment| segment.p_type == PT_INTERP) else {
+        return Ok(None);
+    };
+    let (offset, size) = (segment.p_offset, segment.p_filesz);
+    if size > MOST_INTERPRETER {
+        return Err(Fault::Excessive { what: "bytes of a loader's name", count: size }.at(offset));
+    }
+    let bytes = image.read(offset, size, "the bytes of the loader's name")?;
+    let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(Some(String::from_utf8_lossy(name).into_owned()))
+}
+
+fn shim(image: &Image<'_>) -> Result<Option<String>, Malformed> {
+    let is_notes = |s: &&ProgramHeader| s.p_type == PT_NOTE && s.p_filesz <= MOST_NOTES;
+    for segment in image.segments.iter().filter(is_notes) {
+        let data = image.read(segment.p_offset, segment.p_filesz, "the notes")?;
+        let alignment = if segment.p_align == 8 { 8 } else { 4 };
+        let ctx = (alignment, context());
+        let mut notes = NoteDataIterator { data: &data, size: data.len(), offset: 0, ctx };
+        // Notes that goblin cannot read are not the shim's.
+        let ours =
+            notes.find_map(|note| note.ok().filter(|note| (note.name, note.n_type) == SHIM_NOTE));
+        if let Some(note) = ours {
+            let version = note.desc.split(|byte| *byte == 0).next().unwrap_or_default();
+            return Ok(Some(String::from_utf8_lossy(version).into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+fn fatbin(image: &Image<'_>) -> Result<Vec<Range<u64>>, Malformed> {
+    const NAME: [u8; 12] = *b".hip_fatbin\0";
+    if !image.is_native() {
+        return Ok(Vec::new());
+    }
+    let sections = image.sections()?;
+    let Some(names) = sections.get(usize::from(image.header.e_shstrndx)) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for section in sections.iter().filter(|section| section.sh_type != SHT_NOBITS) {
+        let name = section.sh_name as u64;
+        if name >= names.sh_size || names.sh_size - name < NAME.len() as u64 {
+            continue;
+        }
+        let offset = names.sh_offset.saturating_add(name);
+        if image.array(offset, "the names of sections")? == NAME {
+            let range = section.sh_offset..section.sh_offset.saturating_add(section.sh_size);
+            image.check(range.start, section.sh_size, "the bytes of .hip_fatbin")?;
+            found.push(range);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

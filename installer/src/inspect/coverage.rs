@@ -1,0 +1,228 @@
+//! Whether the rocBLAS that a tree's programs get has what a GPU needs, and by which file: code for
+//! its target, kernels of the functions that are asked for, and Tensile's files for the products.
+//! One of the three missing is a failure at run time, each in its own words.
+
+use super::{
+    kernels::{self, Counts},
+    library::{self, Libraries, Library},
+    store::{self, Backend, Choice},
+    tensile::{self, Tensile},
+};
+use crate::root::Root;
+use anyhow::{Context, Result};
+use offload::Target;
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// A GPU target that is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// As it was given.
+    pub(super) text: String,
+    /// The device that is meant.
+    pub(super) device: Target,
+}
+
+impl Asked {
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let device = Target::device(text).with_context(|| {
+            format!("{text:?} is no GPU target; they are named like gfx906 or gfx90a:xnack-")
+        })?;
+        Ok(Self { text: text.to_owned(), device })
+    }
+}
+
+/// What a tree has for a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// The target as it was asked for.
+    pub target: String,
+    /// Whether all that a GPU needs is there.
+    pub covered: bool,
+    /// The rocBLAS that answers programs: the tree's own, or the shim's backend.
+    pub library: Option<PathBuf>,
+    /// Whether it has code for the target.
+    pub code: bool,
+    /// How many kernels it has of each function that was asked for.
+    pub kernels: BTreeMap<String, usize>,
+    /// Why they could not be counted.
+    pub problem: Option<String>,
+    /// The file by which Tensile finds its kernels for the target.
+    pub tensile: Option<PathBuf>,
+    /// All of this in a sentence.
+    pub sentence: String,
+}
+
+/// The rocBLAS that answers the programs of a tree, with its Tensile files.
+#[derive(Debug)]
+pub(super) struct Serving {
+    library: Library,
+    tensile: Option<Tensile>,
+}
+
+/// Finds the rocBLAS that answers the programs of a library directory. The error says why there is
+/// none.
+pub(super) fn serving(
+    root: &Root,
+    lib: &Path,
+    libraries: &Libraries,
+    tensile: Option<&Tensile>,
+    backends: &[Backend],
+) -> Result<Serving, String> {
+    let library = store::rocblas(lib, libraries).ok_or("there is no rocBLAS")?;
+    if library.shim.is_none() {
+        return Ok(Serving { library: library.clone(), tensile: tensile.cloned() });
+    }
+    let path = match store::choice(root, lib, backends) {
+        Choice::None(why) => return Err(format!("the shim has no backend: {why}")),
+        Choice::Library(path) => path,
+    };
+    let backend = library::read(root, &path)
+        .map_err(|e| format!("the shim's backend {} cannot be read: {e}", path.display()))?;
+    if backend.shim.is_some() {
+        return Err(format!("the shim's backend {} is a shim itself", path.display()));
+    }
+    let beside = backend.path.parent().unwrap_or(Path::new("/"));
+    let tensile = tensile::of(root, beside, backend.version.as_deref());
+    Ok(Serving { library: backend, tensile })
+}
+
+/// What the serving rocBLAS has for each target.
+pub(super) fn coverage(
+    root: &Root,
+    serving: &Result<Serving, String>,
+    functions: &[String],
+    targets: &[Asked],
+) -> Vec<Coverage> {
+    let serving = match serving {
+        Ok(serving) => serving,
+        Err(why) => return targets.iter().map(|target| uncovered(target, why)).collect(),
+    };
+    let counted = count(root, &serving.library, functions, targets).map_err(|e| format!("{e:#}"));
+    targets.iter().map(|target| of_target(serving, &counted, functions, target)).collect()
+}
+
+fn count(
+    root: &Root,
+    library: &Library,
+    functions: &[String],
+    targets: &[Asked],
+) -> Result<Counts> {
+    // Nothing is read for targets without code.
+    let having: Vec<&Asked> = targets.iter().filter(|t| has_code(library, t)).collect();
+    if having.is_empty() || functions.is_empty() {
+        return Ok(Counts::new());
+    }
+    let name = library.path.file_name().unwrap_or_default().to_string_lossy();
+    let devices: Vec<&Target> = having.iter().map(|target| &target.device).collect();
+    let file = root.open(&library.path)?;
+    let what = format!("Reading {name}");
+    Ok(kernels::count(&file, &library.fatbin, &devices, functions, &what)?)
+}
+
+fn has_code(library: &Library, target: &Asked) -> bool {
+    let runs = |code: &String| match Target::parse(code) {
+        Some(code) => target.device.runs(&code),
+        None => code == library::PORTABLE,
+    };
+    library.targets.keys().any(runs)
+}
+
+fn uncovered(target: &Asked, why: &str) -> Coverage {
+    Coverage {
+        target: target.text.clone(),
+        covered: false,
+        library: None,
+        code: false,
+        kernels: BTreeMap::new(),
+        problem: Some(why.to_owned()),
+        tensile: None,
+        sentence: format!("{} is not covered: {why}.", target.text),
+    }
+}
+
+fn of_target(
+    serving: &Serving,
+    counted: &Result<Counts, String>,
+    functions: &[String],
+    target: &Asked,
+) -> Coverage {
+    let Serving { library, tensile } = serving;
+    let code = has_code(library, target);
+    let kernels: BTreeMap<String, usize> = match counted.as_ref().ok().filter(|_| code) {
+        None => BTreeMap::new(),
+        Some(counts) => {
+            let of_function = |function| counts.get(&(target.device.clone(), function)).copied();
+            let counts = functions.iter().cloned();
+            counts.map(|f| (f.clone(), of_function(f).unwrap_or(0))).collect()
+        }
+    };
+    let entry = tensile.as_ref().and_then(|tensile| tensile.entry(target.device.processor()));
+    let problem = match counted {
+        Err(why) if code => Some(why.clone()),
+        _ => library.problem.clone(),
+    };
+    let complete = code && kernels.len() == functions.len() && kernels.values().all(|n| *n > 0);
+    let mut coverage = Coverage {
+        target: target.text.clone(),
+        covered: complete && entry.is_some(),
+        library: Some(library.path.clone()),
+        code,
+        kernels,
+        problem,
+        tensile: entry,
+        sentence: String::new(),
+    };
+    coverage.sentence =
+        sentence(&coverage, target.device.processor(), &library.path, tensile.as_ref());
+    coverage
+}
+
+fn sentence(
+    coverage: &Coverage,
+    processor: &str,
+    library: &Path,
+    tensile: Option<&Tensile>,
+) -> String {
+    let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut parts = vec![match (coverage.code, &coverage.problem) {
+        (true, _) => "has code for it".to_owned(),
+        (false, None) => "has no code for it".to_owned(),
+        (false, Some(_)) => "has no code for it that could be read".to_owned(),
+    }];
+    parts.extend(coverage.kernels.iter().map(|(function, count)| match count {
+        0 => format!("no kernels of {function}"),
+        1 => format!("1 kernel of {function}"),
+        _ => format!("{count} kernels of {function}"),
+    }));
+    parts.push(match (&coverage.tensile, tensile) {
+        (Some(entry), _) => format!("Tensile files ({})", file(entry)),
+        (None, Some(tensile)) if tensile.targets.contains_key(processor) => {
+            format!("Tensile files in {} without the entry file", tensile.directory.display())
+        }
+        (None, Some(tensile)) => format!("no Tensile files in {}", tensile.directory.display()),
+        (None, None) => "no directory of Tensile files".to_owned(),
+    });
+    let is = if coverage.covered { "is covered" } else { "is not covered" };
+    let parts = in_words(&parts);
+    let mut sentence = format!("{} {is}: {} {parts}.", coverage.target, library.display());
+    if let Some(problem) = &coverage.problem {
+        sentence.push_str(&format!(" It could not be read whole: {problem}."));
+    }
+    sentence
+}
+
+/// "a, b and c".
+fn in_words(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

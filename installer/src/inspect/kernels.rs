@@ -1,0 +1,62 @@
+//! Whether a library has the kernels of a function for a GPU target, by the kernels' names. A
+//! library can have code for a target and lack what a program needs.
+//!
+//! Unlike targets, which are in the bundles' headers, this takes reading the code objects of the
+//! targets that are asked for, decompressed where they are compressed.
+
+use crate::progress::Bar;
+use offload::{Bundle, Entry, Malformed, Target};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    ops::Range,
+};
+
+/// How many kernels, by the device and the function that were asked for.
+pub type Counts = BTreeMap<(Target, String), usize>;
+
+/// Counts the kernels whose names contain one of the functions, in any case, among the code that
+/// runs on each device. A name counts once in a bundle, which is a translation unit, as a device may
+/// run several variants of its code. `what` labels the bar. The error names the offset.
+pub fn count(
+    file: &File,
+    fatbin: &[Range<u64>],
+    devices: &[&Target],
+    functions: &[String],
+    what: &str,
+) -> Result<Counts, Malformed> {
+    let length = |range: &Range<u64>| range.end.saturating_sub(range.start);
+    let bar = Bar::bytes(what, fatbin.iter().map(length).fold(0, u64::saturating_add));
+    let mut counts = Counts::new();
+    for bundle in fatbin.iter().flat_map(|range| offload::bundles(file, range.clone())) {
+        let bundle = bundle?;
+        for (names, device) in names(file, &bundle, devices)?.iter().zip(devices) {
+            for function in functions {
+                let lowercase = function.to_lowercase();
+                let having = names.iter().filter(|name| name.contains(&lowercase)).count();
+                *counts.entry(((*device).clone(), function.clone())).or_default() += having;
+            }
+        }
+        bar.advance(bundle.size);
+    }
+    Ok(counts)
+}
+
+/// The kernels in a bundle that run on each device, in lower case, in the order of the devices.
+fn names(
+    file: &File,
+    bundle: &Bundle,
+    devices: &[&Target],
+) -> Result<Vec<BTreeSet<String>>, Malformed> {
+    let wanted = |entry: &&Entry| devices.iter().any(|device| entry.runs_on(device));
+    let mut names = vec![BTreeSet::new(); devices.len()];
+    for (entry, kernels) in offload::kernels_of(file, bundle, wanted)? {
+        let lowercase: Vec<String> = kernels.iter().map(|name| name.to_lowercase()).collect();
+        for (names, device) in names.iter_mut().zip(devices) {
+            if entry.runs_on(device) {
+                names.extend(lowercase.iter().cloned());
+            }
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,246 @@
+//! The libraries of a ROCm tree that matter here: files, the names that lead to them, and what the
+//! files themselves say. A name is what a library is found by and no more; what it is, its ELF
+//! headers tell.
+
+use super::owner::Owner;
+use crate::{elf, root::Root};
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+/// The target of code that the runtime compiles for whatever device there is: SPIR-V.
+pub const PORTABLE: &str = "amdgcnspirv";
+
+/// Which of ROCm's libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// `librocblas`.
+    Rocblas,
+    /// `libhipblas`.
+    Hipblas,
+    /// `libhipblaslt`.
+    Hipblaslt,
+    /// `librocsolver`.
+    Rocsolver,
+    /// `libamdhip64`, the HIP runtime.
+    Hip,
+}
+
+/// A library file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Library {
+    /// What its name says it is.
+    pub kind: Kind,
+    /// Where the file is, resolved, inside the root.
+    pub path: PathBuf,
+    /// The links in the library directory that lead to it.
+    pub links: Vec<Link>,
+    /// In bytes.
+    pub size: u64,
+    /// The name that those linked with it ask for.
+    pub soname: Option<String>,
+    /// The version in its file name ("5.0.70002"), or else in its SONAME.
+    pub version: Option<String>,
+    /// The shim's version, if it is one.
+    pub shim: Option<String>,
+    /// The libraries that it asks for, in order.
+    pub needed: Vec<String>,
+    /// How many of its bundles, one for a translation unit, have code for each GPU target.
+    pub targets: BTreeMap<String, usize>,
+    /// The package that put it there.
+    pub owner: Option<Owner>,
+    /// Why the file, or a part of it, could not be read.
+    pub problem: Option<String>,
+    /// Where in the file the code for GPUs is.
+    #[serde(skip)]
+    pub fatbin: Vec<Range<u64>>,
+}
+
+/// A symbolic link to a library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// Where it is, inside the root.
+    pub path: PathBuf,
+    /// As written in it.
+    pub target: PathBuf,
+    /// The package that put it there.
+    pub owner: Option<Owner>,
+}
+
+/// A library's name behind which there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// Where it is, inside the root.
+    pub path: PathBuf,
+    /// What is written in it, if it is a link.
+    pub target: Option<PathBuf>,
+    /// Why there is no library.
+    pub problem: String,
+}
+
+/// What a library directory has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Libraries {
+    /// By kind and path.
+    pub files: Vec<Library>,
+    /// By path.
+    pub broken: Vec<Broken>,
+}
+
+impl Kind {
+    /// The library that a file name is one of, versions and all.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        let (stem, rest) = name.split_once(".so")?;
+        if !rest.is_empty() && !rest.starts_with('.') {
+            return None;
+        }
+        Some(match stem {
+            "librocblas" => Self::Rocblas,
+            "libhipblas" => Self::Hipblas,
+            "libhipblaslt" => Self::Hipblaslt,
+            "librocsolver" => Self::Rocsolver,
+            "libamdhip64" => Self::Hip,
+            _ => return None,
+        })
+    }
+}
+
+impl Libraries {
+    /// The file that a name in the library directory leads to.
+    #[must_use]
+    pub fn behind(&self, path: &Path) -> Option<&Library> {
+        let is = |file: &&Library| file.path == path || file.links.iter().any(|l| l.path == path);
+        self.files.iter().find(is)
+    }
+}
+
+/// The libraries of a directory. A file that cannot be read is part of the answer, with the reason.
+pub fn of(root: &Root, lib: &Path) -> Result<Libraries> {
+    let names = root.names(lib).with_context(|| format!("cannot read {}", lib.display()))?;
+    let mut files: BTreeMap<(Kind, PathBuf), Library> = BTreeMap::new();
+    let mut broken = Vec::new();
+    for (name, kind) in names.iter().filter_map(|name| Some((name, Kind::of(name.to_str()?)?))) {
+        let path = lib.join(name);
+        // What cannot be read is no link.
+        let target = root.read_link(&path).ok();
+        let place = root.resolve(&path).and_then(|place| Ok((root.open(&place)?, place)));
+        match place {
+            Err(e) => broken.push(Broken { path, target, problem: e.to_string() }),
+            Ok((file, place)) => {
+                let library = files
+                    .entry((kind, place))
+                    .or_insert_with_key(|(kind, place)| library(*kind, place, &file));
+                library.links.extend(target.map(|target| Link { path, target, owner: None }));
+            }
+        }
+    }
+    Ok(Libraries { files: files.into_values().collect(), broken })
+}
+
+/// A library at a path, of whatever kind its name says; what has another name is taken for a
+/// rocBLAS. Links to it are not looked for.
+pub fn read(root: &Root, path: &Path) -> io::Result<Library> {
+    let place = root.resolve(path)?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    let kind = name.and_then(Kind::of).unwrap_or(Kind::Rocblas);
+    Ok(library(kind, &place, &root.open(&place)?))
+}
+
+/// How many bundles of a library have code for each GPU target. The error names the offset.
+pub fn targets_of(file: &File) -> Result<BTreeMap<String, usize>> {
+    match targets_in(file, &distinct(elf::summary(file)?.fatbin)) {
+        (targets, None) => Ok(targets),
+        (_, Some(malformed)) => Err(malformed.into()),
+    }
+}
+
+/// Ranges without those that others overlap: sections may all claim the same bytes.
+fn distinct(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|range| (range.start, range.end));
+    let mut end = 0;
+    ranges.retain(|range| {
+        let is_beyond = range.start >= end;
+        end = end.max(range.end);
+        is_beyond
+    });
+    ranges
+}
+
+/// The targets of all bundles that can be read, and the first that cannot.
+fn targets_in(
+    file: &File,
+    fatbin: &[Range<u64>],
+) -> (BTreeMap<String, usize>, Option<offload::Malformed>) {
+    let mut targets = BTreeMap::new();
+    let mut problem = None;
+    for bundle in fatbin.iter().flat_map(|range| offload::bundles(file, range.clone())) {
+        match bundle {
+            Err(malformed) => problem = problem.or(Some(malformed)),
+            Ok(bundle) => {
+                for target in bundle.entries.into_iter().filter_map(|entry| entry.target) {
+                    *targets.entry(target.to_string()).or_insert(0) += 1;
+                }
+            }
+        }
+    }
+    (targets, problem)
+}
+
+fn library(kind: Kind, path: &Path, file: &File) -> Library {
+    let mut library = Library {
+        kind,
+        path: path.to_owned(),
+        links: Vec::new(),
+        size: file.metadata().map_or(0, |metadata| metadata.len()),
+        soname: None,
+        version: None,
+        shim: None,
+        needed: Vec::new(),
+        targets: BTreeMap::new(),
+        owner: None,
+        problem: None,
+        fatbin: Vec::new(),
+    };
+    match elf::summary(file) {
+        Err(e) => library.problem = Some(e.to_string()),
+        Ok(summary) => {
+            let name = path.file_name().and_then(|name| name.to_str());
+            // The shim's file name only has to win over others.
+            library.version = summary
+                .shim
+                .is_none()
+                .then(|| name.and_then(version).or_else(|| version(summary.soname.as_deref()?)))
+                .flatten();
+            library.soname = summary.soname;
+            library.shim = summary.shim;
+            library.needed = summary.needed;
+            library.fatbin = distinct(summary.fatbin);
+            if summary.machine_is_x86_64 {
+                let (targets, problem) = targets_in(file, &library.fatbin);
+                library.targets = targets;
+                library.problem = problem.map(|malformed| malformed.to_string());
+            } else {
+                library.problem = Some(format!("it is for another machine: {}", summary.machine));
+            }
+        }
+    }
+    library
+}
+
+/// The numbers after `.so.`; `None` where there is anything else.
+fn version(name: &str) -> Option<String> {
+    let (_, version) = name.split_once(".so.")?;
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    version.split('.').all(is_number).then(|| version.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

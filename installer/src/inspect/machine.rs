@@ -1,0 +1,152 @@
+//! The GPUs of this machine, as the kernel's driver lists them, and whether this process may use
+//! them. No ROCm is needed for it, and none is asked.
+//!
+//! The tree that is inspected may be another root's; GPUs are the machine's own always. The base
+//! directories are arguments so that a test can lay out others.
+
+use super::reading::machine_text_up_to;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use serde::Serialize;
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+/// Files of sysfs have at most a page.
+const PAGE: u64 = 1 << 12;
+
+/// GPUs and the permission to use them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// In the kernel's order.
+    pub gpus: Vec<Gpu>,
+    /// `/dev/kfd` and the render nodes in `/dev/dri`, those that exist.
+    pub devices: Vec<Device>,
+    /// The groups that a container has to be given with `--group-add`, as numbers: names differ
+    /// between a host and its containers.
+    pub groups_to_add: Vec<u32>,
+}
+
+/// A GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gpu {
+    /// The number of its node in the topology.
+    pub node: u32,
+    /// Its target ("gfx906").
+    pub target: String,
+    /// What the driver calls it ("vega20").
+    pub name: String,
+    /// Its number of SIMD units, four to a compute unit on GCN.
+    pub simd_count: u64,
+    /// Its own memory, in bytes; 0 where it shares the machine's.
+    pub memory: u64,
+}
+
+/// A device file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// On the machine.
+    pub path: PathBuf,
+    /// Permission bits, as chmod takes them.
+    pub mode: u32,
+    /// The owner's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// Whether this process may open it for reading and writing.
+    pub usable: bool,
+}
+
+/// Looks at a machine whose sysfs and device files are in these directories: `/sys` and `/dev`.
+#[must_use]
+pub fn look(sys: &Path, dev: &Path) -> Machine {
+    let gpus = gpus(&sys.join("class/kfd/kfd/topology/nodes"));
+    let render = numbered(&dev.join("dri"), "renderD").into_iter().map(|(_, path)| path);
+    let devices: Vec<Device> =
+        [dev.join("kfd")].into_iter().chain(render).filter_map(|path| device(&path)).collect();
+    let mut groups_to_add: Vec<u32> = devices.iter().filter_map(group_to_add).collect();
+    groups_to_add.sort_unstable();
+    groups_to_add.dedup();
+    Machine { gpus, devices, groups_to_add }
+}
+
+/// The target of KFD's `gfx_target_version`: decimal major, minor and stepping of two digits each,
+/// of which the name has the last two in hexadecimal (90010 is gfx90a).
+#[must_use]
+pub fn target_of(version: u64) -> String {
+    let (major, minor, stepping) = (version / 10_000, version / 100 % 100, version % 100);
+    format!("gfx{major}{minor:x}{stepping:x}")
+}
+
+fn gpus(nodes: &Path) -> Vec<Gpu> {
+    numbered(nodes, "").into_iter().filter_map(|(node, path)| gpu(node, &path)).collect()
+}
+
+/// The GPU of a node; `None` for a processor's node.
+fn gpu(node: u32, directory: &Path) -> Option<Gpu> {
+    let properties = machine_text_up_to(&directory.join("properties"), PAGE).ok()?;
+    let property = |name: &str| {
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+        properties.lines().find_map(value)
+    };
+    let version: u64 = property("gfx_target_version").filter(|version| *version != 0)?;
+    let name = machine_text_up_to(&directory.join("name"), PAGE).unwrap_or_default();
+    Some(Gpu {
+        node,
+        target: target_of(version),
+        name: name.trim().to_owned(),
+        simd_count: property("simd_count").unwrap_or(0),
+        memory: memory(&directory.join("mem_banks")),
+    })
+}
+
+/// The sizes of a GPU's own banks of memory, together. `local_mem_size` in its properties is 0 on
+/// current kernels.
+fn memory(banks: &Path) -> u64 {
+    // HSA_HEAPTYPE_FRAME_BUFFER_PUBLIC and _PRIVATE.
+    let is_own = |heap: &str| matches!(heap.trim(), "1" | "2");
+    let size = |bank: &Path| {
+        let properties = machine_text_up_to(&bank.join("properties"), PAGE).ok()?;
+        let value = |name: &str| properties.lines().find_map(|line| line.strip_prefix(name));
+        value("heap_type ").filter(|heap| is_own(heap))?;
+        value("size_in_bytes ")?.trim().parse::<u64>().ok()
+    };
+    let sizes = numbered(banks, "").into_iter().filter_map(|(_, bank)| size(&bank));
+    sizes.fold(0, u64::saturating_add)
+}
+
+/// What is in a directory under a name that ends in a number, by the number.
+fn numbered(directory: &Path, beginning: &str) -> Vec<(u32, PathBuf)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(beginning)?.parse().ok();
+    let mut found: Vec<(u32, PathBuf)> =
+        entries.map(|e| e.path()).filter_map(|path| Some((number(&path)?, path))).collect();
+    found.sort();
+    found
+}
+
+fn device(path: &Path) -> Option<Device> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(Device {
+        path: path.to_owned(),
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        // By the effective ids, which an open goes by, and without opening: opening kfd makes a
+        // process known to the driver.
+        usable: metadata.file_type().is_char_device()
+            && accessat(CWD, path, Access::READ_OK | Access::WRITE_OK, AtFlags::EACCESS).is_ok(),
+    })
+}
+
+/// The group by which a device may be used, where it is not everyone's. Group 0 is the one that a
+/// container's root is in anyway.
+fn group_to_add(device: &Device) -> Option<u32> {
+    let group = device.mode & 0o060 == 0o060;
+    let everyone = device.mode & 0o006 == 0o006;
+    (group && !everyone && device.gid != 0).then_some(device.gid)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! An inspection in words, for a terminal or a log file.
+
+use super::{
+    Found, Inspection,
+    layout::Layout,
+    library::{Library, Link},
+    machine::{Device, Machine},
+    tensile::{Files, Tensile},
+};
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::HumanBytes;
+use std::{fmt::Write, path::Path};
+
+/// Where what belongs to a heading begins.
+const INDENT: &str = "  ";
+
+/// The text of an inspection, in lines of at most `width` columns where words can be broken there.
+/// Without colours nothing is lost: they repeat what the words say.
+#[must_use]
+pub fn text(inspection: &Inspection, width: u16, colours: bool) -> String {
+    let styles = if colours { Styles::coloured() } else { Styles::default() };
+    let mut page = Page { text: String::new(), width: width.max(40), styles };
+    page.machine(&inspection.machine);
+    if inspection.trees.is_empty() {
+        page.line("");
+        page.paragraph(
+            "",
+            "No ROCm tree with a rocBLAS in the usual places; give the path of one.",
+        );
+    }
+    for tree in &inspection.trees {
+        page.line("");
+        page.tree(tree);
+    }
+    page.text
+}
+
+#[derive(Default)]
+struct Styles {
+    heading: Style,
+    good: Style,
+    bad: Style,
+}
+
+impl Styles {
+    fn coloured() -> Self {
+        Self {
+            heading: Style::new().bold(),
+            good: AnsiColor::Green.on_default(),
+            bad: AnsiColor::Red.on_default(),
+        }
+    }
+}
+
+struct Page {
+    text: String,
+    width: u16,
+    styles: Styles,
+}
+
+impl Page {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    fn styled(&mut self, style: Style, line: &str) {
+        self.line(&format!("{style}{line}{style:#}"));
+    }
+
+    /// Words in lines, the second and later ones indented further.
+    fn paragraph(&mut self, indent: &str, text: &str) {
+        for line in self.wrapped(indent, text) {
+            self.line(&line);
+        }
+    }
+
+    fn wrapped(&self, indent: &str, text: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut line = indent.to_owned();
+        let mut is_empty = true;
+        for word in text.split_whitespace() {
+            let length = line.chars().count() + word.chars().count() + usize::from(!is_empty);
+            if !is_empty && length > usize::from(self.width) {
+                lines.push(std::mem::replace(&mut line, format!("{indent}{INDENT}")));
+                is_empty = true;
+            }
+            if !is_empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            is_empty = false;
+        }
+        lines.push(line);
+        lines
+    }
+
+    fn machine(&mut self, machine: &Machine) {
+        self.styled(self.styles.heading, "This machine");
+        if machine.gpus.is_empty() {
+            self.paragraph(INDENT, "no GPU that the amdgpu driver offers for computing");
+        }
+        for gpu in &machine.gpus {
+            let memory = match gpu.memory {
+                0 => "memory shared with the machine".to_owned(),
+                bytes => HumanBytes(bytes).to_string(),
+            };
+            let name = shown(&gpu.name);
+            self.paragraph(INDENT, &format!("{} {name}, {memory}, node {}", gpu.target, gpu.node));
+        }
+        for device in &machine.devices {
+            self.device(device);
+        }
+        if !machine.groups_to_add.is_empty() {
+            let groups = machine.groups_to_add.iter();
+            let options: Vec<String> = groups.map(|gid| format!("--group-add {gid}")).collect();
+            self.paragraph(INDENT, &format!("for a container: {}", options.join(" ")));
+        }
+    }
+
+    fn device(&mut self, device: &Device) {
+        let Device { path, mode, uid, gid, usable } = device;
+        let line = format!("{} mode {mode:04o}, user {uid}, group {gid}", path.display());
+        if *usable {
+            self.paragraph(INDENT, &line);
+        } else {
+            let line = format!("{line}: this process may not use it");
+            self.styled(self.styles.bad, &format!("{INDENT}{line}"));
+        }
+    }
+
+    fn tree(&mut self, found: &Found) {
+        let tree = &found.tree;
+        let release = tree
+            .release
+            .as_ref()
+            .map_or(String::new(), |release| format!("ROCm {}, ", shown(release)));
+        let heading = format!("{}: {release}{}", path(&tree.lib), words(tree.layout));
+        self.styled(self.styles.heading, &heading);
+        if let Some(problem) = &found.problem {
+            self.bad(problem);
+        }
+        self.libraries(&tree.lib, &found.libraries.files);
+        for broken in &found.libraries.broken {
+            let target = broken.target.as_ref();
+            let target = target.map_or(String::new(), |target| format!(" -> {}", path(target)));
+            self.bad(&format!("{}{target}: {}", within(&tree.lib, &broken.path), broken.problem));
+        }
+        self.tensile(found.tensile.as_ref());
+        for backend in &found.backends {
+            self.line("");
+            self.line(&format!("{INDENT}backend {} in the shim's store", shown(&backend.name)));
+            self.libraries(&backend.lib, &backend.libraries.files);
+            self.tensile(backend.tensile.as_ref());
+        }
+        if !found.coverage.is_empty() {
+            self.line("");
+        }
+        for coverage in &found.coverage {
+            let style = if coverage.covered { self.styles.good } else { self.styles.bad };
+            for line in self.wrapped(INDENT, &shown(&coverage.sentence)) {
+                self.styled(style, &line);
+            }
+        }
+    }
+
+    fn bad(&mut self, text: &str) {
+        for line in self.wrapped(INDENT, &shown(text)) {
+            self.styled(self.styles.bad, &line);
+        }
+    }
+
+    fn libraries(&mut self, lib: &Path, libraries: &[Library]) {
+        for library in libraries {
+            self.line("");
+            self.paragraph(INDENT, &within(lib, &library.path));
+            let targets: Vec<&str> = library.targets.keys().map(String::as_str).collect();
+            let owner = library.owner.as_ref().map(ToString::to_string).unwrap_or_default();
+            let rows = [
+                ("is", facts(library)),
+                ("links", links(lib, &library.links)),
+                ("needs", shown(&library.needed.join(", "))),
+                ("code for", shown(&targets.join(", "))),
+                ("package", shown(&owner)),
+            ];
+            let known = rows.into_iter().filter(|(_, value)| !value.is_empty());
+            self.rows(known.map(|(name, value)| [name.to_owned(), value]));
+            if let Some(problem) = &library.problem {
+                self.bad(&format!("cannot be read whole: {problem}"));
+            }
+        }
+    }
+
+    fn tensile(&mut self, tensile: Option<&Tensile>) {
+        let Some(tensile) = tensile else { return };
+        self.line("");
+        self.paragraph(INDENT, &format!("Tensile files in {}", path(&tensile.directory)));
+        let row = |(target, files): (&String, &Files)| {
+            let Files { files, bytes, entry } = files;
+            let plural = if *files == 1 { "" } else { "s" };
+            let no_entry = entry.is_none() && !tensile.common_entry;
+            let missing = if no_entry { ", no entry file" } else { "" };
+            [shown(target), format!("{files} file{plural}, {}{missing}", HumanBytes(*bytes))]
+        };
+        self.rows(tensile.targets.iter().map(row));
+    }
+
+    /// A table of names and values, indented twice.
+    fn rows(&mut self, rows: impl Iterator<Item = [String; 2]>) {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(self.width);
+        table.add_rows(rows);
+        if let Some(names) = table.column_mut(0) {
+            names.set_padding((2 * INDENT.len() as u16, 1));
+        }
+        for line in table.lines() {
+            self.line(&line);
+        }
+    }
+}
+
+fn facts(library: &Library) -> String {
+    let soname = library.soname.as_ref().map(|soname| format!("SONAME {soname}"));
+    let version = library.version.as_ref().map(|version| format!("version {version}"));
+    let shim = library.shim.as_ref().map(|version| format!("the shim {version}"));
+    let size = HumanBytes(library.size).to_string();
+    let facts: Vec<String> = [shim, soname, version, Some(size)].into_iter().flatten().collect();
+    shown(&facts.join(", "))
+}
+
+fn links(lib: &Path, links: &[Link]) -> String {
+    let links: Vec<String> = links.iter().map(|link| within(lib, &link.path)).collect();
+    links.join(", ")
+}
+
+/// A path as seen from a library directory.
+fn within(lib: &Path, whole: &Path) -> String {
+    path(whole.strip_prefix(lib).unwrap_or(whole))
+}
+
+fn path(path: &Path) -> String {
+    shown(&path.to_string_lossy())
+}
+
+/// A text without control characters, by which a file's name could steer the terminal.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            // Writing to a string cannot fail.
+            let _ = write!(shown, "{}", c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+fn words(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Amd => "AMD's packages",
+        Layout::Debian => "Debian's or Ubuntu's packages",
+        Layout::Fedora => "Fedora's packages",
+        Layout::Arch => "Arch Linux's packages",
+        Layout::PytorchWheel => "a PyTorch wheel",
+        Layout::RocmWheel => "AMD's wheel",
+        Layout::Ollama => "Ollama",
+        Layout::LmStudio => "LM Studio",
+        Layout::Other => "a directory that is none of the usual ones",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! The loader's cache, which only the real `ldconfig` writes.
+
+use crate::root::Root;
+use anyhow::{Context, Result, bail};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Whether the root has a cache to keep right. Without one the loader looks into its default
+/// directories, and making one would change more than this.
+#[must_use]
+pub fn has_cache(root: &Root) -> bool {
+    root.metadata(Path::new("/etc/ld.so.cache")).is_ok()
+}
+
+/// Makes the cache anew. Links are left alone (`-X`): those of rocBLAS are made by the plan, and
+/// others are not ours.
+pub fn run(root: &Root) -> Result<()> {
+    let program = program(root).context(
+        "cannot find ldconfig in /sbin or /usr/sbin; install it (Debian: libc-bin), or run \
+         ldconfig by hand afterwards",
+    )?;
+    let mut command = Command::new(&program);
+    command.arg("-X");
+    if !root.is_system() {
+        command.arg("-r").arg(root.directory());
+    }
+    let output = command.output().with_context(|| format!("cannot run {}", program.display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{} fails ({}): {}", program.display(), output.status, said.trim());
+    }
+    Ok(())
+}
+
+fn program(root: &Root) -> Option<PathBuf> {
+    // Debian's and Ubuntu's /sbin/ldconfig is a script on some releases that dpkg triggers divert;
+    // `.real` is the program then.
+    let names =
+        ["/sbin/ldconfig.real", "/sbin/ldconfig", "/usr/sbin/ldconfig", "/usr/bin/ldconfig"];
+    // Another root's own program may not run here (another architecture); the machine's does.
+    let _ = root;
+    names.into_iter().map(PathBuf::from).find(|path| path.exists())
+}

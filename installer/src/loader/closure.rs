@@ -1,0 +1,200 @@
+//! Everything that a program or a backend brings into a process, and what is wrong with it.
+
+use super::{
+    binding::Binder,
+    directories::INTERPRETER,
+    objects::Objects,
+    problem::Problem,
+    search::{Miss, Search},
+};
+use crate::{elf::Kind, root::Root};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What ROCm 7's HIP runtime is called.
+const HIP: &str = "libamdhip64.so.7";
+
+/// The SONAMEs of all HIP runtimes begin so.
+const ANY_HIP: &str = "libamdhip64.so.";
+
+/// The libraries that ROCm 7 renamed, which the shim asks for by their names of ROCm 6.
+const RENAMED: [&str; 2] = [ANY_HIP, "libhipblaslt.so."];
+
+/// What is loaded.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// A file, inside the root, by the path that the loader is given.
+    pub path: PathBuf,
+    /// And how.
+    pub how: How,
+}
+
+/// How something is loaded.
+#[derive(Clone, Debug)]
+pub enum How {
+    /// As a program is started; a library as one that a program links.
+    Program,
+    /// As the shim opens its backend: in a process that has loaded the shim and the HIP runtime, it
+    /// first asks, as itself, for what ROCm 7 renamed by the names that the backend needs, and does
+    /// not mind failures. That makes a link of that name beside the shim known. Then it opens the
+    /// backend, `RTLD_LAZY`.
+    Backend {
+        /// The shim, inside the root, by the path that programs find it.
+        shim: PathBuf,
+    },
+}
+
+/// What is loaded in the end.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Closure {
+    /// In the order of loading, from the start itself (or the shim) on.
+    pub objects: Vec<Loaded>,
+    /// What the loader would refuse to go on with, all of it at once.
+    pub problems: Vec<Problem>,
+    /// What it would accept, though something may fail later.
+    pub remarks: Vec<Problem>,
+}
+
+/// A loaded file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Loaded {
+    /// The file behind all links, inside the root.
+    pub path: PathBuf,
+    /// The name that it was first asked for by.
+    pub name: String,
+    /// The file that asked, if one did.
+    pub needed_by: Option<PathBuf>,
+}
+
+/// Foretells what the loader does. `library_path` is what `LD_LIBRARY_PATH` would hold.
+#[must_use]
+pub fn check(root: &Root, start: &Start, library_path: &[PathBuf]) -> Closure {
+    let (search, bad_cache) = Search::new(root, library_path);
+    let mut binder = Binder::new(&search);
+    let mut objects = Objects::new(&search);
+    let started = match &start.how {
+        How::Program => run(&search, &mut objects, &mut binder, &start.path),
+        How::Backend { shim } => open(&search, &mut objects, &mut binder, &start.path, shim),
+    };
+    let mut closure =
+        Closure { objects: loaded(&objects), problems: binder.problems, remarks: binder.remarks };
+    closure.problems.extend(started.err());
+    closure.problems.extend(second_hip_runtime(&objects));
+    closure.remarks.extend(bad_cache);
+    closure
+}
+
+/// A program with its loader, which is loaded before anything asks for it.
+fn run(
+    search: &Search<'_>,
+    objects: &mut Objects<'_>,
+    binder: &mut Binder<'_>,
+    path: &Path,
+) -> Result<(), Problem> {
+    let found = search.open(path).map_err(|miss| not_opened(miss, path))?;
+    let is_program = found.summary.kind == Kind::Executable;
+    let interpreter = found.summary.interpreter.clone();
+    let program = objects.start(found, is_program);
+    match interpreter {
+        Some(interpreter) => {
+            objects.load(&interpreter, program)?;
+        }
+        None if is_program => {} // It is linked statically.
+        // What a program that links the library brings.
+        None => {
+            let _ = objects.load(INTERPRETER, program);
+        }
+    }
+    let (scope, missing) = objects.load_needed(&[program]);
+    binder.bind(objects, &scope, &scope, missing);
+    Ok(())
+}
+
+fn open(
+    search: &Search<'_>,
+    objects: &mut Objects<'_>,
+    binder: &mut Binder<'_>,
+    path: &Path,
+    shim: &Path,
+) -> Result<(), Problem> {
+    let found = search.open(shim).map_err(|miss| not_opened(miss, shim))?;
+    let backend = search.open(path).map_err(|miss| not_opened(miss, path))?;
+    let shim = objects.start(found, false);
+    // The client brings the loader; its own search leads to where the shim is too.
+    let _ = objects.load(INTERPRETER, shim);
+    let mut clients = vec![shim];
+    clients.extend(objects.load(HIP, shim).ok());
+    let (global, missing) = objects.load_needed(&clients);
+    binder.bind(objects, &global, &global, missing);
+
+    let is_renamed = |name: &&String| RENAMED.iter().any(|stem| name.starts_with(stem));
+    for name in backend.summary.needed.iter().filter(is_renamed) {
+        let before = objects.clone();
+        let mut attempt = Binder::new(search);
+        match objects.load(name, shim) {
+            Ok(object) => dlopen(objects, &mut attempt, &global, object, before.all().len()),
+            Err(problem) => attempt.problems.push(problem),
+        }
+        if attempt.problems.is_empty() {
+            binder.remarks.append(&mut attempt.remarks);
+        } else {
+            *objects = before;
+        }
+    }
+    let before = objects.all().len();
+    let backend = objects.load(&path.to_string_lossy(), shim)?;
+    dlopen(objects, binder, &global, backend, before);
+    Ok(())
+}
+
+/// Loads and binds what an object needs; those from the `new`th on have not been bound.
+fn dlopen(
+    objects: &mut Objects<'_>,
+    binder: &mut Binder<'_>,
+    global: &[usize],
+    object: usize,
+    new: usize,
+) {
+    let (own, missing) = objects.load_needed(&[object]);
+    let scope: Vec<usize> = global.iter().chain(&own).copied().collect();
+    let unbound: Vec<usize> = own.into_iter().filter(|object| *object >= new).collect();
+    binder.bind(objects, &unbound, &scope, missing);
+}
+
+fn not_opened(miss: Miss, path: &Path) -> Problem {
+    let path = path.to_owned();
+    match miss {
+        Miss::Absent(_) => {
+            Problem::Unreadable { path, why: "there is no such file, or no permission".to_owned() }
+        }
+        Miss::Foreign { machine, .. } => {
+            let what = format!("it is for another machine ({machine})");
+            Problem::Malformed { path, offset: 0, what }
+        }
+        Miss::Refused(problem) => problem,
+    }
+}
+
+fn loaded(objects: &Objects<'_>) -> Vec<Loaded> {
+    let all = objects.all();
+    all.iter()
+        .map(|object| Loaded {
+            path: object.found.resolved.clone(),
+            name: object.name().to_owned(),
+            needed_by: object.loader.map(|loader| all[loader].found.resolved.clone()),
+        })
+        .collect()
+}
+
+/// A stub is none: it has no code.
+fn second_hip_runtime(objects: &Objects<'_>) -> Option<Problem> {
+    let mut runtimes = objects.all().iter().map(|object| &object.found).filter(|found| {
+        found.summary.has_code
+            && found.summary.soname.as_ref().is_some_and(|soname| soname.starts_with(ANY_HIP))
+    });
+    let (first, second) = (runtimes.next()?, runtimes.next()?);
+    Some(Problem::TwoHipRuntimes { first: first.resolved.clone(), second: second.resolved.clone() })
+}
+
+#[cfg(test)]
+mod tests;

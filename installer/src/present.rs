@@ -1,0 +1,120 @@
+//! The rocBLAS that a tree has now: every file and link named `librocblas.so*` beside the others,
+//! told apart by what is in them and not by their names.
+
+use crate::{elf, root::Root, state::State};
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The name by which programs built for ROCm 7 ask for rocBLAS.
+pub const SONAME: &str = "librocblas.so.5";
+
+/// The shim's own file name: higher than any stock library's for ldconfig, which compares the
+/// numbers and re-points `librocblas.so.5` to the highest.
+pub const SHIM_NAME: &str = "librocblas.so.5.99.0";
+
+/// A file or link named `librocblas.so*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Library {
+    /// Its name in the directory.
+    pub name: String,
+    /// What it is.
+    pub what: What,
+}
+
+/// What is under a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A link to another name.
+    Link(PathBuf),
+    /// The shim, of this version.
+    Shim(String),
+    /// A rocBLAS of this SONAME.
+    Rocblas(String),
+    /// Something else, and why it is taken for that.
+    Other(String),
+}
+
+/// All of them, by name.
+pub fn libraries(root: &Root, lib: &Path) -> Result<Vec<Library>> {
+    let names = root.names(lib).with_context(|| format!("cannot read {}", lib.display()))?;
+    let names = names.into_iter().filter_map(|name| name.into_string().ok());
+    names
+        .filter(|name| name.starts_with("librocblas.so"))
+        .map(|name| Ok(Library { what: what(root, &lib.join(&name))?, name }))
+        .collect()
+}
+
+/// What is at a path.
+pub fn what(root: &Root, path: &Path) -> Result<What> {
+    let state = State::of(root, path);
+    Ok(match state.with_context(|| format!("cannot look at {}", path.display()))? {
+        State::Link { target } => What::Link(target),
+        State::File(_) => {
+            let file =
+                root.open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            match elf::summary(&file) {
+                Err(e) => What::Other(e.to_string()),
+                Ok(summary) => match (summary.shim, summary.soname) {
+                    (Some(version), _) => What::Shim(version),
+                    (None, Some(soname)) if soname.starts_with("librocblas.so") => {
+                        What::Rocblas(soname)
+                    }
+                    (None, Some(soname)) => What::Other(format!("its SONAME is {soname}")),
+                    (None, None) => What::Other("it has no SONAME".to_owned()),
+                },
+            }
+        }
+        other => What::Other(other.to_string()),
+    })
+}
+
+/// Whether a name is a version of the stock library and not somebody's backup of it:
+/// `librocblas.so.5.0.70002`, not `librocblas.so.5.0.70002.stock`.
+#[must_use]
+pub fn is_versioned_name(name: &str) -> bool {
+    name.strip_prefix(SONAME).and_then(|rest| rest.strip_prefix('.')).is_some_and(|rest| {
+        !rest.is_empty()
+            && rest.split('.').all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    })
+}
+
+/// The ROCm release in a library's name, `5.0.70002` -> `7.0.2`; only AMD's builds have it.
+#[must_use]
+pub fn release_of(name: &str) -> Option<String> {
+    let last = name.rsplit('.').next()?;
+    let digits = |range: std::ops::Range<usize>| last.get(range)?.parse::<u32>().ok();
+    match last.len() {
+        5 | 6 => {
+            let (major, minor, patch) = (last.len() - 4, last.len() - 2, last.len());
+            let (a, b, c) = (digits(0..major)?, digits(major..minor)?, digits(minor..patch)?);
+            Some(format!("{a}.{b}.{c}"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_stock_library_are_told_from_backups() {
+        assert!(is_versioned_name("librocblas.so.5.0.70002"));
+        assert!(is_versioned_name("librocblas.so.5.5"));
+        for other in ["librocblas.so.5", "librocblas.so.5.", "librocblas.so.5.0.70002.stock"] {
+            assert!(!is_versioned_name(other), "{other}");
+        }
+        assert!(!is_versioned_name("librocblas.so.50.1"));
+    }
+
+    #[test]
+    fn releases_are_read_from_amds_suffix() {
+        assert_eq!(release_of("librocblas.so.5.0.70002").as_deref(), Some("7.0.2"));
+        assert_eq!(release_of("librocblas.so.4.3.60300").as_deref(), Some("6.3.0"));
+        assert_eq!(release_of("librocblas.so.5.2.100203").as_deref(), Some("10.2.3"));
+        assert_eq!(release_of("librocblas.so.5.2"), None);
+        assert_eq!(release_of("librocblas.so.5.0.stock"), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! Bars for what takes long, on a terminal only: a log file gets lines that stay, not frames.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Counts bytes up to a total, visibly where stderr is a terminal.
+#[derive(Debug)]
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// A bar over `total` bytes, labelled `what` ("Copying librocblas.so.4").
+    #[must_use]
+    pub fn bytes(what: &str, total: u64) -> Self {
+        // indicatif draws nothing where its target is no terminal.
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        let style =
+            ProgressStyle::with_template("{msg:30!} [{bar:30}] {bytes:>10}/{total_bytes} {eta:>4}");
+        bar.set_style(style.expect("a template that indicatif knows"));
+        bar.set_message(what.to_owned());
+        Self(bar)
+    }
+
+    /// More bytes are done.
+    pub fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,169 @@
+//! The HIP runtime of a tree: the few functions that moving matrices to a GPU and back takes.
+
+use crate::doctor::{
+    live::hip_beside,
+    shared_object::{SharedObject, text},
+};
+use std::{
+    ffi::{c_char, c_int, c_void},
+    path::Path,
+    ptr,
+};
+
+/// `hipMemcpyKind`.
+const TO_DEVICE: c_int = 1;
+const TO_HOST: c_int = 2;
+
+/// `sizeof(hipDeviceProp_tR0600)`, and where its `gcnArchName` is (`hip_runtime_api.h` of HIP 6
+/// and 7).
+const PROPERTIES: usize = 1_472;
+const ARCHITECTURE: std::ops::Range<usize> = 1_160..1_416;
+
+/// Room for a GPU's name, as in the properties, in bytes.
+const NAME: usize = 256;
+
+/// Aligned as the structure.
+#[repr(C, align(8))]
+struct Properties([u8; PROPERTIES]);
+
+/// An open runtime.
+pub(super) struct Hip {
+    library: SharedObject,
+    get_device_count: unsafe extern "C" fn(*mut c_int) -> c_int,
+    set_device: unsafe extern "C" fn(c_int) -> c_int,
+    synchronize: unsafe extern "C" fn() -> c_int,
+    malloc: unsafe extern "C" fn(*mut *mut c_void, usize) -> c_int,
+    free: unsafe extern "C" fn(*mut c_void) -> c_int,
+    memcpy: unsafe extern "C" fn(*mut c_void, *const c_void, usize, c_int) -> c_int,
+}
+
+/// An array in a GPU's memory.
+pub(super) struct Buffer<'h, T> {
+    hip: &'h Hip,
+    pointer: *mut T,
+    length: usize,
+}
+
+impl Hip {
+    /// The runtime beside a rocBLAS, as a program of that tree has it, or else the one that the
+    /// loader finds.
+    pub(super) fn open(rocblas: &Path) -> Result<Self, String> {
+        let beside = hip_beside(rocblas);
+        let path = beside.as_deref().unwrap_or(Path::new("libamdhip64.so.7"));
+        let library = SharedObject::open(path)?;
+        let hip = |library: SharedObject| {
+            // SAFETY: the prototypes that these have had since HIP exists.
+            unsafe {
+                Some(Self {
+                    get_device_count: library.function(c"hipGetDeviceCount")?,
+                    set_device: library.function(c"hipSetDevice")?,
+                    synchronize: library.function(c"hipDeviceSynchronize")?,
+                    malloc: library.function(c"hipMalloc")?,
+                    free: library.function(c"hipFree")?,
+                    memcpy: library.function(c"hipMemcpy")?,
+                    library,
+                })
+            }
+        };
+        let lacks = || format!("{} lacks functions of a HIP runtime", path.display());
+        hip(library).ok_or_else(lacks)
+    }
+
+    /// How many GPUs there are.
+    pub(super) fn device_count(&self) -> Result<u32, String> {
+        let mut count = 0;
+        // SAFETY: writes a number to where the pointer leads.
+        self.check("hipGetDeviceCount", unsafe { (self.get_device_count)(&raw mut count) })?;
+        Ok(u32::try_from(count).unwrap_or(0))
+    }
+
+    /// Makes a GPU the one of this thread.
+    pub(super) fn use_device(&self, device: u32) -> Result<(), String> {
+        let device = c_int::try_from(device).unwrap_or(c_int::MAX);
+        // SAFETY: takes any number.
+        self.check("hipSetDevice", unsafe { (self.set_device)(device) })
+    }
+
+    /// What a GPU is called, and its target with features; empty where HIP does not tell.
+    pub(super) fn names(&self, device: u32) -> (String, String) {
+        type GetName = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
+        type GetProperties = unsafe extern "C" fn(*mut Properties, c_int) -> c_int;
+        let device = c_int::try_from(device).unwrap_or(c_int::MAX);
+        let mut name = [0_u8; NAME];
+        let mut properties = Box::new(Properties([0; PROPERTIES]));
+        // SAFETY: the functions' prototypes, with as much room as is said, and as HIP 6 and 7 fill.
+        unsafe {
+            if let Some(get) = self.library.function::<GetName>(c"hipDeviceGetName") {
+                get(name.as_mut_ptr().cast(), NAME as c_int, device);
+            }
+            let get = self.library.function::<GetProperties>(c"hipGetDevicePropertiesR0600");
+            if let Some(get) = get {
+                get(&raw mut *properties, device);
+            }
+        }
+        (until_nul(&name), until_nul(&properties.0[ARCHITECTURE]))
+    }
+
+    /// Waits for all that the GPU was told to do; the error is that of a kernel which failed.
+    pub(super) fn synchronize(&self) -> Result<(), String> {
+        // SAFETY: takes nothing.
+        self.check("hipDeviceSynchronize", unsafe { (self.synchronize)() })
+    }
+
+    /// A copy of `values` in the memory of the thread's GPU.
+    pub(super) fn upload<T: Copy>(&self, values: &[T]) -> Result<Buffer<'_, T>, String> {
+        let mut place = ptr::null_mut();
+        // SAFETY: writes an address to where the pointer leads.
+        self.check("hipMalloc", unsafe { (self.malloc)(&raw mut place, size_of_val(values)) })?;
+        let buffer = Buffer { hip: self, pointer: place.cast(), length: values.len() };
+        let source = values.as_ptr().cast();
+        // SAFETY: both are as large as `values`, one on the GPU, the other here.
+        let error = unsafe { (self.memcpy)(place, source, size_of_val(values), TO_DEVICE) };
+        self.check("hipMemcpy to the GPU", error)?;
+        Ok(buffer)
+    }
+
+    /// What went wrong in a function, by HIP's name of the error.
+    fn check(&self, function: &str, error: c_int) -> Result<(), String> {
+        type Name = unsafe extern "C" fn(c_int) -> *const c_char;
+        if error == 0 {
+            return Ok(());
+        }
+        // SAFETY: the function's prototype; takes any number and answers a constant string.
+        let name = unsafe {
+            self.library.function::<Name>(c"hipGetErrorName").map(|name| text(name(error)))
+        };
+        let name = name.unwrap_or_default();
+        Err(format!("{function} answered hipError_t {error} {name}").trim_end().to_owned())
+    }
+}
+
+impl<T: Copy + Default> Buffer<'_, T> {
+    /// Its address, for rocBLAS.
+    pub(super) fn as_ptr(&self) -> *mut T {
+        self.pointer
+    }
+
+    /// What is in it now.
+    pub(super) fn download(&self) -> Result<Vec<T>, String> {
+        let mut values = vec![T::default(); self.length];
+        let size = size_of_val(values.as_slice());
+        let place = values.as_mut_ptr().cast();
+        // SAFETY: both have that size, one here, the other on the GPU.
+        let error = unsafe { (self.hip.memcpy)(place, self.pointer.cast(), size, TO_HOST) };
+        self.hip.check("hipMemcpy from the GPU", error)?;
+        Ok(values)
+    }
+}
+
+impl<T> Drop for Buffer<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: from this runtime's hipMalloc, and not used from here on.
+        unsafe { (self.hip.free)(self.pointer.cast()) };
+    }
+}
+
+fn until_nul(bytes: &[u8]) -> String {
+    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(bytes).into_owned()
+}

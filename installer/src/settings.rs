@@ -1,0 +1,72 @@
+//! `shim.toml` in the store: which backend the shim uses. People edit this file, so a change keeps
+//! what else is in it, comments and all.
+
+use crate::{journal::STORE, root::Root};
+use anyhow::{Context, Result};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+use toml_edit::{DocumentMut, value};
+
+/// Where the settings of a tree are.
+#[must_use]
+pub fn path(lib: &Path) -> PathBuf {
+    lib.join(STORE).join("shim.toml")
+}
+
+/// The text of the settings, empty if there are none.
+pub fn text(root: &Root, lib: &Path) -> Result<String> {
+    let path = path(lib);
+    match root.read_to_string(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        other => other.with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// The backend that a text of settings names.
+pub fn backend(text: &str) -> Result<Option<String>> {
+    let document: DocumentMut = text.parse().context("shim.toml is no TOML")?;
+    Ok(document.get("backend").and_then(|item| item.as_str()).map(str::to_owned))
+}
+
+/// The same settings with another backend.
+pub fn with_backend(text: &str, name: &str) -> Result<String> {
+    let mut document: DocumentMut = text.parse().context(
+        "shim.toml is no TOML; mend it, or move it away and run this again to have a new one",
+    )?;
+    if document.is_empty() && document.trailing().as_str().unwrap_or("").is_empty() {
+        return Ok(format!(
+            "# Settings of the rocBLAS shim; the README says what else can be set.\n\n\
+             # A directory in backends/, or a path.\nbackend = {}\n",
+            value(name).to_string().trim()
+        ));
+    }
+    document["backend"] = value(name);
+    Ok(document.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_keeps_the_rest() {
+        let edited = "# mine\nlog = \"warn\"\nbackend = \"a\" # why\n[compat]\natomics = false\n";
+        let changed = with_backend(edited, "6.3.0").expect("TOML");
+        assert_eq!(changed, edited.replace("\"a\" # why", "\"6.3.0\""));
+        assert_eq!(backend(&changed).expect("TOML").as_deref(), Some("6.3.0"));
+    }
+
+    #[test]
+    fn a_new_file_names_the_backend() {
+        let text = with_backend("", "6\"3").expect("TOML");
+        assert_eq!(backend(&text).expect("TOML").as_deref(), Some("6\"3"));
+        assert!(text.starts_with("# Settings"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_toml_is_not_overwritten() {
+        assert!(with_backend("backend = [", "x").is_err());
+    }
+}

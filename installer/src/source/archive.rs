@@ -1,0 +1,68 @@
+//! A backend in a package or archive: what was taken from it, put in order.
+
+use super::{
+    Content, Error, Kept, Source, SourceFile,
+    candidate::{Backend, Candidate, choose},
+    intake::{Intake, follow},
+    part, release,
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// How many links may lead to a file, as for the kernel.
+const MAX_LINKS: usize = 40;
+
+/// The backend in what an intake has taken.
+pub(super) fn source(origin: &str, intake: Intake<'_>) -> Result<Source, Error> {
+    let (entries, package_release) = intake.finish();
+    let (libraries, kernels): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        entries.into_iter().partition(|(path, content)| {
+            matches!(content, Content::File { .. }) && part::is_library(path)
+        });
+    let candidates = libraries.iter().filter_map(|(path, content)| {
+        let Content::File { from, .. } = content else { return None };
+        let name = path.file_name()?.to_str()?.to_owned();
+        Some(Candidate { lib: path.parent()?.to_owned(), name, from: from.clone() })
+    });
+    let cure = "unpack it and give the file of one of them instead";
+    let backend = choose(origin, candidates.collect(), cure)?;
+    let Backend { candidate: Candidate { lib, name, .. }, soname } = backend;
+    let content = libraries[&lib.join(&name)].clone();
+    let own = kernels.into_iter().filter_map(|(path, content)| {
+        let to = path.strip_prefix(&lib).ok()?.to_owned();
+        part::is_of(&soname, &to).then_some((to, content))
+    });
+    let own: BTreeMap<PathBuf, Content> = own.collect();
+    check_layout(origin, &own)?;
+    let kernels = own.into_iter().map(|(to, content)| SourceFile { to, content }).collect();
+    let version = release::of_library(&name).or_else(|| release::of_path(&lib)).or(package_release);
+    Ok(Source::new(origin, soname, &name, content, kernels, Kept::Staged, version))
+}
+
+/// Nothing may be below a file or link, and every link has to lead to a file that is taken.
+fn check_layout(origin: &str, entries: &BTreeMap<PathBuf, Content>) -> Result<(), Error> {
+    let no_backend = |path: &Path, what: &str| {
+        let path = path.display();
+        let reason = format!("{path} in it is {what}; unpack it and give the directory instead");
+        Error::NoBackend { origin: origin.to_owned(), reason }
+    };
+    for (path, content) in entries {
+        if let Some(above) = path.ancestors().skip(1).find(|above| entries.contains_key(*above)) {
+            return Err(no_backend(above, "a file or link and has others below it"));
+        }
+        let (mut at, mut content) = (path.clone(), Some(content));
+        let mut links = 0;
+        while let Some(Content::Link { target }) = content.filter(|_| links < MAX_LINKS) {
+            links += 1;
+            at = follow(&at, target).unwrap_or_default();
+            content = entries.get(&at);
+        }
+        if !matches!(content, Some(Content::File { .. })) {
+            let what = "a link that leads to none of the files that are taken from it";
+            return Err(no_backend(path, what));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! What is taken from an archive, and how it is kept.
+//!
+//! The archive is not trusted. No name from it becomes a name on the machine: each file that is
+//! wanted is written under a number into the staging directory, and what it is called, as well as
+//! every link, is a value until the caller makes it. So there is nothing to climb out of and no link
+//! to write through.
+
+use super::{
+    Content, Error,
+    error::{Layer, Place, printable, reading},
+    part::{Gpus, is_library, lib_of},
+    release,
+    stream::Stream,
+};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ffi::OsStr,
+    fmt::Display,
+    fs::{self, File, FileTimes},
+    io::{self, Read, Write},
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    path::{Component, Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+/// How much an archive may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes that it may unpack to, taken or not.
+    pub unpacked: u64,
+    /// Bytes that may be taken.
+    pub taken: u64,
+    /// Files and links that may be taken.
+    pub members: usize,
+}
+
+impl Default for Limits {
+    /// Several times what the largest real packages hold: ROCm as a whole unpacks to some 30 GB, of
+    /// which rocBLAS for all GPUs is under 5 in some thousand files.
+    fn default() -> Self {
+        Self { unpacked: 128 << 30, taken: 16 << 30, members: 100_000 }
+    }
+}
+
+/// A member of an archive.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// As it is in the archive.
+    pub(super) name: Vec<u8>,
+    pub(super) kind: Kind,
+    /// In bytes.
+    pub(super) size: u64,
+    pub(super) mode: u32,
+    /// When it was last modified, in seconds since 1970; None where that is no number.
+    pub(super) modified: Option<u32>,
+    /// Where its header begins in the unpacked stream.
+    pub(super) offset: u64,
+}
+
+/// What a member is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    File,
+    Directory,
+    /// With the target as written.
+    Link(Vec<u8>),
+    /// With the name of the member that it is another name of.
+    HardLink(Vec<u8>),
+    /// Nothing that a library is made of.
+    Other(&'static str),
+}
+
+/// Takes what belongs to a rocBLAS.
+#[derive(Debug)]
+pub struct Intake<'a> {
+    archive: String,
+    staging: &'a Path,
+    gpus: Gpus,
+    limits: Limits,
+    taken: u64,
+    files: u64,
+    /// By path in the archive.
+    entries: BTreeMap<PathBuf, Content>,
+    release: Option<String>,
+}
+
+/// The longest name, in bytes; Linux's PATH_MAX.
+pub(super) const LONGEST_NAME: u64 = 4096;
+
+/// The longest text with a version in it.
+const LONGEST_TEXT: u64 = 64 << 10;
+
+impl<'a> Intake<'a> {
+    /// For an archive of that name, into an empty directory of the machine.
+    #[must_use]
+    pub fn new(archive: &str, staging: &'a Path, gpus: Option<&[String]>, limits: Limits) -> Self {
+        let (gpus, archive) = (Gpus::new(gpus), archive.to_owned());
+        let (taken, files, entries, release) = (0, 0, BTreeMap::new(), None);
+        Self { archive, staging, gpus, limits, taken, files, entries, release }
+    }
+
+    /// What was taken, by path in the archive, and the release that the archive says it is of.
+    pub(super) fn finish(self) -> (BTreeMap<PathBuf, Content>, Option<String>) {
+        (self.entries, self.release)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The package's version, from where its format has it.
+    pub(super) fn package_version(&mut self, version: &str) {
+        self.release = self.release.take().or_else(|| release::of_package(version));
+    }
+
+    /// An error at a place of the unpacked data.
+    pub(super) fn damaged(&self, member: Option<&[u8]>, offset: u64, what: impl Display) -> Error {
+        self.error(member, offset, Layer::Unpacked, what.to_string())
+    }
+
+    /// A failure to read there.
+    pub(super) fn unread(&self, member: Option<&[u8]>, offset: u64, error: &io::Error) -> Error {
+        self.error(member, offset, Layer::Unpacked, reading(error))
+    }
+
+    /// An error at a place of the archive itself.
+    pub(super) fn damaged_file(
+        &self,
+        member: Option<&[u8]>,
+        offset: u64,
+        what: impl Display,
+    ) -> Error {
+        self.error(member, offset, Layer::File, what.to_string())
+    }
+
+    fn error(&self, member: Option<&[u8]>, offset: u64, layer: Layer, what: String) -> Error {
+        let place = Place { member: member.map(printable), offset, layer };
+        Error::Damaged { archive: self.archive.clone(), place, what }
+    }
+
+    /// Whether a member of that name would be taken.
+    pub(super) fn wants(&self, name: &[u8]) -> bool {
+        plain(name).is_ok_and(|path| lib_of(&path, &self.gpus).is_some())
+    }
+
+    /// Takes a member if it is wanted, its data being what the stream holds next. Leaves the stream
+    /// anywhere up to the data's end.
+    pub(super) fn offer(
+        &mut self,
+        member: &Member,
+        stream: &mut Stream<impl Read>,
+    ) -> Result<(), Error> {
+        let bad = |this: &Self, what: &str| this.damaged(Some(&member.name), member.offset, what);
+        let path = plain(&member.name).map_err(|what| bad(self, what))?;
+        if is_version_text(&path)
+            && matches!(member.kind, Kind::File)
+            && member.size <= LONGEST_TEXT
+        {
+            return self.read_version(&path, member, stream);
+        }
+        let Some(lib) = lib_of(&path, &self.gpus) else { return Ok(()) };
+        // The only name that the library needs beside its own is made from its SONAME.
+        if matches!(member.kind, Kind::Link(_)) && is_library(&path) {
+            return Ok(());
+        }
+        if self.entries.len() >= self.limits.members {
+            let what = format!("it holds more than {} files of rocBLAS", self.limits.members);
+            return Err(bad(self, &what));
+        }
+        let content = match &member.kind {
+            Kind::Directory => return Ok(()),
+            Kind::Other(what) => {
+                return Err(bad(self, &format!("it is {what}, which no rocBLAS is made of")));
+            }
+            Kind::File => self.file(member, stream)?,
+            Kind::Link(target) => {
+                let target = Path::new(OsStr::from_bytes(target));
+                let stays = follow(&path, target).is_some_and(|to| to.starts_with(&lib));
+                if !stays {
+                    return Err(bad(self, &format!("{} leads out of the backend", arrow(target))));
+                }
+                Content::Link { target: target.to_owned() }
+            }
+            Kind::HardLink(to) => self.hard_link(member, to)?,
+        };
+        match self.entries.entry(path) {
+            Entry::Vacant(entry) => {
+                entry.insert(content);
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(bad(self, "a second member has this name")),
+        }
+    }
+
+    fn file(&mut self, member: &Member, stream: &mut Stream<impl Read>) -> Result<Content, Error> {
+        let name = Some(&member.name[..]);
+        if member.size > self.limits.taken - self.taken {
+            let most = indicatif::HumanBytes(self.limits.taken);
+            let what = format!("with its {} bytes, rocBLAS would be over {most}", member.size);
+            return Err(self.damaged(name, member.offset, what));
+        }
+        let path = self.next_name();
+        let unwritable = |source| Error::Unwritable { path: path.clone(), source };
+        // With O_EXCL a link at that name is not followed either, but an error.
+        let new = File::options().write(true).create_new(true).mode(0o600).open(&path);
+        let mut new = new.map_err(unwritable)?;
+        let mut buffer = vec![0; 1 << 17];
+        let mut left = member.size;
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let position = stream.position();
+            let n = match stream.fill(&mut buffer[..most]) {
+                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                other => other,
+            };
+            let n = n.map_err(|e| self.unread(name, position, &e))?;
+            new.write_all(&buffer[..n]).map_err(unwritable)?;
+            left -= n as u64;
+        }
+        if let Some(modified) = member.modified {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(modified.into());
+            new.set_times(FileTimes::new().set_modified(time)).map_err(unwritable)?;
+        }
+        self.taken += member.size;
+        // Neither set-user-ID bits nor anything unreadable comes from an archive.
+        let mode = if member.mode & 0o111 == 0 { 0o644 } else { 0o755 };
+        Ok(Content::File { from: path, size: member.size, mode })
+    }
+
+    fn hard_link(&mut self, member: &Member, to: &[u8]) -> Result<Content, Error> {
+        let bad = |this: &Self, what: &str| {
+            let what = format!("as another name of {}, {what}", printable(to));
+            this.damaged(Some(&member.name), member.offset, what)
+        };
+        let target = plain(to).map_err(|what| bad(self, what))?;
+        let Some(Content::File { from, size, mode }) = self.entries.get(&target).cloned() else {
+            return Err(bad(self, "which is no file of rocBLAS before it"));
+        };
+        let path = self.next_name();
+        // A file of its own, since the caller may move each of them.
+        fs::hard_link(&from, &path)
+            .map_err(|source| Error::Unwritable { path: path.clone(), source })?;
+        Ok(Content::File { from: path, size, mode })
+    }
+
+    fn next_name(&mut self) -> PathBuf {
+        self.files += 1;
+        self.staging.join(self.files.to_string())
+    }
+
+    fn read_version(
+        &mut self,
+        path: &Path,
+        member: &Member,
+        stream: &mut Stream<impl Read>,
+    ) -> Result<(), Error> {
+        let text = stream.text(member.size, LONGEST_TEXT);
+        let text = text.map_err(|e| self.unread(Some(&member.name), stream.position(), &e))?;
+        let text = String::from_utf8_lossy(&text);
+        let field = |name| text.lines().find_map(|line| line.strip_prefix(name));
+        let version = match path.file_name().and_then(OsStr::to_str) {
+            Some("control") => field("Version:"),
+            Some(".PKGINFO") => field("pkgver ="),
+            _ => Some(&*text),
+        };
+        self.package_version(version.unwrap_or_default());
+        Ok(())
+    }
+}
+
+/// Whether a member says the version of what the archive holds: of a Debian package, of an Arch
+/// package, of a ROCm tree.
+fn is_version_text(path: &Path) -> bool {
+    path == Path::new("control") || path == Path::new(".PKGINFO") || path.ends_with(".info/version")
+}
+
+/// A member's name as a path from the archive's top, without `.`; or what is wrong with it.
+fn plain(name: &[u8]) -> Result<PathBuf, &'static str> {
+    if name.len() as u64 > LONGEST_NAME {
+        return Err("its name is longer than any path");
+    }
+    if name.contains(&0) {
+        return Err("its name has a zero byte");
+    }
+    let mut path = PathBuf::new();
+    for component in Path::new(OsStr::from_bytes(name)).components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => return Err("its name leads out of the archive with `..`"),
+            Component::RootDir | Component::Prefix(_) => return Err("its name is absolute"),
+        }
+    }
+    Ok(path)
+}
+
+/// Where a link leads as a path from the archive's top; None if that is outside or unknown.
+pub(super) fn follow(link: &Path, target: &Path) -> Option<PathBuf> {
+    let mut path = link.parent()?.to_owned();
+    for component in target.components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => path.pop().then_some(())?,
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(path)
+}
+
+fn arrow(target: &Path) -> String {
+    format!("a link to {}", printable(target.as_os_str().as_bytes()))
+}

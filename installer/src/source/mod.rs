@@ -1,0 +1,207 @@
+//! Where a backend comes from: a library or directory of the machine, a .deb, an .rpm or a tar
+//! archive. What it is is told by its content, never by its name.
+//!
+//! The result, a [`Source`], says which files go where in a prefix of their own. Of a package only
+//! what belongs to a rocBLAS is unpacked.
+
+mod archive;
+mod candidate;
+pub mod deb;
+mod directory;
+mod error;
+pub mod gpu;
+mod intake;
+mod part;
+pub mod release;
+pub mod rpm;
+mod stream;
+pub mod tarball;
+#[cfg(test)]
+mod tests;
+
+pub use error::{Error, Layer, Place};
+pub use gpu::gpu_of;
+pub use intake::{Intake, Limits};
+
+use crate::{progress::Bar, root::open_regular};
+use part::Gpus;
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, Read, Seek},
+    path::{Path, PathBuf},
+};
+
+/// A backend's files, ready to be put into a prefix of their own.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// `librocblas.so.4`.
+    pub soname: String,
+    /// The library, relative to the prefix's `lib/`: `librocblas.so.4.3.60300`.
+    pub library: PathBuf,
+    /// All files and links; the library is the first.
+    pub files: Vec<SourceFile>,
+    /// Whose they are.
+    pub kept: Kept,
+    /// What was named, for people: `rocblas_4.3.0.60300-39~22.04_amd64.deb`.
+    pub origin: String,
+    /// The ROCm release, where a name or a package's version tells it: `6.3.0`.
+    pub version: Option<String>,
+}
+
+/// One file or link of a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Relative to the prefix's `lib/`; has neither `..` nor a root.
+    pub to: PathBuf,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What is to be at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A regular file.
+    File {
+        /// Where it is on the machine.
+        from: PathBuf,
+        /// In bytes.
+        size: u64,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// A symbolic link.
+    Link {
+        /// Relative, and inside the prefix.
+        target: PathBuf,
+    },
+}
+
+/// Whose files they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The user's, who keeps them: to be copied.
+    InPlace,
+    /// Unpacked for this: may be moved.
+    Staged,
+}
+
+impl Source {
+    /// Puts the library first, by the name that it has if that is a library's, and adds the link by
+    /// which the loader finds it.
+    fn new(
+        origin: &str,
+        soname: String,
+        name: &str,
+        library: Content,
+        kernels: Vec<SourceFile>,
+        kept: Kept,
+        version: Option<String>,
+    ) -> Self {
+        let name = if part::is_library_name(name) { name } else { &soname };
+        let path = PathBuf::from(name);
+        let mut files = vec![SourceFile { to: path.clone(), content: library }];
+        if name != soname {
+            let content = Content::Link { target: path.clone() };
+            files.push(SourceFile { to: PathBuf::from(&soname), content });
+        }
+        files.extend(kernels);
+        Self { library: path, soname, files, kept, origin: origin.to_owned(), version }
+    }
+}
+
+/// Finds the backend in a file or directory of the machine. Packages are unpacked into `staging`, an
+/// existing, empty directory, of which nothing is to be used after an error. Kernels for other GPUs
+/// than `gpus` (`gfx906`; None: any) are left out.
+pub fn open(path: &Path, staging: &Path, gpus: Option<&[String]>) -> Result<Source, Error> {
+    let unreadable = |e| Error::unreadable(path, e);
+    if fs::metadata(path).map_err(unreadable)?.is_dir() {
+        return directory::open(path, &Gpus::new(gpus));
+    }
+    let mut file = open_regular(path).map_err(unreadable)?;
+    let format = Format::of(&mut file).map_err(unreadable)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut intake = Intake::new(&name, staging, gpus, Limits::default());
+    let unpack = match format {
+        Format::Library => return directory::file(path, &Gpus::new(gpus)),
+        Format::Unknown(what) => {
+            let reason = format!(
+                "{what}; give a librocblas.so.*, a directory with one, a .deb, an .rpm or a tar \
+                 archive"
+            );
+            return Err(Error::NoBackend { origin: path.display().to_string(), reason });
+        }
+        Format::Deb => deb::unpack,
+        Format::Rpm => rpm::unpack,
+        Format::Tar => tarball::unpack,
+    };
+    unpack(Metered::new(file, &name).map_err(unreadable)?, &mut intake)?;
+    archive::source(&name, intake)
+}
+
+/// Whether [`open`] would unpack a file into the staging directory. False for a directory, and for a
+/// file that is nothing that it knows.
+pub fn is_package(path: &Path) -> Result<bool, Error> {
+    let unreadable = |e| Error::unreadable(path, e);
+    if fs::metadata(path).map_err(unreadable)?.is_dir() {
+        return Ok(false);
+    }
+    let format = open_regular(path).and_then(|mut file| Format::of(&mut file));
+    Ok(matches!(format.map_err(unreadable)?, Format::Deb | Format::Rpm | Format::Tar))
+}
+
+/// What a file is.
+enum Format {
+    Library,
+    Deb,
+    Rpm,
+    Tar,
+    Unknown(&'static str),
+}
+
+impl Format {
+    /// Told by its first bytes; leaves the file at its beginning.
+    fn of(file: &mut File) -> io::Result<Self> {
+        let mut block = [0; 512];
+        let n = stream::Stream::new(&mut *file, u64::MAX).fill(&mut block)?;
+        file.rewind()?;
+        let head = &block[..n];
+        Ok(if head.starts_with(b"\x7fELF") {
+            Self::Library
+        } else if head.starts_with(deb::MAGIC) {
+            Self::Deb
+        } else if head.starts_with(rpm::MAGIC) {
+            Self::Rpm
+        } else if stream::is_compressed(head) || (n == block.len() && tarball::is_header(&block)) {
+            Self::Tar
+        } else if head.is_empty() {
+            Self::Unknown("it is empty, as after a download that failed")
+        } else if head.starts_with(b"PK") {
+            Self::Unknown("it is a zip archive, as Python's wheels are: unpack it first")
+        } else if head.trim_ascii_start().starts_with(b"<") {
+            Self::Unknown("it is a web page, as after a download that failed")
+        } else {
+            Self::Unknown("it is neither a library nor a package")
+        })
+    }
+}
+
+/// A file that shows how much of it has been read.
+struct Metered {
+    file: BufReader<File>,
+    bar: Bar,
+}
+
+impl Metered {
+    fn new(file: File, name: &str) -> io::Result<Self> {
+        let bar = Bar::bytes(&format!("Unpacking {name}"), file.metadata()?.len());
+        Ok(Self { file: BufReader::with_capacity(1 << 17, file), bar })
+    }
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.bar.advance(n as u64);
+        Ok(n)
+    }
+}

@@ -1,0 +1,151 @@
+//! Which files of a package or tree are a rocBLAS: the library, and its Tensile files where it
+//! looks for them.
+
+use super::gpu::{gpu_of, is_generic};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    path::{Component, Path, PathBuf},
+};
+
+/// The GPUs whose kernels are wanted, by processor (`gfx906`); None: all.
+#[derive(Clone, Debug)]
+pub(super) struct Gpus(Option<BTreeSet<String>>);
+
+impl Gpus {
+    pub(super) fn new(gpus: Option<&[String]>) -> Self {
+        let processor = |gpu: &String| gpu_of(gpu).unwrap_or(gpu).to_owned();
+        Self(gpus.map(|gpus| gpus.iter().map(processor).collect()))
+    }
+
+    /// Whether a file or sub-directory of that name is for one of them, or for no GPU in particular.
+    fn want(&self, name: &str) -> bool {
+        let Some(wanted) = &self.0 else { return true };
+        gpu_of(name).is_none_or(|gpu| is_generic(gpu) || wanted.contains(gpu))
+    }
+}
+
+/// The directory of the libraries that a path belongs to, if the file there is a rocBLAS library by
+/// its name or one of its Tensile files.
+pub(super) fn lib_of(path: &Path, gpus: &Gpus) -> Option<PathBuf> {
+    let names = path.components().map(|component| match component {
+        Component::Normal(name) => name.to_str(),
+        // Lossless names only; what begins a path is none but counts.
+        other => other.as_os_str().to_str(),
+    });
+    let names: Vec<&str> = names.collect::<Option<_>>()?;
+    let (file, directories) = names.split_last()?;
+    if is_library_name(file) {
+        return Some(directories.iter().collect());
+    }
+    let (at, below) = kernels(&names)?;
+    below.iter().all(|name| gpus.want(name)).then(|| names[..at].iter().collect())
+}
+
+/// Where in a path `rocblas/library` is, or Debian's `rocblas/<version>/library`, and what is below.
+fn kernels<'a, 'b>(names: &'b [&'a str]) -> Option<(usize, &'b [&'a str])> {
+    (0..names.len()).filter(|at| names[*at] == "rocblas").find_map(|at| {
+        let rest = &names[at + 1..];
+        // A link of the name itself is not looked into, but has to be noticed.
+        let library = rest.iter().take(2).position(|name| *name == "library")?;
+        Some((at, &rest[library + 1..]))
+    })
+}
+
+/// Whether Tensile files at a path relative to the library's directory are that library's own.
+/// Debian keeps those of several versions side by side, `rocblas/4.4.1/library` and
+/// `rocblas/5/library`: they begin as the SONAME ends.
+pub(super) fn is_of(soname: &str, path: &Path) -> bool {
+    let own = soname.rsplit('.').next().unwrap_or_default();
+    let directory = path.iter().nth(1).and_then(|name| name.to_str()).unwrap_or_default();
+    let number = directory.split('.').next().unwrap_or_default();
+    !is_number(number) || !is_number(own) || number == own
+}
+
+/// Whether a path is a library's by its name.
+pub(super) fn is_library(path: &Path) -> bool {
+    path.file_name().and_then(OsStr::to_str).is_some_and(is_library_name)
+}
+
+/// Whether a name is a library's and no backup's: `librocblas.so`, `librocblas.so.4.3.60300`.
+pub(super) fn is_library_name(name: &str) -> bool {
+    name.strip_prefix("librocblas.so")
+        .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.').is_some_and(is_version))
+}
+
+fn is_version(text: &str) -> bool {
+    text.split('.').all(is_number)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lib_of(path: &str, gpus: Option<&[&str]>) -> Option<PathBuf> {
+        let gpus = gpus.map(|gpus| gpus.iter().map(|&gpu| gpu.to_owned()).collect::<Vec<_>>());
+        super::lib_of(Path::new(path), &Gpus::new(gpus.as_deref()))
+    }
+
+    #[test]
+    fn libraries_and_tensile_files_belong_to_their_directory() {
+        for (path, lib) in [
+            ("opt/rocm-6.3.0/lib/librocblas.so.4.3.60300", "opt/rocm-6.3.0/lib"),
+            ("opt/rocm-6.3.0/lib/rocblas/library/a.dat", "opt/rocm-6.3.0/lib"),
+            ("usr/lib/x86_64-linux-gnu/rocblas/4.4.1/library/a.dat", "usr/lib/x86_64-linux-gnu"),
+            ("rocblas/library/gfx906/a.dat", ""),
+            ("librocblas.so", ""),
+            ("/rocblas/lib/rocblas/library/x", "/rocblas/lib"),
+            ("lib/rocblas/library", "lib"),
+        ] {
+            assert_eq!(lib_of(path, None).as_deref(), Some(Path::new(lib)), "{path}");
+        }
+        for path in [
+            "",
+            "lib/librocblas.so.4.3.60300.bak",
+            "lib/librocblas.so.4.3-4.3.x86_64.debug",
+            "lib/librocblas.so.",
+            "lib/librocblaslt.so",
+            "include/rocblas/rocblas.h",
+            "lib/cmake/rocblas/rocblas-config.cmake",
+            "share/doc/rocblas/x/y/library/z",
+        ] {
+            assert_eq!(lib_of(path, None), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn files_of_other_gpus_are_left_out() {
+        let wanted = |path| lib_of(path, Some(&["gfx906:sramecc+:xnack-", "gfx90a"])).is_some();
+        for path in [
+            "lib/rocblas/library/Kernels.so-000-gfx906.hsaco",
+            "lib/rocblas/library/Kernels.so-000-gfx90a-xnack+.hsaco",
+            "lib/rocblas/library/TensileManifest.txt",
+            "lib/rocblas/library/gfx906/any",
+            "opt/rocm-gfx1030/lib/rocblas/library/x.dat",
+        ] {
+            assert!(wanted(path), "{path}");
+        }
+        for path in [
+            "lib/rocblas/library/Kernels.so-000-gfx908.hsaco",
+            "lib/rocblas/library/gfx908/any",
+            "lib/rocblas/library/gfx906/x_gfx1030.dat",
+        ] {
+            assert!(!wanted(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn versions_side_by_side_are_told_apart() {
+        let own = |path| is_of("librocblas.so.4", Path::new(path));
+        assert!(own("rocblas/library/a"));
+        assert!(own("rocblas/4.4.1/library/a"));
+        assert!(!own("rocblas/5/library/a"));
+        assert!(!own("rocblas/40.1/library/a"));
+        assert!(own("rocblas/any/library/a"));
+        assert!(is_of("librocblas.so", Path::new("rocblas/5/library/a")));
+    }
+}

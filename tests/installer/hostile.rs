@@ -1,0 +1,113 @@
+//! Trees and packages made to lead the installer astray: an error with a file's name, nothing
+//! written outside of the root, no panic.
+
+use crate::machine::Machine;
+use std::{fs, os::unix::fs::symlink, process::Command};
+use tests::{run::run, snapshot::Snapshot};
+
+#[test]
+fn links_out_of_the_root_lead_nowhere() {
+    let machine = Machine::new();
+    let outside = machine.outside().join("victim");
+    fs::create_dir_all(outside.join("lib")).expect("make a victim");
+    fs::copy(machine.lib("librocblas.so.5.0.70002"), outside.join("lib/librocblas.so.5"))
+        .expect("copy");
+    let opt = machine.tree.root().join("opt");
+    // By an absolute path that exists on the machine, and by climbing.
+    symlink(&outside, opt.join("rocm-7.9.0")).expect("link");
+    let climbing = "../".repeat(40) + outside.to_str().expect("UTF-8").trim_start_matches('/');
+    symlink(climbing, opt.join("rocm-7.9.1")).expect("link");
+    let before = Snapshot::with_times(&outside);
+    for tree in ["/opt/rocm-7.9.0", "/opt/rocm-7.9.1"] {
+        let refused = machine.apply(&["--rocm", tree]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    }
+    // They do not stand in the way of the tree that is there.
+    machine.apply(&[]).success();
+    before.assert_same(&Snapshot::with_times(&outside));
+}
+
+#[test]
+fn a_store_that_leads_out_is_refused() {
+    let machine = Machine::new();
+    let outside = machine.outside().join("victim");
+    fs::create_dir(&outside).expect("make a victim");
+    symlink(&outside, machine.lib("rocblas-shim")).expect("link");
+    let before = Snapshot::with_times(&outside);
+    let refused = machine.apply(&[]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let refused = machine.revert();
+    assert!(!refused.stderr.contains("panicked"), "{refused:?}");
+    before.assert_same(&Snapshot::with_times(&outside));
+}
+
+#[test]
+fn a_package_that_climbs_is_refused_by_name() {
+    let machine = Machine::new();
+    let package = machine.outside().join("evil.tar");
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(machine.outside()).arg("-cPf").arg(&package);
+    tar.arg("--transform").arg("s,^rocm-6.3.0/lib/rocblas,../../../../../evil/rocblas,");
+    run(tar.arg("rocm-6.3.0")).success();
+    let before = machine.snapshot();
+    let refused = machine.apply(&["--backend", package.to_str().expect("UTF-8")]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("evil.tar"), "{refused:?}");
+    assert!(refused.stderr.contains("../evil/rocblas"), "{refused:?}");
+    before.assert_same(&machine.snapshot());
+}
+
+#[test]
+fn a_damaged_journal_is_not_guessed_at() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let journal = machine.lib("rocblas-shim/journal.json");
+    let text = fs::read_to_string(&journal).expect("a journal");
+    let before = machine.snapshot();
+    for damaged in
+        ["", "{}", &text[..text.len() / 2], "null", &text.replace("\"format\": 1", "\"format\": 9")]
+    {
+        fs::write(&journal, damaged).expect("write");
+        for command in ["status", "revert", "verify"] {
+            let refused = machine.tree.installer(&[command]);
+            assert_eq!(refused.status.code(), Some(1), "{command} {damaged:?}: {refused:?}");
+            assert!(refused.stderr.contains("journal.json"), "{refused:?}");
+        }
+    }
+    fs::write(&journal, text).expect("write");
+    before.assert_same(&machine.snapshot());
+    machine.revert().success();
+}
+
+#[test]
+fn a_journal_that_names_paths_elsewhere_is_refused() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let victim = machine.tree.root().join("etc/ld.so.conf");
+    let journal = machine.lib("rocblas-shim/journal.json");
+    let text = fs::read_to_string(&journal).expect("a journal");
+    for evil in ["/etc/ld.so.conf", "/opt/rocm-7.0.2/lib/../../../etc/ld.so.conf"] {
+        let path = "/opt/rocm-7.0.2/lib/librocblas.so.5.99.0";
+        fs::write(&journal, text.replacen(path, evil, 1)).expect("write");
+        let refused = machine.revert();
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("ld.so.conf"), "{refused:?}");
+        assert!(victim.exists());
+    }
+}
+
+#[test]
+fn files_that_are_no_libraries_under_their_names_are_no_obstacle() {
+    let machine = Machine::new();
+    let mut mkfifo = Command::new("mkfifo");
+    run(mkfifo.arg(machine.lib("librocblas.so.5.1.pipe"))).success();
+    fs::write(machine.lib("librocblas.so.5.0.70002.bak"), vec![0xff; 4096]).expect("write");
+    fs::create_dir(machine.lib("librocblas.so.5.old")).expect("make");
+    let stock = fs::read(machine.lib("librocblas.so.5.0.70002")).expect("stock");
+    fs::write(machine.lib("librocblas.so.5.cut"), &stock[..stock.len() / 3]).expect("write");
+    let before = machine.snapshot();
+    machine.apply(&[]).success();
+    machine.assert_applied();
+    machine.revert().success();
+    before.assert_same(&machine.snapshot());
+}

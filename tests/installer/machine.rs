@@ -1,0 +1,80 @@
+//! What the themes share: a machine with ROCm 7.0.2, ROCm 6.3's rocBLAS beside it, and what the
+//! installer says.
+
+use std::path::{Path, PathBuf};
+use tests::{
+    amd_tree::{AmdTree, Backend, rocm_6_3},
+    artefacts,
+    run::Ended,
+    snapshot::Snapshot,
+};
+
+/// A machine, and a directory outside of it with the backend.
+pub(crate) struct Machine {
+    pub(crate) tree: AmdTree,
+    outside: tempfile::TempDir,
+    pub(crate) backend: PathBuf,
+}
+
+impl Machine {
+    /// With a backend of a few functions that needs what the real one needs.
+    pub(crate) fn new() -> Self {
+        Self::with(Backend::Needing(&[]))
+    }
+
+    pub(crate) fn with(backend: Backend<'_>) -> Self {
+        let outside = tempfile::tempdir().expect("a directory");
+        let backend = rocm_6_3(outside.path(), backend);
+        Self { tree: AmdTree::new(), outside, backend }
+    }
+
+    /// A place for files that are not the machine's.
+    pub(crate) fn outside(&self) -> &Path {
+        self.outside.path()
+    }
+
+    /// The options that `apply` needs here, and others.
+    pub(crate) fn apply(&self, more: &[&str]) -> Ended {
+        let shim = artefacts::shim().to_str().expect("UTF-8");
+        let backend = self.backend.to_str().expect("UTF-8");
+        let needed = ["apply", "--backend", backend, "--shim", shim];
+        self.tree.installer(&[&needed, more].concat())
+    }
+
+    pub(crate) fn revert(&self) -> Ended {
+        self.tree.installer(&["revert"])
+    }
+
+    /// The one line of `status`, and its exit code.
+    pub(crate) fn status(&self) -> (i32, String) {
+        let ended = self.tree.installer(&["status"]);
+        (ended.status.code().expect("an exit code"), ended.stdout)
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_applied(&self) {
+        let (code, line) = self.status();
+        assert_eq!(code, 0, "{line}");
+        assert!(line.contains("applied: shim"), "{line}");
+    }
+
+    /// A name beside the libraries.
+    pub(crate) fn lib(&self, name: &str) -> PathBuf {
+        self.tree.lib().join(name)
+    }
+
+    /// What a link beside the libraries says.
+    #[track_caller]
+    pub(crate) fn link(&self, name: &str) -> PathBuf {
+        std::fs::read_link(self.lib(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// All but what ldconfig keeps for itself: inode numbers and times of what it looked at.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot::of(self.tree.root()).without(is_ldconfigs)
+    }
+}
+
+pub(crate) fn is_ldconfigs(path: &Path) -> bool {
+    path.starts_with("var/cache/ldconfig")
+}

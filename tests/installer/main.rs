@@ -1,0 +1,13 @@
+//! The installer as its users meet it: the real command on a laid-out machine with AMD's ROCm 7.0.2,
+//! the real loader, ldconfig and dpkg. What is in a theme's file is what that theme is about.
+
+mod applying;
+mod crashes;
+mod doctor;
+mod hostile;
+mod machine;
+mod patched;
+mod refusals;
+mod selftest;
+mod upgrades;
+mod using;

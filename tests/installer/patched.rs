@@ -1,0 +1,79 @@
+//! Trees that people patched by hand before, in the ways that are going around.
+
+use crate::machine::Machine;
+use std::{fs, os::unix::fs::symlink, path::Path};
+
+/// Real ldconfig would undo what was patched, so the cache is not up to date at first.
+fn is_cache(path: &Path) -> bool {
+    path == Path::new("etc/ld.so.cache")
+}
+
+/// 6.3's library and links beside the stock one, as the forum posts have it.
+fn patched_by_links(machine: &Machine) {
+    for name in ["librocblas.so.4", "librocblas.so.4.3.60300"] {
+        let from = machine.backend.join(name);
+        match fs::read_link(&from) {
+            Ok(target) => symlink(target, machine.lib(name)).expect("link"),
+            Err(_) => drop(fs::copy(&from, machine.lib(name)).expect("copy")),
+        }
+    }
+    let link = machine.lib("librocblas.so.5");
+    fs::remove_file(&link).expect("remove");
+    symlink("librocblas.so.4", &link).expect("link");
+    symlink("libamdhip64.so.7", machine.lib("libamdhip64.so.6")).expect("link");
+    symlink("libhipblaslt.so.1", machine.lib("libhipblaslt.so.0")).expect("link");
+    for entry in fs::read_dir(machine.backend.join("rocblas/library")).expect("read") {
+        let entry = entry.expect("an entry");
+        let to = machine.lib("rocblas/library").join(entry.file_name());
+        fs::copy(entry.path(), to).expect("copy");
+    }
+}
+
+#[test]
+fn links_by_hand_are_taken_over_and_come_back() {
+    let machine = Machine::new();
+    patched_by_links(&machine);
+    let before = machine.snapshot().without(is_cache);
+    // No --backend: the one that was put there by hand is it.
+    let shim = tests::artefacts::shim().to_str().expect("UTF-8");
+    let applied = machine.tree.installer(&["apply", "--shim", shim]).success();
+    assert!(applied.stdout.contains("was linked to librocblas.so.4 by hand"), "{applied:?}");
+    machine.assert_applied();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
+    let backend = machine.lib("rocblas-shim/backends/6.3.0/lib");
+    assert!(backend.join("rocblas/library/TensileLibrary_lazy_gfx906.dat").exists());
+    machine.revert().success();
+    before.assert_same(&machine.snapshot().without(is_cache));
+}
+
+#[test]
+fn stock_overwritten_by_hand_is_kept() {
+    let machine = Machine::new();
+    fs::remove_file(machine.lib("librocblas.so.5")).expect("remove");
+    fs::remove_file(machine.lib("librocblas.so.5.0.70002")).expect("remove");
+    fs::copy(machine.backend.join("librocblas.so.4"), machine.lib("librocblas.so.5"))
+        .expect("copy");
+    let before = machine.snapshot().without(is_cache);
+    let applied = machine.apply(&[]).success();
+    assert!(applied.stdout.contains("was overwritten by hand"), "{applied:?}");
+    machine.assert_applied();
+    machine.revert().success();
+    before.assert_same(&machine.snapshot().without(is_cache));
+}
+
+#[test]
+fn a_real_library_of_the_old_name_is_never_overwritten() {
+    let machine = Machine::new();
+    let source = machine.outside().join("hip.c");
+    fs::write(&source, "int hip_6(void) { return 6; }\n").expect("write");
+    let real = machine.lib("libamdhip64.so.6");
+    tests::compile::library(&source, &real, "libamdhip64.so.6", &[]);
+    for compat in ["links", "stubs"] {
+        let before = machine.snapshot().without(is_cache);
+        let applied = machine.apply(&["--compat", compat]).success();
+        assert!(applied.stdout.contains("is a real library"), "{applied:?}");
+        machine.assert_applied();
+        machine.revert().success();
+        before.assert_same(&machine.snapshot().without(is_cache));
+    }
+}

@@ -1,0 +1,199 @@
+//! What upgrades, ldconfig and people do to a tree after `apply`.
+
+use crate::machine::Machine;
+use std::{fs, os::unix::fs::symlink, path::Path};
+use tests::{
+    dpkg::{self, Dpkg, build_deb},
+    skip::skip,
+};
+
+#[test]
+fn ldconfig_leaves_the_shim_in_place() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    machine.tree.ldconfig();
+    machine.assert_applied();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
+}
+
+#[test]
+fn a_backup_that_was_left_there_does_not_win() {
+    let machine = Machine::new();
+    let stock = machine.lib("librocblas.so.5.0.70002");
+    fs::copy(&stock, machine.lib("librocblas.so.5.0.70002.stock")).expect("copy");
+    let applied = machine.apply(&[]).success();
+    assert!(applied.stdout.contains("librocblas.so.5.0.70002.stock is a copy"), "{applied:?}");
+    machine.tree.ldconfig();
+    machine.assert_applied();
+}
+
+#[test]
+fn stock_restored_by_hand_is_noticed_and_repaired() {
+    let machine = Machine::new();
+    let before = machine.snapshot();
+    let stock = fs::read(machine.lib("librocblas.so.5.0.70002")).expect("stock");
+    machine.apply(&[]).success();
+    fs::write(machine.lib("librocblas.so.5.0.70002"), &stock).expect("write");
+    machine.tree.ldconfig();
+    // The shim's name wins, so programs are served already; status says what is there all the same.
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
+    let (code, line) = machine.status();
+    assert_eq!(code, 4, "{line}");
+    assert!(line.contains("librocblas.so.5.0.70002"), "{line}");
+    machine.tree.installer(&["apply"]).success();
+    machine.assert_applied();
+    assert!(!machine.lib("librocblas.so.5.0.70002").exists());
+    machine.revert().success();
+    let differences = before.differences(&machine.snapshot());
+    assert!(
+        differences.iter().all(|line| line.contains("librocblas.so.5.0.70002")),
+        "{differences:?}"
+    );
+    assert_eq!(fs::read(machine.lib("librocblas.so.5.0.70002")).expect("stock"), stock);
+}
+
+#[test]
+fn a_link_that_was_turned_back_is_repaired() {
+    let machine = Machine::new();
+    let before = machine.snapshot();
+    machine.apply(&[]).success();
+    let link = machine.lib("librocblas.so.5");
+    fs::remove_file(&link).expect("remove");
+    symlink("librocblas.so.5.0.70002", &link).expect("link");
+    let (code, line) = machine.status();
+    assert_eq!(code, 4, "{line}");
+    machine.tree.installer(&["apply"]).success();
+    machine.assert_applied();
+    machine.revert().success();
+    before.assert_same(&machine.snapshot());
+}
+
+#[test]
+fn what_nobody_knows_is_not_overwritten() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let link = machine.lib("librocblas.so.5");
+    fs::remove_file(&link).expect("remove");
+    fs::write(&link, "my own work").expect("write");
+    let refused = machine.tree.installer(&["apply"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("was changed by someone else"), "{refused:?}");
+    assert_eq!(fs::read_to_string(&link).expect("there"), "my own work");
+    let reverted = machine.revert().success();
+    assert!(reverted.stdout.contains("is left alone"), "{reverted:?}");
+    assert_eq!(fs::read_to_string(&link).expect("there"), "my own work");
+}
+
+#[test]
+fn edited_settings_are_no_disturbance_and_survive_an_apply() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let settings = machine.lib("rocblas-shim/shim.toml");
+    let mut text = fs::read_to_string(&settings).expect("settings");
+    text.push_str("log = \"warn\"\n");
+    fs::write(&settings, &text).expect("write");
+    machine.assert_applied();
+    machine.tree.installer(&["verify"]).success();
+    machine.tree.installer(&["backends", "use", "7.0.2"]).success();
+    let changed = fs::read_to_string(&settings).expect("settings");
+    assert_eq!(changed, text.replace("6.3.0", "7.0.2"));
+    let reverted = machine.revert().success();
+    assert!(reverted.stdout.contains("log = \"warn\""), "what was edited is shown: {reverted:?}");
+    assert!(!settings.exists());
+}
+
+/// The files of the stock package in a directory of their own.
+fn package(machine: &Machine, version: &str, file: &str) -> std::path::PathBuf {
+    let files = machine.outside().join(version).join("files");
+    let lib = files.join("opt/rocm-7.0.2/lib");
+    fs::create_dir_all(&lib).expect("make a package");
+    let stock = machine.outside().join("stock");
+    fs::copy(stock, lib.join(file)).expect("copy");
+    symlink(file, lib.join("librocblas.so.5")).expect("link");
+    symlink("librocblas.so.5", lib.join("librocblas.so")).expect("link");
+    build_deb("rocblas", version, &files)
+}
+
+/// A machine on which dpkg installed the stock library.
+fn packaged() -> Option<(Machine, Dpkg)> {
+    if !dpkg::available() {
+        skip("upgrades by dpkg", "this machine has no dpkg");
+        return None;
+    }
+    let machine = Machine::new();
+    fs::copy(machine.lib("librocblas.so.5.0.70002"), machine.outside().join("stock"))
+        .expect("copy");
+    let dpkg = Dpkg::new(machine.tree.root());
+    let deb = package(&machine, "5.0.2.70002-56", "librocblas.so.5.0.70002");
+    dpkg.install(&deb).success();
+    machine.tree.ldconfig();
+    Some((machine, dpkg))
+}
+
+#[test]
+fn the_stock_library_is_diverted_and_revert_ends_the_diversion() {
+    let Some((machine, dpkg)) = packaged() else { return };
+    let is_dpkgs = |path: &Path| path.starts_with("var/lib/dpkg");
+    let before = machine.snapshot().without(is_dpkgs);
+    let none = dpkg.diversions();
+    let applied = machine.apply(&[]).success();
+    assert!(applied.stdout.contains("divert"), "{applied:?}");
+    let diversions = dpkg.diversions();
+    assert!(diversions.contains("/opt/rocm-7.0.2/lib/librocblas.so.5.0.70002"), "{diversions}");
+    let before_again = machine.snapshot();
+    machine.apply(&[]).success();
+    before_again.assert_same(&machine.snapshot());
+    machine.revert().success();
+    before.assert_same(&machine.snapshot().without(is_dpkgs));
+    assert_eq!(dpkg.diversions(), none);
+}
+
+#[test]
+fn an_upgrade_to_a_file_of_the_same_name_does_not_reach_the_shim() {
+    let Some((machine, dpkg)) = packaged() else { return };
+    machine.apply(&[]).success();
+    let deb = package(&machine, "5.0.2.70002-57", "librocblas.so.5.0.70002");
+    dpkg.install(&deb).success();
+    machine.tree.ldconfig();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
+    assert!(!machine.lib("librocblas.so.5.0.70002").exists());
+    machine.tree.installer(&["apply"]).success();
+    machine.assert_applied();
+    machine.revert().success();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.0.70002"));
+    assert!(machine.lib("librocblas.so.5.0.70002").exists());
+    machine.tree.ldconfig();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.0.70002"));
+}
+
+#[test]
+fn an_upgrade_to_another_version_is_said_and_taken_in() {
+    let Some((machine, dpkg)) = packaged() else { return };
+    machine.apply(&[]).success();
+    let deb = package(&machine, "5.0.3.70003-1", "librocblas.so.5.0.70003");
+    dpkg.install(&deb).success();
+    machine.tree.ldconfig();
+    // Programs are served by the shim all the while.
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
+    let (code, line) = machine.status();
+    assert_eq!(code, 4, "{line}");
+    assert!(line.contains("librocblas.so.5.0.70003"), "{line}");
+    machine.tree.installer(&["apply"]).success();
+    machine.assert_applied();
+    assert!(!machine.lib("librocblas.so.5.0.70003").exists());
+    machine.revert().success();
+    assert!(machine.lib("librocblas.so.5.0.70003").exists());
+}
+
+#[test]
+fn a_deleted_original_comes_back_by_reinstalling() {
+    let Some((machine, dpkg)) = packaged() else { return };
+    let is_dpkgs = |path: &Path| path.starts_with("var/lib/dpkg");
+    let before = machine.snapshot().without(is_dpkgs);
+    machine.apply(&["--original", "delete"]).success();
+    assert!(!machine.revert().status.success());
+    let deb = machine.outside().join("5.0.2.70002-56/rocblas_5.0.2.70002-56.deb");
+    dpkg.install(&deb).success();
+    machine.revert().success();
+    before.assert_same(&machine.snapshot().without(is_dpkgs));
+}

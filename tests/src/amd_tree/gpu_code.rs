@@ -1,0 +1,101 @@
+//! GPU code for stand-in libraries: offload bundles in a section `.hip_fatbin`, as hipcc makes them,
+//! whose code objects name their kernels and do nothing.
+
+use crate::{compile::compile, run::run};
+use std::{fs, path::Path, process::Command};
+
+/// A GPU by LLVM's name, and its number in the flags of a code object (`EF_AMDGPU_MACH_AMDGCN_*` in
+/// LLVM's AMDGPU usage guide).
+pub type Gpu = (&'static str, u8);
+
+/// MI25.
+pub const GFX900: Gpu = ("gfx900", 0x2c);
+/// MI50, MI60, Radeon VII.
+pub const GFX906: Gpu = ("gfx906", 0x2f);
+/// MI100.
+pub const GFX908: Gpu = ("gfx908", 0x30);
+/// MI300.
+pub const GFX942: Gpu = ("gfx942", 0x4c);
+/// RX 6800 and 6900.
+pub const GFX1030: Gpu = ("gfx1030", 0x36);
+
+/// The kernels of two translation units of 6.4.4, of which each has a bundle of its own.
+pub const KERNELS: [&str; 2] = [
+    "_ZL30rocblas_trsm_small_left_deviceILi12ELi12ELb0EffPKfPfEv13rocblas_fill_18rocblas_operation_\
+     17rocblas_diagonal_iiT3_T4_lilT5_lili",
+    "_ZL26setup_batched_array_kernelILi128EfEvPT0_lPS1_",
+];
+
+/// Where a bundle, and each code object in one, begins.
+const PAGE: usize = 4096;
+
+/// Copies a library without its debug information and with GPU code for those GPUs.
+///
+/// # Panics
+/// When the machine has no compiler or no objcopy.
+pub(super) fn add(library: &Path, gpus: &[Gpu], output: &Path) {
+    let scratch = tempfile::tempdir().expect("make a directory");
+    let section = scratch.path().join("hip_fatbin");
+    let bundles = KERNELS.map(|kernel| bundle(&code_object(kernel, scratch.path()), gpus));
+    fs::write(&section, bundles.concat()).expect("write bundles");
+    let objcopy = |from: &Path, arguments: &[&str], to: &Path| {
+        run(Command::new("objcopy").arg(from).args(arguments).arg(to)).success();
+    };
+    let added = scratch.path().join("added");
+    let section = format!("--add-section=.hip_fatbin={}", section.display());
+    let flags = ["--set-section-flags", ".hip_fatbin=readonly,data"];
+    objcopy(library, &["--strip-debug", &section, flags[0], flags[1]], &added);
+    // A section has to be there for its alignment to be set.
+    objcopy(&added, &["--set-section-alignment", ".hip_fatbin=4096"], output);
+}
+
+/// A plain bundle of one code object per GPU, and the empty one of the host that all bundles have.
+/// (Clang's document on offload bundles.)
+fn bundle(code_object: &[u8], gpus: &[Gpu]) -> Vec<u8> {
+    let mut table = b"__CLANG_OFFLOAD_BUNDLE__".to_vec();
+    table.extend((1 + gpus.len() as u64).to_le_bytes());
+    let mut entry = |offset: usize, size: usize, target: &str| {
+        for number in [offset, size, target.len()] {
+            table.extend((number as u64).to_le_bytes());
+        }
+        table.extend(target.as_bytes());
+    };
+    entry(PAGE, 0, "host-x86_64-unknown-linux-gnu-");
+    let mut code = Vec::new();
+    for (name, number) in gpus {
+        let start = code.len();
+        entry(PAGE + start, code_object.len(), &format!("hipv4-amdgcn-amd-amdhsa--{name}"));
+        code.extend(code_object);
+        code[start + FLAGS] = *number;
+        code.resize(code.len().next_multiple_of(PAGE), 0);
+    }
+    table.resize(PAGE, 0);
+    table.extend(code);
+    table
+}
+
+/// Where an ELF header of 64 bits has `e_flags`.
+const FLAGS: usize = 48;
+
+/// An AMDGPU code object with one kernel: a function, and the descriptor that launches it.
+///
+/// What the machine's own linker makes has all that a reader looks for (a dynamic section, both hash
+/// tables); only the header says which machine it is for.
+fn code_object(kernel: &str, scratch: &Path) -> Vec<u8> {
+    let source = scratch.join("kernel.s");
+    let text = format!(
+        ".text\n.globl {kernel}\n.type {kernel}, @function\n{kernel}: .zero 64\n\
+         .size {kernel}, 64\n\
+         .section .rodata\n.globl {kernel}.kd\n.type {kernel}.kd, @object\n{kernel}.kd: .zero 64\n\
+         .size {kernel}.kd, 64\n"
+    );
+    fs::write(&source, text).expect("write a kernel");
+    let options = ["-shared", "-nostdlib", "-Wl,--hash-style=both", "-Wl,-z,noseparate-code"];
+    let mut bytes = fs::read(compile(&source, &scratch.join("kernel.o"), &options)).expect("read");
+    const OS_ABI: usize = 7;
+    const MACHINE: usize = 18;
+    // ELFOSABI_AMDGPU_HSA with the ABI of code object version 5; EM_AMDGPU.
+    bytes[OS_ABI..OS_ABI + 2].copy_from_slice(&[64, 3]);
+    bytes[MACHINE] = 224;
+    bytes
+}

@@ -1,0 +1,160 @@
+//! Stand-ins for AMD's libraries: the names, versions, needs and GPU code of the real ones, and a few
+//! functions.
+
+use super::gpu_code::{self, Gpu};
+use crate::{
+    artefacts::{standins, workspace},
+    compile::library,
+};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+/// What a HIP runtime answers on a machine without a GPU (`hipErrorNoDevice`), and memory of the host
+/// for what needs no GPU.
+const HIP: &str = r#"
+#include <stdlib.h>
+#include <string.h>
+int hipMalloc(void **p, size_t size) { *p = malloc(size); return 0; }
+int hipFree(void *p) { free(p); return 0; }
+int hipMemcpy(void *to, const void *from, size_t size, int kind) {
+    memcpy(to, from, size);
+    return 0;
+}
+int hipMemcpyAsync(void *to, const void *from, size_t size, int kind, void *stream) {
+    memcpy(to, from, size);
+    return 0;
+}
+int hipGetDeviceCount(int *count) { *count = 0; return 100; }
+"#;
+
+/// What is in [`HIP`].
+const IN_HIP: [&str; 5] =
+    ["hipMalloc", "hipFree", "hipMemcpy", "hipMemcpyAsync", "hipGetDeviceCount"];
+
+const HIPBLASLT: &str = "
+int hipGetDevice(int *);
+int hipblasLtCreate(void **handle) { int device; return hipGetDevice(&device); }
+";
+
+/// The functions of rocBLAS 7 that 6.3 does not have, among those that rocSOLVER needs.
+const ROCSOLVER: &str = "
+int _Z32rocblas_internal_get_device_propP15_rocblas_handle(void *);
+int _Z29rocblas_internal_set_data_ptrP15_rocblas_handleRSt10shared_ptrIvE(void *, void *);
+int _Z29rocblas_internal_get_data_ptrP15_rocblas_handleRSt10shared_ptrIvE(void *, void *);
+int rocblas_sgemm(void), hipGetDevice(int *);
+int rocsolver_sgetrf(void *handle) {
+    int device;
+    return hipGetDevice(&device) + rocblas_sgemm() +
+        _Z32rocblas_internal_get_device_propP15_rocblas_handle(handle) +
+        _Z29rocblas_internal_set_data_ptrP15_rocblas_handleRSt10shared_ptrIvE(handle, 0) +
+        _Z29rocblas_internal_get_data_ptrP15_rocblas_handleRSt10shared_ptrIvE(handle, 0);
+}
+";
+
+const HIPBLAS: &str = "
+int rocblas_create_handle(void **), rocblas_destroy_handle(void *), rocblas_strsm_batched(void);
+int rocsolver_sgetrf(void *), hipGetDevice(int *);
+int hipblasCreate(void **handle) { return rocblas_create_handle(handle); }
+int hipblasDestroy(void *handle) { return rocblas_destroy_handle(handle); }
+int hipblasStrsmBatched(void) { int device; return hipGetDevice(&device) + rocblas_strsm_batched(); }
+int hipblasSgetrf(void *handle) { return rocsolver_sgetrf(handle); }
+";
+
+/// A name as ROCm's packages have it: `libhipblas`, its SONAME's number, the rest of the file's.
+type Name = (&'static str, &'static str, &'static str);
+
+const HIP_7: Name = ("libamdhip64", "7", "0.70002");
+const HIPBLASLT_1: Name = ("libhipblaslt", "1", "0.70002");
+const ROCSOLVER_0: Name = ("librocsolver", "0", "5.70002");
+const HIPBLAS_3: Name = ("libhipblas", "3", "0.70002");
+const ROCBLAS_5: Name = ("librocblas", "5", "0.70002");
+const HIP_6: Name = ("libamdhip64", "6", "3.60300");
+const HIPBLASLT_0: Name = ("libhipblaslt", "0", "10.60300");
+const ROCBLAS_4: Name = ("librocblas", "4", "3.60300");
+
+/// Where a library goes: the file, which its links lead to.
+fn file((name, major, rest): Name, lib: &Path) -> PathBuf {
+    lib.join(format!("{name}.so.{major}.{rest}"))
+}
+
+/// `NAME.so` -> `NAME.so.MAJOR` -> the file.
+fn links((name, major, rest): Name, lib: &Path) {
+    let soname = format!("{name}.so.{major}");
+    symlink(format!("{soname}.{rest}"), lib.join(&soname)).expect("link");
+    symlink(soname, lib.join(format!("{name}.so"))).expect("link");
+}
+
+/// Compiles a library of C, which needs those files because it calls each of them.
+fn build(name: Name, source: &str, needed: &[PathBuf], more: &[&str], lib: &Path) -> PathBuf {
+    let scratch = tempfile::tempdir().expect("make a directory");
+    let text = scratch.path().join("library.c");
+    fs::write(&text, source).expect("write a library's source");
+    // What a needed library needs itself is found beside it, or left for later.
+    let mut arguments = vec!["-Wl,--allow-shlib-undefined"];
+    arguments.extend(more);
+    arguments.extend(needed.iter().map(|needed| needed.to_str().expect("UTF-8")));
+    let soname = format!("{}.so.{}", name.0, name.1);
+    let output = library(&text, &file(name, lib), &soname, &arguments);
+    links(name, lib);
+    output
+}
+
+/// The HIP runtime, with the real one's version nodes.
+fn hip(name: Name, lib: &Path) -> PathBuf {
+    let map = workspace().join("tests/standins/recording-hip/hip.map");
+    let text = fs::read_to_string(&map).expect("read the version script");
+    let names = text.lines().filter_map(|line| line.trim().strip_suffix(';'));
+    // Neither `} hip_4.2` nor `*`.
+    let others = names.filter(|name| name.contains("hip") && !name.contains(' '));
+    let others = others.filter(|name| !IN_HIP.contains(name));
+    let others: String =
+        others.map(|name| format!("int {name}(void) {{ return 100; }}\n")).collect();
+    let script = format!("-Wl,--version-script={}", map.display());
+    build(name, &format!("{HIP}{others}"), &[], &[&script], lib)
+}
+
+/// ROCm 7.0.2 in a directory of libraries.
+pub(super) fn rocm_7(rocblas: &Path, gpus: &[Gpu], lib: &Path) {
+    let hip = hip(HIP_7, lib);
+    build(HIPBLASLT_1, HIPBLASLT, std::slice::from_ref(&hip), &[], lib);
+    let stock = file(ROCBLAS_5, lib);
+    gpu_code::add(rocblas, gpus, &stock);
+    links(ROCBLAS_5, lib);
+    let solver = build(ROCSOLVER_0, ROCSOLVER, &[stock.clone(), hip.clone()], &[], lib);
+    build(HIPBLAS_3, HIPBLAS, &[stock, solver, hip], &[], lib);
+}
+
+/// Which rocBLAS of 6.3 a tree has.
+#[derive(Clone, Copy, Debug)]
+pub enum Backend<'a> {
+    /// `standins/c/backend.c` with its traits (`-DMORTAL`): a few functions, and what the real one
+    /// needs: `libamdhip64.so.6`, with version nodes, and `libhipblaslt.so.0`.
+    Needing(&'a [&'a str]),
+    /// `artefacts::reference()`: it computes, and needs no library of AMD's.
+    Computing,
+}
+
+/// It calls nothing of hipBLASLt's, which distributions' compilers differ about.
+const NEEDED_UNUSED: &str = "-Wl,--no-as-needed";
+
+/// rocBLAS 4.3.0 in a directory of libraries; those that it needs are not there.
+pub(super) fn rocblas_4(backend: Backend<'_>, gpus: &[Gpu], lib: &Path) {
+    let scratch = tempfile::tempdir().expect("make a directory");
+    let plain = match backend {
+        Backend::Computing => crate::artefacts::reference().to_owned(),
+        Backend::Needing(traits) => {
+            let at = scratch.path();
+            let hip = hip(HIP_6, at);
+            let lt = build(HIPBLASLT_0, HIPBLASLT, std::slice::from_ref(&hip), &[], at);
+            let needed = [&hip, &lt].map(|needed| needed.to_str().expect("UTF-8"));
+            let arguments = [&["-DUSES_HIP", NEEDED_UNUSED], traits, &needed].concat();
+            let source = standins().join("backend.c");
+            library(&source, &at.join("backend.so"), "librocblas.so.4", &arguments)
+        }
+    };
+    gpu_code::add(&plain, gpus, &file(ROCBLAS_4, lib));
+    links(ROCBLAS_4, lib);
+}

@@ -1,0 +1,82 @@
+//! Which file a system call means: its paths and descriptors as seen from here.
+
+use super::tracee::Tracee;
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+/// A file that a call changes.
+pub(super) struct Place {
+    /// Relative to the directory that is watched where it is below that.
+    pub(super) path: PathBuf,
+    /// Whether it is.
+    pub(super) is_below: bool,
+}
+
+/// Resolves the arguments of one process's call.
+pub(super) struct Places<'a> {
+    pub(super) tracee: &'a Tracee,
+    /// The directory that is watched, without links.
+    pub(super) below: &'a Path,
+}
+
+impl Places<'_> {
+    /// The file or directory behind a descriptor; `None` for pipes, sockets, devices and such.
+    pub(super) fn opened(&self, descriptor: i32) -> Option<Place> {
+        let link = self.tracee.proc().join(format!("fd/{descriptor}"));
+        let kind = fs::metadata(&link).ok()?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            return None;
+        }
+        // An unlinked file's is `/path (deleted)`: still its place, and its writes take space.
+        Some(self.place(fs::read_link(link).ok()?, None))
+    }
+
+    /// What the path at an address of the process means, relative to a directory.
+    pub(super) fn named(&self, directory: i32, address: u64) -> Option<Place> {
+        let name = if address == 0 { PathBuf::new() } else { self.tracee.path(address)? };
+        if name.as_os_str().is_empty() {
+            return self.opened(directory);
+        }
+        let proc = self.tracee.proc();
+        let path = if let Ok(inside) = name.strip_prefix("/") {
+            // As the process sees it: it may have changed its root.
+            fs::read_link(proc.join("root")).ok()?.join(inside)
+        } else if directory == libc::AT_FDCWD {
+            fs::read_link(proc.join("cwd")).ok()?.join(&name)
+        } else {
+            fs::read_link(proc.join(format!("fd/{directory}"))).ok()?.join(&name)
+        };
+        // The links on the way, but not the last part, which may be about to be made or removed.
+        let resolved = path
+            .parent()
+            .zip(path.file_name())
+            .and_then(|(parent, name)| parent.canonicalize().ok().map(|parent| parent.join(name)));
+        Some(self.place(without_dots(&path), resolved))
+    }
+
+    /// Below is what is so by its name, and what a link leads there.
+    fn place(&self, path: PathBuf, resolved: Option<PathBuf>) -> Place {
+        let relative = |name: &Path| name.strip_prefix(self.below).ok().map(Path::to_owned);
+        match relative(&path).or_else(|| relative(resolved.as_deref()?)) {
+            Some(path) => Place { path, is_below: true },
+            None => Place { path, is_below: false },
+        }
+    }
+}
+
+/// Takes `.` and `..` out by the text alone.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}

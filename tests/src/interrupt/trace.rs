@@ -1,0 +1,214 @@
+//! The tracing thread: lets all processes of a command run from system call to system call, and
+//! does at one of them what it has been asked to.
+
+use super::{
+    Call, Interruption, calls,
+    tracee::{SystemCall, Tracee},
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+/// What a command did.
+pub(super) struct Traced {
+    pub(super) calls: Vec<Call>,
+    pub(super) interrupted: bool,
+    pub(super) status: ExitStatus,
+}
+
+/// A stop or the end of a thread that is traced, or the end of a child.
+struct Report {
+    id: i32,
+    status: i32,
+}
+
+/// The next report of any child of this thread; `None` if it has none left.
+fn wait() -> io::Result<Option<Report>> {
+    let mut status = 0;
+    loop {
+        // Not for children of other threads: those of other tests.
+        // SAFETY: memory for the answer.
+        let id = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
+        if id > 0 {
+            return Ok(Some(Report { id, status }));
+        }
+        match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+            error if error.kind() == io::ErrorKind::Interrupted => {}
+            error => return Err(error),
+        }
+    }
+}
+
+/// Traces a process that this thread has spawned until it and all that it started have ended.
+pub(super) fn trace(
+    id: u32,
+    below: &Path,
+    interruption: Interruption,
+    limit: Duration,
+) -> io::Result<Traced> {
+    // A child like the others, so that waiting for them is waiting for it.
+    let mut clock = Command::new("sleep");
+    let clock = clock.arg(limit.as_secs_f64().to_string()).stdin(Stdio::null()).spawn()?;
+    let mut tracer = Tracer {
+        below,
+        interruption,
+        limit,
+        clock: Some(clock.id() as i32),
+        threads: BTreeMap::new(),
+        calls: Vec::new(),
+        interrupted: false,
+        dying: false,
+        failure: None,
+    };
+    let id = id as i32;
+    tracer.threads.insert(id, Thread::default());
+    let mut status = None;
+    while let Some(report) = wait()? {
+        if libc::WIFSTOPPED(report.status) {
+            match tracer.stopped(Tracee { id: report.id }, report.status) {
+                // One that was killed meanwhile has no more to say but its end.
+                Err(error) if error.raw_os_error() != Some(libc::ESRCH) => tracer.give_up(error),
+                _ => {}
+            }
+        } else {
+            tracer.ended(report.id);
+            if report.id == id {
+                status = Some(ExitStatus::from_raw(report.status));
+            }
+        }
+    }
+    let Tracer { calls, interrupted, failure, .. } = tracer;
+    match failure {
+        Some(failure) => Err(failure),
+        None => {
+            let status = status.expect("a process that has ended has said how");
+            Ok(Traced { calls, interrupted, status })
+        }
+    }
+}
+
+/// What is known of a thread that has not ended.
+#[derive(Default)]
+struct Thread {
+    /// Whether it has stopped before.
+    started: bool,
+    /// The error that its system call is to end with.
+    failing: Option<i32>,
+}
+
+struct Tracer<'a> {
+    below: &'a Path,
+    interruption: Interruption,
+    limit: Duration,
+    /// The process that ends when the time is over, until it has.
+    clock: Option<i32>,
+    threads: BTreeMap<i32, Thread>,
+    calls: Vec<Call>,
+    interrupted: bool,
+    /// Whether all of them are being killed.
+    dying: bool,
+    failure: Option<io::Error>,
+}
+
+impl Tracer<'_> {
+    fn ended(&mut self, id: i32) {
+        self.threads.remove(&id);
+        if self.clock == Some(id) {
+            self.clock = None;
+            if !self.threads.is_empty() {
+                let (limit, calls) = (self.limit, self.calls.len());
+                let text = format!("killed after {limit:?} and {calls} calls");
+                self.give_up(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        } else if let (true, Some(clock)) = (self.threads.is_empty(), self.clock) {
+            Tracee { id: clock }.kill();
+        }
+    }
+
+    fn give_up(&mut self, error: io::Error) {
+        self.failure.get_or_insert(error);
+        self.kill_all();
+    }
+
+    fn kill_all(&mut self) {
+        self.dying = true;
+        for id in self.threads.keys() {
+            Tracee { id: *id }.kill();
+        }
+    }
+
+    fn stopped(&mut self, tracee: Tracee, status: i32) -> io::Result<()> {
+        let started = std::mem::replace(&mut self.thread(tracee).started, true);
+        if self.dying {
+            tracee.kill();
+            return Ok(());
+        }
+        let signal = libc::WSTOPSIG(status);
+        match status >> 16 {
+            0 => {}
+            libc::PTRACE_EVENT_EXEC => {
+                // A thread takes over the number of its process, and its own ends unreported.
+                let former = tracee.message()?;
+                if former != tracee.id {
+                    self.threads.remove(&former);
+                }
+                return tracee.resume(0);
+            }
+            _made => {
+                let child = Tracee { id: tracee.message()? };
+                self.thread(child);
+                return tracee.resume(0);
+            }
+        }
+        const SYSTEM_CALL: i32 = libc::SIGTRAP | 0x80;
+        match signal {
+            SYSTEM_CALL => return self.system_call(tracee),
+            // How tracing begins, for the command itself and for what it makes.
+            libc::SIGTRAP if !started => tracee.configure()?,
+            libc::SIGSTOP if !started => {}
+            libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU
+                if !tracee.signal_arrives() => {}
+            _ => return tracee.resume(signal),
+        }
+        tracee.resume(0)
+    }
+
+    fn thread(&mut self, tracee: Tracee) -> &mut Thread {
+        self.threads.entry(tracee.id).or_default()
+    }
+
+    fn system_call(&mut self, tracee: Tracee) -> io::Result<()> {
+        let call = match tracee.system_call()? {
+            SystemCall::Entry(entry) => calls::counted(&entry, self.below),
+            SystemCall::Exit => {
+                if let Some(errno) = self.thread(tracee).failing.take() {
+                    tracee.fail(errno)?;
+                }
+                None
+            }
+        };
+        let Some(call) = call else { return tracee.resume(0) };
+        let (number, takes_space) = (self.calls.len(), call.takes_space);
+        self.calls.push(call);
+        let errno = match self.interruption {
+            Interruption::KillBefore(call) if call == number => {
+                self.interrupted = true;
+                self.kill_all();
+                return Ok(());
+            }
+            Interruption::FailAt { call, errno } if call == number => errno,
+            Interruption::FailFrom { call, errno } if call <= number && takes_space => errno,
+            _ => return tracee.resume(0),
+        };
+        self.interrupted = true;
+        self.thread(tracee).failing = Some(errno);
+        tracee.suppress()?;
+        tracee.resume(0)
+    }
+}

@@ -1,0 +1,152 @@
+//! A process under ptrace: the few requests that tracing needs, and its memory.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::{ffi::OsStringExt, fs::FileExt, process::CommandExt},
+    path::PathBuf,
+    process::{Child, Command},
+    ptr,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Everything that the process makes is traced as well, and nothing outlives the tracer.
+const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
+    | libc::PTRACE_O_TRACEFORK
+    | libc::PTRACE_O_TRACEVFORK
+    | libc::PTRACE_O_TRACECLONE
+    | libc::PTRACE_O_TRACEEXEC
+    | libc::PTRACE_O_EXITKILL;
+
+/// Starts a command that the calling thread traces. It stops once its program is loaded.
+pub(super) fn spawn(command: &mut Command) -> io::Result<Child> {
+    // Of the child alone, whose memory is a copy: a command that is run again asks again, and the
+    // kernel refuses a second request.
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let ask = || {
+        if ASKED.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        request(libc::PTRACE_TRACEME, 0, 0, ptr::null_mut()).map(|_| ())
+    };
+    // SAFETY: it makes a system call and touches an atomic.
+    unsafe { command.pre_exec(ask) };
+    command.spawn()
+}
+
+fn request(request: u32, id: i32, address: usize, data: *mut libc::c_void) -> io::Result<i64> {
+    // SAFETY: callers pass memory of the size that the request writes or reads.
+    match unsafe { libc::ptrace(request, id, address, data) } {
+        -1 => Err(io::Error::last_os_error()),
+        answer => Ok(answer),
+    }
+}
+
+/// A thread of a process. Every request fails with `ESRCH` unless it is stopped.
+#[derive(Clone, Copy)]
+pub(super) struct Tracee {
+    pub(super) id: i32,
+}
+
+/// A system call that a thread is about to make.
+pub(super) struct Entry {
+    pub(super) tracee: Tracee,
+    pub(super) number: i64,
+    pub(super) arguments: [u64; 6],
+}
+
+/// Where a thread stopped for a system call.
+pub(super) enum SystemCall {
+    Entry(Entry),
+    Exit,
+}
+
+impl Tracee {
+    /// Sets what it and its children are traced with.
+    pub(super) fn configure(self) -> io::Result<()> {
+        // The options are passed in the place of a pointer.
+        let options = ptr::without_provenance_mut(OPTIONS as usize);
+        request(libc::PTRACE_SETOPTIONS, self.id, 0, options).map(|_| ())
+    }
+
+    /// Lets it run to its next system call, with a signal or 0.
+    pub(super) fn resume(self, signal: i32) -> io::Result<()> {
+        let signal = ptr::without_provenance_mut(signal as usize);
+        request(libc::PTRACE_SYSCALL, self.id, 0, signal).map(|_| ())
+    }
+
+    /// Kills its process. At the entry of a system call, that is not carried out.
+    pub(super) fn kill(self) {
+        // SAFETY: no memory is involved. That it has ended already does not matter.
+        unsafe { libc::kill(self.id, libc::SIGKILL) };
+    }
+
+    /// Whether a stop by a stop signal is the signal's arrival, and not that it has taken effect.
+    pub(super) fn signal_arrives(self) -> bool {
+        // SAFETY: plain numbers, for which zero is a value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        request(libc::PTRACE_GETSIGINFO, self.id, 0, (&raw mut info).cast()).is_ok()
+    }
+
+    /// At an event: the number of the thread that was made, or that the thread itself had before.
+    pub(super) fn message(self) -> io::Result<i32> {
+        let mut message: libc::c_ulong = 0;
+        request(libc::PTRACE_GETEVENTMSG, self.id, 0, (&raw mut message).cast())?;
+        Ok(message as i32)
+    }
+
+    /// Which system call it stopped for, and on which side of it.
+    pub(super) fn system_call(self) -> io::Result<SystemCall> {
+        // SAFETY: plain numbers, for which zero is a value.
+        let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
+        let size = size_of_val(&info);
+        request(libc::PTRACE_GET_SYSCALL_INFO, self.id, size, (&raw mut info).cast())?;
+        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+            return Ok(SystemCall::Exit);
+        }
+        // SAFETY: at an entry, this is what the kernel fills.
+        let entry = unsafe { info.u.entry };
+        let number = entry.nr as i64;
+        Ok(SystemCall::Entry(Entry { tracee: self, number, arguments: entry.args }))
+    }
+
+    /// At the entry of a system call: it is not carried out.
+    pub(super) fn suppress(self) -> io::Result<()> {
+        // No call has this number.
+        self.change_registers(|registers| registers.orig_rax = u64::MAX)
+    }
+
+    /// At the exit of a system call: it has failed.
+    pub(super) fn fail(self, errno: i32) -> io::Result<()> {
+        self.change_registers(|registers| registers.rax = -i64::from(errno) as u64)
+    }
+
+    fn change_registers(self, change: impl FnOnce(&mut libc::user_regs_struct)) -> io::Result<()> {
+        // SAFETY: plain numbers, for which zero is a value.
+        let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+        request(libc::PTRACE_GETREGS, self.id, 0, (&raw mut registers).cast())?;
+        change(&mut registers);
+        request(libc::PTRACE_SETREGS, self.id, 0, (&raw mut registers).cast()).map(|_| ())
+    }
+
+    /// Its directory in `/proc`.
+    pub(super) fn proc(self) -> PathBuf {
+        format!("/proc/{}", self.id).into()
+    }
+
+    /// A path in its memory; `None` where the kernel would not read one either.
+    pub(super) fn path(self, address: u64) -> Option<PathBuf> {
+        let mut bytes = vec![0; libc::PATH_MAX as usize];
+        // Shorter where its mapping ends.
+        let length = File::open(self.proc().join("mem")).ok()?.read_at(&mut bytes, address).ok()?;
+        bytes.truncate(bytes[..length].iter().position(|byte| *byte == 0)?);
+        Some(std::ffi::OsString::from_vec(bytes).into())
+    }
+
+    /// Eight bytes of its memory.
+    pub(super) fn word(self, address: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        File::open(self.proc().join("mem")).ok()?.read_exact_at(&mut bytes, address).ok()?;
+        Some(u64::from_ne_bytes(bytes))
+    }
+}

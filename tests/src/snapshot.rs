@@ -1,0 +1,259 @@
+//! What a directory holds, to compare with what it holds later: kinds, modes, owners, contents,
+//! links, and times if wanted. Extended attributes are not part of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::DefaultHasher},
+    ffi::OsString,
+    fs::{self, File, Metadata},
+    hash::Hasher,
+    io::{self, Read},
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+/// By name, as a person reads it: `mode` is `0644`.
+type Properties = BTreeMap<&'static str, String>;
+
+/// All entries of a directory, itself (`.`) included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    entries: BTreeMap<PathBuf, Properties>,
+}
+
+/// Whether the times of the last change (mtime) count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Times {
+    Kept,
+    Ignored,
+}
+
+impl Snapshot {
+    /// What a directory holds, times apart.
+    ///
+    /// # Panics
+    /// When something in it cannot be read.
+    #[must_use]
+    pub fn of(directory: &Path) -> Self {
+        Self::new(directory, Times::Ignored)
+    }
+
+    /// As [`Self::of`], with the time of each entry's last change, to the nanosecond.
+    ///
+    /// # Panics
+    /// When something in it cannot be read.
+    #[must_use]
+    pub fn with_times(directory: &Path) -> Self {
+        Self::new(directory, Times::Kept)
+    }
+
+    fn new(directory: &Path, times: Times) -> Self {
+        let mut entries = BTreeMap::new();
+        let mut seen = HashMap::new();
+        let mut pending = BTreeSet::from([PathBuf::from(".")]);
+        // In the order of names, so that the first name of a file is the same every time.
+        while let Some(path) = pending.pop_first() {
+            let place = directory.join(&path);
+            let (metadata, mut properties, children) =
+                read(&place, times).unwrap_or_else(|e| panic!("{}: {e}", place.display()));
+            if metadata.nlink() > 1 && !metadata.is_dir() {
+                let file = (metadata.dev(), metadata.ino());
+                let first = seen.entry(file).or_insert_with(|| path.clone());
+                properties.insert("same file as", first.display().to_string());
+            }
+            let top = path == Path::new(".");
+            let child = |name| if top { PathBuf::from(name) } else { path.join(name) };
+            pending.extend(children.into_iter().map(child));
+            entries.insert(path, properties);
+        }
+        Self { entries }
+    }
+
+    /// Leaves out the entries whose path, relative to the directory, is one of those.
+    #[must_use]
+    pub fn without(mut self, left_out: impl Fn(&Path) -> bool) -> Self {
+        self.entries.retain(|path, _| !left_out(path));
+        self
+    }
+
+    /// The paths of all entries, relative to the directory.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.entries.keys().map(PathBuf::as_path)
+    }
+
+    /// What is different in a later snapshot, a line for each property of each entry.
+    #[must_use]
+    pub fn differences(&self, later: &Self) -> Vec<String> {
+        let none = Properties::new();
+        let paths: BTreeSet<_> = self.entries.keys().chain(later.entries.keys()).collect();
+        let mut differences = Vec::new();
+        for path in paths {
+            let shown = path.display();
+            let (before, after) = match (self.entries.get(path), later.entries.get(path)) {
+                (Some(before), Some(after)) => (before, after),
+                (before, after) => {
+                    let change = if before.is_some() { "gone" } else { "new" };
+                    let properties = before.or(after).unwrap_or(&none);
+                    differences.push(format!("{shown}: {change}: {}", summary(properties)));
+                    continue;
+                }
+            };
+            let names: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
+            for name in names.into_iter().filter(|name| before.get(name) != after.get(name)) {
+                let value =
+                    |of: &Properties| of.get(name).map_or("none", String::as_str).to_owned();
+                let (before, after) = (value(before), value(after));
+                differences.push(format!("{shown}: {name} {after}, was {before}"));
+            }
+        }
+        differences
+    }
+
+    /// Panics with the differences if there are any.
+    #[track_caller]
+    pub fn assert_same(&self, later: &Self) {
+        let differences = self.differences(later);
+        assert!(differences.is_empty(), "changed:\n{}", differences.join("\n"));
+    }
+}
+
+/// `kind file, mode 0644, ...`.
+fn summary(properties: &Properties) -> String {
+    let properties = properties.iter().map(|(name, value)| format!("{name} {value}"));
+    properties.collect::<Vec<_>>().join(", ")
+}
+
+/// An entry, and the names in it if it is a directory.
+fn read(path: &Path, times: Times) -> io::Result<(Metadata, Properties, Vec<OsString>)> {
+    let metadata = path.symlink_metadata()?;
+    let kind = metadata.file_type();
+    let mut properties = Properties::from([
+        ("kind", if kind.is_dir() { "directory" } else { "file" }.to_owned()),
+        ("mode", format!("{:04o}", metadata.mode() & 0o7777)),
+        ("owner", format!("{}:{}", metadata.uid(), metadata.gid())),
+    ]);
+    if kind.is_file() {
+        properties.insert("size", metadata.len().to_string());
+        properties.insert("content", format!("{:016x}", digest(path)?));
+    } else if kind.is_symlink() {
+        properties.insert("kind", "link".to_owned());
+        properties.insert("target", fs::read_link(path)?.display().to_string());
+    } else if kind.is_block_device() || kind.is_char_device() {
+        properties.insert("kind", format!("device {:x}", metadata.rdev()));
+    } else if !kind.is_dir() {
+        properties.insert("kind", "pipe or socket".to_owned());
+    }
+    if times == Times::Kept {
+        let time = format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec());
+        properties.insert("time", time);
+    }
+    let children = if kind.is_dir() {
+        path.read_dir()?.map(|child| Ok(child?.file_name())).collect::<io::Result<_>>()?
+    } else {
+        Vec::new()
+    };
+    Ok((metadata, properties, children))
+}
+
+/// Tells contents apart; nobody tries to make two that it does not.
+fn digest(path: &Path) -> io::Result<u64> {
+    let mut file = File::open(path)?;
+    let mut hasher = DefaultHasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            // Without a length before it, unlike `Hash`: how much a read answers does not matter.
+            read => hasher.write(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        os::unix::fs::{PermissionsExt, symlink},
+        time::SystemTime,
+    };
+
+    /// What a change makes different in a directory with a file of two names and a link.
+    fn differences(
+        of: impl Fn(&Path) -> Snapshot,
+        change: impl Fn(&Path) -> io::Result<()>,
+    ) -> Vec<String> {
+        let directory = tempfile::tempdir().expect("make a directory");
+        let top = directory.path();
+        fs::create_dir(top.join("lib")).expect("make a directory");
+        fs::write(top.join("lib/a"), "one").expect("write");
+        fs::set_permissions(top.join("lib/a"), fs::Permissions::from_mode(0o640)).expect("mode");
+        fs::hard_link(top.join("lib/a"), top.join("lib/b")).expect("link");
+        symlink("lib/a", top.join("link")).expect("link");
+        let before = of(top);
+        change(top).expect("change the directory");
+        before.differences(&of(top))
+    }
+
+    #[test]
+    fn what_has_not_changed_is_the_same() {
+        assert!(differences(Snapshot::with_times, |_| Ok(())).is_empty());
+    }
+
+    #[test]
+    fn contents_and_modes_are_compared() {
+        let changed = differences(Snapshot::of, |top| {
+            fs::write(top.join("lib/b"), "two")?;
+            fs::set_permissions(top.join("lib/a"), fs::Permissions::from_mode(0o4755))
+        });
+        let [a, mode, _, _] = &changed[..] else { panic!("{changed:?}") };
+        assert!(a.starts_with("lib/a: content "), "{changed:?}");
+        assert_eq!(mode, "lib/a: mode 4755, was 0640");
+    }
+
+    #[test]
+    fn targets_and_kinds_are_compared() {
+        let changed = differences(Snapshot::of, |top| {
+            fs::remove_file(top.join("link"))?;
+            symlink("lib/b", top.join("link"))
+        });
+        assert_eq!(changed, ["link: target lib/b, was lib/a"]);
+        let changed = differences(Snapshot::of, |top| {
+            fs::remove_file(top.join("link"))?;
+            fs::create_dir(top.join("link"))
+        });
+        assert_eq!(changed[0], "link: kind directory, was link");
+        assert_eq!(*changed.last().expect("the target"), "link: target none, was lib/a");
+    }
+
+    #[test]
+    fn a_copy_is_not_a_hard_link() {
+        let changed = differences(Snapshot::of, |top| {
+            fs::rename(top.join("lib/b"), top.join("lib/c"))?;
+            fs::copy(top.join("lib/c"), top.join("lib/b"))?;
+            fs::remove_file(top.join("lib/c"))
+        });
+        let same = |name| format!("lib/{name}: same file as none, was lib/a");
+        assert_eq!(changed, [same("a"), same("b")]);
+    }
+
+    #[test]
+    fn times_count_when_asked_for() {
+        let touch = |top: &Path| {
+            let file = File::options().append(true).open(top.join("lib/a"))?;
+            file.set_modified(SystemTime::UNIX_EPOCH)
+        };
+        assert!(differences(Snapshot::of, touch).is_empty());
+        let changed = differences(Snapshot::with_times, touch);
+        assert!(changed[0].starts_with("lib/a: time 0.000000000, was "), "{changed:?}");
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_compared() {
+        let without_c = |top: &Path| Snapshot::of(top).without(|path| path.ends_with("c"));
+        let changed = differences(without_c, |top| {
+            fs::write(top.join("lib/c"), "")?;
+            fs::write(top.join("lib/d"), "")
+        });
+        let [d] = &changed[..] else { panic!("{changed:?}") };
+        assert!(d.starts_with("lib/d: new: content "), "{changed:?}");
+    }
+}
