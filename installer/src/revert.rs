@@ -23,7 +23,10 @@ pub fn plan(root: &Root, lib: &Path, journal: Journal) -> Result<Plan> {
         step(Action::EndDiversion(diversion.clone()), "the stock library gets its own name back");
     }
     let others = rocblas_remains(root, lib, &journal)?;
-    for entry in journal.entries.iter().rev() {
+    // Originals come back first, so that no link is put back before what it leads to.
+    let (originals, rest): (Vec<&Entry>, Vec<&Entry>) =
+        journal.entries.iter().rev().partition(|entry| matches!(entry.before, State::File(_)));
+    for entry in originals.into_iter().chain(rest) {
         // What dpkg was told to put elsewhere is newer than what was there at first.
         let diversion = journal.diversions.iter().find(|d| d.path == entry.path);
         let places = [diversion.map(|d| &d.to), entry.kept.as_ref()];

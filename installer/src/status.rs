@@ -1,7 +1,7 @@
 //! Whether a tree is as `apply` left it, and what is different if not.
 
 use crate::{
-    files,
+    dpkg, files,
     journal::{Entry, Journal, Phase},
     present::{self, SONAME, What},
     root::Root,
@@ -78,6 +78,13 @@ pub fn status(root: &Root, lib: &Path) -> Result<Status> {
             && now_is_absent(root, kept)?
         {
             changes.push(format!("{}, which revert needs, is gone", kept.display()));
+        }
+    }
+    for diversion in &journal.diversions {
+        let diverted =
+            dpkg::is_diverted(root, diversion).context("cannot read dpkg's diversions")?;
+        if !diverted {
+            changes.push(format!("dpkg does not divert {} any more", diversion.path.display()));
         }
     }
     changes.extend(arrivals(root, lib, &journal)?);

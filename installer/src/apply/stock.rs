@@ -140,22 +140,23 @@ fn leads_to_older(target: &Path) -> bool {
 /// a link to the Tensile files that it has in the tree.
 pub(super) fn plan_keeping(planner: &mut Planner<'_>, now: &Present) -> Result<()> {
     let deleting = planner.plan.journal.options.original == Original::Delete;
-    for name in now.stock().map(str::to_owned).collect::<Vec<_>>() {
-        let path = planner.lib.join(&name);
-        if deleting {
-            continue;
+    let backends = planner.in_store("backends");
+    if !deleting {
+        for name in now.stock() {
+            let release = present::release_of(name).or_else(|| now.release.clone());
+            let prefix = backends.join(release.as_deref().unwrap_or("stock"));
+            let at = prefix.join("lib").join(name);
+            planner.keep(
+                &planner.lib.join(name),
+                &at,
+                "the stock library stays at hand as a backend",
+            )?;
         }
-        let release = present::release_of(&name).or_else(|| now.release.clone());
-        let prefix = planner.in_store("backends").join(release.as_deref().unwrap_or("stock"));
-        let lib = prefix.join("lib");
-        planner.keep(&path, &lib.join(&name), "the stock library stays at hand as a backend")?;
-        if name != SONAME {
-            planner.link(&lib.join(SONAME), Path::new(&name), "its SONAME")?;
-        }
-        if planner.root.metadata(&planner.lib.join("rocblas")).is_ok_and(|m| m.is_dir()) {
-            // From lib/rocblas-shim/backends/NAME/lib up to lib.
-            let target = Path::new("../../../../rocblas");
-            planner.link(&lib.join("rocblas"), target, "its Tensile files stay in the tree")?;
+        // Those that were kept before too: a revert that was interrupted has begun to take them apart.
+        let entries = planner.plan.journal.entries.iter();
+        let kept: Vec<PathBuf> = entries.filter_map(|entry| entry.kept.clone()).collect();
+        for at in kept.iter().filter(|at| at.starts_with(&backends)) {
+            plan_beside(planner, at)?;
         }
     }
     // What is in the way under the name that the shim takes and is neither: 6.3 by hand.
@@ -168,6 +169,22 @@ pub(super) fn plan_keeping(planner: &mut Planner<'_>, now: &Present) -> Result<(
     }
     if deleting {
         delete_kept(planner)?;
+    }
+    Ok(())
+}
+
+/// What makes a kept stock library a complete backend.
+fn plan_beside(planner: &mut Planner<'_>, library: &Path) -> Result<()> {
+    let name = library.file_name().unwrap_or_default();
+    planner.directory(library.parent().unwrap_or(planner.lib), "for the stock library")?;
+    if name != SONAME {
+        planner.link(&library.with_file_name(SONAME), Path::new(name), "its SONAME")?;
+    }
+    if planner.root.metadata(&planner.lib.join("rocblas")).is_ok_and(|m| m.is_dir()) {
+        // From lib/rocblas-shim/backends/NAME/lib up to lib.
+        let target = Path::new("../../../../rocblas");
+        let reason = "its Tensile files stay in the tree";
+        planner.link(&library.with_file_name("rocblas"), target, reason)?;
     }
     Ok(())
 }
@@ -249,6 +266,11 @@ fn cmake_refers_to(root: &Root, lib: &Path, name: &str) -> bool {
 /// dpkg puts these files where the stock library is kept when their package is upgraded or installed
 /// again.
 fn plan_diversions(planner: &mut Planner<'_>, stock: &[String], now: &Present) -> Result<()> {
+    for diversion in planner.plan.journal.diversions.clone() {
+        if !dpkg::is_diverted(planner.root, &diversion)? {
+            planner.step(Action::Divert(diversion), "it was ended since");
+        }
+    }
     for name in stock.iter().map(String::as_str).chain([now.front.as_str()]) {
         let path = planner.lib.join(name);
         let known = planner.plan.journal.diversions.iter().any(|d| d.path == path);
