@@ -80,19 +80,12 @@ pub fn is_versioned_name(name: &str) -> bool {
     })
 }
 
-/// The ROCm release in a library's name, `5.0.70002` -> `7.0.2`; only AMD's builds have it.
+/// The name that programs of a tree load, `librocblas.so.5` but for PyTorch's wheels; be it a link
+/// that leads nowhere.
 #[must_use]
-pub fn release_of(name: &str) -> Option<String> {
-    let last = name.rsplit('.').next()?;
-    let digits = |range: std::ops::Range<usize>| last.get(range)?.parse::<u32>().ok();
-    match last.len() {
-        5 | 6 => {
-            let (major, minor, patch) = (last.len() - 4, last.len() - 2, last.len());
-            let (a, b, c) = (digits(0..major)?, digits(major..minor)?, digits(minor..patch)?);
-            Some(format!("{a}.{b}.{c}"))
-        }
-        _ => None,
-    }
+pub fn front(root: &Root, lib: &Path) -> Option<PathBuf> {
+    let names = [SONAME, "librocblas.so"].map(|name| lib.join(name));
+    names.into_iter().find(|path| root.metadata_of_entry(path).is_ok())
 }
 
 #[cfg(test)]
@@ -107,14 +100,5 @@ mod tests {
             assert!(!is_versioned_name(other), "{other}");
         }
         assert!(!is_versioned_name("librocblas.so.50.1"));
-    }
-
-    #[test]
-    fn releases_are_read_from_amds_suffix() {
-        assert_eq!(release_of("librocblas.so.5.0.70002").as_deref(), Some("7.0.2"));
-        assert_eq!(release_of("librocblas.so.4.3.60300").as_deref(), Some("6.3.0"));
-        assert_eq!(release_of("librocblas.so.5.2.100203").as_deref(), Some("10.2.3"));
-        assert_eq!(release_of("librocblas.so.5.2"), None);
-        assert_eq!(release_of("librocblas.so.5.0.stock"), None);
     }
 }

@@ -6,7 +6,7 @@
 //! described in Clang's document "Clang Offload Bundler".
 //!
 //! A section has a gigabyte or more, so only what is asked for is read: [`bundles`] and [`targets`]
-//! read a few kilobytes of each bundle, [`kernels`] the symbols of a code object. Nothing is believed
+//! read a few kilobytes of each bundle, [`kernels()`] the symbols of a code object. Nothing is believed
 //! that the bytes claim about themselves: sizes are checked against what is there, memory grows with
 //! what has been read and has limits, and every loop ends with the bytes.
 

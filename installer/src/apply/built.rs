@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Where llama.cpp's programs usually are, in images and by hand.
-const USUAL: &[&str] = &[
+pub(crate) const PROGRAM_DIRECTORIES: &[&str] = &[
     "/app",
     "/usr/local/bin",
     "/opt/llama.cpp/build/bin",
@@ -49,7 +49,7 @@ pub(super) fn find(root: &Root, named: &[PathBuf]) -> Result<Built> {
         }
     }
     if named.is_empty() {
-        for directory in USUAL.iter().map(Path::new) {
+        for directory in PROGRAM_DIRECTORIES.iter().map(Path::new) {
             for file in entries(root, directory).unwrap_or_default() {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
                 if name.starts_with("llama-") && is_program_or_library(root, &file)? {

@@ -6,7 +6,7 @@ use crate::{
     journal::Options,
     loader::{self, Closure, How, Problem, Start},
     plan::{Action, Step},
-    present::{SONAME, What},
+    present::{self, SONAME, What},
     root::{Root, open_regular},
     settings,
     source::{self, Content, Source},
@@ -161,7 +161,7 @@ pub(super) fn closure(root: &Root, lib: &Path, backend: Option<&Path>, built: &B
             starts.push(Start { path: lib.join(&name), how: How::Program });
         }
     }
-    if let (Some(backend), Ok(shim)) = (backend, front(root, lib)) {
+    if let (Some(backend), Some(shim)) = (backend, present::front(root, lib)) {
         let how = How::Backend { shim: shim.clone() };
         starts.push(Start { path: backend.to_owned(), how });
         starts.push(Start { path: shim, how: How::Program });
@@ -180,12 +180,13 @@ pub(super) fn closure(root: &Root, lib: &Path, backend: Option<&Path>, built: &B
 /// Checks the tree after the change, and answers how many files were looked at. What was wrong
 /// before and is not ours is no failure of this.
 pub(super) fn after(root: &Root, lib: &Path, built: &Built, before: &Checked) -> Result<usize> {
-    let front = front(root, lib)?;
+    let front =
+        present::front(root, lib).with_context(|| format!("{} has no {SONAME}", lib.display()))?;
     let name = settings::backend(&settings::text(root, lib)?)?.context("no backend is chosen")?;
     let on_machine = super::backend::library_of(root, lib, &name)?;
     let backend =
         Path::new("/").join(on_machine.strip_prefix(root.directory()).unwrap_or(&on_machine));
-    match crate::present::what(root, &root.resolve(&front)?)? {
+    match present::what(root, &root.resolve(&front)?)? {
         What::Shim(_) => {}
         other => bail!("{} leads to {other:?} and not to the shim", front.display()),
     }
@@ -200,13 +201,4 @@ pub(super) fn after(root: &Root, lib: &Path, built: &Built, before: &Checked) ->
     }
     built::uses_rocblas(&after.programs, built)?;
     Ok(after.objects())
-}
-
-/// The name that programs of this tree load.
-fn front(root: &Root, lib: &Path) -> Result<PathBuf> {
-    [SONAME, "librocblas.so"]
-        .iter()
-        .map(|name| lib.join(name))
-        .find(|path| root.metadata(path).is_ok())
-        .with_context(|| format!("{} has no {SONAME}", lib.display()))
 }

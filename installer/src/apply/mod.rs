@@ -2,7 +2,7 @@
 //! checked.
 
 pub(crate) mod backend;
-mod built;
+pub(crate) mod built;
 pub(crate) mod checks;
 mod compat;
 mod stock;

@@ -7,6 +7,7 @@ use crate::{
     plan::{Action, Planner},
     present::{self, Library, SHIM_NAME, SONAME, What},
     root::Root,
+    source::release,
     state::State,
 };
 use anyhow::{Result, bail};
@@ -143,7 +144,7 @@ pub(super) fn plan_keeping(planner: &mut Planner<'_>, now: &Present) -> Result<(
     let backends = planner.in_store("backends");
     if !deleting {
         for name in now.stock() {
-            let release = present::release_of(name).or_else(|| now.release.clone());
+            let release = release::of_library(name).or_else(|| now.release.clone());
             let prefix = backends.join(release.as_deref().unwrap_or("stock"));
             let at = prefix.join("lib").join(name);
             planner.keep(

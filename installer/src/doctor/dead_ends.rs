@@ -2,6 +2,7 @@
 //! leave: each looks like it should work, and fails later and elsewhere.
 
 use crate::{
+    apply::built,
     inspect::{
         library::{self, Libraries, Library},
         store,
@@ -31,16 +32,6 @@ pub struct DeadEnd {
     /// What to do instead.
     pub cure: &'static str,
 }
-
-/// Where llama.cpp's programs usually are, in images and by hand.
-const PROGRAM_DIRECTORIES: [&str; 6] = [
-    "/app",
-    "/usr/local/bin",
-    "/opt/llama.cpp/build/bin",
-    "/llama.cpp/build/bin",
-    "/root/llama.cpp/build/bin",
-    "/workspace/llama.cpp/build/bin",
-];
 
 /// Longer than a command line that a person writes, in bytes.
 const COMMAND_LINE: u64 = 1 << 20;
@@ -141,7 +132,7 @@ fn link_to_an_older_one(front: &Library, lib: &Path, libraries: &Libraries) -> O
 
 /// Programs of llama.cpp without a byte in them.
 fn empty_programs(root: &Root) -> Option<DeadEnd> {
-    let seen: Vec<String> = PROGRAM_DIRECTORIES
+    let seen: Vec<String> = built::PROGRAM_DIRECTORIES
         .iter()
         .flat_map(|directory| in_directory(root, Path::new(directory)))
         .filter(|path| is_empty_program(root, path))

@@ -91,19 +91,6 @@ pub static KNOWN: &[Known] = &[
                kernels for the GPU)",
     },
     Known {
-        title: "the Tensile files of this GPU are missing",
-        signs: &[
-            "rocBLAS error: Cannot read *TensileLibrary",
-            "rocBLAS error: Could not initialize Tensile",
-            "TensileLibrary*for GPU arch",
-        ],
-        cause: "This rocBLAS has no matrix product kernels for the GPU. ROCm 7 ships none for \
-                gfx906, gfx900 and others, or ROCBLAS_TENSILE_LIBPATH leads elsewhere.",
-        cure: "unset ROCBLAS_TENSILE_LIBPATH; installer apply --backend \
-               rocblas_4.3.0.60300-39~22.04_amd64.deb   (copying the files alone is not enough: the \
-               kernels of TRSM are in the library itself)",
-    },
-    Known {
         title: "rocBLAS has no kernel for this GPU",
         signs: &[
             "rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction'",
@@ -243,6 +230,7 @@ pub static KNOWN: &[Known] = &[
     Known {
         title: "no permission to use the GPU",
         signs: &[
+            "is not member of \"render\" group",
             "/dev/kfd*Permission denied",
             "/dev/kfd*Operation not permitted",
             "/dev/dri/*Permission denied",
@@ -255,6 +243,7 @@ pub static KNOWN: &[Known] = &[
     Known {
         title: "no GPU is visible",
         signs: &[
+            "rocBLAS error: Could not initialize Tensile host: No devices found",
             "no ROCm-capable device is detected",
             "hipErrorNoDevice",
             "ROCk module is NOT loaded",
@@ -264,6 +253,20 @@ pub static KNOWN: &[Known] = &[
                 open it, or HIP_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES hides every GPU.",
         cure: "docker run --device /dev/kfd --device /dev/dri --group-add GROUP ...; `installer \
                inspect` lists the GPUs and the groups",
+    },
+    Known {
+        title: "the Tensile files of this GPU are missing",
+        signs: &[
+            "rocBLAS error: Cannot read *TensileLibrary",
+            "rocBLAS error: Could not initialize Tensile",
+            "TensileLibrary*for GPU arch",
+            "List of available TensileLibrary Files",
+        ],
+        cause: "This rocBLAS has no matrix product kernels for the GPU. ROCm 7 ships none for \
+                gfx906, gfx900 and others, or ROCBLAS_TENSILE_LIBPATH leads elsewhere.",
+        cure: "unset ROCBLAS_TENSILE_LIBPATH; installer apply --backend \
+               rocblas_4.3.0.60300-39~22.04_amd64.deb   (copying the files alone is not enough: the \
+               kernels of TRSM are in the library itself)",
     },
     Known {
         title: "the shim gave up after a fork",

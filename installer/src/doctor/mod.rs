@@ -31,7 +31,7 @@ pub use text::text;
 
 use crate::{
     inspect::{self, Found, Inspection, library::Libraries},
-    present::SONAME,
+    present,
     root::Root,
     status::{self, Status},
     tree,
@@ -137,19 +137,13 @@ pub fn doctor(root: &Root, named: Option<&Path>, log: Option<&str>) -> Diagnosis
 }
 
 fn live_of(root: &Root, lib: &Path, findings: &mut Vec<Finding>) -> Live {
-    let Some(shim) = front(root, lib) else {
+    let Some(shim) = present::front(root, lib) else {
         return Live::NotDone { why: "there is no rocBLAS to open".to_owned() };
     };
     live::check(root, &root.on_machine(&shim)).unwrap_or_else(|e| {
         findings.push(findings::no_child(&e));
         Live::NotDone { why: format!("the child process cannot be started: {e}") }
     })
-}
-
-/// The name by which programs of a tree load rocBLAS, inside the root: wheels know no version.
-pub(crate) fn front(root: &Root, lib: &Path) -> Option<PathBuf> {
-    let names = [SONAME, "librocblas.so"].map(|name| lib.join(name));
-    names.into_iter().find(|path| root.metadata_of_entry(path).is_ok())
 }
 
 /// The targets that the stock library has code for, be it in its place or kept as a backend.

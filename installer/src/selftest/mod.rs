@@ -20,10 +20,10 @@ pub use text::text;
 
 use crate::{
     doctor::{
-        self,
         child::{self, End, Ended},
         devices,
     },
+    present,
     root::Root,
 };
 use anyhow::{Context, Result, bail};
@@ -105,7 +105,7 @@ pub fn selftest(root: &Root, lib: &Path) -> Result<Selftest> {
             root.directory().display()
         );
     }
-    let library = doctor::front(root, lib).with_context(|| {
+    let library = present::front(root, lib).with_context(|| {
         format!("{} has no rocBLAS; `installer doctor` says what to do", lib.display())
     })?;
     let library = root.on_machine(&library);

@@ -92,6 +92,9 @@ fn lines_as_they_are_seen_in_logs() {
             "ggml_cuda_init: failed to initialize ROCm: no ROCm-capable device is detected",
             "no GPU is visible",
         ),
+        ("rocBLAS error: Could not initialize Tensile host: No devices found", "no GPU is visible"),
+        ("List of available TensileLibrary Files : ", "the Tensile files of this GPU are missing"),
+        ("USER is not member of \"render\" group", "no permission to use the GPU"),
         (
             "  The imported target \"roc::rocblas\" references the file",
             "CMake does not find rocBLAS's file",
