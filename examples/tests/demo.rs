@@ -46,6 +46,9 @@ fn it_fails_succeeds_and_fails_again_and_leaves_nothing() {
     assert!(ended.stdout.lines().all(|line| line.chars().count() <= 100), "{ended:?}");
     let root = directory.path().display().to_string();
     assert!(!ended.stdout.contains(&root), "paths are relative to the tree: {ended:?}");
+    for said in ["Applied; ", "Reverted: the tree is as it was"] {
+        assert!(ended.stdout.contains(said), "{said:?} is not in {ended:?}");
+    }
     let left = directory.path().read_dir().expect("read the directory").count();
     assert_eq!(left, 0, "the tree is gone");
 }

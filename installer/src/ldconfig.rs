@@ -1,17 +1,17 @@
 //! The loader's cache, which only the real `ldconfig` writes.
 
-use crate::root::Root;
+use crate::{loader, root::Root};
 use anyhow::{Context, Result, bail};
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-/// Whether the root has a cache to keep right. Without one the loader looks into its default
-/// directories, and making one would change more than this.
+/// Whether the cache has to be made anew after a change in a directory of libraries: if it has files
+/// of that directory. A wheel's is in none, and a root without a cache is not given one.
 #[must_use]
-pub fn has_cache(root: &Root) -> bool {
-    root.metadata(Path::new("/etc/ld.so.cache")).is_ok()
+pub fn concerns(root: &Root, lib: &Path) -> bool {
+    loader::caches(root, lib)
 }
 
 /// Makes the cache anew. Links are left alone (`-X`): those of rocBLAS are made by the plan, and

@@ -81,7 +81,7 @@ fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()
         "Nothing was changed (--dry-run).".to_owned()
     } else if report.carried_out {
         format!(
-            "Applied. {} files were resolved as the loader does. `installer status` looks again, \
+            "Applied; {} files were resolved as the loader does it.\n`installer status` looks again, \
              `installer revert` takes it back.",
             report.checked
         )

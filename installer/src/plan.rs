@@ -131,9 +131,11 @@ impl fmt::Display for Action {
             Self::Link { path, target } => {
                 write!(f, "link    {} -> {}", path.display(), target.display())
             }
-            Self::Keep { path, at } => write!(f, "keep    {} as {}", path.display(), at.display()),
+            Self::Keep { path, at } => {
+                write!(f, "keep    {} in {}/", path.display(), directory(at))
+            }
             Self::PutBack { from, path } => {
-                write!(f, "restore {} from {}", path.display(), from.display())
+                write!(f, "restore {} from {}/", path.display(), directory(from))
             }
             Self::Remove { path } => write!(f, "remove  {}", path.display()),
             Self::RemoveDirectory { path } => write!(f, "remove  {}/", path.display()),
@@ -147,6 +149,10 @@ impl fmt::Display for Action {
             Self::Ldconfig => f.write_str("run     ldconfig"),
         }
     }
+}
+
+fn directory(path: &Path) -> std::path::Display<'_> {
+    path.parent().unwrap_or(path).display()
 }
 
 /// Something at a path that the installer neither put there nor knows how to take over.
@@ -206,6 +212,10 @@ impl Planner<'_> {
         let recorded = self.plan.journal.entry(path).is_some();
         let state = self.now(path)?;
         if recorded && state == State::Directory {
+            return Ok(());
+        }
+        let is_planned = |step: &Step| matches!(&step.action, Action::MakeDirectory { path: planned } if planned == path);
+        if self.plan.steps.iter().any(is_planned) {
             return Ok(());
         }
         if let Some(parent) = path.parent() {

@@ -41,7 +41,7 @@ pub fn plan(root: &Root, lib: &Path, journal: Journal) -> Result<Plan> {
         }
         undo(root, lib, entry, kept, others, &mut step, &mut remarks)?;
     }
-    if ldconfig::has_cache(root) {
+    if ldconfig::concerns(root, lib) {
         step(Action::Ldconfig, "the loader's cache is to name the stock library");
     }
     Ok(Plan { steps, journal, remarks })

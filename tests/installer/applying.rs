@@ -9,7 +9,7 @@ fn the_shim_is_what_programs_find_and_revert_brings_everything_back() {
     let machine = Machine::new();
     let before = machine.snapshot();
     let applied = machine.apply(&[]).success();
-    assert!(applied.stdout.contains("Applied."), "{applied:?}");
+    assert!(applied.stdout.contains("Applied;"), "{applied:?}");
     machine.assert_applied();
     assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
     assert!(!machine.lib("librocblas.so.5.0.70002").exists());

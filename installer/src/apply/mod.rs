@@ -216,7 +216,7 @@ fn plan(
     stock::plan_switch(&mut planner, &now)?;
     let changes = planner.plan.steps.iter().any(|step| !matches!(step.action, Action::Sync));
     let interrupted = before.is_some_and(|journal| journal.phase == Phase::Changing);
-    if (changes || interrupted) && ldconfig::has_cache(root) {
+    if (changes || interrupted) && ldconfig::concerns(root, lib) {
         planner.step(Action::Ldconfig, "the loader's cache is to name the shim");
     }
     Ok(planner.plan)

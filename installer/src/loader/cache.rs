@@ -136,6 +136,13 @@ impl Cache {
             .map(|path| Path::new(OsStr::from_bytes(path)))
     }
 
+    /// The paths of all entries.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.entries()
+            .filter_map(|entry| self.string(entry.path))
+            .map(|path| Path::new(OsStr::from_bytes(path)))
+    }
+
     fn entries(&self) -> impl Iterator<Item = Entry> {
         let table = &self.bytes[self.base + HEADER..][..self.count * ENTRY];
         table.chunks_exact(ENTRY).filter_map(|entry| {

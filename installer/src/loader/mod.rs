@@ -19,7 +19,19 @@ pub use closure::{Closure, How, Loaded, Start, check};
 pub use problem::Problem;
 
 use crate::root::Root;
-use std::path::PathBuf;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+/// Whether the loader's cache has files of a directory, which is resolved.
+#[must_use]
+pub fn caches(root: &Root, directory: &Path) -> bool {
+    let Ok(file) = root.open(Path::new(search::CACHE)) else { return false };
+    let Ok(cache) = cache::Cache::read(&file) else { return false };
+    let directories: BTreeSet<&Path> = cache.paths().filter_map(Path::parent).collect();
+    directories.iter().any(|cached| root.resolve(cached).is_ok_and(|path| path == directory))
+}
 
 /// The file that the loader finds for a name in its cache or its own directories, resolved.
 #[must_use]

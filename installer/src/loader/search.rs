@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CACHE: &str = "/etc/ld.so.cache";
+pub(super) const CACHE: &str = "/etc/ld.so.cache";
 
 /// A library that can be loaded.
 #[derive(Clone, Debug)]

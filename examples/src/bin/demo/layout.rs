@@ -1,16 +1,24 @@
 //! The tree in which it happens: as ROCm 7.0.2's package lays it out, and then with the shim.
 
-use crate::prepare::Built;
-use ::tests::tree::Tree;
+use crate::{prepare::Built, report::indented};
+use ::tests::{artefacts, run::run, tree::Tree};
 use examples::table::Table;
 use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The name that AMD's package gives the library.
 pub(crate) const STOCK_NAME: &str = "librocblas.so.5.0.70002";
+
+/// What the installer is given, in the tree: ROCm 6.3's files as unpacked from its package, and the
+/// shim as it was built.
+pub(crate) const BACKEND: &str = "rocm-6.3.0";
+pub(crate) const SHIM: &str = "shim/librocblas.so";
+/// The name that AMD's package of ROCm 6.3 gives the library.
+const BACKEND_NAME: &str = "librocblas.so.4.3.60300";
 
 /// The tree; goes with its files when dropped.
 pub(crate) struct Layout(Tree);
@@ -26,19 +34,25 @@ impl Layout {
         {
             symlink(target, lib.join(link)).expect("link to the stock library");
         }
+        let older = tree.root().join(BACKEND).join("lib");
+        fs::create_dir_all(&older).expect("make the other tree");
+        fs::copy(built.reference, older.join(BACKEND_NAME)).expect("copy the other library");
+        fs::create_dir(tree.root().join("shim")).expect("make a directory");
+        fs::copy(artefacts::shim(), tree.root().join(SHIM)).expect("copy the shim");
         Self(tree)
     }
 
-    /// Moves the stock library to the store, and puts the shim where it was, with the other library
-    /// as the backend to use.
-    pub(crate) fn put_shim_in_front(&self, built: &Built) {
-        let lib = self.0.lib();
-        let stock = lib.join("rocblas-shim/backends/7.0.2/lib/librocblas.so.5");
-        fs::create_dir_all(stock.parent().expect("in the store")).expect("make a prefix");
-        fs::rename(lib.join(STOCK_NAME), stock).expect("move the stock library");
-        self.0.add_backend("6.3.0", built.reference);
-        self.0.write_settings("backend = \"6.3.0\"\n");
-        self.0.place_shim();
+    /// Runs the installer on the tree, and prints the command and what it says.
+    pub(crate) fn installer(&self, arguments: &[&str]) -> Result<(), String> {
+        let root = self.0.root();
+        println!("  $ installer {} --rocm .", arguments.join(" "));
+        let mut command = Command::new(artefacts::installer());
+        // Where nobody has made anything else of it.
+        command.current_dir(root).args(arguments).arg("--rocm").arg(root);
+        let ended = run(&mut command);
+        indented(&self.relative(&ended.stdout));
+        indented(&self.relative(&ended.stderr));
+        if ended.status.success() { Ok(()) } else { Err("the installer failed".to_owned()) }
     }
 
     pub(crate) fn tree(&self) -> &Tree {
@@ -65,7 +79,7 @@ impl Layout {
             };
             (format!("lib/{name}"), fact)
         });
-        crate::report::indented(&Table::facts(rows).to_string());
+        indented(&Table::facts(rows).to_string());
     }
 
     /// Leaves the files where they are, for ever, and answers where.

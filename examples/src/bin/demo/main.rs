@@ -9,7 +9,7 @@ mod prepare;
 mod report;
 
 use examples::options;
-use layout::{Layout, STOCK_NAME};
+use layout::{BACKEND, Layout, SHIM, STOCK_NAME};
 use prepare::Built;
 use report::{Step, indented, paragraph};
 use std::{
@@ -34,7 +34,7 @@ the first library after all. Builds what it needs; the first build takes a few m
 Usage: demo [--keep]
 
 Options:
-  --keep      leave the tree in which it happens, and print where it is
+  --keep      leave the tree with the shim in it, and print where it is
   -h, --help  print this
 
 Exit code 0 if every step turned out as described, else 1.
@@ -73,7 +73,10 @@ fn demonstrate(keep: bool) -> Result<(), String> {
     opening();
     let built = prepare::build()?;
     let layout = Layout::stock_only(&built);
-    let outcome = steps(&built, &layout);
+    let outcome = steps(&built, &layout).and_then(|()| {
+        // Who keeps the tree wants to look at it as it works.
+        if keep { Ok(()) } else { taken_out(&layout) }
+    });
     if outcome.is_ok() {
         closing();
     }
@@ -93,7 +96,7 @@ fn opening() {
     );
     println!();
     paragraph(
-        "Real: the shim as it ships, the dynamic loader and its search, the client programs, which \
+        "Real: the shim as it ships, the installer, the dynamic loader and its search, the client programs, which \
          link librocblas.so.5 as any program does, and the arithmetic, which they check.",
     );
     println!();
@@ -109,7 +112,8 @@ fn closing() {
     paragraph(
         "Every step turned out as described: the client failed with the stock library, succeeded \
          with the shim, and failed when the shim was told to forward to the stock library. It was \
-         neither rebuilt nor changed, and no LD_PRELOAD was used.",
+         neither rebuilt nor changed, and no LD_PRELOAD was used. The shim came by `installer apply` \
+         and went by `installer revert`.",
     );
     println!();
     paragraph(
@@ -143,15 +147,16 @@ fn steps(built: &Built, layout: &Layout) -> Result<(), String> {
     let ended = show(layout, &built.solve_tri, &[]);
     fails(&step, &ended)?;
 
-    Step::begin("The shim in front, both libraries in its store");
-    layout.put_shim_in_front(built);
+    Step::begin("installer apply: the shim in front, both libraries in its store");
+    layout.installer(&["apply", "--backend", BACKEND, "--shim", SHIM])?;
+    println!();
     layout.show(&[
         ("librocblas.so", ""),
         ("librocblas.so.5", ""),
         ("librocblas.so.5.99.0", "the shim"),
         ("rocblas-shim/shim.toml", "backend = \"6.3.0\""),
-        ("rocblas-shim/backends/6.3.0/lib/librocblas.so.4", "stand-in for ROCm 6.3's rocBLAS"),
-        ("rocblas-shim/backends/7.0.2/lib/librocblas.so.5", "the stock library, moved here"),
+        ("rocblas-shim/backends/6.3.0/lib/librocblas.so.4.3.60300", "ROCm 6.3's stand-in"),
+        ("rocblas-shim/backends/7.0.2/lib/librocblas.so.5.0.70002", "the stock library"),
     ]);
 
     let step = Step::begin("The same solve_tri with the shim: must succeed");
@@ -173,6 +178,20 @@ fn steps(built: &Built, layout: &Layout) -> Result<(), String> {
         ended.stdout.contains("rocblas-shim") && ended.stdout.contains("backend 7.0.2"),
         "the shim should have forwarded to backend 7.0.2, and did not",
     )
+}
+
+/// The last step: the tree is as it was.
+fn taken_out(layout: &Layout) -> Result<(), String> {
+    let step = Step::begin("installer revert: as it was");
+    layout.installer(&["revert"])?;
+    println!();
+    layout.show(&[
+        ("librocblas.so", ""),
+        ("librocblas.so.5", ""),
+        (STOCK_NAME, "stand-in for ROCm 7.0.2's rocBLAS"),
+    ]);
+    let store = layout.tree().lib().join("rocblas-shim");
+    step.expect(!store.exists(), "the store should be gone, and is not")
 }
 
 /// Runs a client in the tree and prints the command and what came of it.

@@ -25,8 +25,9 @@ pub(crate) fn build() -> Result<Built, String> {
     doing("the stand-in for ROCm 6.3's library");
     let reference = artefacts::reference();
     doing("the shim, in release profile");
-    // The tree takes it from there itself.
     artefacts::shim();
+    doing("the installer");
+    artefacts::installer();
     Ok(Built {
         stock,
         reference,
