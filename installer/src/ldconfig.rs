@@ -17,7 +17,7 @@ pub fn concerns(root: &Root, lib: &Path) -> bool {
 /// Makes the cache anew. Links are left alone (`-X`): those of rocBLAS are made by the plan, and
 /// others are not ours.
 pub fn run(root: &Root) -> Result<()> {
-    let program = program(root).context(
+    let program = program().context(
         "cannot find ldconfig in /sbin or /usr/sbin; install it (Debian: libc-bin), or run \
          ldconfig by hand afterwards",
     )?;
@@ -34,12 +34,11 @@ pub fn run(root: &Root) -> Result<()> {
     Ok(())
 }
 
-fn program(root: &Root) -> Option<PathBuf> {
+/// The machine's own program also for another root, whose own may be for another architecture.
+fn program() -> Option<PathBuf> {
     // Debian's and Ubuntu's /sbin/ldconfig is a script on some releases that dpkg triggers divert;
     // `.real` is the program then.
     let names =
         ["/sbin/ldconfig.real", "/sbin/ldconfig", "/usr/sbin/ldconfig", "/usr/bin/ldconfig"];
-    // Another root's own program may not run here (another architecture); the machine's does.
-    let _ = root;
     names.into_iter().map(PathBuf::from).find(|path| path.exists())
 }
