@@ -46,6 +46,54 @@ fn a_backend_without_tensile_files_for_the_gpu() {
     );
 }
 
+/// What `apply --dry-run` says on a machine with these GPUs, by the numbers that the kernel has for
+/// them: in a root of its own, since GPUs count for the running system alone.
+fn apply_with_gpus(gpus: &[u32], more: &[&str]) -> Option<(Machine, Ended)> {
+    let machine = Machine::new();
+    let root = machine.tree.root();
+    for (node, version) in [0].iter().chain(gpus).enumerate() {
+        let directory = root.join(format!("sys/class/kfd/kfd/topology/nodes/{node}"));
+        fs::create_dir_all(&directory).expect("make a node");
+        let properties = format!("simd_count 240\ngfx_target_version {version}\n");
+        fs::write(directory.join("properties"), properties).expect("write");
+    }
+    fs::create_dir(root.join("tmp")).expect("make a directory");
+    let copy = |from: &Path, to: &str| fs::copy(from, root.join(to)).expect("copy");
+    copy(tests::artefacts::installer(), "installer");
+    copy(tests::artefacts::shim(), "librocblas.so");
+    let backend = rocm_6_3(&root.join("tmp"), Backend::Needing(&[]));
+    let backend = Path::new("/").join(backend.strip_prefix(root).expect("inside"));
+    let Some(mut command) = machine.tree.inside(&root.join("installer")) else {
+        tests::skip::skip("the machine's own GPUs", "changing the root needs root's rights");
+        return None;
+    };
+    command.args(["apply", "--dry-run", "--shim", "/librocblas.so", "--backend"]);
+    command.arg(backend).args(more);
+    let ended = tests::run::run(&mut command);
+    Some((machine, ended))
+}
+
+#[test]
+fn a_backend_that_serves_none_of_the_machines_gpus() {
+    // An MI300 and an RX 9070 XT.
+    let Some((machine, ended)) = apply_with_gpus(&[90_402, 120_001], &[]) else { return };
+    let sentences =
+        ["serves none of this machine's GPUs (gfx1201, gfx942)", "gfx906", "name with --gpu"];
+    refused(&machine, &ended, &sentences);
+    // Whoever names the GPUs knows better.
+    let (_, ended) = apply_with_gpus(&[90_402], &["--gpu", "gfx906"]).expect("as above");
+    ended.success();
+}
+
+#[test]
+fn a_backend_that_serves_some_of_the_machines_gpus_is_taken_with_a_remark() {
+    // An MI50 and the processor's own graphics.
+    let Some((_, ended)) = apply_with_gpus(&[90_006, 100_306], &[]) else { return };
+    let ended = ended.success();
+    assert!(ended.stdout.contains("does not serve this machine's gfx1036"), "{ended:?}");
+    assert!(!ended.stdout.contains("does not serve this machine's gfx906"), "{ended:?}");
+}
+
 #[test]
 fn a_backend_for_a_newer_glibc() {
     let machine = Machine::new();

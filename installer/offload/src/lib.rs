@@ -28,29 +28,37 @@ pub use read_at::ReadAt;
 pub use target::Target;
 pub use walk::bundles;
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
-/// How many bundles in `range` of a reader have code for each target, by the target's name with its
-/// features as written: `gfx90a:xnack-`. SPIR-V, which runtimes compile for any device, counts as
-/// `amdgcnspirv`.
-///
-/// # Errors
-/// As [`bundles`] has them; the first ends it.
-pub fn targets<R: ReadAt + ?Sized>(
-    reader: &R,
-    range: Range<u64>,
-) -> Result<BTreeMap<String, usize>, Malformed> {
-    let mut counts = BTreeMap::new();
+/// What [`targets`] finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// How many bundles have code for each target, by its name with its features as written:
+    /// `gfx90a:xnack-`. SPIR-V, which runtimes compile for any device, counts as `amdgcnspirv`.
+    pub counts: BTreeMap<String, usize>,
+    /// What could not be read, in the order of the file.
+    pub problems: Vec<Malformed>,
+}
+
+/// The targets of the bundles in `range` of a reader. A bundle that cannot be read is a problem, as
+/// [`bundles`] has them, and the others count all the same.
+pub fn targets<R: ReadAt + ?Sized>(reader: &R, range: Range<u64>) -> Targets {
+    let mut targets = Targets::default();
     for bundle in bundles(reader, range) {
-        let bundle = bundle?;
-        let mut names: Vec<String> = bundle.entries.iter().filter_map(Entry::label).collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            *counts.entry(name).or_default() += 1;
+        match bundle {
+            Ok(bundle) => {
+                let labels = bundle.entries.iter().filter_map(Entry::label);
+                for name in labels.collect::<BTreeSet<String>>() {
+                    *targets.counts.entry(name).or_default() += 1;
+                }
+            }
+            Err(malformed) => targets.problems.push(malformed),
         }
     }
-    Ok(counts)
+    targets
 }
 
 /// Whether GPU code in memory, a bundle of either form or a single code object, runs on a device.

@@ -15,11 +15,18 @@ fn read(bytes: &[u8]) -> Result<Vec<Bundle>, Malformed> {
     bundles(bytes, all(bytes)).collect()
 }
 
+/// The targets of a section in which nothing is wrong.
+fn counts<R: ReadAt + ?Sized>(reader: &R, range: Range<u64>) -> BTreeMap<String, usize> {
+    let Targets { counts, problems } = targets(reader, range);
+    assert!(problems.is_empty(), "{problems:?}");
+    counts
+}
+
 /// Asks everything of hostile bytes, which may be wrong but must end.
 fn ask_everything(bytes: &[u8]) {
     let _ = has_code_for(bytes, &gfx906());
     let _ = targets(bytes, all(bytes));
-    for bundle in bundles(bytes, all(bytes)).map_while(Result::ok) {
+    for bundle in bundles(bytes, all(bytes)).filter_map(Result::ok) {
         let _ = kernels_of(bytes, &bundle, |_| true);
     }
 }
@@ -52,7 +59,7 @@ fn code_is_found_by_target_in_every_form() {
 fn a_placeholder_without_code_is_no_code() {
     let empty = plain(&[(GFX906, &[]), (SPIRV, &[]), (GFX90A, &[1])]);
     assert_eq!(has_code_for(&empty, &gfx906()), Ok(false));
-    let counts = targets(&empty[..], all(&empty)).expect("well-formed");
+    let counts = counts(&empty[..], all(&empty));
     assert_eq!(counts, BTreeMap::from([("gfx90a:xnack-".to_owned(), 1)]));
 }
 
@@ -106,7 +113,7 @@ fn targets_are_counted_by_bundles() {
         compress((3, Method::Zstd), &labelled(&[HOST, GFX906, SPIRV])),
     ];
     let section = section(&bundles);
-    let counts = targets(&section[..], all(&section)).expect("well-formed");
+    let counts = counts(&section[..], all(&section));
     let expected =
         [("amdgcnspirv", 1), ("gfx906", 3), ("gfx90a:xnack-", 1)].map(|(n, c)| (n.to_owned(), c));
     assert_eq!(counts, BTreeMap::from(expected));
@@ -118,9 +125,10 @@ fn bundles_are_found_over_padding_and_from_any_start() {
     let start = bytes.len() as u64;
     let mut padded = vec![0; 8192];
     padded.extend(labelled(&[GFX906]));
-    padded.resize(padded.len() + 100_000, 0xee);
-    let aligned = padded.len().next_multiple_of(4096);
-    padded.resize(aligned, 0xee);
+    // The linker fills up to the next page with what it likes, and whole pages with zeros.
+    padded.resize(padded.len().next_multiple_of(4096), 0xee);
+    padded.resize(padded.len() + 25 * 4096, 0);
+    let aligned = padded.len();
     padded.extend(compress((1, Method::Zlib), &labelled(&[GFX90A])));
     padded.resize(padded.len().next_multiple_of(4096), 0);
     padded.extend(compress((2, Method::Zlib), &labelled(&[GFX90A])));
@@ -145,15 +153,84 @@ fn an_empty_range_has_no_bundles_and_one_without_any_is_malformed() {
     assert_eq!(error.offset, 4096);
 }
 
+/// Three bundles, of which the second is what becomes of a good one.
+fn damaged(good: Vec<u8>, damage: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut section = section(&[labelled(&[GFX906]), good, labelled(&[GFX90A])]);
+    damage(&mut section[4096..]);
+    section
+}
+
 #[test]
-fn errors_tell_the_place_in_the_file_and_end_the_walk() {
-    let mut section = section(&[labelled(&[GFX906]), labelled(&[GFX906]), labelled(&[GFX906])]);
-    section[4096 + 32 + 7] = 1; // In the offset of the code.
+fn errors_tell_the_place_in_the_file_and_the_walk_goes_on() {
+    // In the offset of the code.
+    let section = damaged(labelled(&[GFX906]), |bundle| bundle[32 + 7] = 1);
     let found: Vec<_> = bundles(&section[..], all(&section)).collect();
-    assert_eq!(found.len(), 2);
+    assert_eq!(found.len(), 3);
     let error = found[1].clone().expect_err("malformed");
     let told = "an entry in a bundle's table lies outside of it (offset 0x1020)";
     assert_eq!(error.to_string(), told);
+    let Targets { counts, problems } = targets(&section[..], all(&section));
+    assert_eq!(counts.keys().collect::<Vec<_>>(), ["gfx906", "gfx90a:xnack-"]);
+    assert_eq!(problems, [error]);
+}
+
+#[test]
+fn a_bundle_without_its_magic_is_noticed_in_every_form() {
+    let plain = labelled(&[GFX906, GFX90A]);
+    let images = forms().map(|form| compress(form, &plain)).chain([plain.clone()]);
+    for image in images {
+        for zeroed in [false, true] {
+            let section = damaged(image.clone(), |bundle| match zeroed {
+                true => bundle[..24].fill(0),
+                false => bundle[0] ^= 0xff,
+            });
+            let Targets { counts, problems } = targets(&section[..], all(&section));
+            assert_eq!(counts.values().sum::<usize>(), 2, "the first and the last");
+            let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+            assert!((4096..8192).contains(&problem.offset), "{problem}");
+            assert!(problem.what.contains("neither an offload bundle nor padding"), "{problem}");
+        }
+    }
+    // The last one, behind which nothing begins.
+    let mut section = section(&[plain.clone(), plain]);
+    let last = section.len() / 4096 / 2 * 4096;
+    section[last] ^= 0xff;
+    assert_eq!(targets(&section[..], all(&section)).problems.len(), 1);
+}
+
+#[test]
+fn every_damaged_bundle_is_told() {
+    let mut section = section(&vec![labelled(&[GFX906]); 5]);
+    for n in [1, 3] {
+        section[n * 4096 + 32 + 7] = 1;
+    }
+    let Targets { counts, problems } = targets(&section[..], all(&section));
+    assert_eq!(counts["gfx906"], 3);
+    let places: Vec<u64> = problems.iter().map(|problem| problem.offset).collect();
+    assert_eq!(places, [4096 + 32, 3 * 4096 + 32]);
+}
+
+#[test]
+fn a_stream_that_claims_to_become_much_is_refused() {
+    let plain = labelled(&[GFX906]);
+    for (version, method) in forms() {
+        let stream = &compress((version, method), &plain)[[20, 24, 32][usize::from(version) - 1]..];
+        for (claimed, refused) in [(1 << 20, false), ((1 << 20) + 1, true), (1 << 31, true)] {
+            let image = wrap(version, method, stream, claimed);
+            let found = has_code_for(&image, &gfx906());
+            assert_eq!(found.is_err(), refused, "{version} {method:?} {claimed}: {found:?}");
+        }
+    }
+    // What is long may become longer: relative to what is there.
+    let noise: Vec<u8> = (0..1_u32 << 16).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).collect();
+    let mut long = labelled(&[GFX906]);
+    long.extend(noise);
+    let stream = &compress((3, Method::Zstd), &long)[32..];
+    let image = wrap(3, Method::Zstd, stream, stream.len() * 128);
+    assert_eq!(has_code_for(&image, &gfx906()), Ok(true));
+    assert!(
+        has_code_for(&wrap(3, Method::Zstd, stream, stream.len() * 128 + 1), &gfx906()).is_err()
+    );
 }
 
 #[test]
@@ -162,7 +239,7 @@ fn a_file_that_broke_off_is_malformed() {
     let claimed = all(&section);
     for length in 0..section.len() {
         let found = targets(&section[..length], claimed.clone());
-        assert!(found.is_err(), "{length} bytes");
+        assert!(!found.problems.is_empty(), "{length} bytes");
     }
 }
 
@@ -172,8 +249,8 @@ fn a_bundle_beyond_its_range_is_malformed() {
     for image in [plain.clone(), compress((2, Method::Zlib), &plain)] {
         let bytes = section(&[image.clone(), image.clone()]);
         let range = 0..image.len() as u64;
-        assert!(targets(&bytes[..], range.clone()).is_ok());
-        assert!(targets(&bytes[..], 0..range.end - 1).is_err());
+        assert!(targets(&bytes[..], range.clone()).problems.is_empty());
+        assert!(!targets(&bytes[..], 0..range.end - 1).problems.is_empty());
     }
 }
 
@@ -246,7 +323,8 @@ fn a_table_without_end_is_not_read() {
     let mut bytes = bundle::MAGIC.to_vec();
     bytes.extend(40_000_000_u64.to_le_bytes());
     let reader = Counted::new(&bytes, 1 << 30);
-    assert!(targets(&reader, 0..1 << 30).is_err());
+    // The walk goes on after it: its own cost is that of the table.
+    assert!(bundles(&reader, 0..1 << 30).next().expect("an item").is_err());
     assert!(reader.read.get() < 100_000, "{} bytes", reader.read.get());
 }
 
@@ -256,13 +334,13 @@ fn a_bundle_up_to_the_last_offset_ends_the_walk() {
     let offset = u64::from_le_bytes(table[32..40].try_into().expect("eight bytes"));
     table[40..48].copy_from_slice(&(u64::MAX - 1 - offset).to_le_bytes());
     let reader = Counted::new(&table, u64::MAX);
-    assert_eq!(targets(&reader, 0..u64::MAX).expect("well-formed")["gfx906"], 1);
+    assert_eq!(counts(&reader, 0..u64::MAX)["gfx906"], 1);
 }
 
 #[test]
 fn a_section_of_nothing_is_given_up() {
     let reader = Counted::new(&[], u64::MAX);
-    assert!(targets(&reader, 0..u64::MAX).is_err());
+    assert_eq!(targets(&reader, 0..u64::MAX).problems.len(), 1);
 }
 
 #[test]
@@ -271,8 +349,7 @@ fn of_a_gigabyte_a_few_kilobytes_are_read() {
     let size = 32 + 24 + HOST.len() + 8;
     table[size..size + 8].copy_from_slice(&((1_u64 << 30) - 4096).to_le_bytes());
     let reader = Counted::new(&table, 1 << 30);
-    let counts = targets(&reader, 0..1 << 30).expect("well-formed");
-    assert_eq!(counts["gfx906"], 1);
+    assert_eq!(counts(&reader, 0..1 << 30)["gfx906"], 1);
     assert!(reader.read.get() < 5000, "{} bytes", reader.read.get());
 }
 
@@ -283,7 +360,7 @@ fn of_a_compressed_bundle_the_beginning_is_read() {
     for form in [(3, Method::Zlib), (3, Method::Zstd)] {
         let image = compress(form, &plain);
         let reader = Counted::new(&image, image.len() as u64);
-        assert_eq!(targets(&reader, all(&image)).expect("well-formed").len(), 2);
+        assert_eq!(counts(&reader, all(&image)).len(), 2);
         let read = reader.read.get();
         assert!(read < image.len() as u64 / 4, "{form:?}: {read} of {}", image.len());
     }

@@ -13,33 +13,85 @@ const ALIGNMENT: u64 = 4096;
 /// size, for its version has 32 bits for sizes.
 const LONGEST_GAP: u64 = 4 << 30;
 
-/// The bundles in `range` of a reader, which is a library's `.hip_fatbin` section. What lies between
-/// the end of a bundle and the next one is not looked at. Of each bundle some bytes of its table and
-/// its last byte are read.
+/// How much padding is read at a time, in bytes.
+const PADDING_BUFFER: usize = 64 << 10;
+
+/// The bundles in `range` of a reader, which is a library's `.hip_fatbin` section. Of each bundle some
+/// bytes of its table and its last byte are read.
 ///
 /// # Errors
-/// A range in which no bundle begins within 4 GiB after another, or none at all; a bundle with a bad
-/// header, table or stream; a file that ends before its range or cannot be read. The first error is
-/// the last item.
+/// An item for each bundle with a bad header, table or stream, and for bytes between bundles that are
+/// neither one nor padding of zeros, as a bundle is whose magic is destroyed; the walk goes on with the
+/// next bundle. It ends with an error where the file ends before its range or cannot be read, where no
+/// bundle begins within 4 GiB after another, and where there is none at all.
 pub fn bundles<R: ReadAt + ?Sized>(
     reader: &R,
     range: Range<u64>,
 ) -> impl Iterator<Item = Result<Bundle, Malformed>> {
-    let mut next = Some(range.start);
+    let origin = range.start;
+    let mut from = Some(Place { offset: origin, after: After::Nothing });
     iter::from_fn(move || {
-        let from = next.take()?;
-        let found = find(reader, range.start, from..range.end).and_then(|found| match found {
-            Some(offset) => read(reader, range.start, offset..range.end).map(Some),
-            None if from == range.start && !range.is_empty() => {
-                Err(Malformed::new(from, "no offload bundle begins here"))
-            }
-            None => Ok(None),
-        });
-        if let Ok(Some(bundle)) = &found {
-            next = Some(bundle.offset + bundle.size);
+        let place = from.take()?;
+        let found = match find(reader, origin, place.offset..range.end) {
+            Ok(found) => found,
+            Err(malformed) => return Some(Err(malformed)),
+        };
+        if place.after == After::Nothing && found.is_none() && !range.is_empty() {
+            return Some(Err(Malformed::new(origin, "no offload bundle begins here")));
         }
-        found.transpose()
+        let gap = place.offset..found.unwrap_or(range.end);
+        if place.after != After::Malformed
+            && let Err(malformed) = padding(reader, origin, gap)
+        {
+            from = found.map(|offset| Place { offset, after: After::Malformed });
+            return Some(Err(malformed));
+        }
+        let offset = found?;
+        let bundle = read(reader, origin, offset..range.end);
+        from = Some(match &bundle {
+            Ok(bundle) => Place { offset: offset + bundle.size, after: After::Bundle },
+            Err(_) => Place { offset: offset + 1, after: After::Malformed },
+        });
+        Some(bundle)
     })
+}
+
+/// Where to look for the next bundle.
+struct Place {
+    offset: u64,
+    after: After,
+}
+
+/// What is before it.
+#[derive(PartialEq, Eq)]
+enum After {
+    /// The section begins.
+    Nothing,
+    Bundle,
+    /// What an error has been told of, which has an unknown end.
+    Malformed,
+}
+
+/// Whether the bytes from the end of a bundle on are what the linker fills with. What is left of the
+/// page that it ends in is alignment and not looked at.
+fn padding<R: ReadAt + ?Sized>(reader: &R, origin: u64, gap: Range<u64>) -> Result<(), Malformed> {
+    let Some(mut at) = aligned(origin, gap.start).filter(|&at| at < gap.end) else {
+        return Ok(());
+    };
+    let mut window = Window::new(reader, at..gap.end);
+    let mut buffer = vec![0; PADDING_BUFFER];
+    loop {
+        let read = fill(&mut window, &mut buffer)
+            .map_err(|e| Malformed::reading(at, "a section of bundles", &e))?;
+        if let Some(byte) = buffer[..read].iter().position(|byte| *byte != 0) {
+            let what = "there are bytes that are neither an offload bundle nor padding";
+            return Err(Malformed::new(at + byte as u64, what));
+        }
+        if read < buffer.len() {
+            return Ok(());
+        }
+        at += read as u64;
+    }
 }
 
 /// Reads the bundle at the start of `range`, and looks for its end where it does not tell.
@@ -56,6 +108,11 @@ fn read<R: ReadAt + ?Sized>(
     Ok(bundle)
 }
 
+/// The first place from an offset on where a bundle of a section may begin.
+fn aligned(origin: u64, from: u64) -> Option<u64> {
+    origin.checked_add((from - origin).checked_next_multiple_of(ALIGNMENT)?)
+}
+
 /// Where the first bundle of a range begins.
 fn find<R: ReadAt + ?Sized>(
     reader: &R,
@@ -64,8 +121,7 @@ fn find<R: ReadAt + ?Sized>(
 ) -> Result<Option<u64>, Malformed> {
     let from = range.start;
     let mut magic = [0; bundle::MAGIC.len()];
-    let aligned = (from - origin).checked_next_multiple_of(ALIGNMENT);
-    let mut at = aligned.and_then(|distance| origin.checked_add(distance));
+    let mut at = aligned(origin, from);
     while let Some(offset) = at.filter(|&offset| offset < range.end) {
         if offset - from > LONGEST_GAP {
             return Err(Malformed::new(from, "no offload bundle begins within 4 GiB from here"));

@@ -20,6 +20,7 @@ pub(super) struct Placed {
     name: String,
     source: Source,
     package: Option<Package>,
+    remarks: Vec<String>,
 }
 
 /// The backend that the shim will use: its library on the machine.
@@ -64,14 +65,14 @@ pub(super) fn source(
         None => source.version.clone().unwrap_or_else(|| source.soname.clone()),
     };
     check_name(&name)?;
-    checks::backend(root, &source, options)?;
+    let remarks = checks::backend(root, &source, options)?;
     let package = is_package.then(|| Package {
         backend: name.clone(),
         file: path,
         state,
         gpus: options.gpus.clone(),
     });
-    Ok(Some(Placed { name, source, package }))
+    Ok(Some(Placed { name, source, package, remarks }))
 }
 
 /// A backend's name is a directory's.
@@ -131,7 +132,8 @@ fn found(root: &Root, tree: &Tree) -> Result<PathBuf> {
 
 /// Its files in a prefix of their own, and no others of an earlier apply.
 pub(super) fn plan(planner: &mut Planner<'_>, placed: &Placed) -> Result<()> {
-    let Placed { name, source, package } = placed;
+    let Placed { name, source, package, remarks } = placed;
+    planner.plan.remarks.extend(remarks.iter().cloned());
     let lib = planner.in_store("backends").join(name).join("lib");
     let reason = format!("backend {name}, from {}", source.origin);
     let mut wanted = Vec::new();

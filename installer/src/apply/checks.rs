@@ -2,7 +2,8 @@
 
 use super::built::{self, Built};
 use crate::{
-    elf, inspect,
+    elf,
+    inspect::{self, machine},
     journal::Options,
     loader::{self, Closure, How, Problem, Start},
     plan::{Action, Step},
@@ -17,7 +18,7 @@ use rustix::{
     io::Errno,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -62,8 +63,10 @@ pub(super) fn space(root: &Root, lib: &Path, steps: &[Step]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a backend fits the machine and the GPUs asked for.
-pub(super) fn backend(root: &Root, source: &Source, options: &Options) -> Result<()> {
+/// Whether a backend fits the machine and the GPUs asked for. On the running system, and where none is
+/// asked for, the machine's own GPUs count: one of them has to be served. Answers what a person should
+/// know of the others.
+pub(super) fn backend(root: &Root, source: &Source, options: &Options) -> Result<Vec<String>> {
     let library = source.files.iter().find(|file| file.to == source.library);
     let Some(Content::File { from, .. }) = library.map(|file| &file.content) else {
         bail!("{} has no library", source.origin)
@@ -71,36 +74,82 @@ pub(super) fn backend(root: &Root, source: &Source, options: &Options) -> Result
     let file = open_regular(from).with_context(|| format!("cannot read {}", from.display()))?;
     let summary = elf::summary(&file).with_context(|| from.display().to_string())?;
     system_libraries(root, source, &summary)?;
-    if options.gpus.is_empty() {
-        return Ok(());
+    let machine = match (options.gpus.is_empty(), root.is_system()) {
+        (true, true) => machine::targets(),
+        _ => BTreeSet::new(),
+    };
+    if options.gpus.is_empty() && machine.is_empty() {
+        return Ok(Vec::new());
     }
     let targets = inspect::library::targets_of(&file)
         .with_context(|| format!("{}, the GPU code in it", from.display()))?;
     for gpu in &options.gpus {
-        if !targets.keys().any(|target| target.split(':').next() == Some(gpu)) {
-            let known: BTreeSet<&str> =
-                targets.keys().filter_map(|target| target.split(':').next()).collect();
-            bail!(
+        match lack(source, &targets, gpu) {
+            None => {}
+            Some(Lack::Code) => bail!(
                 "{} has no code for {gpu} in its library, only for {}. Give another backend, or \
                  leave {gpu} out of --gpu",
                 source.origin,
-                known.into_iter().collect::<Vec<_>>().join(", ")
-            );
-        }
-        let has_tensile = source.files.iter().any(|file| {
-            let name = file.to.file_name().unwrap_or_default().to_string_lossy();
-            source::gpu_of(&name) == Some(gpu)
-        });
-        if !has_tensile {
-            bail!(
+                processors(&targets)
+            ),
+            Some(Lack::Tensile) => bail!(
                 "{} has no Tensile files for {gpu} (such as TensileLibrary_lazy_{gpu}.dat): its \
                  matrix products would abort the program. Give the whole package, or its `lib` \
                  directory with rocblas/library in it",
                 source.origin
-            );
+            ),
         }
     }
-    Ok(())
+    let lacking: Vec<&String> =
+        machine.iter().filter(|gpu| lack(source, &targets, gpu).is_some()).collect();
+    if !lacking.is_empty() && lacking.len() == machine.len() {
+        bail!(
+            "{} serves none of this machine's GPUs ({}): it has code for {}, and Tensile files that \
+             may be for fewer. Give another backend; to go on all the same, name with --gpu the GPUs \
+             that this tree is for",
+            source.origin,
+            machine.into_iter().collect::<Vec<_>>().join(", "),
+            processors(&targets)
+        );
+    }
+    let remark = |gpu: &String| {
+        format!(
+            "{} does not serve this machine's {gpu}: hide that GPU from programs with \
+             HIP_VISIBLE_DEVICES",
+            source.origin
+        )
+    };
+    Ok(lacking.into_iter().map(remark).collect())
+}
+
+/// What a backend has not for a GPU.
+enum Lack {
+    Code,
+    Tensile,
+}
+
+fn lack(source: &Source, targets: &BTreeMap<String, usize>, gpu: &str) -> Option<Lack> {
+    if !targets.keys().any(|target| processor(target) == gpu) {
+        return Some(Lack::Code);
+    }
+    let has_tensile = source.files.iter().any(|file| {
+        let name = file.to.file_name().unwrap_or_default().to_string_lossy();
+        source::gpu_of(&name) == Some(gpu)
+    });
+    (!has_tensile).then_some(Lack::Tensile)
+}
+
+/// `gfx90a` of `gfx90a:xnack-`.
+fn processor(target: &str) -> &str {
+    target.split(':').next().unwrap_or(target)
+}
+
+fn processors(targets: &BTreeMap<String, usize>) -> String {
+    let names: BTreeSet<&str> = targets.keys().map(|target| processor(target)).collect();
+    if names.is_empty() {
+        return "no GPU".to_owned();
+    }
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// glibc and the compiler's libraries must be at least those that the backend was built with.

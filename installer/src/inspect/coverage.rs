@@ -4,7 +4,7 @@
 
 use super::{
     kernels::{self, Counts},
-    library::{self, Libraries, Library},
+    library::{self, Kind, Libraries, Library},
     store::{self, Backend, Choice},
     tensile::{self, Tensile},
 };
@@ -73,9 +73,33 @@ pub(super) fn serving(
     backends: &[Backend],
 ) -> Result<Serving, String> {
     let library = store::rocblas(lib, libraries).ok_or("there is no rocBLAS")?;
-    if library.shim.is_none() {
-        return Ok(Serving { library: library.clone(), tensile: tensile.cloned() });
+    if library.shim.is_some() {
+        return behind_the_shim(root, lib, backends);
     }
+    Ok(Serving { library: library.clone(), tensile: tensile.cloned() })
+}
+
+/// A library that is asked about by its name, `entry` in the directory `lib`. A shim stands for what
+/// answers behind it.
+pub(super) fn named(
+    root: &Root,
+    lib: &Path,
+    entry: &Path,
+    backends: &[Backend],
+) -> Result<Serving, String> {
+    let library = library::read(root, entry)
+        .map_err(|e| format!("{} cannot be read: {e}", entry.display()))?;
+    if library.shim.is_some() {
+        return behind_the_shim(root, lib, backends);
+    }
+    let tensile = match library.kind {
+        Kind::Rocblas => tensile::of(root, lib, library.version.as_deref()),
+        _ => None,
+    };
+    Ok(Serving { library, tensile })
+}
+
+fn behind_the_shim(root: &Root, lib: &Path, backends: &[Backend]) -> Result<Serving, String> {
     let path = match store::choice(root, lib, backends) {
         Choice::None(why) => return Err(format!("the shim has no backend: {why}")),
         Choice::Library(path) => path,
@@ -101,26 +125,32 @@ pub(super) fn coverage(
         Ok(serving) => serving,
         Err(why) => return targets.iter().map(|target| uncovered(target, why)).collect(),
     };
-    let counted = count(root, &serving.library, functions, targets).map_err(|e| format!("{e:#}"));
+    let counted = count(root, &serving.library, functions, targets);
     targets.iter().map(|target| of_target(serving, &counted, functions, target)).collect()
 }
 
-fn count(
-    root: &Root,
-    library: &Library,
-    functions: &[String],
-    targets: &[Asked],
-) -> Result<Counts> {
+/// Kernels, as far as they could be counted.
+#[derive(Default)]
+struct Counted {
+    counts: Counts,
+    problem: Option<String>,
+}
+
+fn count(root: &Root, library: &Library, functions: &[String], targets: &[Asked]) -> Counted {
     // Nothing is read for targets without code.
     let having: Vec<&Asked> = targets.iter().filter(|t| has_code(library, t)).collect();
     if having.is_empty() || functions.is_empty() {
-        return Ok(Counts::new());
+        return Counted::default();
     }
     let name = library.path.file_name().unwrap_or_default().to_string_lossy();
     let devices: Vec<&Target> = having.iter().map(|target| &target.device).collect();
-    let file = root.open(&library.path)?;
+    let file = match root.open(&library.path) {
+        Ok(file) => file,
+        Err(e) => return Counted { problem: Some(e.to_string()), ..Counted::default() },
+    };
     let what = format!("Reading {name}");
-    Ok(kernels::count(&file, &library.fatbin, &devices, functions, &what)?)
+    let (counts, problems) = kernels::count(&file, &library.fatbin, &devices, functions, &what);
+    Counted { counts, problem: library::in_short(&problems) }
 }
 
 fn has_code(library: &Library, target: &Asked) -> bool {
@@ -146,29 +176,30 @@ fn uncovered(target: &Asked, why: &str) -> Coverage {
 
 fn of_target(
     serving: &Serving,
-    counted: &Result<Counts, String>,
+    counted: &Counted,
     functions: &[String],
     target: &Asked,
 ) -> Coverage {
     let Serving { library, tensile } = serving;
     let code = has_code(library, target);
-    let kernels: BTreeMap<String, usize> = match counted.as_ref().ok().filter(|_| code) {
-        None => BTreeMap::new(),
-        Some(counts) => {
-            let of_function = |function| counts.get(&(target.device.clone(), function)).copied();
-            let counts = functions.iter().cloned();
-            counts.map(|f| (f.clone(), of_function(f).unwrap_or(0))).collect()
-        }
+    let kernels: BTreeMap<String, usize> = if code {
+        let of_function = |function| counted.counts.get(&(target.device.clone(), function));
+        let counts = functions.iter().cloned();
+        counts.map(|f| (f.clone(), of_function(f).copied().unwrap_or(0))).collect()
+    } else {
+        BTreeMap::new()
     };
     let entry = tensile.as_ref().and_then(|tensile| tensile.entry(target.device.processor()));
-    let problem = match counted {
-        Err(why) if code => Some(why.clone()),
+    let problem = match &counted.problem {
+        Some(why) if code => Some(why.clone()),
         _ => library.problem.clone(),
     };
-    let complete = code && kernels.len() == functions.len() && kernels.values().all(|n| *n > 0);
+    let counted = kernels.len() == functions.len() && kernels.values().all(|n| *n > 0);
+    let complete = code && counted && problem.is_none();
+    let has_products = entry.is_some() || library.kind != Kind::Rocblas;
     let mut coverage = Coverage {
         target: target.text.clone(),
-        covered: complete && entry.is_some(),
+        covered: complete && has_products,
         library: Some(library.path.clone()),
         code,
         kernels,
@@ -176,15 +207,14 @@ fn of_target(
         tensile: entry,
         sentence: String::new(),
     };
-    coverage.sentence =
-        sentence(&coverage, target.device.processor(), &library.path, tensile.as_ref());
+    coverage.sentence = sentence(&coverage, target.device.processor(), library, tensile.as_ref());
     coverage
 }
 
 fn sentence(
     coverage: &Coverage,
     processor: &str,
-    library: &Path,
+    library: &Library,
     tensile: Option<&Tensile>,
 ) -> String {
     let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -198,17 +228,22 @@ fn sentence(
         1 => format!("1 kernel of {function}"),
         _ => format!("{count} kernels of {function}"),
     }));
-    parts.push(match (&coverage.tensile, tensile) {
-        (Some(entry), _) => format!("Tensile files ({})", file(entry)),
+    parts.extend(match (&coverage.tensile, tensile) {
+        (Some(entry), _) => Some(format!("Tensile files ({})", file(entry))),
         (None, Some(tensile)) if tensile.targets.contains_key(processor) => {
-            format!("Tensile files in {} without the entry file", tensile.directory.display())
+            Some(format!("Tensile files in {} without the entry file", tensile.directory.display()))
         }
-        (None, Some(tensile)) => format!("no Tensile files in {}", tensile.directory.display()),
-        (None, None) => "no directory of Tensile files".to_owned(),
+        (None, Some(tensile)) => {
+            Some(format!("no Tensile files in {}", tensile.directory.display()))
+        }
+        (None, None) if library.kind == Kind::Rocblas => {
+            Some("no directory of Tensile files".to_owned())
+        }
+        (None, None) => None,
     });
     let is = if coverage.covered { "is covered" } else { "is not covered" };
     let parts = in_words(&parts);
-    let mut sentence = format!("{} {is}: {} {parts}.", coverage.target, library.display());
+    let mut sentence = format!("{} {is}: {} {parts}.", coverage.target, library.path.display());
     if let Some(problem) = &coverage.problem {
         sentence.push_str(&format!(" It could not be read whole: {problem}."));
     }

@@ -17,29 +17,38 @@ pub type Counts = BTreeMap<(Target, String), usize>;
 
 /// Counts the kernels whose names contain one of the functions, in any case, among the code that
 /// runs on each device. A name counts once in a bundle, which is a translation unit, as a device may
-/// run several variants of its code. `what` labels the bar. The error names the offset.
+/// run several variants of its code. `what` labels the bar. What could not be read comes second, by
+/// its offset; the rest is counted all the same.
 pub fn count(
     file: &File,
     fatbin: &[Range<u64>],
     devices: &[&Target],
     functions: &[String],
     what: &str,
-) -> Result<Counts, Malformed> {
+) -> (Counts, Vec<Malformed>) {
     let length = |range: &Range<u64>| range.end.saturating_sub(range.start);
     let bar = Bar::bytes(what, fatbin.iter().map(length).fold(0, u64::saturating_add));
     let mut counts = Counts::new();
+    let mut problems = Vec::new();
     for bundle in fatbin.iter().flat_map(|range| offload::bundles(file, range.clone())) {
-        let bundle = bundle?;
-        for (names, device) in names(file, &bundle, devices)?.iter().zip(devices) {
+        let found = bundle.and_then(|bundle| Ok((bundle.size, names(file, &bundle, devices)?)));
+        let (size, names) = match found {
+            Ok(found) => found,
+            Err(malformed) => {
+                problems.push(malformed);
+                continue;
+            }
+        };
+        for (names, device) in names.iter().zip(devices) {
             for function in functions {
                 let lowercase = function.to_lowercase();
                 let having = names.iter().filter(|name| name.contains(&lowercase)).count();
                 *counts.entry(((*device).clone(), function.clone())).or_default() += having;
             }
         }
-        bar.advance(bundle.size);
+        bar.advance(size);
     }
-    Ok(counts)
+    (counts, problems)
 }
 
 /// The kernels in a bundle that run on each device, in lower case, in the order of the devices.

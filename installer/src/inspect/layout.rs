@@ -129,6 +129,18 @@ pub fn find(root: &Root, given: &[PathBuf]) -> Result<Vec<Tree>> {
     Ok(trees)
 }
 
+/// The library that a given path is, in its directory, resolved; `None` for anything else.
+pub fn library(root: &Root, given: &Path) -> Option<PathBuf> {
+    let given = absolute(root, given).ok()?;
+    let is_file = root.metadata(&given).is_ok_and(|metadata| metadata.is_file());
+    is_file.then(|| root.resolve_entry(&given).ok()).flatten()
+}
+
+/// A path on the running system may be relative to where one is.
+fn absolute(root: &Root, given: &Path) -> io::Result<PathBuf> {
+    if root.is_system() { std::path::absolute(given) } else { Ok(given.to_owned()) }
+}
+
 /// Library directories in the usual places, those that exist.
 fn usual(root: &Root) -> Vec<PathBuf> {
     let nowhere = Path::new("/");
@@ -155,8 +167,7 @@ fn usual(root: &Root) -> Vec<PathBuf> {
 
 /// The library directories that a given path means: as found, and resolved.
 fn at(root: &Root, given: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
-    // A path on the running system may be relative to where one is.
-    let given = if root.is_system() { std::path::absolute(given)? } else { given.to_owned() };
+    let given = absolute(root, given)?;
     let shown = given.display();
     let failed = || format!("cannot look at {shown}");
     let metadata = root.metadata(&given).with_context(failed)?;

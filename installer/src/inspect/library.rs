@@ -5,6 +5,7 @@
 use super::owner::Owner;
 use crate::{elf, root::Root};
 use anyhow::{Context, Result};
+use offload::{Malformed, Targets};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -154,11 +155,13 @@ pub fn read(root: &Root, path: &Path) -> io::Result<Library> {
     Ok(library(kind, &place, &root.open(&place)?))
 }
 
-/// How many bundles of a library have code for each GPU target. The error names the offset.
+/// How many bundles of a library have code for each GPU target. The error is the first problem, which
+/// names the offset.
 pub fn targets_of(file: &File) -> Result<BTreeMap<String, usize>> {
-    match targets_in(file, &distinct(elf::summary(file)?.fatbin)) {
-        (targets, None) => Ok(targets),
-        (_, Some(malformed)) => Err(malformed.into()),
+    let Targets { counts, problems } = targets_in(file, &distinct(elf::summary(file)?.fatbin));
+    match problems.into_iter().next() {
+        None => Ok(counts),
+        Some(malformed) => Err(malformed.into()),
     }
 }
 
@@ -174,24 +177,25 @@ fn distinct(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges
 }
 
-/// The targets of all bundles that can be read, and the first that cannot.
-fn targets_in(
-    file: &File,
-    fatbin: &[Range<u64>],
-) -> (BTreeMap<String, usize>, Option<offload::Malformed>) {
-    let mut targets = BTreeMap::new();
-    let mut problem = None;
-    for bundle in fatbin.iter().flat_map(|range| offload::bundles(file, range.clone())) {
-        match bundle {
-            Err(malformed) => problem = problem.or(Some(malformed)),
-            Ok(bundle) => {
-                for target in bundle.entries.into_iter().filter_map(|entry| entry.target) {
-                    *targets.entry(target.to_string()).or_insert(0) += 1;
-                }
-            }
+/// The targets in all of a library's sections of GPU code.
+fn targets_in(file: &File, fatbin: &[Range<u64>]) -> Targets {
+    let mut all = Targets::default();
+    for Targets { counts, problems } in fatbin.iter().map(|r| offload::targets(file, r.clone())) {
+        for (target, count) in counts {
+            *all.counts.entry(target).or_default() += count;
         }
+        all.problems.extend(problems);
     }
-    (targets, problem)
+    all
+}
+
+/// Problems in a clause: the first, and how many more there are.
+pub(super) fn in_short(problems: &[Malformed]) -> Option<String> {
+    let (first, others) = problems.split_first()?;
+    Some(match others.len() {
+        0 => first.to_string(),
+        more => format!("{first}, and {more} more such place{}", if more == 1 { "" } else { "s" }),
+    })
 }
 
 fn library(kind: Kind, path: &Path, file: &File) -> Library {
@@ -224,9 +228,9 @@ fn library(kind: Kind, path: &Path, file: &File) -> Library {
             library.needed = summary.needed;
             library.fatbin = distinct(summary.fatbin);
             if summary.machine_is_x86_64 {
-                let (targets, problem) = targets_in(file, &library.fatbin);
-                library.targets = targets;
-                library.problem = problem.map(|malformed| malformed.to_string());
+                let Targets { counts, problems } = targets_in(file, &library.fatbin);
+                library.targets = counts;
+                library.problem = in_short(&problems);
             } else {
                 library.problem = Some(format!("it is for another machine: {}", summary.machine));
             }

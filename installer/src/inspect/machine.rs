@@ -8,6 +8,7 @@ use super::reading::machine_text_up_to;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use serde::Serialize;
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
@@ -56,6 +57,18 @@ pub struct Device {
     pub gid: u32,
     /// Whether this process may open it for reading and writing.
     pub usable: bool,
+}
+
+/// Looks at the running machine.
+#[must_use]
+pub fn this() -> Machine {
+    look(Path::new("/sys"), Path::new("/dev"))
+}
+
+/// The targets of the running machine's GPUs.
+#[must_use]
+pub fn targets() -> BTreeSet<String> {
+    this().gpus.into_iter().map(|gpu| gpu.target).collect()
 }
 
 /// Looks at a machine whose sysfs and device files are in these directories: `/sys` and `/dev`.

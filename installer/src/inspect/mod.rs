@@ -72,7 +72,8 @@ pub struct Found {
     pub tensile: Option<Tensile>,
     /// The backends in the shim's store.
     pub backends: Vec<Backend>,
-    /// For each target, whether the rocBLAS that programs get has what it needs.
+    /// For each target, whether the rocBLAS that programs get, or a library that was given by its
+    /// name, has what it needs.
     pub coverage: Vec<Coverage>,
     /// Why the tree could not be read.
     pub problem: Option<String>,
@@ -88,7 +89,7 @@ pub fn inspect(
     functions: &[String],
     targets: &[String],
 ) -> Result<Inspection> {
-    let machine = machine::look(Path::new("/sys"), Path::new("/dev"));
+    let machine = machine::this();
     inspect_for(root, given, functions, targets, machine)
 }
 
@@ -108,14 +109,46 @@ fn inspect_for(
         names.extend(machine.gpus.iter().map(|gpu| gpu.target.clone()));
     }
     let asked = names.iter().map(|name| Asked::parse(name)).collect::<Result<Vec<_>>>()?;
-    let trees = layout::find(root, given)?;
-    let mut trees: Vec<Found> =
-        trees.into_iter().map(|tree| found(root, tree, &functions, &asked)).collect();
+    let mut trees: Vec<Found> = subjects(root, given)?
+        .into_iter()
+        .map(|subject| found(root, subject, &functions, &asked))
+        .collect();
     own(root, &mut trees);
     Ok(Inspection { machine, trees })
 }
 
-fn found(root: &Root, tree: Tree, functions: &[String], asked: &[Asked]) -> Found {
+/// A tree, and what of it is asked about.
+struct Subject {
+    tree: Tree,
+    /// The rocBLAS that programs get.
+    served: bool,
+    /// Libraries that were given by their names, inside the root.
+    named: Vec<PathBuf>,
+}
+
+fn subjects(root: &Root, given: &[PathBuf]) -> Result<Vec<Subject>> {
+    let mut named = Vec::new();
+    let mut directories = Vec::new();
+    for path in given {
+        match layout::library(root, path) {
+            Some(library) => named.push(library),
+            None => directories.push(path.clone()),
+        }
+    }
+    let served = match (given, directories.as_slice()) {
+        ([_, ..], []) => Vec::new(),
+        (_, directories) => layout::find(root, directories)?,
+    };
+    let subject = |tree: Tree| {
+        let named = named.iter().filter(|path| path.parent() == Some(&tree.lib));
+        let named = named.cloned().collect();
+        Subject { served: served.contains(&tree), tree, named }
+    };
+    Ok(layout::find(root, given)?.into_iter().map(subject).collect())
+}
+
+fn found(root: &Root, subject: Subject, functions: &[String], asked: &[Asked]) -> Found {
+    let Subject { tree, served, named } = subject;
     let (libraries, problem) = match library::of(root, &tree.lib) {
         Ok(libraries) => (libraries, None),
         Err(e) => (Libraries::default(), Some(format!("{e:#}"))),
@@ -123,8 +156,14 @@ fn found(root: &Root, tree: Tree, functions: &[String], asked: &[Asked]) -> Foun
     let own = store::rocblas(&tree.lib, &libraries);
     let tensile = tensile::of(root, &tree.lib, own.and_then(|own| own.version.as_deref()));
     let backends = store::backends(root, &tree.lib);
-    let serving = coverage::serving(root, &tree.lib, &libraries, tensile.as_ref(), &backends);
-    let coverage = coverage::coverage(root, &serving, functions, asked);
+    let mut coverage = Vec::new();
+    let mut cover = |serving| coverage.extend(coverage::coverage(root, &serving, functions, asked));
+    if served {
+        cover(coverage::serving(root, &tree.lib, &libraries, tensile.as_ref(), &backends));
+    }
+    for library in &named {
+        cover(coverage::named(root, &tree.lib, library, &backends));
+    }
     Found { tree, libraries, tensile, backends, coverage, problem }
 }
 

@@ -100,6 +100,77 @@ fn behind_a_shim_its_backend_answers() {
     assert!(of_one(&image, "gfx906").sentence.contains("is a shim itself"));
 }
 
+/// Sentences about gfx906 for these paths.
+fn of_given(image: &Image, given: &[&str]) -> Vec<String> {
+    let given: Vec<PathBuf> = given.iter().map(PathBuf::from).collect();
+    let targets = ["gfx906".to_owned()];
+    let all = inspect_for(&image.root, &given, &[], &targets, Machine::default());
+    let trees = all.expect("an inspection").trees;
+    trees.into_iter().flat_map(|tree| tree.coverage).map(|coverage| coverage.sentence).collect()
+}
+
+#[test]
+fn a_library_that_is_named_is_asked_about_itself() {
+    let image = Image::new();
+    let stock = format!("{LIB}/librocblas.so.5.0.70002");
+    rocblas(&image, &stock, "librocblas.so.5", &[("gfx908", &["trsm"])]);
+    image.link(&format!("{LIB}/librocblas.so.5"), "librocblas.so.5.0.70002");
+    let older = format!("{LIB}/librocblas.so.4");
+    rocblas(&image, &older, "librocblas.so.4", &[("gfx906", &["trsm"])]);
+    tensile(&image, LIB, "gfx906");
+    let sentences = of_given(&image, &[&older]);
+    let [sentence] = sentences.as_slice() else { panic!("{sentences:?}") };
+    assert!(sentence.starts_with(&format!("gfx906 is covered: {older} has code")), "{sentence}");
+    let of_link = of_given(&image, &[&format!("{LIB}/librocblas.so.5")]);
+    assert!(
+        of_link[0].starts_with(&format!("gfx906 is not covered: {stock} has no")),
+        "{of_link:?}"
+    );
+    // With the tree itself, what programs get comes first.
+    let both = of_given(&image, &[&older, LIB]);
+    assert_eq!(both.len(), 2);
+    assert!(both[0].contains(&stock) && both[1].contains(&older), "{both:?}");
+}
+
+#[test]
+fn another_library_that_is_named_needs_no_tensile_files() {
+    let image = Image::new();
+    rocblas(&image, &format!("{LIB}/librocblas.so.5"), "librocblas.so.5", &[("gfx906", &["trsm"])]);
+    let solver = format!("{LIB}/librocsolver.so.0");
+    rocblas(&image, &solver, "librocsolver.so.0", &[("gfx906", &["trsm"])]);
+    let expected = format!("gfx906 is covered: {solver} has code for it and 1 kernel of trsm.");
+    assert_eq!(of_given(&image, &[&solver]), [expected]);
+}
+
+#[test]
+fn a_named_shim_stands_for_its_backend() {
+    let image = Image::new();
+    let shim = testing::Library { soname: "librocblas.so.5", shim: Some("0.1.0"), bundles: vec![] };
+    let path = format!("{LIB}/librocblas.so.5.99.0");
+    image.library(&path, &shim);
+    let backend = format!("{STORE}/librocblas.so.4.3.60300");
+    rocblas(&image, &backend, "librocblas.so.4", &[("gfx906", &["trsm"])]);
+    tensile(&image, STORE, "gfx906");
+    assert!(of_given(&image, &[&path])[0].contains(&backend));
+}
+
+#[test]
+fn a_damaged_bundle_leaves_the_counts_of_the_others_and_no_coverage() {
+    let image = Image::new();
+    let code = || bundle(&[("gfx906", &["trsm"])]);
+    let mut damaged = code();
+    damaged[0] ^= 0xff;
+    let bundles = vec![code(), damaged, code()];
+    let library = testing::Library { soname: "librocblas.so.5", bundles, shim: None };
+    image.library(&format!("{LIB}/librocblas.so.5"), &library);
+    tensile(&image, LIB, "gfx906");
+    let found = of_one(&image, "gfx906");
+    assert_eq!(found.kernels["trsm"], 2);
+    assert!(!found.covered, "{found:?}");
+    let problem = found.problem.expect("a problem");
+    assert!(problem.contains("neither an offload bundle nor padding (offset 0x"), "{problem}");
+}
+
 #[test]
 fn a_library_that_cannot_be_read_does_not_end_the_inspection() {
     let image = Image::new();
