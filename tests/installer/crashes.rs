@@ -1,12 +1,13 @@
 //! SIGKILL before every file-system call, and a disk that is full from any of them on: afterwards
 //! either command completes, and nothing that was the user's is lost.
 
-use crate::machine::{Machine, is_ldconfigs};
-use std::process::Command;
+use crate::machine::{Machine, is_ldconfigs, packaged};
+use std::{path::Path, process::Command};
 use tests::{
     amd_tree::AmdTree,
     artefacts,
-    interrupt::{self, Interruption},
+    dpkg::Dpkg,
+    interrupt::{self, Call, Interruption},
     skip::skip,
     snapshot::Snapshot,
 };
@@ -17,12 +18,43 @@ struct Way<'a> {
     /// Where each attempt starts.
     start: &'a AmdTree,
     command: Vec<String>,
-    old: Snapshot,
-    new: Snapshot,
+    old: End,
+    new: End,
 }
 
+/// What a tree is to be at the end of a way.
+#[derive(Clone)]
+struct End {
+    snapshot: Snapshot,
+    diversions: String,
+}
+
+impl End {
+    fn of(tree: &AmdTree) -> Self {
+        Self { snapshot: snapshot(tree), diversions: diversions(tree) }
+    }
+
+    #[track_caller]
+    fn assert_reached(&self, tree: &AmdTree, how: &str) {
+        let differences = self.snapshot.differences(&snapshot(tree));
+        assert!(differences.is_empty(), "{how}: {differences:#?}");
+        assert_eq!(diversions(tree), self.diversions, "{how}");
+    }
+}
+
+/// What programs keep for themselves is theirs; dpkg's diversions are looked at by [`diversions`].
 fn snapshot(tree: &AmdTree) -> Snapshot {
-    Snapshot::of(tree.root()).without(is_ldconfigs)
+    Snapshot::of(tree.root()).without(is_ldconfigs).without(is_dpkgs)
+}
+
+fn is_dpkgs(path: &Path) -> bool {
+    path.starts_with("var/lib/dpkg")
+}
+
+/// dpkg's list of what goes elsewhere; empty without dpkg.
+fn diversions(tree: &AmdTree) -> String {
+    let has_dpkg = tree.root().join("var/lib/dpkg/info").exists();
+    if has_dpkg { Dpkg::of(tree.root()).diversions() } else { String::new() }
 }
 
 fn words(machine: &Machine, words: &[&str]) -> Vec<String> {
@@ -40,18 +72,27 @@ fn command(tree: &AmdTree, words: &[String]) -> Command {
 }
 
 impl Way<'_> {
-    /// Interrupts the command at each of its calls in turn.
-    fn interrupt_everywhere(&self, how: impl Fn(usize) -> Interruption, what: &str) {
+    /// Interrupts the command at each of its calls in turn, as far as `where_to` has them.
+    fn interrupt_everywhere(
+        &self,
+        how: impl Fn(usize) -> Interruption,
+        where_to: impl Fn(&Call) -> bool,
+        what: &str,
+    ) {
         let tree = self.start.duplicate();
         let whole =
             interrupt::run(&mut command(&tree, &self.command), tree.root(), Interruption::None)
                 .expect("traced");
         assert!(whole.ended.status.success(), "{:?}", whole.ended);
-        self.new.assert_same(&snapshot(&tree));
+        self.new.assert_reached(&tree, what);
         assert!(whole.calls.len() > 20, "{:?}", whole.calls);
         // A full disk shows at the calls that take space, and from each of them on.
         let full = matches!(how(0), Interruption::FailFrom { .. });
-        for n in (0..whole.calls.len()).filter(|n| !full || whole.calls[*n].takes_space) {
+        let counts = |call: &Call| where_to(call) && (!full || call.takes_space);
+        let places: Vec<usize> =
+            (0..whole.calls.len()).filter(|n| counts(&whole.calls[*n])).collect();
+        assert!(!places.is_empty(), "{:?}", whole.calls);
+        for &n in &places {
             let tree = self.start.duplicate();
             let outcome = interrupt::run(&mut command(&tree, &self.command), tree.root(), how(n));
             let outcome = outcome.expect("traced");
@@ -59,7 +100,7 @@ impl Way<'_> {
             assert!(outcome.interrupted, "{at}");
             self.completes(&tree, &at);
         }
-        println!("{what}: {} calls", whole.calls.len());
+        println!("{what}: {} of {} calls", places.len(), whole.calls.len());
     }
 
     /// From whatever was left behind, `apply` leads to the new tree and `revert` to the old one.
@@ -71,31 +112,31 @@ impl Way<'_> {
         ] {
             let ended = tests::run::run(&mut command(tree, &words));
             assert!(ended.status.success(), "{at}, then {}: {ended:?}", words[0]);
-            let differences = end.differences(&snapshot(tree));
-            assert!(differences.is_empty(), "{at}, then {}: {differences:#?}", words[0]);
+            end.assert_reached(tree, &format!("{at}, then {}", words[0]));
         }
     }
 
-    fn applied(&self) -> &Snapshot {
+    fn applied(&self) -> &End {
         if self.command[0] == "apply" { &self.new } else { &self.old }
     }
 
-    fn reverted(&self) -> &Snapshot {
+    fn reverted(&self) -> &End {
         if self.command[0] == "apply" { &self.old } else { &self.new }
     }
 }
 
-fn with_ways(test: impl Fn(&Way<'_>)) {
+/// Both ways on a machine, which `None` says is not to be had.
+fn with_ways(machine: impl FnOnce() -> Option<Machine>, test: impl Fn(&Way<'_>)) {
     if let Err(why) = interrupt::permitted() {
         skip("interrupting the installer", why);
         return;
     }
-    let machine = Machine::new();
-    let old = snapshot(&machine.tree);
+    let Some(machine) = machine() else { return };
+    let old = End::of(&machine.tree);
     let applied = machine.tree.duplicate();
     let words_of = |first: &str| words(&machine, &[first]);
     assert!(tests::run::run(&mut command(&applied, &words_of("apply"))).status.success());
-    let new = snapshot(&applied);
+    let new = End::of(&applied);
     let apply = Way {
         machine: &machine,
         start: &machine.tree,
@@ -109,17 +150,59 @@ fn with_ways(test: impl Fn(&Way<'_>)) {
     test(&revert);
 }
 
+/// At every call.
+fn anywhere(_: &Call) -> bool {
+    true
+}
+
 #[test]
 fn killed_before_any_call_either_command_completes() {
-    with_ways(|way| {
-        way.interrupt_everywhere(Interruption::KillBefore, &format!("{} killed", way.command[0]));
-    });
+    with_ways(
+        || Some(Machine::new()),
+        |way| {
+            let what = format!("{} killed", way.command[0]);
+            way.interrupt_everywhere(Interruption::KillBefore, anywhere, &what);
+        },
+    );
 }
 
 #[test]
 fn a_disk_that_is_full_from_any_write_on_loses_nothing() {
-    with_ways(|way| {
-        let full = |call| Interruption::FailFrom { call, errno: libc::ENOSPC };
-        way.interrupt_everywhere(full, &format!("{} on a full disk", way.command[0]));
-    });
+    with_ways(
+        || Some(Machine::new()),
+        |way| {
+            let full = |call| Interruption::FailFrom { call, errno: libc::ENOSPC };
+            let what = format!("{} on a full disk", way.command[0]);
+            way.interrupt_everywhere(full, anywhere, &what);
+        },
+    );
+}
+
+/// Where dpkg's database and the names that are diverted change.
+fn around_diversions(call: &Call) -> bool {
+    call.paths.iter().any(|path| is_dpkgs(path) || path.to_string_lossy().contains("librocblas"))
+}
+
+#[test]
+fn killed_while_dpkg_diverts_either_command_completes() {
+    with_ways(
+        || packaged().map(|(machine, _)| machine),
+        |way| {
+            assert_ne!(way.old.diversions, way.new.diversions);
+            let what = format!("{} killed with dpkg", way.command[0]);
+            way.interrupt_everywhere(Interruption::KillBefore, around_diversions, &what);
+        },
+    );
+}
+
+#[test]
+fn a_disk_that_is_full_while_dpkg_diverts_loses_nothing() {
+    with_ways(
+        || packaged().map(|(machine, _)| machine),
+        |way| {
+            let full = |call| Interruption::FailFrom { call, errno: libc::ENOSPC };
+            let what = format!("{} with dpkg on a full disk", way.command[0]);
+            way.interrupt_everywhere(full, around_diversions, &what);
+        },
+    );
 }

@@ -1,11 +1,17 @@
 //! What the themes share: a machine with ROCm 7.0.2, ROCm 6.3's rocBLAS beside it, and what the
 //! installer says.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
 use tests::{
     amd_tree::{AmdTree, Backend, rocm_6_3},
     artefacts,
+    dpkg::{self, Dpkg, build_deb},
     run::Ended,
+    skip::skip,
     snapshot::Snapshot,
 };
 
@@ -66,13 +72,41 @@ impl Machine {
     /// What a link beside the libraries says.
     #[track_caller]
     pub(crate) fn link(&self, name: &str) -> PathBuf {
-        std::fs::read_link(self.lib(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+        fs::read_link(self.lib(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
     /// All but what ldconfig keeps for itself: inode numbers and times of what it looked at.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot::of(self.tree.root()).without(is_ldconfigs)
     }
+}
+
+/// The files of the stock package in a directory of their own.
+pub(crate) fn package(machine: &Machine, version: &str, file: &str) -> PathBuf {
+    let files = machine.outside().join(version).join("files");
+    let lib = files.join("opt/rocm-7.0.2/lib");
+    fs::create_dir_all(&lib).expect("make a package");
+    let stock = machine.outside().join("stock");
+    fs::copy(stock, lib.join(file)).expect("copy");
+    symlink(file, lib.join("librocblas.so.5")).expect("link");
+    symlink("librocblas.so.5", lib.join("librocblas.so")).expect("link");
+    build_deb("rocblas", version, &files)
+}
+
+/// A machine on which dpkg installed the stock library.
+pub(crate) fn packaged() -> Option<(Machine, Dpkg)> {
+    if !dpkg::available() {
+        skip("upgrades by dpkg", "this machine has no dpkg");
+        return None;
+    }
+    let machine = Machine::new();
+    fs::copy(machine.lib("librocblas.so.5.0.70002"), machine.outside().join("stock"))
+        .expect("copy");
+    let dpkg = Dpkg::new(machine.tree.root());
+    let deb = package(&machine, "5.0.2.70002-56", "librocblas.so.5.0.70002");
+    dpkg.install(&deb).success();
+    machine.tree.ldconfig();
+    Some((machine, dpkg))
 }
 
 pub(crate) fn is_ldconfigs(path: &Path) -> bool {

@@ -1,11 +1,7 @@
 //! What upgrades, ldconfig and people do to a tree after `apply`.
 
-use crate::machine::Machine;
+use crate::machine::{Machine, package, packaged};
 use std::{fs, os::unix::fs::symlink, path::Path};
-use tests::{
-    dpkg::{self, Dpkg, build_deb},
-    skip::skip,
-};
 
 #[test]
 fn ldconfig_leaves_the_shim_in_place() {
@@ -100,34 +96,6 @@ fn edited_settings_are_no_disturbance_and_survive_an_apply() {
     let reverted = machine.revert().success();
     assert!(reverted.stdout.contains("log = \"warn\""), "what was edited is shown: {reverted:?}");
     assert!(!settings.exists());
-}
-
-/// The files of the stock package in a directory of their own.
-fn package(machine: &Machine, version: &str, file: &str) -> std::path::PathBuf {
-    let files = machine.outside().join(version).join("files");
-    let lib = files.join("opt/rocm-7.0.2/lib");
-    fs::create_dir_all(&lib).expect("make a package");
-    let stock = machine.outside().join("stock");
-    fs::copy(stock, lib.join(file)).expect("copy");
-    symlink(file, lib.join("librocblas.so.5")).expect("link");
-    symlink("librocblas.so.5", lib.join("librocblas.so")).expect("link");
-    build_deb("rocblas", version, &files)
-}
-
-/// A machine on which dpkg installed the stock library.
-fn packaged() -> Option<(Machine, Dpkg)> {
-    if !dpkg::available() {
-        skip("upgrades by dpkg", "this machine has no dpkg");
-        return None;
-    }
-    let machine = Machine::new();
-    fs::copy(machine.lib("librocblas.so.5.0.70002"), machine.outside().join("stock"))
-        .expect("copy");
-    let dpkg = Dpkg::new(machine.tree.root());
-    let deb = package(&machine, "5.0.2.70002-56", "librocblas.so.5.0.70002");
-    dpkg.install(&deb).success();
-    machine.tree.ldconfig();
-    Some((machine, dpkg))
 }
 
 #[test]

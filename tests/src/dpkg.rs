@@ -54,6 +54,12 @@ impl Dpkg {
         Self { root: root.to_owned() }
     }
 
+    /// The database that a root has already.
+    #[must_use]
+    pub fn of(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// A program of dpkg that works on this root.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);

@@ -268,6 +268,9 @@ fn cmake_refers_to(root: &Root, lib: &Path, name: &str) -> bool {
 /// again.
 fn plan_diversions(planner: &mut Planner<'_>, stock: &[String], now: &Present) -> Result<()> {
     for diversion in planner.plan.journal.diversions.clone() {
+        // A revert that was interrupted may have removed it.
+        let place = diversion.to.parent().unwrap_or(planner.lib).to_owned();
+        planner.directory(&place, "for what dpkg brings")?;
         if !dpkg::is_diverted(planner.root, &diversion)? {
             planner.step(Action::Divert(diversion), "it was ended since");
         }
