@@ -12,49 +12,24 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use tempfile::TempDir;
 use tests::{
-    artefacts,
-    real::{Root, root},
+    real::debian::{BACKEND, Debian, LIBRARIES},
     run::run,
 };
-
-const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
 /// The function of ROCm 7's rocBLAS that rocSOLVER imports and 6.4 does not have.
 const MISSING: &str = "_Z32rocblas_internal_get_device_propP15_rocblas_handle";
 
-/// The root's libraries in a tree that a test may change, laid out as Debian's.
-struct Machine {
-    directory: TempDir,
-    root: &'static Root,
-}
+/// What these tests do to a machine, and ask about it.
+struct Machine(Debian);
 
 impl Machine {
     fn new() -> Option<Self> {
-        let root = root()?;
-        // Beside the root, because links to one file are on one file system.
-        let lib = root.lib().canonicalize().expect("the root's libraries");
-        let beside = lib.ancestors().nth(4).expect("below target/real");
-        let directory = tempfile::tempdir_in(beside).expect("make a directory");
-        let lib = directory.path().join(&LIBRARIES[1..]);
-        fs::create_dir_all(&lib).expect("make a directory");
-        symlink("usr/lib", directory.path().join("lib")).expect("link");
-        symlink(&LIBRARIES[1..], directory.path().join("lib64")).expect("link");
-        for entry in fs::read_dir(root.lib()).expect("the root's libraries") {
-            let from = entry.expect("an entry").path();
-            let to = lib.join(from.file_name().expect("a name"));
-            if from.is_symlink() {
-                symlink(fs::read_link(&from).expect("a link"), to).expect("link");
-            } else if from.is_file() {
-                fs::hard_link(from, to).expect("link");
-            }
-        }
-        Some(Self { directory, root })
+        Debian::new().map(Self)
     }
 
     fn lib(&self, name: &str) -> PathBuf {
-        self.directory.path().join(&LIBRARIES[1..]).join(name)
+        self.0.lib(name)
     }
 
     fn remove(&self, name: &str) {
@@ -67,7 +42,7 @@ impl Machine {
     }
 
     fn check(&self, path: &str, how: How) -> Closure {
-        let inside = Inside::new(self.directory.path()).expect("a root");
+        let inside = Inside::new(self.0.directory()).expect("a root");
         check(&inside, &Start { path: Path::new(LIBRARIES).join(path), how }, &[])
     }
 
@@ -75,17 +50,16 @@ impl Machine {
         self.check(name, How::Program)
     }
 
-    /// The shim in the place of ROCm 7's rocBLAS, and 6.4's in the store. Answers where.
-    fn place_shim(&self) -> &'static str {
-        self.remove("librocblas.so.5");
-        fs::copy(artefacts::shim(), self.lib("librocblas.so.5.99.0")).expect("copy the shim");
-        symlink("librocblas.so.5.99.0", self.lib("librocblas.so.5")).expect("link");
-        let prefix = "rocblas-shim/backends/6.4.4/lib";
-        fs::create_dir_all(self.lib(prefix)).expect("make a prefix");
-        let backend = "rocblas-shim/backends/6.4.4/lib/librocblas.so.4";
-        let file = self.root.library("librocblas.so.4");
-        fs::hard_link(file, self.lib(backend)).expect("link");
-        backend
+    /// The shim in the place of ROCm 7's rocBLAS, and 6.4's in the store. Answers where, below the
+    /// libraries.
+    fn place_shim(&self) -> String {
+        self.0.apply();
+        let prefix = format!("rocblas-shim/backends/{BACKEND}/lib");
+        let directory = fs::read_dir(self.lib(&prefix)).expect("the backend's prefix");
+        let names = directory.map(|entry| entry.expect("an entry").file_name());
+        let file = names.filter_map(|name| name.into_string().ok());
+        let file = file.filter(|name| name.starts_with("librocblas.so.4.")).next();
+        format!("{prefix}/{}", file.expect("the backend's library"))
     }
 
     fn backend(&self, path: &str) -> Closure {
@@ -94,9 +68,8 @@ impl Machine {
 
     /// Name and file, as the root's own loader lists them.
     fn listed(&self, name: &str) -> BTreeMap<String, PathBuf> {
-        let libraries = self.directory.path().join(&LIBRARIES[1..]);
-        let mut loader = Command::new(self.root.loader());
-        loader.args(["--inhibit-cache", "--library-path"]).arg(&libraries).arg("--list");
+        let mut loader = Command::new(self.0.root().loader());
+        loader.args(["--inhibit-cache", "--library-path"]).arg(self.lib("")).arg("--list");
         let ended = run(loader.arg(self.lib(name))).success();
         let lines = ended.stdout.lines().filter_map(|line| line.trim().split_once(" => "));
         lines
@@ -104,7 +77,7 @@ impl Machine {
             .filter(|(name, _)| !is_loader(name))
             .map(|(name, path)| {
                 let path = Path::new(path).canonicalize().expect("a file");
-                let inside = path.strip_prefix(self.directory.path()).expect("in the tree");
+                let inside = path.strip_prefix(self.0.directory()).expect("in the tree");
                 (name.to_owned(), Path::new("/").join(inside))
             })
             .collect()
@@ -136,11 +109,10 @@ fn amds_libraries_load_what_the_loader_lists() {
 fn clients_load_with_the_shim_and_the_shim_with_its_backend() {
     let Some(machine) = Machine::new() else { return };
     let backend = machine.place_shim();
-    symlink("libamdhip64.so.7", machine.lib("libamdhip64.so.6")).expect("link");
     let clients = machine.library("libhipblas.so.3");
     assert_eq!(foretold(&clients), machine.listed("libhipblas.so.3"));
     assert_eq!(clients.problems, []);
-    let opened = machine.backend(backend);
+    let opened = machine.backend(&backend);
     assert_eq!(opened.problems, []);
     assert_eq!(opened.remarks, []);
     let runtimes = opened.objects.iter().filter(|object| object.name.starts_with("libamdhip64"));
@@ -161,7 +133,8 @@ fn a_library_that_was_removed_is_missed() {
     assert!(looked_in.contains(&PathBuf::from(LIBRARIES)), "{looked_in:?}");
 
     let backend = machine.place_shim();
-    let problems = machine.backend(backend).problems;
+    machine.remove("libamdhip64.so.6");
+    let problems = machine.backend(&backend).problems;
     let [Problem::MissingLibrary { name, .. }] = problems.as_slice() else {
         panic!("{problems:?}")
     };
@@ -190,9 +163,11 @@ fn a_bare_link_to_6_4_lacks_a_function() {
 fn a_version_that_a_runtime_lacks_is_missed() {
     let Some(machine) = Machine::new() else { return };
     let backend = machine.place_shim();
-    let file = File::open(machine.lib(backend)).expect("the backend");
+    let file = File::open(machine.lib(&backend)).expect("the backend");
     let needed = elf::summary(&file).expect("an ELF file").versions_needed;
     let mut versions = needed["libamdhip64.so.6"].clone();
+    // A link, through which writing would reach the runtime itself.
+    machine.remove("libamdhip64.so.6");
     let write = |versions: &[String]| {
         let description = Stub {
             soname: "libamdhip64.so.6".to_owned(),
@@ -202,7 +177,7 @@ fn a_version_that_a_runtime_lacks_is_missed() {
         };
         let bytes = stub(&description).expect("a stub");
         fs::write(machine.lib("libamdhip64.so.6"), bytes).expect("write a stub");
-        machine.backend(backend).problems
+        machine.backend(&backend).problems
     };
     assert_eq!(write(&versions), []);
     let left_out = versions.pop().expect("a version");

@@ -1,10 +1,11 @@
 //! Real AMD host binaries under the shim: a throw-away root of Debian packages, trees with the shim
-//! in front of a library of it, and a HIP runtime that records instead of computing.
+//! in front of a library of it or laid out as a machine, and a HIP runtime that records instead of computing.
 //!
 //! Nothing of the vendor's is part of this repository; versions are those that the distribution has
 //! on the day.
 
 pub mod compared;
+pub mod debian;
 pub mod development;
 pub mod fatbin;
 pub mod log;
@@ -14,6 +15,7 @@ pub mod recording;
 pub mod rocm;
 pub mod root;
 
+pub use debian::Debian;
 pub use development::development;
 pub use rocm::Rocm;
 pub use root::{Root, root};
