@@ -1,7 +1,7 @@
 //! Writes the Rust text. Indices are given here and nowhere else: exported C functions by name,
 //! then exported C++ functions by name, then the C functions that are known but not exported.
 
-use crate::parse::{CxxSymbol, Enum, Function, Versions};
+use crate::parse::{CxxSymbol, Enum, Function, Param, Versions};
 use std::fmt::Write;
 
 /// `status` -> `Status`, `pointer_mode` -> `PointerMode`: the variants that `src/types.rs` declares.
@@ -67,6 +67,75 @@ pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol]) -> String {
         exports.len(),
         &removed,
     );
+    let typed: Vec<String> = ordered
+        .c
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| !f.variadic)
+        .map(|(i, f)| format!("        ({i} {} {})\n", f.name, f.params.len()))
+        .collect();
+    write!(
+        out,
+        "/// Expands `callback! {{ (0 rocblas_abort 0) (1 ...) ... }}` with index, name and number of parameters\n\
+         /// of the exported C functions that are not variadic.\n#[macro_export]\nmacro_rules! for_each_typed_export {{\n    \
+         ($($callback:ident)::+) => {{ $($callback)::+! {{\n{}    }} }};\n}}\n",
+        typed.concat()
+    )
+    .expect("write to a string");
+    out
+}
+
+/// The parameters of the exported C functions in bytes without relocations, for a library that must
+/// load fast: see `src/signature.rs`.
+pub(crate) fn signatures(functions: &[Function], enums: &[Enum]) -> String {
+    let ordered = order(functions, &[]);
+    let mut names: Vec<&str> =
+        ordered.c.iter().flat_map(|f| &f.params).map(|p| p.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut distinct: Vec<String> = Vec::new();
+    let mut numbers: Vec<usize> = Vec::new();
+    let mut starts = vec![0];
+    for f in &ordered.c {
+        for p in &f.params {
+            let name = names.binary_search(&p.name.as_str()).expect("collected above");
+            let name = u8::try_from(name).expect("fewer than 256 names of parameters");
+            let packed = format!(
+                "    PackedParam {{ name: {name}, scalar: {}, ty: {} }},\n",
+                scalar(p),
+                type_of(p, enums)
+            );
+            let known = distinct.iter().position(|other| *other == packed);
+            numbers.push(known.unwrap_or(distinct.len()));
+            if known.is_none() {
+                distinct.push(packed);
+            }
+        }
+        starts.push(numbers.len());
+    }
+    let mut out = String::new();
+    write!(
+        out,
+        "static PARAM_NAMES: &str = {:?};\n\
+         static PARAM_NAME_ENDS: [u16; {}] = {:?};\n\
+         static PARAM_STARTS: [u16; {}] = {starts:?};\n\
+         static PARAMS: [u16; {}] = {numbers:?};\n\
+         static DISTINCT_PARAMS: [PackedParam; {}] = [\n{}];\n",
+        names.concat(),
+        names.len(),
+        names
+            .iter()
+            .scan(0, |end, name| {
+                *end += name.len();
+                Some(*end)
+            })
+            .collect::<Vec<_>>(),
+        starts.len(),
+        numbers.len(),
+        distinct.len(),
+        distinct.concat(),
+    )
+    .expect("write to a string");
     out
 }
 
@@ -102,6 +171,24 @@ fn base(name: &str, enums: &[Enum]) -> String {
     }
 }
 
+fn scalar(p: &Param) -> String {
+    match p.scalar.as_deref() {
+        None => "None".to_owned(),
+        Some("inout") => "Some(Direction::InOut)".to_owned(),
+        Some(direction) => format!("Some(Direction::{})", variant(direction)),
+    }
+}
+
+fn type_of(p: &Param, enums: &[Enum]) -> String {
+    format!(
+        "Type {{ base: {}, constant: {}, pointers: {}, constant_array: {} }}",
+        base(&p.ty.base, enums),
+        p.ty.constant,
+        p.ty.pointers,
+        p.ty.constant_array
+    )
+}
+
 fn function(out: &mut String, index: usize, f: &Function, enums: &[Enum]) {
     let kind = if f.variadic { "Variadic" } else { "C" };
     writeln!(
@@ -113,19 +200,12 @@ fn function(out: &mut String, index: usize, f: &Function, enums: &[Enum]) {
     )
     .expect("write to a string");
     for p in &f.params {
-        let scalar = match p.scalar.as_deref() {
-            None => "None".to_owned(),
-            Some("inout") => "Some(Direction::InOut)".to_owned(),
-            Some(direction) => format!("Some(Direction::{})", variant(direction)),
-        };
         writeln!(
             out,
-            "        Param {{ name: {:?}, scalar: {scalar}, ty: Type {{ base: {}, constant: {}, pointers: {}, constant_array: {} }} }},",
+            "        Param {{ name: {:?}, scalar: {}, ty: {} }},",
             p.name,
-            base(&p.ty.base, enums),
-            p.ty.constant,
-            p.ty.pointers,
-            p.ty.constant_array
+            scalar(p),
+            type_of(p, enums)
         )
         .expect("write to a string");
     }

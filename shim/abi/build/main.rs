@@ -25,4 +25,6 @@ fn main() {
     fs::write(out_dir.join("symbols.rs"), emit::symbols(&functions, &cxx)).expect("write symbols");
     fs::write(out_dir.join("table.rs"), emit::table(&functions, &cxx, &enums))
         .expect("write table");
+    fs::write(out_dir.join("signatures.rs"), emit::signatures(&functions, &enums))
+        .expect("write signatures");
 }

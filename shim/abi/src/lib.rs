@@ -7,10 +7,17 @@
 //! An index names an exported function: C functions in order of name, then C++ functions in order
 //! of mangled name. The C functions that rocBLAS 5.0 removed follow, from [`EXPORTS`] on.
 
+// First, for its macros are used below.
+include!(concat!(env!("OUT_DIR"), "/symbols.rs"));
+
 mod declare;
+mod names;
+mod signature;
 mod types;
 
 pub use declare::{c_header, rust_declaration};
+pub use names::{index, name};
+pub use signature::{params, scalar_size};
 pub use types::{
     Base, Direction, Enum, EnumValue, Function, Kind, Owner, Param, Returns, Type, Version,
     Versions,
@@ -18,7 +25,6 @@ pub use types::{
 
 use types::{V6_3, V6_4, V7_0, V7_2};
 
-include!(concat!(env!("OUT_DIR"), "/symbols.rs"));
 include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
 /// Exported functions, C then C++: `exports()[i].index == i`.

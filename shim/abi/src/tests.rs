@@ -42,6 +42,39 @@ fn every_name_is_found_at_its_index_and_no_name_twice() {
 }
 
 #[test]
+fn packed_parameters_are_those_of_the_functions() {
+    for function in exports() {
+        let packed: Vec<Param> = params(usize::from(function.index)).collect();
+        let unpacked = if function.kind == Kind::Cxx { &[] } else { function.params };
+        assert_eq!(packed, unpacked, "{}", function.name);
+    }
+    assert_eq!(params(FUNCTIONS.len()).len(), 0);
+    macro_rules! counts {
+        ($(($index:literal $name:ident $count:literal))*) => {
+            vec![$(($index, stringify!($name), $count)),*]
+        };
+    }
+    let typed = c_exports().iter().filter(|f| f.kind == Kind::C);
+    let expected: Vec<_> = typed.map(|f| (usize::from(f.index), f.name, f.params.len())).collect();
+    assert_eq!(for_each_typed_export!(counts), expected);
+}
+
+#[test]
+fn scalars_have_the_size_of_their_type() {
+    let size = |function: &str, name: &str| {
+        let function = by_name(function).expect("a function");
+        scalar_size(function.params.iter().find(|p| p.name == name).expect("a parameter"))
+    };
+    assert_eq!(size("rocblas_hgemm", "alpha"), Some(2));
+    assert_eq!(size("rocblas_zgemm", "beta"), Some(16));
+    assert_eq!(size("rocblas_gemm_ex", "alpha"), Some(16));
+    assert_eq!(size("rocblas_idamax", "result"), Some(4));
+    assert_eq!(size("rocblas_drotm", "param"), Some(40));
+    assert_eq!(size("rocblas_srotg_batched", "a"), None, "a device array");
+    assert_eq!(size("rocblas_sgemm", "A"), None);
+}
+
+#[test]
 fn the_macros_expand_to_the_same_list() {
     macro_rules! names {
         ($(($index:literal $name:ident))*) => { [$(($index, stringify!($name))),*] };

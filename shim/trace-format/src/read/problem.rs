@@ -1,0 +1,77 @@
+//! What could not be read: of a file, or the file itself.
+
+use std::{fmt, io, path::PathBuf};
+
+/// A part of a thread's file that holds no record that could be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The thread's file.
+    pub file: PathBuf,
+    /// Where, in bytes from its start.
+    pub offset: u64,
+    /// How many bytes were passed over.
+    pub bytes: u64,
+    /// How many records are missing by their numbers; `None`: not known.
+    pub records: Option<u64>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, offset, bytes, records } = self;
+        write!(f, "{}: ", file.display())?;
+        match (bytes, records) {
+            (0, Some(n)) => write!(f, "{n} records are missing before offset {offset:#x}"),
+            (0, None) => write!(f, "records may be missing before offset {offset:#x}"),
+            (_, Some(n)) => {
+                write!(
+                    f,
+                    "{bytes} bytes at offset {offset:#x} are damaged: {n} records are missing"
+                )
+            }
+            (_, None) => write!(f, "{bytes} bytes at offset {offset:#x} are damaged"),
+        }
+    }
+}
+
+/// A trace or a file of one that cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The system's error.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// What was to be read.
+        path: PathBuf,
+        /// Why it was not.
+        error: io::Error,
+    },
+    /// It is something else.
+    #[error("{} is no trace: {what}", path.display())]
+    Other {
+        /// What was to be read.
+        path: PathBuf,
+        /// By what that is known.
+        what: String,
+    },
+    /// It is a newer program's.
+    #[error(
+        "{} is of version {version}, and this program reads {known}: take a newer installer",
+        path.display(),
+        known = crate::layout::VERSION
+    )]
+    Newer {
+        /// What was to be read.
+        path: PathBuf,
+        /// The version that it says.
+        version: u32,
+    },
+}
+
+impl Unreadable {
+    pub(super) fn io(path: &std::path::Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error }
+    }
+
+    pub(super) fn other(path: &std::path::Path, what: impl Into<String>) -> Self {
+        Self::Other { path: path.to_owned(), what: what.into() }
+    }
+}
