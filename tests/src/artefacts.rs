@@ -1,9 +1,9 @@
 //! The libraries and the program under test, built on demand with the cargo that runs the tests.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{self, Command},
     sync::OnceLock,
 };
 
@@ -64,6 +64,26 @@ artefacts! {
     reference = "reference-backend", "dev", "librocblas_reference.so";
     /// Stands for ROCm 7.0.2's own on a gfx906; SONAME `librocblas.so.5`.
     stock = "stock-backend", "dev", "librocblas_stock.so";
-    /// The program that puts the shim into a tree.
-    installer = "installer", "dev", "installer";
+    /// The program that puts the shim into a tree, where cargo puts it: see [`installer`].
+    built_installer = "installer", "dev", "installer";
+}
+
+/// The program that puts the shim into a tree, with the shim beside it as they are shipped.
+pub fn installer() -> &'static Path {
+    static PLACED: OnceLock<PathBuf> = OnceLock::new();
+    PLACED.get_or_init(|| {
+        let directory = built_installer().with_file_name("as-shipped");
+        fs::create_dir_all(&directory).expect("make a directory");
+        for file in [built_installer(), shim()] {
+            let name = file.file_name().expect("a name");
+            // By a name of its own first: another test process may be using what is there.
+            let new = directory.join(format!("{}-{}", name.display(), process::id()));
+            let _ = fs::remove_file(&new);
+            fs::hard_link(file, &new).expect("link");
+            fs::rename(&new, directory.join(name)).expect("rename");
+            // Both names may be of one file already, and then renaming does nothing.
+            let _ = fs::remove_file(&new);
+        }
+        directory.join("installer")
+    })
 }
