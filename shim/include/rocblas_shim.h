@@ -39,12 +39,24 @@ size_t rocblas_shim_missing_count(void);
  * from there on. */
 const char *rocblas_shim_missing_name(size_t index);
 
-/* What the exported functions jump to: "cold" (no call yet), "direct" (the backend's functions) or
- * "failed" (there is no backend). Opens nothing. */
+/* What the exported functions jump to: "cold" (no call yet), "direct" (the backend's functions),
+ * "traced" (the same, and calls are recorded) or "failed" (there is no backend). Opens nothing. */
 const char *rocblas_shim_mode(void);
 
 /* Why there is no backend: every place that was tried and why it failed. Empty if there is one. */
 const char *rocblas_shim_error(void);
+
+/* Starts a trace of the calls that this process makes from now on: into a directory in `place`, or as
+ * lines to stderr if that is "stderr". `options` are those of ROCBLAS_SHIM_TRACE_OPTIONS, such as
+ * "ring=64M,functions=*trsm*"; NULL for none. Answers NULL, or a sentence that says why not. */
+const char *rocblas_shim_trace_start(const char *place, const char *options);
+
+/* Stops it. Calls that other threads have under way are still completed in the trace. Answers NULL, or
+ * a sentence that says why not. */
+const char *rocblas_shim_trace_stop(void);
+
+/* The directory of the trace that is on, once the first call has been recorded; empty for none. */
+const char *rocblas_shim_trace_directory(void);
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 use crate::{
     compat::{ALL, Promises},
     own,
+    trace::{Options, Sink},
 };
 use core::ffi::CStr;
 use std::{
@@ -19,6 +20,9 @@ pub(crate) const BACKEND: &str = "ROCBLAS_SHIM_BACKEND";
 pub(crate) const LOG: &str = "ROCBLAS_SHIM_LOG";
 pub(crate) const ON_ERROR: &str = "ROCBLAS_SHIM_ON_ERROR";
 pub(crate) const COMPAT: &str = "ROCBLAS_SHIM_COMPAT";
+pub(crate) const TRACE: &str = "ROCBLAS_SHIM_TRACE";
+pub(crate) const TRACE_OPTIONS: &str = "ROCBLAS_SHIM_TRACE_OPTIONS";
+pub(crate) const LISTEN: &str = "ROCBLAS_SHIM_LISTEN";
 
 /// The directory beside the libraries that holds backends and settings. ldconfig does not look
 /// into directories.
@@ -57,6 +61,12 @@ pub(crate) struct Settings {
     pub(crate) log: LevelFilter,
     /// The promises to keep where the backend needs it.
     pub(crate) promises: Promises,
+    /// Where to trace to from the start, if anywhere.
+    pub(crate) trace: Option<Sink>,
+    /// How to trace from the start.
+    pub(crate) trace_options: Options,
+    /// Whether another process of the user may start and stop a trace.
+    pub(crate) listens: bool,
     /// Sentences about settings that could not be read.
     pub(crate) problems: Vec<Problem>,
     /// Where `shim.toml` was looked for, found or not.
@@ -137,6 +147,9 @@ impl Settings {
             on_error: OnError::default(),
             log: LevelFilter::ERROR,
             promises: Promises::EVERY,
+            trace: None,
+            trace_options: Options::default(),
+            listens: true,
             problems: Vec::new(),
             files,
         }
@@ -164,8 +177,15 @@ pub(crate) fn read() -> Settings {
             }
         }
     }
-    let variables =
-        [(BACKEND, "backend"), (LOG, "log"), (ON_ERROR, "on_error"), (COMPAT, "compat")];
+    let variables = [
+        (BACKEND, "backend"),
+        (LOG, "log"),
+        (ON_ERROR, "on_error"),
+        (COMPAT, "compat"),
+        (TRACE, "trace"),
+        (TRACE_OPTIONS, "trace_options"),
+        (LISTEN, "listen"),
+    ];
     for (variable, key) in variables {
         if let Some(value) = environment(variable)
             && let Err(problem) = apply(&mut settings, key, &value, None)
@@ -194,6 +214,9 @@ fn apply_file(settings: &mut Settings, path: &Path, text: &str) {
             }
             DeValue::Table(promises) if key.get_ref() == "compat" => {
                 switch_all(&mut settings.promises, promises).err()
+            }
+            DeValue::Table(trace) if key.get_ref() == "trace" => {
+                set_trace(settings, trace, path).err()
             }
             _ => Some(format!("`{}` must be a string", key.get_ref())),
         };
@@ -231,6 +254,17 @@ fn apply(
                 _ => return Err(one_of(value, "status, abort")),
             };
         }
+        "listen" => {
+            settings.listens = match value.to_str() {
+                Some("on") => true,
+                Some("off") => false,
+                _ => return Err(one_of(value, "on, off")),
+            };
+        }
+        "trace" if file.is_none() => settings.trace = Sink::of(value),
+        "trace_options" if file.is_none() => {
+            settings.trace_options.set_all(&value.to_string_lossy())?;
+        }
         "compat" if file.is_none() => {
             for word in value.to_string_lossy().split(',').filter(|word| !word.is_empty()) {
                 let (name, on) = match word.trim().strip_prefix('-') {
@@ -242,7 +276,7 @@ fn apply(
         }
         unknown => {
             return Err(format!(
-                "unknown key `{unknown}` (known: backend, log, on_error, [compat])"
+                "unknown key `{unknown}` (known: backend, log, on_error, listen, [compat], [trace])"
             ));
         }
     }
@@ -257,6 +291,28 @@ fn switch_all(promises: &mut Promises, table: &DeTable<'_>) -> Result<(), String
             return Err(format!("`{name}` in [compat] must be true or false"));
         };
         promises.switch(name, *on).ok_or_else(|| no_promise(name))?;
+    }
+    Ok(())
+}
+
+/// `[trace]`: `directory`, which is relative to the file, and the options by their names.
+fn set_trace(settings: &mut Settings, table: &DeTable<'_>, file: &Path) -> Result<(), String> {
+    for (key, value) in table {
+        let key = key.get_ref().as_ref();
+        let value = match value.get_ref() {
+            DeValue::String(value) => value.to_string(),
+            DeValue::Integer(value) => value.to_string(),
+            _ => return Err(format!("`{key}` in [trace] must be a string or a number")),
+        };
+        if key == "directory" {
+            let beside = file.parent().unwrap_or(Path::new("/")).join(&value);
+            let is_word = matches!(value.as_str(), "stderr" | "off");
+            let place = if is_word { OsStr::new(&value) } else { beside.as_os_str() };
+            settings.trace = Sink::of(place);
+        } else {
+            let set = settings.trace_options.set(key, &value);
+            set.map_err(|why| format!("`{key}` in [trace]: {why}"))?;
+        }
     }
     Ok(())
 }
@@ -305,7 +361,10 @@ mod tests {
         assert!(problems("\n\nlog = = 1\n")[0].starts_with("/store/shim.toml:3: "));
         assert_eq!(
             problems("backed = 'x'"),
-            ["/store/shim.toml: unknown key `backed` (known: backend, log, on_error, [compat])"]
+            [
+                "/store/shim.toml: unknown key `backed` (known: backend, log, on_error, listen, [compat], \
+              [trace])"
+            ]
         );
         assert_eq!(
             problems("log = 'loud'"),
@@ -331,6 +390,31 @@ mod tests {
         apply(&mut settings, "compat", OsStr::new("-version"), None).expect("a name");
         assert_eq!(settings.promises.names(), ["tensile"]);
         assert!(apply(&mut settings, "compat", OsStr::new("-versions"), None).is_err());
+    }
+
+    #[test]
+    fn a_trace_is_set_in_the_file_and_by_variables() {
+        let text = "[trace]\ndirectory = 'traces'\nring = '64M'\nfirst = 1000\n";
+        let mut settings = settings(text);
+        assert_eq!(settings.trace, Some(Sink::Directory("/store/traces".into())));
+        assert_eq!(
+            (settings.trace_options.ring, settings.trace_options.first),
+            (Some(64 << 20), Some(1000))
+        );
+        let mut set = |key, value: &str| apply(&mut settings, key, OsStr::new(value), None);
+        set("trace", "stderr").expect("a word");
+        set("trace_options", "functions=*trsm*").expect("a list");
+        set("listen", "off").expect("a word");
+        assert!(set("listen", "maybe").is_err() && set("trace_options", "rings=1").is_err());
+        assert_eq!((&settings.trace, settings.listens), (&Some(Sink::Stderr), false));
+        assert_eq!(settings.trace_options.functions, ["*trsm*"]);
+        apply(&mut settings, "trace", OsStr::new("off"), None).expect("a word");
+        assert_eq!(settings.trace, None);
+        assert!(
+            problems("[trace]\nring = 'big'")[0].contains("`ring` in [trace]: `big` is no size")
+        );
+        assert!(problems("[trace]\nring = true")[0].contains("must be a string or a number"));
+        assert!(problems("trace = 'x'")[0].contains("unknown key `trace`"));
     }
 
     #[test]

@@ -5,10 +5,18 @@
 use crate::{
     init::{self, Outcome},
     table::{self, COLD, CURRENT},
+    trace::{self, listener},
 };
-use core::{ffi::c_char, ptr, sync::atomic::Ordering};
+use core::{
+    ffi::{CStr, c_char},
+    ptr::{self, null},
+    sync::atomic::Ordering,
+};
 use once_cell::race::OnceBox;
-use std::{ffi::CString, os::unix::ffi::OsStrExt};
+use std::{
+    ffi::{CString, OsStr},
+    os::unix::ffi::OsStrExt,
+};
 
 const EMPTY: *const c_char = c"".as_ptr();
 
@@ -67,7 +75,7 @@ extern "C" fn rocblas_shim_missing_count() -> usize {
 extern "C" fn rocblas_shim_missing_name(index: usize) -> *const c_char {
     backend()
         .and_then(|backend| backend.missing.get(index))
-        .map_or(ptr::null(), |missing| table::name(usize::from(*missing)).as_ptr())
+        .map_or(null(), |missing| table::name(usize::from(*missing)).as_ptr())
 }
 
 #[unsafe(no_mangle)]
@@ -76,6 +84,7 @@ extern "C" fn rocblas_shim_mode() -> *const c_char {
     match init::settled() {
         Some(Outcome::Failed { .. }) => c"failed",
         _ if cold => c"cold",
+        _ if trace::status().is_some() => c"traced",
         _ => c"direct",
     }
     .as_ptr()
@@ -89,4 +98,41 @@ extern "C" fn rocblas_shim_error() -> *const c_char {
         Some(Outcome::Ready { .. }) => EMPTY,
         None => c"not initialised yet".as_ptr(),
     }
+}
+
+/// A sentence for the caller, kept for ever: there are few.
+fn sentence(text: String) -> *const c_char {
+    CString::new(text).unwrap_or_default().into_raw()
+}
+
+/// # Safety
+/// Each is null or a C string.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rocblas_shim_trace_start(
+    place: *const c_char,
+    options: *const c_char,
+) -> *const c_char {
+    let bytes = |text: *const c_char| match text.is_null() {
+        true => &b""[..],
+        // SAFETY: by contract.
+        false => unsafe { CStr::from_ptr(text) }.to_bytes(),
+    };
+    let options = String::from_utf8_lossy(bytes(options)).into_owned();
+    match listener::start(OsStr::from_bytes(bytes(place)), &options) {
+        Ok(_) => null(),
+        Err(why) => sentence(why),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_trace_stop() -> *const c_char {
+    match trace::stop("the program stopped it") {
+        Ok(_) => null(),
+        Err(why) => sentence(why),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_trace_directory() -> *const c_char {
+    trace::directory().map_or(EMPTY, CStr::as_ptr)
 }

@@ -1,9 +1,9 @@
 //! What fork means to initialisation: a child of a process whose other thread was opening a
 //! backend would inherit the loader's lock, taken by a thread that does not exist, and a library
 //! whose constructors ran half. So fork waits for that thread, and the child starts with a free
-//! turn.
+//! turn. A trace goes on in a directory of the child's own.
 
-use crate::init;
+use crate::{init, trace};
 use core::{
     cell::Cell,
     sync::atomic::{AtomicBool, Ordering},
@@ -35,6 +35,8 @@ enum Turn {
 
 thread_local! {
     static TURN: Cell<Turn> = const { Cell::new(Turn::Own) };
+    /// Whether this thread has the turn to start and stop traces too, so that nobody is halfway.
+    static TRACE_TURN: Cell<bool> = const { Cell::new(false) };
 }
 
 extern "C" fn prepare() {
@@ -45,11 +47,15 @@ extern "C" fn prepare() {
     } else {
         Turn::NotToBeHad
     });
+    TRACE_TURN.set(trace::TURN.take(PATIENCE));
 }
 
 extern "C" fn parent() {
     if TURN.get() == Turn::Taken {
         init::TURN.release();
+    }
+    if TRACE_TURN.get() {
+        trace::TURN.release();
     }
 }
 
@@ -66,4 +72,6 @@ extern "C" fn child() {
             init::TURN.release();
         }
     }
+    trace::TURN.release();
+    trace::after_fork();
 }

@@ -23,6 +23,7 @@ use crate::{
     diagnostics, exports, fork,
     missing::{self, Why},
     table::{self, COLD, CURRENT, Target},
+    trace,
     turn::Turn,
 };
 use core::{
@@ -41,12 +42,11 @@ pub(crate) enum Outcome {
     Ready {
         backend: Box<Backend>,
         on_error: OnError,
+        /// Whether another process may start a trace.
+        listens: bool,
     },
     /// The message that was printed.
-    Failed {
-        message: String,
-        on_error: OnError,
-    },
+    Failed { message: String, on_error: OnError },
 }
 
 static OUTCOME: OnceBox<Outcome> = OnceBox::new();
@@ -57,6 +57,10 @@ pub(crate) static TURN: Turn = Turn::new();
 /// How long to wait for the thread whose turn it is. Longer than opening a backend usually takes,
 /// and short enough for the rare thread that waits for nothing.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often to look whether the table has been published: far more often than it takes, and not
+/// without end in a child that was forked just then.
+const PUBLISHING: u32 = 100_000;
 
 /// What this thread is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,22 +112,58 @@ pub(crate) fn target(index: usize) -> Target {
         return while_opening(index, path);
     }
     match outcome() {
-        Some(Outcome::Ready { backend, on_error }) => {
-            let target = backend.table[index];
-            if target != COLD[index] {
-                return target;
-            }
-            let (target, answer) = missing::answer(index, Why::Function);
-            report_missing(index, backend, answer);
-            abort_if(*on_error);
-            target
-        }
+        Some(Outcome::Ready { backend, on_error, .. }) => match published(index) {
+            Some(target) => target,
+            None if backend.table[index] != COLD[index] => backend.table[index],
+            None => missing_of(index, backend, *on_error),
+        },
         Some(Outcome::Failed { on_error, .. }) => {
             abort_if(*on_error);
             missing::answer(index, Why::Backend).0
         }
         None => missing::answer(index, Why::Backend).0,
     }
+}
+
+/// The entry of the table that stubs jump through by now: a trace may be on. `None` where it is the
+/// cold one, because the backend lacks the function.
+fn published(index: usize) -> Option<Target> {
+    // The thread that has settled the outcome is about to publish the table.
+    for _ in 0..PUBLISHING {
+        let current = CURRENT.load(Ordering::Acquire);
+        if !core::ptr::eq(current, &raw const COLD) {
+            // SAFETY: a table that is never freed.
+            let target = unsafe { (*current)[index] };
+            return (target != COLD[index]).then_some(target);
+        }
+        std::thread::yield_now();
+    }
+    None
+}
+
+/// What a thunk calls when nothing is recorded.
+pub(crate) fn traced_target(index: usize) -> Target {
+    match OUTCOME.get() {
+        Some(Outcome::Ready { backend, .. }) if backend.table[index] != COLD[index] => {
+            backend.table[index]
+        }
+        _ => missing(index),
+    }
+}
+
+/// The answer for a function that the backend in use lacks, with a message the first time.
+pub(crate) fn missing(index: usize) -> Target {
+    match OUTCOME.get() {
+        Some(Outcome::Ready { backend, on_error, .. }) => missing_of(index, backend, *on_error),
+        _ => missing::answer(index, Why::Backend).0,
+    }
+}
+
+fn missing_of(index: usize, backend: &Backend, on_error: OnError) -> Target {
+    let (target, answer) = missing::answer(index, Why::Function);
+    report_missing(index, backend, answer);
+    abort_if(on_error);
+    target
 }
 
 /// A call from a constructor of the library that this thread is loading.
@@ -188,7 +228,8 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
     match open_first(&settings) {
         Ok(backend) => {
             let backend = Box::new(backend);
-            let ready = Outcome::Ready { backend, on_error: settings.on_error };
+            let Settings { on_error, listens, .. } = settings;
+            let ready = Outcome::Ready { backend, on_error, listens };
             Some(publish(ready, &settings, occasion))
         }
         Err(_) if occasion == Occasion::Load => {
@@ -221,7 +262,10 @@ fn publish(outcome: Outcome, settings: &Settings, occasion: Occasion) -> &'stati
         match outcome {
             Outcome::Ready { backend, .. } => {
                 fill_data(backend);
-                CURRENT.store((&raw const *backend.table).cast_mut(), Ordering::Release);
+                let wanted =
+                    settings.trace.clone().map(|sink| (sink, settings.trace_options.clone()));
+                let table = trace::table_for(backend, wanted);
+                CURRENT.store(table, Ordering::Release);
                 announce(backend, settings, occasion);
             }
             Outcome::Failed { message, .. } => error!("{message}"),
@@ -294,7 +338,8 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
     hip::refuse_a_second_runtime(handle)?;
     let mut table = resolve::resolve(handle)?;
     let hip = Hip::of(handle);
-    let compat = compat::install(&library.soname, handle, settings.promises, hip, &mut table);
+    let Settings { promises, listens, .. } = *settings;
+    let compat = compat::install(&library.soname, handle, promises, hip, listens, &mut table);
     let took = Took { open: opened - start, adapt: adapted - opened, resolve: adapted.elapsed() };
     let environment = environment::View::of(&path, &compat);
     let data = read_data(handle);

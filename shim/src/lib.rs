@@ -4,7 +4,8 @@
 //! table it jumps through) -> `entry` (the first call, registers kept) -> `init` (done once,
 //! whoever comes first) -> `backend` (locate, inspect, open, adapt, resolve) -> `missing` (what
 //! a caller gets when there is no function to jump to). Where the backend does not keep what 5.0.2
-//! promises, `compat` puts functions of ours into the table. Beside the path: `config`,
+//! promises, `compat` puts functions of ours into the table. While a trace is on, `trace` puts thunks
+//! before all of them. Beside the path: `config`,
 //! `diagnostics`, `early`, `fork`, `note`, `own`, `turn` and the public `control` functions.
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
@@ -26,4 +27,5 @@ mod missing;
 mod note;
 mod own;
 mod table;
+mod trace;
 mod turn;

@@ -14,4 +14,5 @@ pub mod run;
 pub mod scenario;
 pub mod skip;
 pub mod snapshot;
+pub mod traces;
 pub mod tree;

@@ -24,11 +24,29 @@ impl DeviceProperties {
     /// `char gcnArchName[256]`, such as `gfx906:sramecc+:xnack-`.
     const ARCHITECTURE: core::ops::Range<usize> = 1_160..1_416;
 
+    /// `char name[256]`, such as `AMD Instinct MI50`.
+    const NAME: core::ops::Range<usize> = 0..256;
+
+    fn text(&self, place: core::ops::Range<usize>) -> String {
+        let text = &self.0[place];
+        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+        String::from_utf8_lossy(&text[..end]).into_owned()
+    }
+
+    /// What the runtime calls the device.
+    pub(crate) fn name(&self) -> String {
+        self.text(Self::NAME)
+    }
+
+    /// The target with features: `gfx906:sramecc+:xnack-`.
+    pub(crate) fn architecture(&self) -> String {
+        self.text(Self::ARCHITECTURE)
+    }
+
     /// The target without features: `gfx906`.
     pub(crate) fn target(&self) -> String {
-        let name = &self.0[Self::ARCHITECTURE];
-        let end = name.iter().position(|byte| matches!(byte, 0 | b':')).unwrap_or(name.len());
-        String::from_utf8_lossy(&name[..end]).into_owned()
+        let name = self.architecture();
+        name.split(':').next().unwrap_or_default().to_owned()
     }
 }
 

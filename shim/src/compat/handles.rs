@@ -4,6 +4,7 @@ use super::{Compat, Promise, atomics, current, device_properties, solver_data, s
 use crate::{
     backend::kernels,
     table::{self, COLD, Table, Target},
+    trace::listener,
 };
 use core::{
     ffi::{CStr, c_void},
@@ -23,6 +24,9 @@ const DESTROY: &CStr = c"rocblas_destroy_handle";
 const SET_ATOMICS_MODE: &CStr = c"rocblas_set_atomics_mode";
 const INITIALIZE: &CStr = c"rocblas_initialize";
 
+/// The names of those that do something of ours and then call the backend's.
+pub(super) const PASSING_ON: [&CStr; 3] = [CREATE, DESTROY, INITIALIZE];
+
 /// The backend's own functions of these names, where it has them.
 #[derive(Debug)]
 pub(crate) struct Originals {
@@ -33,7 +37,7 @@ pub(crate) struct Originals {
 }
 
 /// The backend's function of that name, if it has one.
-pub(super) fn original(table: &Table, name: &CStr) -> Option<*const ()> {
+pub(crate) fn original(table: &Table, name: &CStr) -> Option<*const ()> {
     let index = table::index(name)?;
     (table[index] != COLD[index]).then(|| table[index].0)
 }
@@ -57,7 +61,9 @@ impl Originals {
 
 /// Our functions, where a promise or the guard of the kernels needs them and the backend has what
 /// they call.
-pub(super) fn replacements(compat: &Compat) -> Vec<(&'static CStr, Target)> {
+///
+/// With its first handle a process begins to listen for who wants to trace it, if it is to listen.
+pub(super) fn replacements(compat: &Compat, listens: bool) -> Vec<(&'static CStr, Target)> {
     let active = |promise| compat.active.contains(promise);
     let guarded = compat.hip.is_some() && active(Promise::Tensile);
     let of_handles = active(Promise::Atomics)
@@ -65,8 +71,10 @@ pub(super) fn replacements(compat: &Compat) -> Vec<(&'static CStr, Target)> {
         || active(Promise::DeviceProperties)
         || guarded;
     let mut replacements = Vec::new();
-    if of_handles && compat.originals.create.is_some() && compat.originals.destroy.is_some() {
+    if (of_handles || listens) && compat.originals.create.is_some() {
         replacements.push((CREATE, Target(create as *const ())));
+    }
+    if of_handles && compat.originals.destroy.is_some() {
         replacements.push((DESTROY, Target(destroy as *const ())));
     }
     if guarded && compat.originals.initialize.is_some() {
@@ -91,6 +99,7 @@ unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
         let handle = unsafe { *handle };
         atomics::on_create(compat, handle);
         device_properties::on_create(compat, handle);
+        listener::listen();
     }
     answer
 }

@@ -126,12 +126,14 @@ fn needed(soname: &str, table: &Table, hip: Option<&Hip>) -> Promises {
     needed
 }
 
-/// Puts the functions of every promise that the backend needs and the user wants into the table.
+/// Puts the functions of every promise that the backend needs and the user wants into the table, and
+/// that by which a process `listens`.
 pub(crate) fn install(
     soname: &str,
     handle: Handle,
     wanted: Promises,
     hip: Option<Hip>,
+    listens: bool,
     table: &mut Table,
 ) -> Compat {
     let active = Promises(needed(soname, table, hip.as_ref()).0 & wanted.0);
@@ -143,7 +145,7 @@ pub(crate) fn install(
         hip,
     };
     let mut replacements: Vec<(&CStr, Target)> = Vec::new();
-    replacements.extend(handles::replacements(&compat));
+    replacements.extend(handles::replacements(&compat, listens));
     let promised: [(Promise, &[(&CStr, Target)]); 6] = [
         (Promise::Transfers, &transfers::REPLACEMENTS),
         (Promise::Version, &version::REPLACEMENTS),
@@ -165,6 +167,12 @@ pub(crate) fn install(
         }
     }
     compat
+}
+
+/// Whether our function of that name calls the backend's, which gives the answer.
+pub(crate) fn passes_on(name: &CStr) -> bool {
+    let solutions = solutions::REPLACEMENTS.iter().map(|(name, _)| *name);
+    handles::PASSING_ON.into_iter().chain(solutions).any(|known| known == name)
 }
 
 /// The compat of the backend in use. Functions of ours are reached through its table only, so it

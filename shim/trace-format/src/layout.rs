@@ -10,7 +10,7 @@
 //! | [`SEQUENCE`] | number of the record in its thread, from 0 | the same |
 //! | [`BEGIN`] | clock at entry | clock |
 //! | [`END`] | clock at exit; 0: in flight | payload, see [`event`] |
-//! | [`RESULT`] | rax at exit | |
+//! | [`RESULT`] | rax at exit; before, whatever was there | |
 //! | [`NOTE`] | a [`Note`]: which scalars were captured, the pointer mode | |
 //! | [`ARGUMENTS`].. | the arguments as passed, a word each | |
 //! | behind them | the captured scalars, each rounded up to words | |
@@ -154,8 +154,11 @@ impl SegmentHeader {
     }
 }
 
-/// An odd constant without structure, 2^64 divided by the golden ratio.
-const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
+/// An odd constant without structure, 2^64 divided by the golden ratio, for checks.
+pub const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// How far the sequence number is rotated for the check of a head.
+pub const ROTATION: u32 = 20;
 
 const fn mixed(word: u64) -> u64 {
     let product = word.wrapping_mul(MIXER);
@@ -183,7 +186,7 @@ impl Head {
     #[must_use]
     pub const fn checked(self, sequence: u64, begin: u64) -> Self {
         let own = self.0 & ((1 << Self::CHECK_SHIFT) - 1);
-        let sum = (own ^ sequence.rotate_left(20) ^ begin).wrapping_mul(MIXER);
+        let sum = (own ^ sequence.rotate_left(ROTATION) ^ begin).wrapping_mul(MIXER);
         Self(own | (sum >> Self::CHECK_SHIFT) << Self::CHECK_SHIFT)
     }
 

@@ -3,10 +3,14 @@
 //!
 //! `forward_all SHIM BACKEND FIRST`: loads the shim at a time when it cannot find a backend, then
 //! names one and calls FIRST, so that this call goes the way of a lazy first call; then all others.
+//!
+//! With ROCBLAS_SHIM_TRACE set, C functions that are not variadic go through code that records their
+//! arguments: of those, what the ABI has for functions of words is compared, and the words are written
+//! to the file that WORDS names.
 
 use core::arch::naked_asm;
 use probe_record::{LATEST, Record, STACK_WORDS, answer, further_answers};
-use rocblas_abi::{by_name, exports};
+use rocblas_abi::{Function, Kind, by_name, exports};
 use std::{
     env,
     ffi::{CStr, CString, c_void},
@@ -237,6 +241,9 @@ struct Checker {
     width: usize,
     random: Random,
     return_address: u64,
+    is_traced: bool,
+    /// What was sent to functions that are traced.
+    words: String,
     wrong: usize,
 }
 
@@ -252,8 +259,12 @@ impl Checker {
     }
 
     fn check(&mut self, name: &str, calls: u64) {
-        let index = u64::from(by_name(name).expect("in the table").index);
+        let function = by_name(name).expect("in the table");
+        let index = u64::from(function.index);
         let (sent, got, record) = self.call(self.shim.symbol(name));
+        if self.is_traced && function.kind == Kind::C {
+            return self.check_words(function, &sent, &got, &record);
+        }
         let expected = Record {
             vectors: sent.vectors,
             registers: sent.registers,
@@ -262,7 +273,8 @@ impl Checker {
             index,
             return_address: self.return_address,
             stack: sent.stack,
-            calls,
+            // A tracer asks the backend things of its own.
+            calls: if self.is_traced { record.calls } else { calls },
         };
         if record != expected || got != Results::of(index) {
             self.wrong += 1;
@@ -271,6 +283,29 @@ impl Checker {
                 Results::of(index),
             );
         }
+    }
+}
+
+impl Checker {
+    /// What has to be right where a frame of the shim's is in between.
+    fn check_words(
+        &mut self,
+        function: &Function,
+        sent: &Arguments,
+        got: &Results,
+        record: &Record,
+    ) {
+        let index = u64::from(function.index);
+        let word = |i: usize| if i < 6 { sent.registers[i] } else { sent.stack[i - 6] };
+        let words: Vec<u64> = (0..function.params.len()).map(word).collect();
+        let arrived: Vec<u64> = (0..function.params.len()).map(|i| record.word(i)).collect();
+        let expected = Results::of(index);
+        let came_back = (got.rax, got.moved, got.kept) == (expected.rax, 0, expected.kept);
+        if words != arrived || record.index != index || !came_back {
+            self.wrong += 1;
+            eprintln!("{}: sent {words:x?}, arrived {arrived:x?}, got {got:x?}", function.name);
+        }
+        self.words.push_str(&format!("{} {words:x?}\n", function.name));
     }
 }
 
@@ -302,6 +337,8 @@ fn main() -> ExitCode {
         width: vector_width(),
         random: Random(0x5eed),
         return_address: 0,
+        is_traced: env::var_os("ROCBLAS_SHIM_TRACE").is_some(),
+        words: String::new(),
         wrong: 0,
     };
     let (sent, got, record) = checker.call(direct.symbol("rocblas_abort"));
@@ -316,7 +353,8 @@ fn main() -> ExitCode {
     unsafe {
         call(checker.shim.symbol(first), &raw const arguments, &raw mut results, checker.width);
     };
-    assert_eq!(checker.shim.text("rocblas_shim_mode"), "direct");
+    let mode = if checker.is_traced { "traced" } else { "direct" };
+    assert_eq!(checker.shim.text("rocblas_shim_mode"), mode);
     checker.latest = latest_of(&Library::open(backend));
     // SAFETY: the record of the backend in use.
     let record = unsafe { (*(checker.latest)()).clone() };
@@ -331,11 +369,19 @@ fn main() -> ExitCode {
         stack: arguments.stack,
         calls: 1,
     };
-    assert_eq!(record, expected, "the lazy first call of {first}");
-    assert_eq!(results, Results::of(index), "its answer");
+    let function = by_name(first).expect("in the table");
+    if checker.is_traced && function.kind == Kind::C {
+        checker.check_words(function, &arguments, &results, &record);
+    } else {
+        assert_eq!(record, expected, "the lazy first call of {first}");
+        assert_eq!(results, Results::of(index), "its answer");
+    }
 
     for (function, calls) in exports().iter().zip(2..) {
         checker.check(function.name, calls);
+    }
+    if let Some(path) = env::var_os("WORDS") {
+        std::fs::write(path, &checker.words).expect("write what was sent");
     }
     println!(
         "{} functions, {}-bit vector registers, first {first}",

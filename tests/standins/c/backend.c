@@ -4,6 +4,7 @@
  *   CALLS_BACK      the constructor calls an exported function of this very library
  *   CALLS_MISSING   the constructor calls a function that this library lacks
  *   USES_HIP        it copies by HIP, prints errors and answers success, as 4.3.0 does
+ *   CRASHES         dasum writes to where nothing is
  *   MORTAL          what it set up is torn down at exit, as C++ statics are
  *
  * It knows its own functions by hidden aliases, so that it can tell whether its references to
@@ -142,6 +143,14 @@ rocblas_status rocblas_get_version_string(char *buf, size_t len) {
     snprintf(buf, len, "4.3.0.pliable");
     return rocblas_status_success;
 }
+
+#ifdef CRASHES
+rocblas_status rocblas_dasum(rocblas_handle handle, rocblas_int n, const double *x, rocblas_int incx,
+                             double *result) {
+    *(volatile int *)8 = n;
+    return rocblas_status_success;
+}
+#endif
 
 #ifdef MORTAL
 static void tear_down(void) { dead = 1; }

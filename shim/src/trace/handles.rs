@@ -1,0 +1,123 @@
+//! What a trace tells of a handle when it is seen first, and of the device it is on: a trace may
+//! begin long after the handle was made.
+
+use super::{
+    clock,
+    session::{Recipe, Session, flags},
+    thread::Thread,
+};
+use crate::backend::hip::Hip;
+use core::{
+    ffi::c_void,
+    ptr::{null_mut, with_exposed_provenance, with_exposed_provenance_mut},
+    sync::atomic::{AtomicU64, Ordering},
+};
+use rocblas_trace::layout::{ARGUMENTS, BEGIN, EVENT, HEAD, Head, RESULT, SEQUENCE, event};
+
+/// Looks at the handle of a call that is about to be made, which is not that of the latest.
+#[cold]
+pub(super) fn look(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
+    thread.handle = handle;
+    // Handles are allocated, so the lowest bits are all the same.
+    let place = (handle >> 6) % thread.recent.len();
+    if handle != 0 && thread.recent[place] != handle && !session.to_stderr {
+        thread.recent[place] = handle;
+        tell(session, thread, handle, begin);
+    }
+}
+
+/// A handle was made or destroyed by a call whose record is complete.
+///
+/// # Safety
+/// `record` is that of `rocblas_create_handle` or `rocblas_destroy_handle`.
+#[cold]
+pub(super) unsafe fn made_or_gone(
+    session: &Session,
+    thread: &mut Thread,
+    recipe: &Recipe,
+    record: *mut u64,
+) {
+    // SAFETY: by contract.
+    let (status, argument) = unsafe { (*record.add(RESULT) as i32, *record.add(ARGUMENTS)) };
+    if status != 0 {
+        return;
+    }
+    thread.forget_handles();
+    if recipe.has(flags::ENDS_HANDLE) {
+        session.forget_handle(argument as usize);
+    } else {
+        // SAFETY: a successful call has stored a handle there.
+        let handle = unsafe { *with_exposed_provenance::<usize>(argument as usize) };
+        session.forget_handle(handle);
+        tell(session, thread, handle, clock::now());
+    }
+}
+
+/// Writes what is known of a handle, if no other thread has.
+#[cold]
+fn tell(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
+    if handle == 0 || !session.is_new_handle(handle) {
+        return;
+    }
+    let hip = session.backend.compat.hip.as_ref();
+    let (stream, modes, device) = thread.quietly(|_| {
+        let questions = &session.questions;
+        let raw: *mut c_void = with_exposed_provenance_mut(handle);
+        let mut stream = null_mut();
+        if let Some(question) = questions.stream {
+            // SAFETY: the function's prototype; the handle is what the caller uses.
+            unsafe { question(raw, &raw mut stream) };
+        }
+        let modes = [questions.pointer_mode, questions.atomics_mode].map(|question| {
+            let mut answer = -1;
+            // SAFETY: as above.
+            let status = question.map(|question| unsafe { question(raw, &raw mut answer) });
+            if status == Some(0) { answer } else { -1 }
+        });
+        (stream, modes, hip.and_then(Hip::current_device).unwrap_or(-1))
+    });
+    let mut words = [0; event::HANDLE_WORDS];
+    words[3] = handle as u64;
+    words[4] = i64::from(device).cast_unsigned();
+    words[5] = stream as u64;
+    words[6] = i64::from(modes[0]).cast_unsigned();
+    words[7] = i64::from(modes[1]).cast_unsigned();
+    append(session, thread, event::HANDLE, begin, &mut words);
+    if device >= 0
+        && session.is_new_device(device)
+        && let Some(properties) = thread.quietly(|_| hip.and_then(|hip| hip.properties(device)))
+    {
+        let mut words = [0; event::DEVICE_WORDS];
+        words[3] = device as u64;
+        let texts = [properties.name(), properties.architecture()];
+        for (words, text) in words[4..].chunks_exact_mut(event::TEXT / 8).zip(texts) {
+            let mut bytes = [0; event::TEXT];
+            let length = text.len().min(event::TEXT);
+            bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+                *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+            }
+        }
+        append(session, thread, event::DEVICE, begin, &mut words);
+    }
+}
+
+/// Writes an event behind the latest record.
+fn append(session: &Session, thread: &mut Thread, kind: u8, begin: u64, words: &mut [u64]) {
+    if thread.room() < words.len() * 8 && !thread.make_room(session) {
+        return;
+    }
+    words[SEQUENCE] = thread.sequence;
+    words[BEGIN] = begin;
+    let head = Head::new(EVENT, words.len() as u8, thread.depth as u8, kind);
+    let head = head.checked(thread.sequence, begin).0;
+    let record = thread.cursor;
+    // SAFETY: room was made for the words and one more.
+    unsafe {
+        record.add(1).copy_from_nonoverlapping(words[1..].as_ptr(), words.len() - 1);
+        *record.add(words.len()) = 0;
+        AtomicU64::from_ptr(record.add(HEAD)).store(head, Ordering::Release);
+        thread.cursor = record.add(words.len());
+    }
+    thread.sequence += 1;
+}

@@ -1,0 +1,184 @@
+//! Tracing: every call of the C functions into files, or as a line to stderr.
+//!
+//! A trace is started when a backend is opened, if a setting asks for it, or at any time later by
+//! [`listener`]. Starting publishes a table whose entries are thunks; stopping publishes the backend's
+//! own table again. So nothing of this costs anything while no trace is on.
+//!
+//! The path of a traced call: `thunk` (keeps the arguments, calls `record::begin`, the function, and
+//! `record::end`) -> `record` (writes the two halves) -> `thread` (where this thread writes) -> `file`
+//! (a file that is mapped and grows) -> `session` (one trace: its settings and directory). Beside it:
+//! `scalars` (host values of alpha and results), `handles` (what is told of a handle that is new),
+//! `clock`, `options`, `live` (lines to stderr), `listener` (start and stop from another process).
+
+mod clock;
+mod file;
+mod handles;
+pub(crate) mod listener;
+pub(crate) mod live;
+pub(crate) mod options;
+mod record;
+mod scalars;
+mod session;
+mod thread;
+mod thunk;
+
+pub(crate) use session::Sink;
+
+use crate::{
+    backend::Backend,
+    table::{CURRENT, Table, name},
+    turn::Turn,
+};
+use core::{
+    ffi::CStr,
+    ptr::null_mut,
+    sync::atomic::{AtomicPtr, Ordering},
+    time::Duration,
+};
+pub(crate) use options::Options;
+use session::Session;
+use std::{path::PathBuf, sync::Mutex};
+
+/// The trace that is on; null when none is. What it points to is never freed: a thread may be about to
+/// look at it.
+static SESSION: AtomicPtr<Session> = AtomicPtr::new(null_mut());
+
+/// The table of the backend in use, through which traced calls go on.
+static DIRECT: AtomicPtr<Table> = AtomicPtr::new(null_mut());
+
+/// Whose turn it is to start or stop. Not a mutex, since a forked child has to be able to free it.
+pub(crate) static TURN: Turn = Turn::new();
+
+/// Long enough for making a directory on a slow disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The tables that were made, to be used again by traces of the same functions.
+static TABLES: Mutex<Vec<&'static Table>> = Mutex::new(Vec::new());
+
+/// What may be known of a trace that is on.
+#[derive(Clone, Debug)]
+pub(crate) struct Status {
+    /// Its directory, once it has one; none for lines to stderr.
+    pub(crate) directory: Option<PathBuf>,
+    /// How many threads have been traced.
+    pub(crate) threads: u32,
+}
+
+/// The table to publish for a backend that was opened: with a trace from the start if it is asked for.
+pub(crate) fn table_for(backend: &'static Backend, wanted: Option<(Sink, Options)>) -> *mut Table {
+    let direct = (&raw const *backend.table).cast_mut();
+    DIRECT.store(direct, Ordering::Release);
+    let Some((sink, options)) = wanted else { return direct };
+    let table = table_of(backend, &options);
+    let session = Box::leak(Box::new(Session::new(backend, sink, options)));
+    SESSION.store(session, Ordering::Release);
+    (&raw const *table).cast_mut()
+}
+
+/// Starts a trace. Answers its directory; none for lines to stderr. The error is a sentence.
+pub(crate) fn start(
+    backend: &'static Backend,
+    sink: Sink,
+    options: Options,
+) -> Result<Option<PathBuf>, String> {
+    let turn = Taken::take()?;
+    if let Some(Status { directory, .. }) = status() {
+        let place = directory.map_or("stderr".to_owned(), |path| path.display().to_string());
+        return Err(format!("this process is being traced already, to {place}; stop that first"));
+    }
+    let table = table_of(backend, &options);
+    let session = Session::new(backend, sink, options);
+    // Now, so that whoever starts the trace learns what is wrong with the directory.
+    let directory = session.directory()?.map(ToOwned::to_owned);
+    SESSION.store(Box::leak(Box::new(session)), Ordering::Release);
+    CURRENT.store((&raw const *table).cast_mut(), Ordering::Release);
+    drop(turn);
+    Ok(directory)
+}
+
+/// Stops the trace that is on. Calls that are under way are still completed in it.
+pub(crate) fn stop(why: &str) -> Result<Status, String> {
+    let _turn = Taken::take()?;
+    let session = session().ok_or("this process is not being traced")?;
+    Ok(stop_session(session, why))
+}
+
+/// Stops this trace, unless it has been stopped already.
+fn stop_this(session: &Session, why: &str) {
+    let Ok(_turn) = Taken::take() else { return };
+    if self::session().is_some_and(|current| core::ptr::eq(current, session)) {
+        stop_session(session, why);
+    }
+}
+
+fn stop_session(session: &Session, why: &str) -> Status {
+    CURRENT.store(DIRECT.load(Ordering::Acquire), Ordering::Release);
+    SESSION.store(null_mut(), Ordering::Release);
+    session.end(why);
+    status_of(session)
+}
+
+/// The trace that is on.
+pub(crate) fn status() -> Option<Status> {
+    session().map(status_of)
+}
+
+fn status_of(session: &Session) -> Status {
+    Status { directory: session.made().map(ToOwned::to_owned), threads: session.threads() }
+}
+
+/// The directory of the trace that is on, if one has been made for it.
+pub(crate) fn directory() -> Option<&'static CStr> {
+    session()?.made_as_text()
+}
+
+fn session() -> Option<&'static Session> {
+    // SAFETY: null, or a session that was leaked.
+    unsafe { SESSION.load(Ordering::Acquire).as_ref() }
+}
+
+/// The table with thunks for the functions that a trace is of.
+fn table_of(backend: &Backend, options: &Options) -> &'static Table {
+    let mut table = backend.table.clone();
+    for (index, thunk) in thunk::all() {
+        if options.wants(name(index).to_str().unwrap_or_default()) {
+            table[index] = thunk;
+        }
+    }
+    let mut tables = TABLES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(known) = tables.iter().find(|known| ***known == *table) {
+        return known;
+    }
+    let table: &Table = Box::leak(table);
+    tables.push(table);
+    table
+}
+
+/// The turn, until it is dropped.
+struct Taken;
+
+impl Taken {
+    fn take() -> Result<Self, String> {
+        if TURN.take(PATIENCE) {
+            Ok(Self)
+        } else {
+            Err("another thread has been starting or stopping a trace for 10 s".to_owned())
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        TURN.release();
+    }
+}
+
+/// In a forked child: a trace goes on in a directory of its own, and nothing of the parent's files is
+/// touched.
+pub(crate) fn after_fork() {
+    thread::forget();
+    listener::after_fork();
+    if let Some(session) = session() {
+        SESSION.store(Box::leak(Box::new(session.for_child())), Ordering::Release);
+    }
+}

@@ -1,0 +1,137 @@
+//! What alpha, beta and results are, where they are in host memory.
+//!
+//! rocBLAS reads a scalar only after its other checks, so an address that a caller passes need not be
+//! readable, and a tracer must not crash where the library does not. What lies on the caller's own
+//! stack, above the call, is there; the rest is read by the kernel, which answers an error instead.
+
+use super::{
+    session::{Captured, Recipe, Session},
+    thread::Thread,
+};
+use core::{ffi::c_void, ptr};
+use rocblas_trace::layout::{ARGUMENTS, Mode, NOTE, Note};
+
+/// Values of `rocblas_pointer_mode`.
+const HOST: i32 = 0;
+const DEVICE: i32 = 1;
+
+/// Writes the pointer mode and the scalars that the function reads into a record.
+///
+/// # Safety
+/// `record` is one of this recipe, with its arguments; `stack` is the caller's stack pointer.
+#[inline]
+pub(super) unsafe fn at_entry(
+    session: &Session,
+    thread: &Thread,
+    recipe: &Recipe,
+    record: *mut u64,
+    stack: usize,
+) {
+    // SAFETY: by contract: the handle comes first.
+    let mode = mode_of(session, unsafe { *record.add(ARGUMENTS) });
+    let mut note = (mode as u64) << Note::MODE;
+    if mode == Mode::Host {
+        // SAFETY: by contract.
+        note |= unsafe { capture(thread, recipe.at_entry(), record, stack) } << Note::ENTRY;
+    }
+    // SAFETY: by contract.
+    unsafe { *record.add(NOTE) = note };
+}
+
+/// Writes the scalars that the function has written into a record.
+///
+/// # Safety
+/// As of [`at_entry`].
+pub(super) unsafe fn at_exit(thread: &Thread, recipe: &Recipe, record: *mut u64, stack: usize) {
+    // SAFETY: by contract.
+    unsafe {
+        let note = Note(*record.add(NOTE));
+        if note.mode() == Mode::Host {
+            let captured = capture(thread, recipe.at_exit(), record, stack);
+            *record.add(NOTE) = note.0 | captured << Note::EXIT;
+        }
+    }
+}
+
+/// The mode of a handle, as the backend has it at this moment: other threads and C++ functions may
+/// have changed it.
+#[inline]
+fn mode_of(session: &Session, handle: u64) -> Mode {
+    let Some(ask) = session.questions.pointer_mode.filter(|_| handle != 0) else {
+        return Mode::Unknown;
+    };
+    let mut mode = -1;
+    // SAFETY: the function's prototype; the handle is what the caller is about to use.
+    let status = unsafe { ask(ptr::with_exposed_provenance_mut(handle as usize), &raw mut mode) };
+    match (status, mode) {
+        (0, HOST) => Mode::Host,
+        (0, DEVICE) => Mode::Device,
+        _ => Mode::Unknown,
+    }
+}
+
+/// Captures scalars; answers which could be read, a bit each.
+///
+/// # Safety
+/// As of [`at_entry`].
+#[inline]
+unsafe fn capture(thread: &Thread, scalars: &[Captured], record: *mut u64, stack: usize) -> u64 {
+    // What of the thread's own stack is above the caller's stack pointer, less the largest scalar;
+    // nothing for a caller that runs on another stack.
+    let above = match thread.stack.contains(&stack) {
+        true => (thread.stack.end - stack).saturating_sub(LARGEST),
+        false => 0,
+    };
+    let mut captured = 0;
+    for scalar in scalars {
+        // SAFETY: by contract: an argument, and the scalar's place behind the arguments.
+        let (from, to) = unsafe {
+            (
+                *record.add(ARGUMENTS + usize::from(scalar.parameter)) as usize,
+                record.add(usize::from(scalar.word)),
+            )
+        };
+        // An address below wraps, and is too high then.
+        let is_above = from.wrapping_sub(stack) < above;
+        // SAFETY: what is above the caller's stack pointer stays there during the call, `LARGEST`
+        // bytes of it; the place has room for the scalar.
+        let is_read = unsafe {
+            match scalar.size {
+                size @ 1..=8 if is_above => {
+                    let word = ptr::with_exposed_provenance::<u64>(from).read_unaligned();
+                    *to = word & (u64::MAX >> (64 - 8 * u32::from(size)));
+                    true
+                }
+                16 if is_above => {
+                    let words = ptr::with_exposed_provenance::<[u64; 2]>(from).read_unaligned();
+                    to.cast::<[u64; 2]>().write(words);
+                    true
+                }
+                _ => ask_the_kernel(from, to, usize::from(scalar.size)),
+            }
+        };
+        captured |= u64::from(is_read) << scalar.number;
+    }
+    captured
+}
+
+/// The largest scalar in bytes: five doubles.
+const LARGEST: usize = 40;
+
+/// Copies a scalar that may not be there.
+///
+/// # Safety
+/// `to` has room for the scalar.
+#[cold]
+unsafe fn ask_the_kernel(from: usize, to: *mut u64, size: usize) -> bool {
+    if from == 0 {
+        return false;
+    }
+    let local = libc::iovec { iov_base: to.cast::<c_void>(), iov_len: size };
+    let remote = libc::iovec { iov_base: from as *mut c_void, iov_len: size };
+    // SAFETY: memory of this process, which the kernel looks at and answers EFAULT where it is not.
+    let read = super::thread::keeping_errno(|| unsafe {
+        libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
+    });
+    read == size as isize
+}

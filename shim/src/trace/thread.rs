@@ -1,0 +1,356 @@
+//! What each thread has to trace with: the place of its next record, and the calls that are under way.
+
+use super::{
+    file::{Space, TraceFile},
+    record::Slot,
+    session::Session,
+};
+use core::{
+    ops::Range,
+    ptr::{self, null_mut},
+    sync::atomic::{AtomicU32, Ordering},
+};
+use rocblas_trace::layout::MOST_WORDS;
+use std::io;
+
+/// How deep traced calls are followed. rocBLAS does not call back; what is deeper is not recorded.
+pub(super) const MOST_DEPTH: usize = 32;
+
+/// Handles that a thread remembers to have seen, by their addresses, besides the latest.
+const RECENT: usize = 8;
+
+/// A thread's own things. Only the thread itself ever looks at them.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Thread {
+    /// The trace that the rest is for, or [`NONE`].
+    pub(super) session: *const Session,
+    /// Where the next record goes.
+    pub(super) cursor: *mut u64,
+    /// Before this, the zero behind a record included.
+    pub(super) limit: *mut u64,
+    /// The number of the next record.
+    pub(super) sequence: u64,
+    /// How many calls are under way.
+    pub(super) depth: usize,
+    pub(super) slots: [Slot; MOST_DEPTH],
+    /// The thread's stack, lowest address and end.
+    pub(super) stack: Range<usize>,
+    /// The handle of the latest call that had one, or 0.
+    pub(super) handle: usize,
+    pub(super) recent: [usize; RECENT],
+    /// Within the slow paths below: a call that these make is not traced.
+    busy: bool,
+    /// There was no place to write to, or there is none any more.
+    dead: bool,
+    file: Option<TraceFile>,
+    /// Files of earlier traces in which calls are still under way.
+    earlier: Vec<TraceFile>,
+    /// For lines to stderr: records are here, and printed at exit.
+    scratch: Vec<u64>,
+    /// How often the destructor of the thread's data has run.
+    rounds: u32,
+}
+
+/// No trace. Not null, which is what there is while no trace is on.
+const NONE: *const Session = ptr::dangling();
+
+// The pointer to a thread's things, null before its first traced call. Not `thread_local!`, whose way
+// to a library's variable is a call of a function that may change any register; that of a TLS
+// descriptor changes rax alone and costs an instruction or two where the loader had room for the
+// variable beside those of the program. (Initial-exec TLS would be a little faster, and loading the
+// shim late would fail where there is no such room.)
+core::arch::global_asm!(
+    ".pushsection .tbss.rocblas_shim_thread, \"awT\", @nobits",
+    ".globl rocblas_shim_thread",
+    ".hidden rocblas_shim_thread",
+    ".type rocblas_shim_thread, @tls_object",
+    ".size rocblas_shim_thread, 8",
+    ".p2align 3",
+    "rocblas_shim_thread:",
+    ".zero 8",
+    ".popsection",
+);
+
+/// The address of this thread's pointer.
+#[unsafe(naked)]
+extern "C" fn place() -> *mut *mut Thread {
+    core::arch::naked_asm!(
+        "lea rax, [rip + rocblas_shim_thread@TLSDESC]",
+        "call qword ptr [rax + rocblas_shim_thread@TLSCALL]",
+        "add rax, qword ptr fs:[0]",
+        "ret",
+    )
+}
+
+/// This thread's things; null before its first traced call.
+pub(super) fn current() -> *mut Thread {
+    // SAFETY: this thread's own variable.
+    unsafe { *place() }
+}
+
+fn set_current(thread: *mut Thread) {
+    // SAFETY: as above. There is no destructor: that of [`key`] comes later than those of C++ and Rust.
+    unsafe { *place() = thread };
+}
+
+/// This thread's things for a trace. `None` where it cannot be written, or from within the slow paths
+/// themselves.
+#[cold]
+pub(super) fn attach(session: &Session) -> Option<&'static mut Thread> {
+    let mut thread = current();
+    if thread.is_null() {
+        thread = Box::into_raw(Box::new(Thread::new()));
+        set_current(thread);
+        watch(thread);
+    }
+    // SAFETY: made above or before, freed by its own thread alone, when that ends; the one reference
+    // that there is, because `busy` keeps calls from within from coming here.
+    let thread = unsafe { &mut *thread };
+    if thread.busy {
+        return None;
+    }
+    let attached = keeping_errno(|| thread.quietly(|thread| thread.attach(session)));
+    // Also where it failed: it is not tried again at each call.
+    thread.session = session;
+    // The thunk counts on that; calls of earlier traces may still be under way below.
+    let depth = thread.depth;
+    thread.slots[depth..].iter_mut().for_each(|slot| slot.session = session);
+    attached.then_some(thread)
+}
+
+impl Thread {
+    fn new() -> Self {
+        Self {
+            session: NONE,
+            cursor: null_mut(),
+            limit: null_mut(),
+            sequence: 0,
+            depth: 0,
+            slots: [Slot::EMPTY; MOST_DEPTH],
+            stack: own_stack(),
+            handle: 0,
+            recent: [0; RECENT],
+            busy: false,
+            dead: false,
+            file: None,
+            earlier: Vec::new(),
+            scratch: Vec::new(),
+            rounds: 0,
+        }
+    }
+
+    fn attach(&mut self, session: &Session) -> bool {
+        self.sequence = 0;
+        self.forget_handles();
+        self.dead = false;
+        self.use_space(Space { from: null_mut(), to: null_mut() });
+        self.earlier.extend(self.file.take());
+        self.release_earlier();
+        if session.to_stderr {
+            self.scratch.resize((MOST_DEPTH + 1) * MOST_WORDS, 0);
+            let from = self.scratch.as_mut_ptr();
+            self.use_space(Space { from, to: from.wrapping_add(self.scratch.len() - 1) });
+            return true;
+        }
+        let made = session.directory().and_then(|directory| {
+            let directory = directory.unwrap_or(std::path::Path::new("."));
+            let ordinal = session.next_thread();
+            TraceFile::make(session, directory, ordinal).map_err(|e| {
+                format!("cannot trace a thread in {}: {}", directory.display(), reason(&e))
+            })
+        });
+        match made {
+            Ok(file) => {
+                let file = self.file.insert(file);
+                let space = file.next_segment(session, 0);
+                self.dead = space.is_none();
+                if let Some(space) = space {
+                    self.use_space(space);
+                }
+            }
+            Err(why) => {
+                session.complain(&why);
+                self.dead = true;
+            }
+        }
+        !self.dead
+    }
+
+    /// The bytes that are free in the segment.
+    pub(super) fn room(&self) -> usize {
+        self.limit.addr() - self.cursor.addr()
+    }
+
+    /// All handles are to be looked at again.
+    pub(super) fn forget_handles(&mut self) {
+        self.handle = 0;
+        self.recent = [0; RECENT];
+    }
+
+    fn use_space(&mut self, Space { from, to }: Space) {
+        (self.cursor, self.limit) = (from, to);
+    }
+
+    /// Makes room for a record that does not fit. Answers whether there is some.
+    #[cold]
+    pub(super) fn make_room(&mut self, session: &Session) -> bool {
+        if self.dead || session.to_stderr {
+            self.count(0, 1);
+            return false;
+        }
+        let sequence = self.sequence;
+        let space = keeping_errno(|| {
+            self.quietly(|thread| thread.file.as_mut()?.next_segment(session, sequence))
+        });
+        self.dead = space.is_none();
+        self.use_space(space.unwrap_or(Space { from: null_mut(), to: null_mut() }));
+        if self.dead {
+            self.count(0, 1);
+        }
+        !self.dead
+    }
+
+    /// Counts a call that is not in the file because it was too short, or nested too deep.
+    pub(super) fn count(&self, filtered: u64, untraced: u64) {
+        if let Some(file) = &self.file {
+            file.count(filtered, untraced);
+        }
+    }
+
+    /// Does something without tracing the calls that come of it.
+    pub(super) fn quietly<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let session = core::mem::replace(&mut self.session, NONE);
+        self.busy = true;
+        let answer = work(self);
+        self.busy = false;
+        self.session = session;
+        answer
+    }
+
+    /// Gives files of earlier traces up, once none of their calls is under way.
+    fn release_earlier(&mut self) {
+        let slots = &self.slots[..self.depth];
+        self.earlier.retain_mut(|file| {
+            let is_used = slots.iter().any(|slot| file.holds(slot.record));
+            if !is_used {
+                file.unmap();
+            }
+            is_used
+        });
+    }
+
+    /// The thread ends.
+    fn finish(&mut self) {
+        for slot in &self.slots[..self.depth] {
+            slot.mark_left();
+        }
+        self.depth = 0;
+        if let Some(mut file) = self.file.take() {
+            file.close(self.cursor);
+            file.unmap();
+        }
+        self.release_earlier();
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::QuotaExceeded if error.raw_os_error().is_none() => {
+            "the trace has reached its limit (a larger one: limit=SIZE)".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// What is done in between leaves no trace in `errno`, which a caller may be about to read.
+pub(super) fn keeping_errno<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: the address of this thread's errno.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { errno.read() };
+    let result = work();
+    // SAFETY: as above.
+    unsafe { errno.write(before) };
+    result
+}
+
+/// In a forked child: what this thread has is its parent's. The files stay mapped, and nobody has a
+/// way to them.
+pub(super) fn forget() {
+    let thread = current();
+    if !thread.is_null() {
+        // SAFETY: this thread's own.
+        let thread = unsafe { &mut *thread };
+        thread.slots = [Slot::EMPTY; MOST_DEPTH];
+        thread.depth = 0;
+        thread.session = NONE;
+        core::mem::forget(thread.file.take());
+        core::mem::forget(core::mem::take(&mut thread.earlier));
+        (thread.cursor, thread.limit) = (null_mut(), null_mut());
+        thread.busy = false;
+        thread.forget_handles();
+    }
+}
+
+/// The key whose destructor finishes a thread; 0: not made yet. It is the key plus one.
+static KEY: AtomicU32 = AtomicU32::new(0);
+
+/// Has a thread finished when it ends.
+fn watch(thread: *mut Thread) {
+    let mut key = KEY.load(Ordering::Acquire);
+    if key == 0 {
+        let mut made: libc::pthread_key_t = 0;
+        // SAFETY: memory for the answer, and a function that stays mapped.
+        if unsafe { libc::pthread_key_create(&raw mut made, Some(on_exit)) } != 0 {
+            // None left: the file stays as it is when the thread ends, with all its records.
+            return;
+        }
+        key = match KEY.compare_exchange(0, made + 1, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => made + 1,
+            Err(other) => {
+                // SAFETY: a key that no thread has used.
+                unsafe { libc::pthread_key_delete(made) };
+                other
+            }
+        };
+    }
+    // SAFETY: a key of ours.
+    unsafe { libc::pthread_setspecific(key - 1, thread.cast()) };
+}
+
+/// Destructors of other keys may still call rocBLAS, in as many rounds as POSIX promises: the last
+/// one finishes the thread.
+unsafe extern "C" fn on_exit(thread: *mut libc::c_void) {
+    const ROUNDS: u32 = 3;
+    let thread: *mut Thread = thread.cast();
+    // SAFETY: the value that `watch` set: this thread's own.
+    let own = unsafe { &mut *thread };
+    own.rounds += 1;
+    if own.rounds < ROUNDS {
+        watch(thread);
+        return;
+    }
+    own.finish();
+    set_current(null_mut());
+    // SAFETY: made by Box in `attach`, and nobody can reach it any more.
+    drop(unsafe { Box::from_raw(thread) });
+}
+
+/// The addresses of this thread's stack; empty where that is not to be had.
+fn own_stack() -> Range<usize> {
+    // SAFETY: a structure of plain words, which the call fills.
+    let mut attributes: libc::pthread_attr_t = unsafe { core::mem::zeroed() };
+    // SAFETY: this thread, and memory for the answer.
+    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes) } != 0 {
+        return 0..0;
+    }
+    let (mut start, mut size) = (null_mut(), 0);
+    // SAFETY: attributes that the call above has filled.
+    let failed = unsafe {
+        libc::pthread_attr_getstack(&raw const attributes, &raw mut start, &raw mut size)
+    };
+    // SAFETY: as above; nothing of them is used any more.
+    unsafe { libc::pthread_attr_destroy(&raw mut attributes) };
+    if failed == 0 { start as usize..start as usize + size } else { 0..0 }
+}

@@ -1,0 +1,411 @@
+//! What stands in the table while a trace is on: for each C function a thunk that knows its index,
+//! and for each number of arguments the code that all of those share.
+//!
+//! Unlike a stub, the shared code calls: it has a frame of its own, with the arguments that were on the
+//! stack copied into it. So it is for functions whose arguments are all words and whose answer is in
+//! rax, which the table says of the C functions but the two variadic ones. The frame is described to
+//! unwinders: exceptions and backtraces pass through it.
+//!
+//! What nearly all calls need is done right here, in some hundred instructions: half of the time is
+//! that of reading the clock twice, and a function of Rust's between each of the steps would take as
+//! long again. Everything else is `record`'s.
+
+use super::{
+    SESSION,
+    record::{self, Slot},
+    session::{Recipe, Session, flags},
+    thread::Thread,
+};
+use crate::table::Target;
+use core::{
+    ffi::{c_int, c_void},
+    mem::offset_of,
+};
+use rocblas_trace::layout::{ARGUMENTS, BEGIN, END, HEAD, MIXER, NOTE, RESULT, ROTATION, SEQUENCE};
+
+/// Each thunk begins at a multiple of this, so that their addresses need no relocations.
+const STRIDE: usize = 16;
+
+/// Registers that hold arguments.
+const REGISTERS: usize = 6;
+
+macro_rules! thunks {
+    ($(($index:literal $name:ident $count:literal))*) => {
+        /// The thunks, one after the other, in the order of the functions.
+        ///
+        /// # Safety
+        /// Each is jumped to by the stub of its function, with the arguments in place.
+        #[unsafe(naked)]
+        unsafe extern "C" fn thunks() {
+            core::arch::naked_asm!(
+                $(concat!(
+                    ".p2align 4, 0xcc\n",
+                    "mov r11d, ", stringify!($index), "\n",
+                    "jmp {f", stringify!($count), "}"
+                ),)*
+                // A number of parameters that no function has is no error.
+                "# {f0} {f1} {f2} {f3} {f4} {f5} {f6} {f7} {f8} {f9} {f10} {f11} {f12} {f13} {f14}",
+                "# {f15} {f16} {f17} {f18} {f19} {f20} {f21} {f22} {f23} {f24} {f25} {f26} {f27}",
+                "# {f28} {f29} {f30}",
+                f0 = sym traced::<0>,
+                f1 = sym traced::<0>,
+                f2 = sym traced::<0>,
+                f3 = sym traced::<0>,
+                f4 = sym traced::<0>,
+                f5 = sym traced::<0>,
+                f6 = sym traced::<0>,
+                f7 = sym traced::<1>,
+                f8 = sym traced::<2>,
+                f9 = sym traced::<3>,
+                f10 = sym traced::<4>,
+                f11 = sym traced::<5>,
+                f12 = sym traced::<6>,
+                f13 = sym traced::<7>,
+                f14 = sym traced::<8>,
+                f15 = sym traced::<9>,
+                f16 = sym traced::<10>,
+                f17 = sym traced::<11>,
+                f18 = sym traced::<12>,
+                f19 = sym traced::<13>,
+                f20 = sym traced::<14>,
+                f21 = sym traced::<15>,
+                f22 = sym traced::<16>,
+                f23 = sym traced::<17>,
+                f24 = sym traced::<18>,
+                f25 = sym traced::<19>,
+                f26 = sym traced::<20>,
+                f27 = sym traced::<21>,
+                f28 = sym traced::<22>,
+                f29 = sym traced::<23>,
+                f30 = sym traced::<24>,
+            )
+        }
+
+        /// The functions that have a thunk, in their order.
+        static TRACED: &[u16] = &[$($index),*];
+    };
+}
+
+rocblas_abi::for_each_typed_export!(thunks);
+
+/// The thunks with the indices of their functions.
+pub(super) fn all() -> impl Iterator<Item = (usize, Target)> {
+    // The symbol may be before the padding that aligns the first one.
+    let first = (thunks as *const () as usize).next_multiple_of(STRIDE);
+    let thunk = move |rank: usize| Target((first + rank * STRIDE) as *const ());
+    TRACED.iter().enumerate().map(move |(rank, index)| (usize::from(*index), thunk(rank)))
+}
+
+/// Bytes of a frame below rbx: the arguments for the function, then those that came in registers. With
+/// the return address, rbp and rbx it is a multiple of 16.
+const fn frame(stack_words: usize) -> usize {
+    let words = stack_words + REGISTERS;
+    8 * (words + 1 - words % 2)
+}
+
+/// Records a call of the function with the index in r11d, of whose arguments some are on the stack.
+///
+/// A straight line for a call that is the only one under way in its thread, of a function with which
+/// nothing special happens, with room in the segment; what goes another way leaves it at a numbered
+/// label for `record::begin` or `record::end`, which do the same and more.
+///
+/// # Safety
+/// Reached only by the jump of a thunk, with the caller's frame untouched.
+#[unsafe(naked)]
+unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
+    core::arch::naked_asm!(
+        ".cfi_startproc",
+        // Encoded relative to its place, in 4 bytes.
+        ".cfi_personality 0x1b, {personality}",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "push rbx",
+        ".cfi_offset rbx, -24",
+        "sub rsp, {frame}",
+        // rbx = this thread's things. The call keeps every register but rax.
+        "lea rax, [rip + rocblas_shim_thread@TLSDESC]",
+        "call qword ptr [rax + rocblas_shim_thread@TLSCALL]",
+        "mov rbx, qword ptr fs:[rax]",
+        "mov rax, qword ptr [rip + {session}]",
+        "test rbx, rbx",
+        "jz 50f",
+        "cmp qword ptr [rbx + {thread_session}], rax",
+        "jne 50f",
+        "cmp qword ptr [rbx + {thread_depth}], 0",
+        "jne 50f",
+        // r10 = the recipe, rax = the record.
+        "mov r10d, r11d",
+        "shl r10, {recipe_shift}",
+        "add r10, qword ptr [rax + {session_recipes}]",
+        "test byte ptr [r10 + {recipe_flags}], {is_special}",
+        "jnz 50f",
+        "movzx eax, word ptr [r10 + {recipe_room}]",
+        "add rax, qword ptr [rbx + {thread_cursor}]",
+        "cmp rax, qword ptr [rbx + {thread_limit}]",
+        "ja 50f",
+        "mov rax, qword ptr [rbx + {thread_cursor}]",
+        // The arguments, into the record and, those of the stack, into the frame.
+        "mov qword ptr [rax + {arguments} + 0], rdi",
+        "mov qword ptr [rax + {arguments} + 8], rsi",
+        "mov qword ptr [rax + {arguments} + 16], rdx",
+        "mov qword ptr [rax + {arguments} + 24], rcx",
+        "mov qword ptr [rax + {arguments} + 32], r8",
+        "mov qword ptr [rax + {arguments} + 40], r9",
+        ".set rocblas_shim_word, 0",
+        ".rept {stack_words}",
+        "mov rdi, qword ptr [rbp + 16 + rocblas_shim_word]",
+        "mov qword ptr [rsp + rocblas_shim_word], rdi",
+        "mov qword ptr [rax + {arguments} + 48 + rocblas_shim_word], rdi",
+        ".set rocblas_shim_word, rocblas_shim_word + 8",
+        ".endr",
+        "xor edi, edi",
+        "mov qword ptr [rax + {end_word}], rdi",
+        "mov qword ptr [rax + {note_word}], rdi",
+        // The place of the next head is zero before this one is there.
+        "movzx esi, byte ptr [r10 + {recipe_words}]",
+        "lea rsi, [rax + rsi * 8]",
+        "mov qword ptr [rsi], rdi",
+        "mov qword ptr [rbx + {thread_cursor}], rsi",
+        "mov r8, qword ptr [rbx + {thread_sequence}]",
+        "mov qword ptr [rax + {sequence_word}], r8",
+        "mov qword ptr [rbx + {slot_sequence}], r8",
+        "lea rsi, [r8 + 1]",
+        "mov qword ptr [rbx + {thread_sequence}], rsi",
+        "mov rdi, qword ptr [r10 + {recipe_head}]",
+        "mov r9, rax",
+        "rdtsc",
+        "shl rdx, 32",
+        "or rdx, rax",
+        "mov qword ptr [r9 + {begin_word}], rdx",
+        // `Head::checked`, then the head.
+        "rol r8, {rotation}",
+        "xor r8, rdx",
+        "xor r8, rdi",
+        "movabs rax, {mixer}",
+        "imul r8, rax",
+        "shr r8, 48",
+        "shl r8, 48",
+        "or rdi, r8",
+        "mov qword ptr [r9 + {head_word}], rdi",
+        // The slot of the call.
+        "lea rsi, [rbp + 16]",
+        "mov qword ptr [rbx + {slot_stack}], rsi",
+        "mov qword ptr [rbx + {slot_record}], r9",
+        "mov qword ptr [rbx + {slot_head}], rdi",
+        "mov qword ptr [rbx + {slot_recipe}], r10",
+        "mov qword ptr [rbx + {thread_depth}], 1",
+        "movzx eax, byte ptr [r10 + {recipe_flags}]",
+        "test al, {has_scalars}",
+        "jnz 30f",
+        "test al, {has_handle}",
+        "jz 40f",
+        "20:",
+        "mov rdi, qword ptr [r9 + {arguments}]",
+        "cmp qword ptr [rbx + {thread_handle}], rdi",
+        "jne 35f",
+        "40:",
+        "mov rax, qword ptr [r10 + {recipe_target}]",
+        "mov r10, r9",
+        "mov rdi, qword ptr [r10 + {arguments} + 0]",
+        "mov rsi, qword ptr [r10 + {arguments} + 8]",
+        "mov rdx, qword ptr [r10 + {arguments} + 16]",
+        "mov rcx, qword ptr [r10 + {arguments} + 24]",
+        "mov r8, qword ptr [r10 + {arguments} + 32]",
+        "mov r9, qword ptr [r10 + {arguments} + 40]",
+        "call rax",
+        // The second half, if this is still the latest call and its record is there.
+        "lea rcx, [rbp + 16]",
+        "cmp qword ptr [rbx + {thread_depth}], 1",
+        "jne 60f",
+        "cmp qword ptr [rbx + {slot_stack}], rcx",
+        "jne 60f",
+        "mov r10, qword ptr [rbx + {slot_recipe}]",
+        "test byte ptr [r10 + {recipe_flags}], {ends_specially}",
+        "jnz 60f",
+        "mov r9, qword ptr [rbx + {slot_record}]",
+        "mov rcx, qword ptr [rbx + {slot_head}]",
+        "cmp qword ptr [r9 + {head_word}], rcx",
+        "jne 60f",
+        "mov rcx, qword ptr [rbx + {slot_sequence}]",
+        "cmp qword ptr [r9 + {sequence_word}], rcx",
+        "jne 60f",
+        "mov qword ptr [rbx + {thread_depth}], 0",
+        "mov qword ptr [r9 + {result_word}], rax",
+        "mov r8, rax",
+        "rdtsc",
+        "shl rdx, 32",
+        "or rdx, rax",
+        "mov qword ptr [r9 + {end_word}], rdx",
+        "mov rax, r8",
+        "49:",
+        "mov rbx, qword ptr [rbp - 8]",
+        "leave",
+        ".cfi_remember_state",
+        ".cfi_restore rbx",
+        ".cfi_restore rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_restore_state",
+        // The scalars; rsi still is the stack. Then what the straight line has in registers.
+        "30:",
+        "mov rdi, r9",
+        "mov rdx, rbx",
+        "call {scalars}",
+        "mov r9, qword ptr [rbx + {slot_record}]",
+        "mov r10, qword ptr [rbx + {slot_recipe}]",
+        "jmp 20b",
+        // A handle that is not that of the latest call.
+        "35:",
+        "mov rsi, rbx",
+        "call {new_handle}",
+        "mov r9, qword ptr [rbx + {slot_record}]",
+        "mov r10, qword ptr [rbx + {slot_recipe}]",
+        "jmp 40b",
+        "50:",
+        "mov qword ptr [rsp + {registers} + 0], rdi",
+        "mov qword ptr [rsp + {registers} + 8], rsi",
+        "mov qword ptr [rsp + {registers} + 16], rdx",
+        "mov qword ptr [rsp + {registers} + 24], rcx",
+        "mov qword ptr [rsp + {registers} + 32], r8",
+        "mov qword ptr [rsp + {registers} + 40], r9",
+        "mov edi, r11d",
+        "lea rsi, [rsp + {registers}]",
+        "lea rdx, [rbp + 16]",
+        "call {begin}",
+        // What `end` is to be given, null for nothing; and the function.
+        "mov rbx, rax",
+        "mov r11, rdx",
+        ".set rocblas_shim_word, 0",
+        ".rept {stack_words}",
+        "mov rax, qword ptr [rbp + 16 + rocblas_shim_word]",
+        "mov qword ptr [rsp + rocblas_shim_word], rax",
+        ".set rocblas_shim_word, rocblas_shim_word + 8",
+        ".endr",
+        "mov rdi, qword ptr [rsp + {registers} + 0]",
+        "mov rsi, qword ptr [rsp + {registers} + 8]",
+        "mov rdx, qword ptr [rsp + {registers} + 16]",
+        "mov rcx, qword ptr [rsp + {registers} + 24]",
+        "mov r8, qword ptr [rsp + {registers} + 32]",
+        "mov r9, qword ptr [rsp + {registers} + 40]",
+        "call r11",
+        "test rbx, rbx",
+        "jz 49b",
+        "60:",
+        "mov rdi, rbx",
+        "mov rsi, rax",
+        "lea rdx, [rbp + 16]",
+        // Answers what the function answered.
+        "call {end}",
+        "jmp 49b",
+        ".cfi_endproc",
+        frame = const frame(STACK_WORDS),
+        registers = const STACK_WORDS * 8,
+        stack_words = const STACK_WORDS,
+        session = sym SESSION,
+        session_recipes = const offset_of!(Session, recipes),
+        thread_session = const offset_of!(Thread, session),
+        thread_depth = const offset_of!(Thread, depth),
+        thread_cursor = const offset_of!(Thread, cursor),
+        thread_limit = const offset_of!(Thread, limit),
+        thread_sequence = const offset_of!(Thread, sequence),
+        thread_handle = const offset_of!(Thread, handle),
+        slot_stack = const SLOT + offset_of!(Slot, stack),
+        slot_record = const SLOT + offset_of!(Slot, record),
+        slot_head = const SLOT + offset_of!(Slot, head),
+        slot_sequence = const SLOT + offset_of!(Slot, sequence),
+        slot_recipe = const SLOT + offset_of!(Slot, recipe),
+        recipe_shift = const size_of::<Recipe>().trailing_zeros(),
+        recipe_room = const offset_of!(Recipe, room),
+        recipe_words = const offset_of!(Recipe, words),
+        recipe_flags = const offset_of!(Recipe, flags),
+        recipe_head = const offset_of!(Recipe, head),
+        recipe_target = const offset_of!(Recipe, target),
+        is_special = const flags::SPECIAL,
+        ends_specially = const flags::ENDS_SPECIALLY,
+        has_handle = const flags::HANDLE,
+        has_scalars = const flags::SCALARS,
+        head_word = const HEAD * 8,
+        sequence_word = const SEQUENCE * 8,
+        begin_word = const BEGIN * 8,
+        end_word = const END * 8,
+        result_word = const RESULT * 8,
+        note_word = const NOTE * 8,
+        arguments = const ARGUMENTS * 8,
+        rotation = const ROTATION,
+        mixer = const MIXER,
+        personality = sym personality,
+        begin = sym record::begin,
+        scalars = sym record::scalars_of_latest,
+        new_handle = sym record::handle_of_latest,
+        end = sym record::end,
+    )
+}
+
+/// What the unwinder asks of the frame above: whether it catches, and to clean up. An exception that a
+/// call is left by, or the end of its thread, is noted here; there is nothing to catch and no code to
+/// run in the frame itself.
+///
+/// # Safety
+/// Called by the unwinder, as the C++ ABI for exceptions has it.
+unsafe extern "C" fn personality(
+    _version: c_int,
+    actions: c_int,
+    _class: u64,
+    _exception: *mut c_void,
+    context: *mut c_void,
+) -> c_int {
+    unsafe extern "C" {
+        fn _Unwind_GetGR(context: *mut c_void, register: c_int) -> usize;
+    }
+    const CLEANUP_PHASE: c_int = 2;
+    const CONTINUE_UNWIND: c_int = 8;
+    // DWARF's numbers.
+    const RBX: c_int = 3;
+    const RBP: c_int = 6;
+    if actions & CLEANUP_PHASE != 0 {
+        // SAFETY: the context that the unwinder gave; both are registers that its tables restore.
+        let (thread, frame) = unsafe { (_Unwind_GetGR(context, RBX), _Unwind_GetGR(context, RBP)) };
+        let thread: *mut Thread = core::ptr::with_exposed_provenance_mut(thread);
+        // SAFETY: null where nothing was recorded, else this thread's own.
+        if let Some(thread) = unsafe { thread.as_mut() } {
+            thread.leave_frames(frame + 16);
+        }
+    }
+    CONTINUE_UNWIND
+}
+
+/// Where a thread has the slot of the call that is under way alone.
+const SLOT: usize = offset_of!(Thread, slots);
+
+const _: () = assert!(size_of::<Recipe>().is_power_of_two());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rocblas_abi::{Kind, c_exports};
+
+    #[test]
+    fn every_typed_function_has_its_own_thunk() {
+        let thunks: Vec<(usize, Target)> = all().collect();
+        let typed = c_exports().iter().filter(|f| f.kind == Kind::C);
+        assert!(typed.map(|f| usize::from(f.index)).eq(thunks.iter().map(|(index, _)| *index)));
+        for (index, Target(thunk)) in thunks {
+            // SAFETY: the code of this very program.
+            let code = unsafe { core::slice::from_raw_parts(thunk.cast::<u8>(), 6) };
+            // mov r11d, imm32
+            assert_eq!(code[..2], [0x41, 0xbb], "{index}");
+            assert_eq!(code[2..], (index as u32).to_le_bytes(), "{index}");
+        }
+    }
+
+    #[test]
+    fn frames_keep_the_stack_aligned() {
+        for words in 0..=24 {
+            assert_eq!((8 + 8 + 8 + frame(words)) % 16, 0, "{words}");
+            assert!(frame(words) >= (words + REGISTERS) * 8);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What recording a call costs, of 2 and of 14 arguments: direct, through the shim with a ring on
+//! tmpfs, through the shim once a trace was stopped again, and an event of the `tracing` crate with as
+//! many fields for comparison. The functions return at once.
+//!
+//! `cargo bench --package tests --bench tracing`
+
+use divan::{Bencher, black_box};
+use std::{
+    ffi::{CStr, CString, c_char, c_void},
+    mem::transmute,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    sync::OnceLock,
+};
+use tests::{artefacts::standins, compile::library, tree::Tree};
+
+type SetStream = unsafe extern "C" fn(usize, usize) -> u32;
+type Sgemm = unsafe extern "C" fn(
+    usize,
+    i32,
+    i32,
+    i32,
+    i32,
+    i32,
+    *const f32,
+    usize,
+    i32,
+    usize,
+    i32,
+    *const f32,
+    usize,
+    i32,
+) -> u32;
+type Start = unsafe extern "C" fn(*const c_char, *const c_char) -> *const c_char;
+type Stop = unsafe extern "C" fn() -> *const c_char;
+
+/// The opened null backend, and the shim in front of it.
+struct Libraries {
+    direct: usize,
+    shim: usize,
+}
+
+static LIBRARIES: OnceLock<Libraries> = OnceLock::new();
+
+/// Where memory is a file system.
+const TMPFS: &CStr = c"/dev/shm/rocblas-shim-bench";
+
+fn open(path: &Path) -> usize {
+    let path = CString::new(path.as_os_str().as_bytes()).expect("no NUL");
+    // SAFETY: a valid path of the shim or of the null backend.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+    assert!(!handle.is_null(), "cannot load {path:?}");
+    handle as usize
+}
+
+fn function(library: usize, name: &CStr) -> *const c_void {
+    // SAFETY: an open handle and a valid name.
+    let address = unsafe { libc::dlsym(library as *mut c_void, name.as_ptr()) };
+    assert!(!address.is_null(), "{name:?}");
+    address
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Direct,
+    /// Through the shim, after a trace was stopped.
+    Stopped,
+    /// Into a ring of a megabyte.
+    Ring,
+    /// Into a file that grows.
+    Growing,
+}
+
+/// Starts a trace where there is to be one, measures, and stops it.
+fn with<T: Copy>(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
+    let libraries = LIBRARIES.get().expect("set in main");
+    if way == Way::Direct {
+        return measure(function(libraries.direct, name));
+    }
+    // SAFETY: the prototypes in rocblas_shim.h.
+    let (start, stop): (Start, Stop) = unsafe {
+        (
+            transmute(function(libraries.shim, c"rocblas_shim_trace_start")),
+            transmute(function(libraries.shim, c"rocblas_shim_trace_stop")),
+        )
+    };
+    let options = if way == Way::Growing { c"limit=2G" } else { c"ring=1M" };
+    // SAFETY: valid C strings.
+    let why = unsafe { start(TMPFS.as_ptr(), options.as_ptr()) };
+    // SAFETY: null, or a sentence.
+    assert!(why.is_null(), "{:?}", unsafe { CStr::from_ptr(why) });
+    if way == Way::Stopped {
+        // SAFETY: no arguments.
+        unsafe { stop() };
+    }
+    measure(function(libraries.shim, name));
+    if way != Way::Stopped {
+        // SAFETY: no arguments.
+        unsafe { stop() };
+    }
+    let _ = std::fs::remove_dir_all(TMPFS.to_str().expect("UTF-8"));
+}
+
+/// Something that looks like a handle.
+const HANDLE: usize = 0x1000;
+
+#[divan::bench_group(sample_size = 10_000, sample_count = 200)]
+mod arguments_02 {
+    use super::*;
+
+    fn measure(bencher: Bencher<'_, '_>, way: Way) {
+        with::<SetStream>(way, c"rocblas_set_stream", |function| {
+            // SAFETY: two parameters, each an integer or a pointer.
+            let f: SetStream = unsafe { transmute(function) };
+            // SAFETY: looks at none of them.
+            bencher.bench_local(|| unsafe { black_box(f)(HANDLE, 1) });
+        });
+    }
+
+    #[divan::bench]
+    fn direct(bencher: Bencher<'_, '_>) {
+        measure(bencher, Way::Direct);
+    }
+
+    #[divan::bench]
+    fn stopped(bencher: Bencher<'_, '_>) {
+        measure(bencher, Way::Stopped);
+    }
+
+    #[divan::bench]
+    fn ring(bencher: Bencher<'_, '_>) {
+        measure(bencher, Way::Ring);
+    }
+
+    #[divan::bench]
+    fn growing(bencher: Bencher<'_, '_>) {
+        measure(bencher, Way::Growing);
+    }
+}
+
+#[divan::bench_group(sample_size = 10_000, sample_count = 200)]
+mod arguments_14 {
+    use super::*;
+
+    fn measure(bencher: Bencher<'_, '_>, way: Way) {
+        with::<Sgemm>(way, c"rocblas_sgemm", |function| {
+            // SAFETY: fourteen parameters, each an integer or a pointer.
+            let f: Sgemm = unsafe { transmute(function) };
+            let (alpha, beta) = (1.0, 0.0);
+            bencher.bench_local(|| {
+                // SAFETY: looks at none of them.
+                unsafe {
+                    black_box(f)(
+                        HANDLE,
+                        111,
+                        111,
+                        64,
+                        64,
+                        64,
+                        &raw const alpha,
+                        7,
+                        64,
+                        9,
+                        64,
+                        &raw const beta,
+                        12,
+                        64,
+                    )
+                }
+            });
+        });
+    }
+
+    #[divan::bench]
+    fn direct(bencher: Bencher<'_, '_>) {
+        measure(bencher, Way::Direct);
+    }
+
+    #[divan::bench]
+    fn stopped(bencher: Bencher<'_, '_>) {
+        measure(bencher, Way::Stopped);
+    }
+
+    #[divan::bench]
+    fn ring(bencher: Bencher<'_, '_>) {
+        measure(bencher, Way::Ring);
+    }
+
+    #[divan::bench]
+    fn growing(bencher: Bencher<'_, '_>) {
+        measure(bencher, Way::Growing);
+    }
+}
+
+/// An event with 16 fields, formatted as tracing's own subscriber does, into nothing.
+#[divan::bench(sample_size = 100, sample_count = 100)]
+fn event_of_the_tracing_crate(bencher: Bencher<'_, '_>) {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| tracing_subscriber::fmt().with_writer(std::io::sink).init());
+    bencher.bench_local(|| {
+        tracing::info!(
+            function = "rocblas_sgemm",
+            handle = HANDLE,
+            trans_a = 111,
+            trans_b = 111,
+            m = black_box(64),
+            n = 64,
+            k = 64,
+            alpha = 1.0,
+            a = 7,
+            lda = 64,
+            b = 9,
+            ldb = 64,
+            beta = 0.0,
+            c = 12,
+            ldc = 64,
+            status = 0,
+        );
+    });
+}
+
+fn main() {
+    let tree = Tree::with_shim();
+    let null = tree.root().join("null.so");
+    let null = library(&standins().join("null_backend.c"), &null, "librocblas.so.4", &["-O2"]);
+    let backend = tree.add_backend("null", &null);
+    LIBRARIES.get_or_init(|| Libraries {
+        shim: open(&tree.lib().join("librocblas.so.5")),
+        direct: open(&backend),
+    });
+    divan::main();
+}

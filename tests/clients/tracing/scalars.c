@@ -1,0 +1,36 @@
+/* Scalars wherever a program may have them: on the stack, in data, on the heap, in device memory,
+ * nowhere, and at addresses that cannot be read. */
+#include <rocblas.h>
+#include <stdlib.h>
+
+static const float in_data = 3;
+
+int main(void) {
+    rocblas_handle handle;
+    float x[4] = {1, 2, 3, 4}, y[4] = {4, 3, 2, 1}, on_stack = 2, result;
+    float *on_heap = malloc(sizeof *on_heap);
+    float *unreadable = (float *)0x10;
+    const rocblas_float_complex complex_alpha = {1.5f, -2};
+    rocblas_float_complex c[2] = {{1, 0}, {0, 1}};
+    double param[5] = {-2, 1, 0, 0, 1}, u[2] = {1, 2}, v[2] = {3, 4};
+    *on_heap = 4;
+    if (rocblas_create_handle(&handle)) return 1;
+    rocblas_sscal(handle, 4, &on_stack, x, 1);
+    rocblas_sscal(handle, 4, &in_data, x, 1);
+    rocblas_sscal(handle, 4, on_heap, x, 1);
+    rocblas_sscal(handle, 4, 0, x, 1);
+    /* Nothing to do, so the scalar is not looked at. */
+    rocblas_sscal(handle, 0, unreadable, x, 1);
+    rocblas_cscal(handle, 2, &complex_alpha, c, 1);
+    rocblas_sdot(handle, 4, x, 1, y, 1, &result);
+    rocblas_drotm(handle, 2, u, 1, v, 1, param);
+    rocblas_set_pointer_mode(handle, rocblas_pointer_mode_device);
+    rocblas_sscal(handle, 4, &on_stack, x, 1);
+    rocblas_set_pointer_mode(handle, rocblas_pointer_mode_host);
+    rocblas_sscal(handle, 4, &on_stack, x, 1);
+    rocblas_set_stream(handle, (hipStream_t)0x500);
+    rocblas_saxpy(handle, 4, &on_stack, x, 1, y, 1);
+    rocblas_sscal(0, 4, &on_stack, x, 1);
+    free(on_heap);
+    return rocblas_destroy_handle(handle);
+}

@@ -1,0 +1,50 @@
+//! Tracing: what is recorded, that nothing is lost however a program ends, and that a program does not
+//! notice.
+
+mod ends;
+mod live;
+mod recorded;
+mod settings;
+mod switched;
+
+use std::process::Command;
+use tests::{
+    run::client,
+    scenario::linked_client,
+    traces::{Traced, read_only},
+    tree::Tree,
+};
+
+/// A program of `tests/clients/tracing`, to be traced from its start.
+struct Program {
+    tree: Tree,
+    path: std::path::PathBuf,
+}
+
+impl Program {
+    /// With this library as the backend.
+    fn new(source: &str, backend: &std::path::Path) -> Self {
+        Self::in_tree(Tree::with_backend(backend), source)
+    }
+
+    fn in_tree(tree: Tree, source: &str) -> Self {
+        let path = linked_client(&tree, &format!("tracing/{source}"), &[]);
+        Self { tree, path }
+    }
+
+    /// Where its traces go.
+    fn traces(&self) -> std::path::PathBuf {
+        self.tree.root().join("traces")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = client(&self.tree, &self.path);
+        command.env("ROCBLAS_SHIM_TRACE", self.traces());
+        command
+    }
+
+    /// The only trace that there is.
+    fn traced(&self) -> Traced {
+        read_only(&self.traces())
+    }
+}

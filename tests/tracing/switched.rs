@@ -1,0 +1,74 @@
+//! Starting and stopping while threads call.
+
+use crate::Program;
+use std::collections::BTreeMap;
+use tests::{
+    artefacts,
+    run::run_within,
+    scenario::linked_client,
+    traces::{read_all, read_only},
+    tree::Tree,
+};
+
+fn many_times(times: usize, options: &str) {
+    let program = Program::new("start_stop.c", artefacts::reference());
+    let traces = program.traces();
+    let mut command = program.command();
+    command.env_remove("ROCBLAS_SHIM_TRACE").arg(&traces).arg(options).arg(times.to_string());
+    run_within(&mut command, std::time::Duration::from_secs(300)).silent_success();
+    let traces = read_all(&traces);
+    assert_eq!(traces.len(), times);
+    // Of each thread, the calls of all traces: none twice, and within a trace none is missing.
+    let mut seen: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
+    let mut calls = 0;
+    for trace in &traces {
+        assert_eq!(trace.ended.as_deref(), Some("the program stopped it"));
+        for thread in &trace.threads {
+            let Some(first) = thread.calls.first() else { continue };
+            assert_eq!(thread.untraced, 0);
+            let (number, start) = (first.words[4], first.words[1]);
+            for (n, call) in (0..).zip(&thread.calls) {
+                assert_eq!(
+                    (call.words[1], call.words[4]),
+                    (start + n, number),
+                    "{:?}",
+                    trace.directory
+                );
+                assert!(call.has_ended && call.depth == 0, "{call:?}");
+            }
+            let end = start + thread.calls.len() as u64;
+            seen.entry(number).or_default().push((start, end));
+            calls += thread.calls.len();
+        }
+    }
+    for ranges in seen.values_mut() {
+        ranges.sort_unstable();
+        assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0), "recorded twice: {ranges:?}");
+    }
+    assert_eq!(seen.len(), 8);
+    assert!(calls > 10 * times, "{calls}");
+}
+
+#[test]
+fn nothing_is_lost_torn_or_doubled_when_a_trace_is_switched_a_thousand_times() {
+    many_times(1000, "");
+}
+
+#[test]
+fn nor_with_a_filter_of_time_that_takes_records_back() {
+    // Too short for a call to be left out: what is taken back and what is not is decided by the clock.
+    many_times(100, "min=1ns");
+}
+
+#[test]
+fn first_calls_of_many_threads_at_once_are_all_recorded() {
+    let tree = Tree::with_shim();
+    let program = linked_client(&tree, "threads.c", &[]);
+    let traces = tree.root().join("traces");
+    let mut command = tests::run::client(&tree, &program);
+    command.env("BACKEND_LATER", artefacts::reference()).env("ROCBLAS_SHIM_TRACE", &traces);
+    tests::run::run(&mut command).silent_success();
+    let trace = read_only(&traces);
+    assert_eq!(trace.threads.len(), 64);
+    assert!(trace.threads.iter().all(|thread| thread.calls.len() == 1));
+}
