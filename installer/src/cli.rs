@@ -1,6 +1,9 @@
 //! The command line: what `--help`, the man page and the completions of shells are made from.
 
-use crate::journal::{Compat, Original};
+use crate::{
+    journal::{Compat, Original},
+    trace::{export::Format, select::Select},
+};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -92,6 +95,17 @@ pub enum Command {
     /// Compute a GEMM and a TRSM on each GPU through the shim and compare with the CPU
     #[command(after_help = "Example:\n  installer selftest")]
     Selftest,
+    /// Record the rocBLAS calls of a running program, and read what was recorded
+    #[command(
+        subcommand,
+        after_help = "Example: which calls does a server make, and how long do they take?\n  \
+        installer trace start $(pgrep llama-server) --output traces\n  \
+        installer trace stop $(pgrep llama-server)\n  \
+        installer trace summary traces\n\n\
+        A program is traced from its start with ROCBLAS_SHIM_TRACE=DIR, and call by call on stderr \
+        with ROCBLAS_SHIM_TRACE=stderr."
+    )]
+    Trace(Trace),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  installer completions bash > \
         /usr/share/bash-completion/completions/installer")]
@@ -179,6 +193,128 @@ pub enum Backends {
     Remove {
         /// Its name
         name: String,
+    },
+}
+
+/// What to do with traces.
+#[derive(Debug, Subcommand)]
+pub enum Trace {
+    /// Start recording the calls of a running process; it needs no restart and does not wait
+    #[command(after_help = "Example: the last calls before a crash that happens once a day\n  \
+        installer trace start 4711 --output /var/tmp/traces --ring 64M")]
+    Start {
+        /// The process, of yours unless you are root
+        pid: u32,
+        /// Where the trace's directory is made; `stderr` prints to the process's own stderr
+        #[arg(long, short, value_name = "DIR", default_value = "rocblas-traces")]
+        #[arg(value_hint = ValueHint::DirPath)]
+        output: PathBuf,
+        /// Keep only the last calls of each thread, in so many bytes (64M)
+        #[arg(long, value_name = "SIZE")]
+        ring: Option<String>,
+        /// Stop recording when all files together have so many bytes [default: 4G]
+        #[arg(long, value_name = "SIZE")]
+        limit: Option<String>,
+        /// Record only functions of these patterns; one with a `-` before it leaves out
+        #[arg(long, value_name = "PATTERN", value_delimiter = ',', allow_hyphen_values = true)]
+        functions: Vec<String>,
+        /// Record only calls that take at least this long (10us)
+        #[arg(long, value_name = "TIME")]
+        min: Option<String>,
+        /// Stop after so many calls
+        #[arg(long, value_name = "NUMBER")]
+        first: Option<u64>,
+    },
+    /// Stop recording
+    #[command(after_help = "Example:\n  installer trace stop 4711")]
+    Stop {
+        /// The process
+        pid: u32,
+    },
+    /// Say whether a process is being traced, and where to
+    #[command(after_help = "Example:\n  installer trace status 4711")]
+    Status {
+        /// The process
+        pid: u32,
+    },
+    /// Print calls, a line each
+    #[command(after_help = "Examples:\n  installer trace show traces --status error\n  \
+        installer trace show traces --functions '*trsm*' --min 100us --long")]
+    Show {
+        /// A trace, or a directory of some
+        path: PathBuf,
+        /// Which calls
+        #[command(flatten)]
+        select: Select,
+        /// Every argument, and the handle's device, stream and pointer mode
+        #[arg(long, short)]
+        long: bool,
+        /// No more than so many
+        #[arg(long, value_name = "NUMBER")]
+        first: Option<u64>,
+    },
+    /// Print calls as they are made, until the program ends or is no longer traced
+    #[command(after_help = "Example:\n  installer trace follow traces --functions '*gemm*'")]
+    Follow {
+        /// A trace, or a directory of one
+        path: PathBuf,
+        /// Which calls
+        #[command(flatten)]
+        select: Select,
+        /// Every argument, and the handle's device, stream and pointer mode
+        #[arg(long, short)]
+        long: bool,
+    },
+    /// Calls by function and by shape, errors, and what was in flight at the end
+    #[command(after_help = "Examples:\n  installer trace summary traces\n  \
+        installer trace summary traces --json | jq .calls")]
+    Summary {
+        /// A trace, or a directory of some, which are taken together
+        path: PathBuf,
+        /// Rows of each table
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        rows: usize,
+    },
+    /// Write calls in the format of another program
+    #[command(
+        after_help = "Examples: look at it in ui.perfetto.dev; reproduce it with rocblas-bench\n  \
+        installer trace export traces --format chrome --output trace.json\n  \
+        installer trace export traces --format bench --status error"
+    )]
+    Export {
+        /// A trace, or a directory of some
+        path: PathBuf,
+        /// The format
+        #[arg(long, value_enum)]
+        format: Format,
+        /// The file [default: stdout]
+        #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+        /// Which calls
+        #[command(flatten)]
+        select: Select,
+    },
+    /// Compare two traces by function and shape: new and gone calls, statuses, times
+    #[command(after_help = "Example: the backend of ROCm 6.3 against the stock library\n  \
+        installer trace diff traces/with-6.3.0 traces/with-7.0.2")]
+    Diff {
+        /// A trace, or a directory of some, which are taken together
+        before: PathBuf,
+        /// Another
+        after: PathBuf,
+        /// Rows of each table
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        rows: usize,
+    },
+    /// Write a page with everything, for a browser; it needs no network
+    #[command(after_help = "Example:\n  installer trace report traces --output report.html")]
+    Report {
+        /// A trace, or a directory of some, which are taken together
+        path: PathBuf,
+        /// The file
+        #[arg(long, short, value_name = "FILE", default_value = "rocblas-report.html")]
+        #[arg(value_hint = ValueHint::FilePath)]
+        output: PathBuf,
     },
 }
 

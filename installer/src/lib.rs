@@ -25,4 +25,5 @@ pub mod settings;
 pub mod source;
 pub mod state;
 pub mod status;
+pub mod trace;
 pub mod tree;

@@ -12,7 +12,7 @@ use installer::{
     journal::Journal,
     lock, output, revert,
     root::Root,
-    selftest, status, tree,
+    selftest, status, trace, tree,
 };
 use serde_json::json;
 use std::{io, path::PathBuf, process::ExitCode};
@@ -29,6 +29,11 @@ fn main() -> ExitCode {
 }
 
 fn run(global: &Global, command: Command) -> Result<ExitCode> {
+    if let Command::Trace(command) = command {
+        // Traces are of the running system, and a root without a ROCm tree has them too.
+        trace::run(command, global.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let root = Root::new(&global.root)
         .with_context(|| format!("--root {}: cannot be used", global.root.display()))?;
     let tree = || tree::choose(&root, global.rocm.as_deref());
@@ -55,6 +60,8 @@ fn run(global: &Global, command: Command) -> Result<ExitCode> {
         }
         Command::LiveCheck { shim } => doctor::live::answer(&shim)?,
         Command::SelftestDevice { library, device } => selftest::device::answer(&library, device)?,
+        // Carried out above.
+        Command::Trace(_) => {}
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "installer", &mut io::stdout());
         }

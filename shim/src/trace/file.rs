@@ -78,6 +78,7 @@ impl TraceFile {
         Ok(made)
     }
 
+    #[allow(clippy::cast_ptr_alignment, reason = "a mapping begins at a page")]
     fn header(&self) -> *mut FileHeader {
         self.base.cast()
     }
@@ -137,6 +138,7 @@ impl TraceFile {
         }
         self.segment = next;
         self.number += 1;
+        #[allow(clippy::cast_ptr_alignment, reason = "segments begin at multiples of 4 KiB")]
         let start = self.base.wrapping_add(HEADER_SIZE + next * SEGMENT_SIZE).cast::<u64>();
         let from = start.wrapping_add(size_of::<SegmentHeader>() / 8);
         let clock = ClockPoint { ticks: clock::now(), monotonic: clock::monotonic() };

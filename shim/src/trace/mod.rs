@@ -8,20 +8,20 @@
 //! `record::end`) -> `record` (writes the two halves) -> `thread` (where this thread writes) -> `file`
 //! (a file that is mapped and grows) -> `session` (one trace: its settings and directory). Beside it:
 //! `scalars` (host values of alpha and results), `handles` (what is told of a handle that is new),
-//! `clock`, `options`, `live` (lines to stderr), `listener` (start and stop from another process).
+//! `clock`, `live` (lines to stderr), `listener` (start and stop from another process).
 
 mod clock;
 mod file;
 mod handles;
 pub(crate) mod listener;
 pub(crate) mod live;
-pub(crate) mod options;
 mod record;
 mod scalars;
 mod session;
 mod thread;
 mod thunk;
 
+pub(crate) use rocblas_trace::options::Options;
 pub(crate) use session::Sink;
 
 use crate::{
@@ -35,7 +35,6 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
     time::Duration,
 };
-pub(crate) use options::Options;
 use session::Session;
 use std::{path::PathBuf, sync::Mutex};
 

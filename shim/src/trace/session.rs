@@ -1,6 +1,6 @@
 //! One trace: its settings, its directory, and what its threads share.
 
-use super::{clock, file, options::Options};
+use super::{Options, clock, file};
 use crate::{
     backend::Backend,
     table::{COLD, Target, index, name},

@@ -59,6 +59,12 @@ impl<'a> Call<'a> {
         rocblas_abi::name(self.function).to_str().unwrap_or_default()
     }
 
+    /// The record.
+    #[must_use]
+    pub fn words(&self) -> &'a [u64] {
+        self.words
+    }
+
     fn head(&self) -> Head {
         Head(self.words[HEAD])
     }

@@ -357,7 +357,7 @@ impl Shape {
 #[must_use]
 pub fn table_identity() -> u64 {
     let names = (0..rocblas_abi::C_EXPORTS).map(rocblas_abi::name);
-    let bytes = names.flat_map(|name| name.to_bytes_with_nul());
+    let bytes = names.flat_map(std::ffi::CStr::to_bytes_with_nul);
     // FNV-1a.
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -382,7 +382,7 @@ mod tests {
             assert_eq!(shape.scalars().len(), scalars.count(), "{}", function.name);
         }
         assert!(longest <= MOST_WORDS && longest <= usize::from(u8::MAX));
-        assert!(event::DEVICE_WORDS <= MOST_WORDS);
+        const { assert!(event::DEVICE_WORDS <= MOST_WORDS) };
         assert!(C_EXPORTS < usize::from(EVENT));
     }
 

@@ -6,11 +6,12 @@
 //! shared memory, so they hold every call up to the one under way wherever the process ends, be it by
 //! SIGKILL. Loss of power is another matter: nothing is synchronised to disk.
 //!
-//! The shim uses [`layout`], [`process`] and, to print calls, [`call`] and [`text`]. Tools read with
+//! The shim uses [`layout`], [`process`], [`options`] and, to print calls, [`call`] and [`text`]. Tools read with
 //! `read` (feature `read`), which believes no length in a file.
 
 pub mod call;
 pub mod layout;
+pub mod options;
 pub mod process;
 #[cfg(any(feature = "read", test))]
 pub mod read;

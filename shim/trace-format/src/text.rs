@@ -3,12 +3,14 @@
 //! = success  12.3 us`.
 
 use crate::call::{Answer, Call, NumberKind, Numbers, Value};
-use rocblas_abi::{EnumId, Param, enumeration};
+use rocblas_abi::{Base, EnumId, Param, enumeration};
 use std::fmt::{self, Display, Write};
 
 /// How much of a call is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
+    /// The shape of the problem: enums, dimensions, batches and types, no increments, strides or scalars.
+    Shape,
     /// What decides which kernel runs and how long it takes: no addresses of matrices, no handle.
     #[default]
     Short,
@@ -26,7 +28,12 @@ impl Display for Signature<'_> {
         write!(f, "{}(", call.name())?;
         let mut first = true;
         for (param, value) in call.values() {
-            if *detail == Detail::Short && !is_telling(&value) {
+            let is_wanted = match detail {
+                Detail::Shape => is_shape(&param),
+                Detail::Short => is_telling(&value),
+                Detail::Full => true,
+            };
+            if !is_wanted {
                 continue;
             }
             if !first {
@@ -37,6 +44,19 @@ impl Display for Signature<'_> {
         }
         f.write_char(')')
     }
+}
+
+/// Whether a parameter is part of the problem's shape: an enum or a number that is neither a leading
+/// dimension, an increment, a stride nor a choice among solutions.
+#[must_use]
+pub fn is_shape(param: &Param) -> bool {
+    let is_number = matches!(param.ty.base, Base::Int | Base::I32 | Base::I64 | Base::Size);
+    let is_enum = matches!(param.ty.base, Base::Enum(_));
+    let is_layout = ["ld", "inc", "stride", "solution_index", "elem_size", "len", "list_size"]
+        .iter()
+        .any(|prefix| param.name.starts_with(prefix));
+    let is_choice = matches!(param.ty.base, Base::Enum(EnumId::GemmAlgo));
+    param.ty.pointers == 0 && (is_number || is_enum) && !is_layout && !is_choice
 }
 
 /// Whether a short line has a value: handles and addresses are all alike to a person.
@@ -227,6 +247,9 @@ mod tests {
             "rocblas_strsm_batched(right, upper, none, non_unit, m=417, n=79, alpha=1, lda=79, \
              ldb=417, batch=4) = success  12.3 us"
         );
+        assert!(line(function, &words, Detail::Shape).starts_with(
+            "rocblas_strsm_batched(right, upper, none, non_unit, m=417, n=79, batch=4) = "
+        ));
         let full = line(function, &words, Detail::Full);
         assert!(full.starts_with("rocblas_strsm_batched(handle=0xa0, right, upper,"), "{full}");
         assert!(full.contains("A=0xd000, lda=79, B=0xd100"), "{full}");

@@ -193,6 +193,7 @@ impl ThreadReader {
     ///
     /// # Errors
     /// What reading fails with.
+    #[allow(clippy::should_implement_trait, reason = "it lends, which an Iterator cannot")]
     pub fn next(&mut self) -> io::Result<Option<Record<'_>>> {
         let Some((start, end)) = self.advance()? else { return Ok(None) };
         Ok(Some(walk::decode(&self.words[start..end], &self.table)))

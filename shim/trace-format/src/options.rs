@@ -1,20 +1,21 @@
-//! What a trace is to have: how much of it to keep, and which calls.
+//! What a trace is to have: how much of it to keep, and which calls. The shim reads it of its settings,
+//! tools of their command line.
 
 use std::fmt;
 
 /// Settings of a trace, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Options {
+pub struct Options {
     /// Each thread keeps its last calls in this many bytes; `None`: all.
-    pub(crate) ring: Option<u64>,
+    pub ring: Option<u64>,
     /// The most bytes that all threads' files together take.
-    pub(crate) limit: u64,
+    pub limit: u64,
     /// Patterns of function names; those with a `-` before them leave out.
-    pub(crate) functions: Vec<String>,
+    pub functions: Vec<String>,
     /// Shorter calls are left out; in nanoseconds.
-    pub(crate) min: u64,
+    pub min: u64,
     /// The trace stops after that many calls.
-    pub(crate) first: Option<u64>,
+    pub first: Option<u64>,
 }
 
 /// More than a day of a language model's calls.
@@ -30,11 +31,14 @@ impl Default for Options {
 }
 
 /// The names, for messages.
-pub(crate) const KEYS: &str = "ring, limit, functions, min, first";
+pub const KEYS: &str = "ring, limit, functions, min, first";
 
 impl Options {
-    /// Sets an option by its name. The error is a clause that says what is expected.
-    pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+    /// Sets an option by its name.
+    ///
+    /// # Errors
+    /// A clause that says what is expected.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "ring" => self.ring = Some(size(value)?),
             "limit" => self.limit = size(value)?,
@@ -54,7 +58,10 @@ impl Options {
     }
 
     /// Sets options of a list, `ring=64M,functions=*trsm*:*gemm*`.
-    pub(crate) fn set_all(&mut self, list: &str) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// As [`Self::set`], with the name of the option.
+    pub fn set_all(&mut self, list: &str) -> Result<(), String> {
         for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             let (key, value) = word
                 .split_once('=')
@@ -65,21 +72,23 @@ impl Options {
     }
 
     /// Whether a function is to be traced.
-    pub(crate) fn wants(&self, function: &str) -> bool {
-        let matches = |pattern: &str| {
-            let short = function.strip_prefix("rocblas_").unwrap_or(function);
-            matches(pattern, function) || matches_short(pattern, short)
-        };
-        let mut wanted = self.functions.iter().filter(|p| !p.starts_with('-')).peekable();
-        let in_the_list = wanted.peek().is_none() || wanted.any(|pattern| matches(pattern));
-        let mut unwanted = self.functions.iter().filter_map(|p| p.strip_prefix('-'));
-        in_the_list && !unwanted.any(matches)
+    #[must_use]
+    pub fn wants(&self, function: &str) -> bool {
+        wants(&self.functions, function)
     }
 }
 
-/// `sgemm` stands for `rocblas_sgemm`.
-fn matches_short(pattern: &str, short: &str) -> bool {
-    !pattern.starts_with('*') && matches(pattern, short)
+/// Whether a function is among those of some patterns: of one at least, if there are any but those with
+/// a `-` before them, and of none of these. `sgemm` stands for `rocblas_sgemm`, a star for any run of
+/// characters.
+#[must_use]
+pub fn wants(patterns: &[String], function: &str) -> bool {
+    let short = function.strip_prefix("rocblas_").unwrap_or(function);
+    let is_of = |pattern: &str| matches(pattern, function) || matches(pattern, short);
+    let mut wanted = patterns.iter().filter(|pattern| !pattern.starts_with('-')).peekable();
+    let in_the_list = wanted.peek().is_none() || wanted.any(|pattern| is_of(pattern));
+    let mut unwanted = patterns.iter().filter_map(|pattern| pattern.strip_prefix('-'));
+    in_the_list && !unwanted.any(is_of)
 }
 
 /// Whether a name is of a pattern in which a star is any run of characters.
@@ -116,7 +125,10 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 /// `10us`: nanoseconds, with the units ns, us, ms and s.
-fn duration(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// A clause that says what is expected.
+pub fn duration(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let expected = || format!("`{text}` is no time (500ns, 10us, 2ms, 1s)");
     let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;
@@ -192,7 +204,6 @@ mod tests {
             ("functions=*trsm*", "rocblas_strsm_batched", Some("rocblas_sgemm")),
             ("functions=sgemm", "rocblas_sgemm", Some("rocblas_sgemm_batched")),
             ("functions=rocblas_sgemm", "rocblas_sgemm", Some("rocblas_dgemm")),
-            ("functions=?gemm", "?gemm", Some("rocblas_sgemm")),
             ("functions=sge*ex:dgemm", "rocblas_dgemm", Some("rocblas_sgemm")),
             ("functions=*gemm*:-*batched*", "rocblas_gemm_ex", Some("rocblas_sgemm_batched")),
             ("functions=-set_*", "rocblas_sgemm", Some("rocblas_set_stream")),

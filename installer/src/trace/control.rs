@@ -1,0 +1,180 @@
+//! Talks to a process that uses the shim: a trace is started and stopped while it runs.
+//!
+//! The shim listens on an abstract socket by the number of the process in its own name space; see
+//! `shim/src/trace/listener.rs`. A socket's name is one network name space's: a container's own may be
+//! another one than this program's.
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, Read, Write},
+    net::Shutdown,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            ffi::{OsStrExt, OsStringExt},
+            fs::MetadataExt,
+            net::{SocketAddr, UnixStream},
+        },
+    },
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The process only makes a directory before it answers.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a process says of its trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The directory of the trace; `None`: no trace, or one to stderr.
+    pub directory: Option<PathBuf>,
+    /// How many threads were recorded.
+    pub threads: u32,
+}
+
+/// Starts a trace into a directory, or to the process's stderr, with options as
+/// `ROCBLAS_SHIM_TRACE_OPTIONS` takes them.
+///
+/// # Errors
+/// A process that does not listen, or that refuses: a sentence with what to do.
+pub fn start(pid: u32, place: &Path, options: &str) -> Result<Answer> {
+    let place = if place == Path::new("stderr") {
+        place.to_owned()
+    } else {
+        std::path::absolute(place).with_context(|| format!("cannot use {}", place.display()))?
+    };
+    ask(pid, &[b"start", place.as_os_str().as_bytes(), options.as_bytes()])
+}
+
+/// Stops the trace.
+///
+/// # Errors
+/// As [`start`].
+pub fn stop(pid: u32) -> Result<Answer> {
+    ask(pid, &[b"stop"])
+}
+
+/// Asks whether there is one.
+///
+/// # Errors
+/// As [`start`].
+pub fn status(pid: u32) -> Result<Answer> {
+    ask(pid, &[b"status"])
+}
+
+/// The process by its own numbers.
+struct Process {
+    /// Its number in the innermost name space.
+    inner: u32,
+    /// The number of that name space.
+    namespace: u64,
+}
+
+fn process(pid: u32) -> Result<Process> {
+    let directory = PathBuf::from(format!("/proc/{pid}"));
+    let status = match fs::read_to_string(directory.join("status")) {
+        Ok(status) => status,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => bail!("there is no process {pid}"),
+        Err(e) => return Err(e).with_context(|| format!("cannot look at process {pid}")),
+    };
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let inner = numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok());
+    let namespace = fs::metadata(directory.join("ns/pid"));
+    let namespace = namespace.with_context(|| {
+        format!("no permission to look at process {pid}: be its user, or root (sudo)")
+    })?;
+    Ok(Process { inner: inner.unwrap_or(pid), namespace: namespace.ino() })
+}
+
+fn ask(pid: u32, words: &[&[u8]]) -> Result<Answer> {
+    let Process { inner, namespace } = process(pid)?;
+    let name = format!("rocblas-shim/{namespace}/{inner}");
+    let address = SocketAddr::from_abstract_name(name).context("no name for a socket")?;
+    let mut stream = match UnixStream::connect_addr(&address) {
+        Ok(stream) => stream,
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => bail!(unheard(pid)),
+        Err(e) => return Err(e).with_context(|| format!("cannot speak to process {pid}")),
+    };
+    let mut talk = || -> io::Result<Vec<u8>> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut request = words.join(&0);
+        request.push(0);
+        stream.write_all(&request)?;
+        stream.shutdown(Shutdown::Write)?;
+        let mut reply = Vec::new();
+        (&mut stream).take(1 << 20).read_to_end(&mut reply)?;
+        Ok(reply)
+    };
+    let reply = talk().with_context(|| format!("process {pid} does not answer"))?;
+    answer(&reply)
+}
+
+fn answer(reply: &[u8]) -> Result<Answer> {
+    let mut words = reply.split(|byte| *byte == 0);
+    match words.next() {
+        Some(b"ok") => {
+            let directory = words.next().unwrap_or_default();
+            let threads = words.next().map(|word| String::from_utf8_lossy(word).parse());
+            Ok(Answer {
+                directory: (!directory.is_empty())
+                    .then(|| PathBuf::from(OsString::from_vec(directory.to_vec()))),
+                threads: threads.and_then(Result::ok).unwrap_or(0),
+            })
+        }
+        Some(b"error") => bail!("{}", String::from_utf8_lossy(words.next().unwrap_or_default())),
+        _ => bail!("the process answers something that is no answer: another version of the shim?"),
+    }
+}
+
+/// Why a process may not be listening, and what to do.
+fn unheard(pid: u32) -> String {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let rocblas = maps.lines().find_map(|line| {
+        let path = line.get(73..).or(line.split_whitespace().last())?.trim();
+        path.rsplit('/').next()?.starts_with("librocblas.so").then(|| path.to_owned())
+    });
+    let same_network = |of: &str| fs::metadata(format!("/proc/{of}/ns/net")).ok().map(|m| m.ino());
+    if same_network(&pid.to_string()) != same_network("self") {
+        return format!(
+            "process {pid} is in another network name space, a container's: run this in there \
+             (docker exec CONTAINER installer trace ..., with its number there), or \
+             `nsenter --net --target {pid} installer trace ...` as root"
+        );
+    }
+    match rocblas {
+        None => format!(
+            "process {pid} has no librocblas loaded, or is another user's: name the process that \
+             computes (pgrep -a llama-server)"
+        ),
+        Some(path) => format!(
+            "process {pid} does not listen. It has {path} loaded: it begins to listen with its first \
+             handle, if that is the shim and neither ROCBLAS_SHIM_LISTEN=off nor `listen = \"off\"` \
+             in shim.toml is set. From its start it is traced with ROCBLAS_SHIM_TRACE=DIR"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read() {
+        let ok = answer(b"ok\0/tmp/t/x-1\x003\0").expect("an answer");
+        assert_eq!((ok.directory.as_deref(), ok.threads), (Some(Path::new("/tmp/t/x-1")), 3));
+        assert_eq!(answer(b"ok\0").expect("an answer").directory, None);
+        assert_eq!(answer(b"error\0why").expect_err("an error").to_string(), "why");
+        assert!(answer(b"").is_err() && answer(b"HTTP/1.1").is_err());
+    }
+
+    #[test]
+    fn a_process_without_the_shim_is_said_to_have_none() {
+        let why = status(std::process::id()).expect_err("it has none").to_string();
+        assert!(why.contains("has no librocblas loaded"), "{why}");
+        assert!(status(u32::MAX).expect_err("none").to_string().contains("there is no process"));
+    }
+}

@@ -1,0 +1,217 @@
+//! Two traces side by side: another backend, another driver, before and after a change. Calls are
+//! compared by function and shape, and times by their medians: a warm-up must not decide.
+
+use super::summary::{Row, Summary};
+use anstyle::{AnsiColor, Style};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use rocblas_trace::text::Time;
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt::Write};
+
+/// What is different.
+#[derive(Clone, Debug, Serialize)]
+pub struct Diff {
+    /// Calls in the first trace and in the second.
+    pub calls: [u64; 2],
+    /// Time in rocBLAS, in nanoseconds.
+    pub time: [f64; 2],
+    /// What answered.
+    pub backends: [Vec<String>; 2],
+    /// Functions and shapes that the second trace has and the first has not.
+    pub new: Vec<Entry>,
+    /// The reverse.
+    pub gone: Vec<Entry>,
+    /// Those whose calls ended otherwise.
+    pub statuses: Vec<Changed>,
+    /// Those in both, by the difference in time, the largest first.
+    pub times: Vec<Compared>,
+}
+
+/// A function with a shape.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    /// The function.
+    pub function: String,
+    /// The shape.
+    pub shape: String,
+    /// How many calls.
+    pub calls: u64,
+    /// Nanoseconds of all.
+    pub total: f64,
+}
+
+/// One that ended otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Changed {
+    /// The function.
+    pub function: String,
+    /// The shape.
+    pub shape: String,
+    /// Calls by status, in each.
+    pub statuses: [BTreeMap<String, u64>; 2],
+}
+
+/// One in both.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Compared {
+    /// The function.
+    pub function: String,
+    /// The shape.
+    pub shape: String,
+    /// How many calls, in each.
+    pub calls: [u64; 2],
+    /// Medians in nanoseconds.
+    pub p50: [f64; 2],
+    /// Nanoseconds of all.
+    pub total: [f64; 2],
+    /// The second's median over the first's.
+    pub ratio: f64,
+}
+
+/// Rows by function and shape.
+type Keyed<'a> = BTreeMap<(&'a str, &'a str), &'a Row>;
+
+fn keyed(summary: &Summary) -> Keyed<'_> {
+    summary.shapes.iter().map(|row| ((row.function.as_str(), row.shape.as_str()), row)).collect()
+}
+
+/// What one has and the other has not, most time first.
+fn only(of: &Keyed<'_>, other: &Keyed<'_>) -> Vec<Entry> {
+    let missing = of.iter().filter(|(key, _)| !other.contains_key(*key));
+    let mut entries: Vec<Entry> = missing
+        .map(|(_, row)| Entry {
+            function: row.function.clone(),
+            shape: row.shape.clone(),
+            calls: row.calls,
+            total: row.total,
+        })
+        .collect();
+    entries.sort_by(|x, y| y.total.total_cmp(&x.total));
+    entries
+}
+
+/// Compares two summaries.
+#[must_use]
+pub fn diff(first: &Summary, second: &Summary) -> Diff {
+    let (a, b) = (keyed(first), keyed(second));
+    let both = || a.iter().filter_map(|(key, row)| Some((*row, *b.get(key)?)));
+    let statuses = both()
+        .filter(|(x, y)| !same_outcomes(x, y))
+        .map(|(x, y)| Changed {
+            function: x.function.clone(),
+            shape: x.shape.clone(),
+            statuses: [x.statuses.clone(), y.statuses.clone()],
+        })
+        .collect();
+    let mut times: Vec<Compared> = both()
+        .map(|(x, y)| Compared {
+            function: x.function.clone(),
+            shape: x.shape.clone(),
+            calls: [x.calls, y.calls],
+            p50: [x.p50, y.p50],
+            total: [x.total, y.total],
+            ratio: if x.p50 > 0.0 { y.p50 / x.p50 } else { f64::NAN },
+        })
+        .collect();
+    let difference = |c: &Compared| (c.total[1] - c.total[0]).abs();
+    times.sort_by(|x, y| difference(y).total_cmp(&difference(x)));
+    Diff {
+        calls: [first.calls, second.calls],
+        time: [first.time, second.time],
+        backends: [first, second].map(|summary| {
+            summary.processes.iter().map(|process| process.backend.clone()).collect()
+        }),
+        new: only(&b, &a),
+        gone: only(&a, &b),
+        statuses,
+        times,
+    }
+}
+
+/// Whether calls ended in the same ways, however many there were.
+fn same_outcomes(a: &Row, b: &Row) -> bool {
+    a.statuses.keys().eq(b.statuses.keys())
+}
+
+/// The differences in words and tables, so many rows of each.
+#[must_use]
+pub fn text(diff: &Diff, rows: usize) -> String {
+    const HEADING: Style = Style::new().bold();
+    const BAD: Style = AnsiColor::Red.on_default();
+    let mut page = String::new();
+    for (name, i) in [("first ", 0), ("second", 1)] {
+        let _ = writeln!(
+            page,
+            "{name} {} calls, {} in rocBLAS, backend {}",
+            diff.calls[i],
+            Time(diff.time[i]),
+            diff.backends[i].join(", ")
+        );
+    }
+    if !diff.statuses.is_empty() {
+        let _ = writeln!(page, "\n{BAD}Ended otherwise{BAD:#}");
+        for changed in diff.statuses.iter().take(rows) {
+            let [a, b] = changed.statuses.each_ref().map(|statuses| {
+                let counts: Vec<String> =
+                    statuses.iter().map(|(status, calls)| format!("{status} {calls}")).collect();
+                counts.join(", ")
+            });
+            let _ = writeln!(page, "  {}({}): {a} -> {b}", changed.function, changed.shape);
+        }
+    }
+    for (heading, entries) in [("Only in the first", &diff.gone), ("Only in the second", &diff.new)]
+    {
+        if entries.is_empty() {
+            continue;
+        }
+        let _ = writeln!(page, "\n{HEADING}{heading}{HEADING:#}");
+        for entry in entries.iter().take(rows) {
+            let Entry { function, shape, calls, total } = entry;
+            let _ = writeln!(
+                page,
+                "  {calls:>8} calls {:>8}  {function}({shape})",
+                Time(*total).to_string()
+            );
+        }
+        if entries.len() > rows {
+            let _ = writeln!(page, "  and {} more (--rows)", entries.len() - rows);
+        }
+    }
+    if !diff.times.is_empty() {
+        let _ = writeln!(page, "\n{HEADING}In both, by the difference in time{HEADING:#}");
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(["calls", "then", "p50", "then", "ratio", "function"]);
+        for compared in diff.times.iter().take(rows) {
+            let ratio = match compared.ratio {
+                ratio if ratio.is_nan() => String::new(),
+                ratio => format!("{ratio:.2}"),
+            };
+            table.add_row([
+                compared.calls[0].to_string(),
+                compared.calls[1].to_string(),
+                Time(compared.p50[0]).to_string(),
+                Time(compared.p50[1]).to_string(),
+                ratio,
+                format!(
+                    "{}({})",
+                    compared.function.strip_prefix("rocblas_").unwrap_or(&compared.function),
+                    compared.shape
+                ),
+            ]);
+        }
+        for column in 0..5 {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for text in table.lines() {
+            let _ = writeln!(page, "{}", text.trim_end());
+        }
+        if diff.times.len() > rows {
+            let _ = writeln!(page, "  and {} more (--rows)", diff.times.len() - rows);
+        }
+    }
+    page
+}

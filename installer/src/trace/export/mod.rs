@@ -1,0 +1,224 @@
+//! A trace in the formats of other programs.
+//!
+//! | file | for |
+//! |---|---|
+//! | `chrome.rs` | Perfetto and `chrome://tracing` |
+//! | `csv.rs` | spreadsheets |
+//! | `bench.rs` | rocblas-bench, which reproduces a call |
+//!
+//! JSON lines are written here.
+
+pub mod bench;
+mod chrome;
+mod csv;
+
+use super::{opened::Opened, select::Select};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use rocblas_abi::{EnumId, Returns, enumeration};
+use rocblas_trace::{
+    call::{Answer, Call, Value},
+    read::{Merged, Next, Record, ThreadReader, Timeline, Tracked},
+};
+use rustc_hash::FxHashSet;
+use serde_json::{Map, Value as Json, json};
+use std::{io::Write, path::Path};
+
+/// What to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For Perfetto (ui.perfetto.dev) and chrome://tracing
+    Chrome,
+    /// A JSON document a line for each call
+    Jsonl,
+    /// A row for each call, the arguments in one column
+    Csv,
+    /// rocblas-bench commands, one for each distinct call
+    Bench,
+}
+
+/// Writes the calls of all traces at a path. Answers what could not be read.
+///
+/// # Errors
+/// A path without traces, and what writing fails with.
+pub fn export(
+    path: &Path,
+    format: Format,
+    select: &Select,
+    out: &mut dyn Write,
+) -> Result<Vec<String>> {
+    let traces = Opened::all(path)?;
+    let bar = Opened::bar(&traces);
+    let mut sink: Box<dyn Sink + '_> = match format {
+        Format::Chrome => Box::new(chrome::Chrome::new(out)?),
+        Format::Jsonl => Box::new(Lines(out)),
+        Format::Csv => Box::new(csv::Rows::new(out)?),
+        Format::Bench => Box::new(Commands { out, known: FxHashSet::default() }),
+    };
+    let mut complaints = Vec::new();
+    for opened in traces {
+        complaints.extend(opened.complaints.iter().cloned());
+        sink.process(&opened)?;
+        let numbers: Vec<u32> = opened.threads.iter().map(|t| t.written().ordinal).collect();
+        let Opened { threads, timeline, trace, .. } = opened;
+        let process = trace.process().map_or(0, |process| process.pid);
+        let mut left: u64 = threads.iter().map(ThreadReader::bytes_left).sum();
+        let mut merged = Merged::new(threads);
+        let mut tracked = Tracked::default();
+        let mut count = 0_u32;
+        while let Next::Record(thread, record) = merged.next() {
+            if let Record::Call(call) = &record
+                && select.wants(call, numbers[thread], &timeline)
+            {
+                let context = Around {
+                    process,
+                    thread: numbers[thread],
+                    timeline: &timeline,
+                    tracked: &tracked,
+                };
+                sink.call(call, &context)?;
+            }
+            tracked.take(&record);
+            count = count.wrapping_add(1);
+            if count.is_multiple_of(4096) {
+                let now = merged.threads().iter().map(ThreadReader::bytes_left).sum();
+                bar.advance(left - now);
+                left = now;
+            }
+        }
+        let problems = merged.threads().iter().flat_map(ThreadReader::problems);
+        complaints.extend(problems.map(ToString::to_string));
+        complaints.extend(merged.failures().iter().map(ToString::to_string));
+    }
+    sink.finish()?;
+    Ok(complaints)
+}
+
+/// What is known around a call.
+pub(crate) struct Around<'a> {
+    process: u32,
+    thread: u32,
+    timeline: &'a Timeline,
+    tracked: &'a Tracked,
+}
+
+/// A format in the writing.
+trait Sink {
+    /// A trace begins.
+    fn process(&mut self, _opened: &Opened) -> Result<()> {
+        Ok(())
+    }
+    fn call(&mut self, call: &Call<'_>, context: &Around<'_>) -> Result<()>;
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// JSON lines.
+struct Lines<'o>(&'o mut dyn Write);
+
+impl Sink for Lines<'_> {
+    fn call(&mut self, call: &Call<'_>, context: &Around<'_>) -> Result<()> {
+        let mut document = document(call, context.timeline);
+        document["process"] = json!(context.process);
+        document["thread"] = json!(context.thread);
+        if let Some(state) = context.tracked.state(call) {
+            document["handle"] = json!(state.number);
+            document["device"] = json!(state.device);
+            document["stream"] = json!(state.stream);
+        }
+        writeln!(self.0, "{document}").context("cannot write")
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.0.flush().context("cannot write")
+    }
+}
+
+/// rocblas-bench commands.
+struct Commands<'o> {
+    out: &'o mut dyn Write,
+    known: FxHashSet<String>,
+}
+
+impl Sink for Commands<'_> {
+    fn call(&mut self, call: &Call<'_>, _context: &Around<'_>) -> Result<()> {
+        if let Some(line) = bench::line(call)
+            && !self.known.contains(&line)
+        {
+            writeln!(self.out, "{line}").context("cannot write")?;
+            self.known.insert(line);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.out.flush().context("cannot write")
+    }
+}
+
+/// A call as a document: times in nanoseconds, arguments by their names.
+#[must_use]
+pub fn document(call: &Call<'_>, timeline: &Timeline) -> Json {
+    let arguments: Map<String, Json> =
+        call.values().map(|(param, value)| (param.name.to_owned(), argument(&value))).collect();
+    let duration = call.ticks().map(|ticks| rounded(timeline.nanoseconds(ticks)));
+    let mut document = json!({
+        "function": call.name(),
+        "start": rounded(timeline.since_start(call.begin())),
+        "duration": duration,
+        "depth": call.depth(),
+        "sequence": call.sequence(),
+        "arguments": arguments,
+    });
+    if let Some((name, value)) = answer(call) {
+        document[name] = value;
+    }
+    if call.was_left() {
+        document["left"] = json!(true);
+    }
+    if call.by_shim() {
+        document["by"] = json!("shim");
+    }
+    document
+}
+
+/// Tenths of nanoseconds are below what a clock tells.
+fn rounded(nanoseconds: f64) -> f64 {
+    (nanoseconds * 10.0).round() / 10.0
+}
+
+/// What it returned: its kind and value.
+fn answer(call: &Call<'_>) -> Option<(&'static str, Json)> {
+    if rocblas_abi::RETURNS[call.function()] == Returns::Void {
+        return None;
+    }
+    Some(match call.result()? {
+        Answer::Status(status) => ("status", name_or_number(EnumId::Status, status)),
+        Answer::PointerMode(mode) => ("result", name_or_number(EnumId::PointerMode, mode)),
+        Answer::Bool(value) => ("result", json!(value)),
+        Answer::Size(value) => ("result", json!(value)),
+        Answer::Pointer(address) => ("result", json!(format!("{address:#x}"))),
+    })
+}
+
+fn argument(value: &Value) -> Json {
+    match value {
+        Value::Integer(value) => json!(value),
+        Value::Size(value) => json!(value),
+        Value::Enum(id, value) => name_or_number(*id, *value),
+        Value::Handle(address) | Value::Pointer(address) => json!(format!("{address:#x}")),
+        Value::Device(address) => json!({"device": format!("{address:#x}")}),
+        // JSON has no infinities and no NaN.
+        Value::Number(numbers) => {
+            let parts = numbers.parts();
+            if parts.iter().all(|part| part.is_finite()) && parts.len() == 1 {
+                json!(parts[0])
+            } else {
+                json!(numbers.to_string())
+            }
+        }
+    }
+}
+
+fn name_or_number(id: EnumId, value: i32) -> Json {
+    enumeration(id).short_name_of(value).map_or_else(|| json!(value), |name| json!(name))
+}

@@ -1,0 +1,191 @@
+//! Calls in lines: of a trace that is there, and of one that grows.
+
+use super::{
+    opened::{Opened, only_directory},
+    select::Select,
+};
+use anyhow::{Context, Result};
+use rocblas_trace::{
+    call::Call,
+    layout::Mode,
+    read::{Life, Merged, Next, Record, ThreadReader, Timeline, Trace, Tracked},
+    text::{Detail, Line},
+};
+use serde_json::json;
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+/// How often a trace that grows is looked at.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// How to show.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Which calls.
+    pub select: Select,
+    /// Every argument, and the handle's device, stream and mode.
+    pub long: bool,
+    /// JSON, a document a line.
+    pub json: bool,
+    /// No more than these.
+    pub first: Option<u64>,
+}
+
+/// Writes the calls of all traces at a path, in the order of time. Answers what could not be read.
+///
+/// # Errors
+/// A path without traces, and what writing fails with; a reader that has gone is none.
+pub fn show(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<String>> {
+    let traces = Opened::all(path)?;
+    let several = traces.len() > 1;
+    let mut complaints = Vec::new();
+    for opened in traces {
+        complaints.extend(opened.complaints.iter().cloned());
+        if several && !options.json {
+            gone_is_fine(writeln!(out, "# {}", opened.name()))?;
+        }
+        let mut lines = Lines::new(opened.timeline, options);
+        let mut merged = Merged::new(opened.threads);
+        if lines.drain(&mut merged, out)? == Drained::Enough {
+            return Ok(complaints);
+        }
+        complaints.extend(problems(&merged));
+    }
+    Ok(complaints)
+}
+
+/// Writes the calls of a trace as they come, until its program ends or is no longer traced.
+///
+/// # Errors
+/// As [`show`].
+pub fn follow(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<String>> {
+    let directory = only_directory(path)?;
+    let trace = Trace::open(&directory)?;
+    let (threads, _) = trace.threads()?;
+    let mut known: Vec<PathBuf> = threads.iter().map(|thread| thread.path().to_owned()).collect();
+    let mut lines = Lines::new(trace.timeline(&threads), options);
+    let mut merged = Merged::new(threads);
+    let unreadable = loop {
+        // Looked at before the files are: what is written until then is read below.
+        let is_live = trace.life() == Life::Running;
+        if !is_live {
+            merged.close();
+        }
+        let (new, unreadable) = trace.threads_but(&known)?;
+        for mut thread in new {
+            known.push(thread.path().to_owned());
+            if !is_live {
+                thread.close();
+            }
+            merged.add(thread);
+        }
+        merged.refresh().context("cannot read on")?;
+        if lines.drain(&mut merged, out)? == Drained::Enough || !is_live {
+            break unreadable;
+        }
+        gone_is_fine(out.flush())?;
+        thread::sleep(INTERVAL);
+    };
+    let mut complaints = problems(&merged);
+    complaints.extend(unreadable.iter().map(ToString::to_string));
+    Ok(complaints)
+}
+
+fn problems(merged: &Merged) -> Vec<String> {
+    let of_threads = merged.threads().iter().flat_map(ThreadReader::problems);
+    let failures = merged.failures().iter().map(ToString::to_string);
+    of_threads.map(ToString::to_string).chain(failures).collect()
+}
+
+/// Whether more is wanted.
+#[derive(PartialEq, Eq)]
+enum Drained {
+    All,
+    Enough,
+}
+
+struct Lines<'o> {
+    timeline: Timeline,
+    options: &'o Options,
+    tracked: Tracked,
+    count: u64,
+}
+
+impl<'o> Lines<'o> {
+    fn new(timeline: Timeline, options: &'o Options) -> Self {
+        Self { timeline, options, tracked: Tracked::default(), count: 0 }
+    }
+
+    fn drain(&mut self, merged: &mut Merged, out: &mut dyn Write) -> Result<Drained> {
+        let numbers: Vec<u32> =
+            merged.threads().iter().map(|thread| thread.written().ordinal).collect();
+        while let Next::Record(thread, record) = merged.next() {
+            let number = numbers.get(thread).copied().unwrap_or(0);
+            if let Record::Call(call) = &record
+                && self.options.select.wants(call, number, &self.timeline)
+            {
+                if self.options.first.is_some_and(|first| self.count >= first) {
+                    return Ok(Drained::Enough);
+                }
+                self.count += 1;
+                let line = if self.options.json {
+                    self.document(call, number)
+                } else {
+                    self.line(call, number)
+                };
+                if !gone_is_fine(writeln!(out, "{line}"))? {
+                    return Ok(Drained::Enough);
+                }
+            }
+            self.tracked.take(&record);
+        }
+        Ok(Drained::All)
+    }
+
+    /// `  12.345678 1 rocblas_sgemm(...) = success  12.3 us`: seconds since the start, thread, call.
+    fn line(&self, call: &Call<'_>, thread: u32) -> String {
+        let seconds = self.timeline.since_start(call.begin()) / 1e9;
+        let indent = "  ".repeat(usize::from(call.depth()));
+        let detail = if self.options.long { Detail::Full } else { Detail::Short };
+        let ticks_per_nanosecond = self.timeline.ticks_per_nanosecond();
+        let line = Line { call: *call, detail, ticks_per_nanosecond };
+        let state = if self.options.long { self.state(call) } else { String::new() };
+        format!("{seconds:12.6} {thread:>2} {indent}{line}{state}")
+    }
+
+    /// `  [handle 1, device 0, stream 2, device pointer mode]`
+    fn state(&self, call: &Call<'_>) -> String {
+        let Some(state) = self.tracked.state(call) else { return String::new() };
+        let device = state.device.map_or(String::new(), |device| format!(", device {device}"));
+        let mode = match state.mode {
+            Some(Mode::Device) => ", device pointer mode",
+            Some(Mode::Host) => ", host pointer mode",
+            _ => "",
+        };
+        format!("  [handle {}{device}, stream {}{mode}]", state.number, state.stream)
+    }
+
+    fn document(&self, call: &Call<'_>, thread: u32) -> String {
+        let mut document = super::export::document(call, &self.timeline);
+        document["thread"] = json!(thread);
+        if let Some(state) = self.tracked.state(call) {
+            document["handle"] = json!(state.number);
+            document["device"] = json!(state.device);
+            document["stream"] = json!(state.stream);
+        }
+        document.to_string()
+    }
+}
+
+/// Whoever reads may have seen enough (`| head`). Answers whether somebody still reads.
+fn gone_is_fine(result: io::Result<()>) -> Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(e).context("cannot write"),
+    }
+}

@@ -1,0 +1,411 @@
+//! Goes through the records of threads and keeps figures of them.
+
+use super::{DeviceRow, Failure, Instance, Row, Summary};
+use crate::{
+    progress::Bar,
+    trace::{select::is_error, work::Work},
+};
+use rocblas_abi::{Base, EnumId, enumeration};
+use rocblas_trace::{
+    call::{Call, Functions},
+    read::{Record, ThreadReader, Timeline},
+    text::{Detail, Signature, is_shape},
+};
+use rustc_hash::FxHashMap;
+use sketches_ddsketch::{Config, DDSketch};
+use std::{
+    collections::{BTreeMap, hash_map::Entry},
+    sync::LazyLock,
+};
+
+/// Different shapes that are told apart; calls of further ones count for their functions alone.
+pub const MOST_SHAPES: usize = 20_000;
+
+/// More words than any function's shape has.
+const SHAPE_WORDS: usize = 14;
+
+/// Calls in flight that are listed: one for each thread, most often.
+const MOST_IN_FLIGHT: usize = 100;
+
+/// What makes two calls alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    function: u16,
+    words: [u64; SHAPE_WORDS],
+}
+
+/// Where the arguments are that make a function's shape, and which of their bits count.
+static SHAPES: LazyLock<Vec<Vec<(usize, u64)>>> = LazyLock::new(|| {
+    let of = |function: usize| {
+        let params = rocblas_abi::params(function).enumerate();
+        params
+            .filter(|(_, param)| is_shape(param))
+            .map(|(position, param)| {
+                let is_wide = matches!(param.ty.base, Base::I64 | Base::Size);
+                (position, if is_wide { u64::MAX } else { u64::from(u32::MAX) })
+            })
+            .collect()
+    };
+    (0..rocblas_abi::C_EXPORTS).map(of).collect()
+});
+
+/// Calls that are alike.
+#[derive(Clone)]
+struct Group {
+    calls: u64,
+    /// Calls that have ended, whose times are below.
+    timed: u64,
+    /// Nanoseconds.
+    total: f64,
+    max: f64,
+    times: DDSketch,
+    statuses: Vec<(i32, u64)>,
+    /// The words of one of them.
+    example: Box<[u64]>,
+}
+
+impl Group {
+    fn new(example: &[u64]) -> Self {
+        Self {
+            calls: 0,
+            timed: 0,
+            total: 0.0,
+            max: 0.0,
+            times: DDSketch::new(Config::defaults()),
+            statuses: Vec::new(),
+            example: example.into(),
+        }
+    }
+
+    fn add(&mut self, status: Option<i32>, time: Option<f64>) {
+        self.calls += 1;
+        if let Some(time) = time {
+            self.timed += 1;
+            self.total += time;
+            self.max = self.max.max(time);
+            self.times.add(time);
+        }
+        if let Some(status) = status {
+            self.count(status, 1);
+        }
+    }
+
+    fn count(&mut self, status: i32, calls: u64) {
+        match self.statuses.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, count)) => *count += calls,
+            None => self.statuses.push((status, calls)),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.timed += other.timed;
+        self.total += other.total;
+        self.max = self.max.max(other.max);
+        // Sketches of one configuration always merge.
+        let merged = self.times.merge(&other.times);
+        debug_assert!(merged.is_ok());
+        for (status, calls) in &other.statuses {
+            self.count(*status, *calls);
+        }
+    }
+
+    fn errors(&self) -> u64 {
+        self.statuses.iter().filter(|(status, _)| is_error(*status)).map(|(_, calls)| calls).sum()
+    }
+
+    fn row(&self, function: &str, shape: String, work: Option<Work>) -> Row {
+        let quantile = |q| self.times.quantile(q).ok().flatten().unwrap_or(0.0);
+        let statuses = self.statuses.iter().map(|(status, calls)| (status_name(*status), *calls));
+        Row {
+            function: function.to_owned(),
+            shape,
+            calls: self.calls,
+            errors: self.errors(),
+            total: self.total,
+            mean: if self.timed == 0 { 0.0 } else { self.total / self.timed as f64 },
+            p50: quantile(0.5).min(self.max),
+            // Of fewer calls there is no hundredth.
+            p99: if self.timed <= 100 { self.max } else { quantile(0.99).min(self.max) },
+            max: self.max,
+            work,
+            statuses: statuses.collect(),
+        }
+    }
+}
+
+/// The short name of a `rocblas_status`.
+fn status_name(status: i32) -> String {
+    let name = enumeration(EnumId::Status).short_name_of(status);
+    name.map_or_else(|| status.to_string(), str::to_owned)
+}
+
+/// Figures in the making.
+#[derive(Default)]
+pub struct Collector {
+    groups: FxHashMap<Key, Group>,
+    /// Calls of shapes beyond [`MOST_SHAPES`], by function.
+    others: FxHashMap<u16, Group>,
+    /// Calls of functions that this program does not know, by name.
+    foreign: BTreeMap<String, Group>,
+    failures: BTreeMap<(u16, i32), (u64, Instance)>,
+    in_flight: Vec<Instance>,
+    left: u64,
+    devices: BTreeMap<u64, DeviceRow>,
+    missing: BTreeMap<String, u64>,
+    problems: Vec<String>,
+    /// Nanoseconds from the start of the trace.
+    first: Option<f64>,
+    last: f64,
+    /// Time of calls that were not made from within others.
+    time: f64,
+}
+
+impl Collector {
+    /// Takes sentences over what could not be read.
+    pub fn complain(&mut self, problems: Vec<String>) {
+        self.problems.extend(problems);
+    }
+
+    /// Reads a thread to its end.
+    pub fn read(&mut self, mut reader: ThreadReader, timeline: &Timeline, bar: &Bar) {
+        let thread = reader.written().ordinal;
+        let mut left = reader.bytes_left();
+        loop {
+            match reader.next() {
+                Ok(Some(record)) => self.take(&record, thread, timeline),
+                Ok(None) => break,
+                Err(e) => {
+                    self.problems.push(format!("{}: {e}", reader.path().display()));
+                    break;
+                }
+            }
+            let now = reader.bytes_left();
+            if now != left {
+                bar.advance(left - now);
+                left = now;
+            }
+        }
+        let written = reader.written();
+        for (why, count) in [
+            ("shorter than the filter's minimum", written.filtered),
+            (
+                "without a place: the trace had ended, or they were nested too deep",
+                written.untraced,
+            ),
+            (
+                "overwritten by later ones, in a ring (with the events between them)",
+                reader.overwritten(),
+            ),
+        ] {
+            if count > 0 {
+                *self.missing.entry(why.to_owned()).or_default() += count;
+            }
+        }
+        self.problems.extend(reader.problems().iter().map(ToString::to_string));
+    }
+
+    /// Takes a record in.
+    pub fn take(&mut self, record: &Record<'_>, thread: u32, timeline: &Timeline) {
+        match record {
+            Record::Call(call) => self.call(call, thread, timeline),
+            Record::Foreign { name, begin, end } => {
+                let time = end.map(|end| timeline.nanoseconds(end.saturating_sub(*begin)));
+                let group = self.foreign.entry((*name).to_owned());
+                group.or_insert_with(|| Group::new(&[])).add(None, time);
+                self.extend(timeline.since_start(*begin), time, 0);
+            }
+            Record::Device(seen) => {
+                let row = DeviceRow { name: seen.name(), target: seen.target() };
+                self.devices.insert(seen.number, row);
+            }
+            Record::Handle(_) => {}
+        }
+    }
+
+    fn call(&mut self, call: &Call<'_>, thread: u32, timeline: &Timeline) {
+        let function = call.function() as u16;
+        let mut key = Key { function, words: [0; SHAPE_WORDS] };
+        for (word, (position, mask)) in key.words.iter_mut().zip(&SHAPES[call.function()]) {
+            *word = call.argument(*position) & mask;
+        }
+        let status = call.status();
+        let time = call.ticks().map(|ticks| timeline.nanoseconds(ticks));
+        let count = self.groups.len();
+        let group = match self.groups.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) if count < MOST_SHAPES => place.insert(Group::new(call.words())),
+            Entry::Vacant(_) => {
+                self.others.entry(function).or_insert_with(|| Group::new(call.words()))
+            }
+        };
+        group.add(status, time);
+        let at = timeline.since_start(call.begin());
+        self.extend(at, time, call.depth());
+        let instance =
+            || Instance { call: Signature(*call, Detail::Short).to_string(), at, thread };
+        if let Some(status) = status.filter(|status| is_error(*status)) {
+            let failure = self.failures.entry((function, status));
+            let (calls, first) = failure.or_insert_with(|| (0, instance()));
+            *calls += 1;
+            if at < first.at {
+                *first = instance();
+            }
+        }
+        if call.was_left() {
+            self.left += 1;
+        } else if call.end().is_none() && self.in_flight.len() < MOST_IN_FLIGHT {
+            self.in_flight.push(instance());
+        }
+    }
+
+    fn extend(&mut self, at: f64, time: Option<f64>, depth: u8) {
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = self.last.max(at + time.unwrap_or(0.0));
+        if depth == 0 {
+            self.time += time.unwrap_or(0.0);
+        }
+    }
+
+    /// Takes in what another has collected.
+    pub fn merge(&mut self, other: Self) {
+        for (key, group) in other.groups {
+            let count = self.groups.len();
+            match self.groups.entry(key) {
+                Entry::Occupied(known) => known.into_mut().merge(&group),
+                Entry::Vacant(place) if count < MOST_SHAPES => {
+                    place.insert(group);
+                }
+                Entry::Vacant(_) => merge_into(&mut self.others, key.function, group),
+            }
+        }
+        for (function, group) in other.others {
+            merge_into(&mut self.others, function, group);
+        }
+        for (name, group) in other.foreign {
+            match self.foreign.get_mut(&name) {
+                Some(known) => known.merge(&group),
+                None => {
+                    self.foreign.insert(name, group);
+                }
+            }
+        }
+        for (key, (calls, first)) in other.failures {
+            let (known, earliest) = self.failures.entry(key).or_insert_with(|| (0, first.clone()));
+            *known += calls;
+            if first.at < earliest.at {
+                *earliest = first;
+            }
+        }
+        self.in_flight.extend(other.in_flight);
+        self.left += other.left;
+        self.devices.extend(other.devices);
+        for (why, count) in other.missing {
+            *self.missing.entry(why).or_default() += count;
+        }
+        self.problems.extend(other.problems);
+        self.first = self.first.into_iter().chain(other.first).reduce(f64::min);
+        self.last = self.last.max(other.last);
+        self.time += other.time;
+    }
+
+    /// The figures.
+    #[must_use]
+    pub fn finish(self) -> Summary {
+        let functions = Functions::default();
+        let name = |function: u16| rocblas_abi::name(usize::from(function)).to_string_lossy();
+        let mut by_function: BTreeMap<u16, (Group, Option<Work>)> = BTreeMap::new();
+        let mut shapes = Vec::new();
+        let groups = self.groups.iter().map(|(key, group)| (key.function, group, true));
+        let others = self.others.iter().map(|(function, group)| (*function, group, false));
+        for (function, group, is_shape) in groups.chain(others) {
+            let call = functions.call(usize::from(function), &group.example);
+            let work = Work::of(&call).filter(|_| is_shape).map(|work| Work {
+                operations: work.operations * group.calls as f64,
+                bytes: work.bytes * group.calls as f64,
+            });
+            let shape = if is_shape { shape_of(&call) } else { "other shapes".to_owned() };
+            shapes.push(group.row(&name(function), shape, work));
+            match by_function.get_mut(&function) {
+                Some((all, sum)) => {
+                    all.merge(group);
+                    *sum = sum.zip(work).map(|(sum, work)| Work {
+                        operations: sum.operations + work.operations,
+                        bytes: sum.bytes + work.bytes,
+                    });
+                }
+                None => {
+                    by_function.insert(function, (group.clone(), work));
+                }
+            }
+        }
+        let mut rows: Vec<Row> = by_function
+            .iter()
+            .map(|(function, (group, work))| group.row(&name(*function), String::new(), *work))
+            .collect();
+        let foreign = self.foreign.iter();
+        rows.extend(foreign.map(|(name, group)| group.row(name, String::new(), None)));
+        for rows in [&mut rows, &mut shapes] {
+            rows.sort_by(|a, b| {
+                b.total
+                    .total_cmp(&a.total)
+                    .then_with(|| (&a.function, &a.shape).cmp(&(&b.function, &b.shape)))
+            });
+        }
+        let mut failures: Vec<Failure> = self
+            .failures
+            .into_iter()
+            .map(|((function, status), (calls, first))| Failure {
+                function: name(function).into_owned(),
+                status: status_name(status),
+                calls,
+                first,
+            })
+            .collect();
+        failures.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.function.cmp(&b.function)));
+        let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
+        for (status, calls) in rows.iter().flat_map(|row| &row.statuses) {
+            *statuses.entry(status.clone()).or_default() += calls;
+        }
+        let mut missing = self.missing;
+        if self.left > 0 {
+            missing.insert("an exit: they were left by an exception".to_owned(), self.left);
+        }
+        let mut in_flight = self.in_flight;
+        in_flight.sort_by(|a, b| a.at.total_cmp(&b.at));
+        Summary {
+            calls: rows.iter().map(|row| row.calls).sum(),
+            errors: rows.iter().map(|row| row.errors).sum(),
+            span: self.first.map_or(0.0, |first| self.last - first),
+            time: self.time,
+            processes: Vec::new(),
+            devices: self.devices,
+            failures,
+            in_flight,
+            functions: rows,
+            shapes,
+            statuses,
+            missing,
+            problems: self.problems,
+        }
+    }
+}
+
+fn merge_into(groups: &mut FxHashMap<u16, Group>, function: u16, group: Group) {
+    match groups.entry(function) {
+        Entry::Occupied(known) => known.into_mut().merge(&group),
+        Entry::Vacant(place) => {
+            place.insert(group);
+        }
+    }
+}
+
+/// The shape without the function's name and the parentheses.
+fn shape_of(call: &Call<'_>) -> String {
+    let text = Signature(*call, Detail::Shape).to_string();
+    let inside = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

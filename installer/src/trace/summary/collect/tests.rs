@@ -1,0 +1,157 @@
+//! What figures say of calls, and that it does not matter who collected which.
+
+use super::*;
+use proptest::prelude::*;
+use rocblas_trace::{
+    layout::{ARGUMENTS, BEGIN, END, RESULT},
+    process::{Clock, Point},
+};
+
+static FUNCTIONS: LazyLock<Functions> = LazyLock::new(Functions::default);
+
+/// A tick is a nanosecond.
+fn timeline() -> Timeline {
+    let clock = Clock { kind: String::new(), hertz: 1e9, start: Point::default() };
+    Timeline::new(&clock, Default::default())
+}
+
+fn index(name: &str) -> usize {
+    usize::from(rocblas_abi::by_name(name).expect("a function").index)
+}
+
+/// A call's words; `time` 0 leaves it in flight.
+fn words(name: &str, arguments: &[(usize, u64)], begin: u64, time: u64, status: u64) -> Vec<u64> {
+    let function = index(name);
+    let mut words = vec![0; usize::from(FUNCTIONS.shape(function).words)];
+    for (position, value) in arguments {
+        words[ARGUMENTS + position] = *value;
+    }
+    words[BEGIN] = begin;
+    words[END] = if time == 0 { 0 } else { begin + time };
+    words[RESULT] = status;
+    words
+}
+
+fn take(collector: &mut Collector, name: &str, words: &[u64]) {
+    let call = FUNCTIONS.call(index(name), words);
+    collector.take(&Record::Call(call), 1, &timeline());
+}
+
+fn sgemm(m: u64, begin: u64, time: u64, status: u64) -> Vec<u64> {
+    let dirty = 0xdead_beef_0000_0000;
+    words(
+        "rocblas_sgemm",
+        &[(1, 111), (2, 111), (3, dirty | m), (4, 5), (5, 7)],
+        begin,
+        time,
+        status,
+    )
+}
+
+#[test]
+fn calls_are_counted_by_function_and_by_shape() {
+    let mut collector = Collector::default();
+    for (m, begin, time) in [(2, 0, 100), (2, 1000, 300), (3, 2000, 50)] {
+        take(&mut collector, "rocblas_sgemm", &sgemm(m, begin, time, 0));
+    }
+    take(&mut collector, "rocblas_set_stream", &words("rocblas_set_stream", &[], 3000, 10, 0));
+    let summary = collector.finish();
+    assert_eq!((summary.calls, summary.errors, summary.time), (4, 0, 460.0));
+    assert_eq!(summary.span, 3010.0);
+    let functions: Vec<(&str, u64, f64, f64)> =
+        summary.functions.iter().map(|r| (r.function.as_str(), r.calls, r.total, r.max)).collect();
+    assert_eq!(
+        functions,
+        [("rocblas_sgemm", 3, 450.0, 300.0), ("rocblas_set_stream", 1, 10.0, 10.0)]
+    );
+    let shapes: Vec<(&str, u64)> =
+        summary.shapes.iter().map(|row| (row.shape.as_str(), row.calls)).collect();
+    assert_eq!(
+        shapes,
+        [("none, none, m=2, n=5, k=7", 2), ("none, none, m=3, n=5, k=7", 1), ("", 1)]
+    );
+    // Twice 2x5x7 and once 3x5x7, two operations each.
+    assert_eq!(summary.functions[0].work.expect("a product").operations, 2.0 * 35.0 * 7.0);
+    assert_eq!(summary.statuses["success"], 4);
+}
+
+#[test]
+fn failed_calls_come_with_the_first_of_them() {
+    let mut collector = Collector::default();
+    take(&mut collector, "rocblas_sgemm", &sgemm(2, 500, 10, 6));
+    take(&mut collector, "rocblas_sgemm", &sgemm(3, 100, 10, 6));
+    take(&mut collector, "rocblas_sgemm", &sgemm(4, 50, 10, 9));
+    let summary = collector.finish();
+    assert_eq!(summary.errors, 2, "size_increased only tells something");
+    let [failure] = summary.failures.as_slice() else { panic!("{:?}", summary.failures) };
+    assert_eq!(
+        (failure.status.as_str(), failure.calls, failure.first.at),
+        ("internal_error", 2, 100.0)
+    );
+    assert!(failure.first.call.contains("m=3"), "{failure:?}");
+}
+
+#[test]
+fn a_call_without_an_exit_is_in_flight_and_has_no_time() {
+    let mut collector = Collector::default();
+    take(&mut collector, "rocblas_sgemm", &sgemm(2, 500, 0, 0));
+    let summary = collector.finish();
+    assert_eq!((summary.calls, summary.time, summary.functions[0].mean), (1, 0.0, 0.0));
+    assert!(summary.in_flight[0].call.starts_with("rocblas_sgemm(none, none, m=2"));
+}
+
+#[test]
+fn quantiles_are_those_of_the_times() {
+    let mut collector = Collector::default();
+    for n in 1..=1000 {
+        take(&mut collector, "rocblas_sgemm", &sgemm(2, n * 2000, n, 0));
+    }
+    let row = collector.finish().functions.remove(0);
+    assert!((row.p50 / 500.0 - 1.0).abs() < 0.02, "{}", row.p50);
+    assert!((row.p99 / 990.0 - 1.0).abs() < 0.02, "{}", row.p99);
+    assert_eq!((row.mean, row.max), (500.5, 1000.0));
+}
+
+#[test]
+fn shapes_beyond_the_most_count_for_their_function() {
+    let mut collector = Collector::default();
+    let more = MOST_SHAPES as u64 + 100;
+    for m in 0..more {
+        take(&mut collector, "rocblas_sgemm", &sgemm(m, m * 10, 1, 0));
+    }
+    let summary = collector.finish();
+    assert_eq!(summary.calls, more);
+    assert_eq!(summary.shapes.len(), MOST_SHAPES + 1);
+    assert_eq!(summary.functions[0].calls, more);
+    let others = summary.shapes.iter().find(|row| row.shape == "other shapes").expect("there");
+    assert_eq!(others.calls, 100);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
+
+    #[test]
+    fn it_does_not_matter_who_collects_which(
+        calls in proptest::collection::vec((1..4_u64, 0..10_000_u64, 1..5000_u64, 0..3_u64, 0..3_usize), 1..60)
+    ) {
+        let mut one = Collector::default();
+        let mut several: [Collector; 3] = Default::default();
+        for (m, begin, time, status, who) in calls {
+            let words = sgemm(m, begin, time, status * 3);
+            take(&mut one, "rocblas_sgemm", &words);
+            take(&mut several[who], "rocblas_sgemm", &words);
+        }
+        let mut merged = Collector::default();
+        several.into_iter().for_each(|part| merged.merge(part));
+        let (one, merged) = (one.finish(), merged.finish());
+        prop_assert_eq!(&one.statuses, &merged.statuses);
+        prop_assert_eq!(one.span, merged.span);
+        prop_assert_eq!(one.failures.len(), merged.failures.len());
+        for (a, b) in one.failures.iter().zip(&merged.failures) {
+            prop_assert_eq!((a.calls, a.first.at), (b.calls, b.first.at));
+        }
+        for (a, b) in one.shapes.iter().zip(&merged.shapes) {
+            prop_assert_eq!((&a.shape, a.calls, a.p50, a.max), (&b.shape, b.calls, b.p50, b.max));
+        }
+    }
+}
