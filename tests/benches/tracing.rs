@@ -72,16 +72,19 @@ enum Way {
 }
 
 /// Starts a trace where there is to be one, measures, and stops it.
-fn with<T: Copy>(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
+fn with(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
     let libraries = LIBRARIES.get().expect("set in main");
     if way == Way::Direct {
         return measure(function(libraries.direct, name));
     }
     // SAFETY: the prototypes in rocblas_shim.h.
-    let (start, stop): (Start, Stop) = unsafe {
+    let (start, stop) = unsafe {
         (
-            transmute(function(libraries.shim, c"rocblas_shim_trace_start")),
-            transmute(function(libraries.shim, c"rocblas_shim_trace_stop")),
+            transmute::<*const c_void, Start>(function(
+                libraries.shim,
+                c"rocblas_shim_trace_start",
+            )),
+            transmute::<*const c_void, Stop>(function(libraries.shim, c"rocblas_shim_trace_stop")),
         )
     };
     let options = if way == Way::Growing { c"limit=2G" } else { c"ring=1M" };
@@ -109,7 +112,7 @@ mod arguments_02 {
     use super::*;
 
     fn measure(bencher: Bencher<'_, '_>, way: Way) {
-        with::<SetStream>(way, c"rocblas_set_stream", |function| {
+        with(way, c"rocblas_set_stream", |function| {
             // SAFETY: two parameters, each an integer or a pointer.
             let f: SetStream = unsafe { transmute(function) };
             // SAFETY: looks at none of them.
@@ -143,7 +146,7 @@ mod arguments_14 {
     use super::*;
 
     fn measure(bencher: Bencher<'_, '_>, way: Way) {
-        with::<Sgemm>(way, c"rocblas_sgemm", |function| {
+        with(way, c"rocblas_sgemm", |function| {
             // SAFETY: fourteen parameters, each an integer or a pointer.
             let f: Sgemm = unsafe { transmute(function) };
             let (alpha, beta) = (1.0, 0.0);
