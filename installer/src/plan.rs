@@ -321,13 +321,9 @@ impl Planner<'_> {
             return Ok(());
         }
         self.directory(at.parent().unwrap_or(self.lib), reason)?;
-        // After a crash both names may be there already; an older file that is kept there from
-        // before an upgrade makes way for the new one.
-        if self.same_inode(path, at) {
-            return self.change(path, now, Some(at.to_owned()));
-        }
+        // From before an upgrade, or from a run that was interrupted: then it is the same file.
         if self.now(at)? != State::Absent {
-            self.step(Action::Remove { path: at.to_owned() }, "an older one is kept there");
+            self.step(Action::Remove { path: at.to_owned() }, "an earlier one is kept there");
         }
         self.step(Action::Keep { path: path.to_owned(), at: at.to_owned() }, reason);
         self.change(path, now, Some(at.to_owned()))
@@ -336,12 +332,6 @@ impl Planner<'_> {
     /// What is at a path now.
     pub fn now(&self, path: &Path) -> Result<State> {
         State::of(self.root, path).with_context(|| format!("cannot look at {}", path.display()))
-    }
-
-    fn same_inode(&self, a: &Path, b: &Path) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let identity = |path| self.root.metadata_of_entry(path).ok().map(|m| (m.dev(), m.ino()));
-        identity(a).is_some_and(|a| Some(a) == identity(b))
     }
 
     /// Whether what is at a path is what the journal says that the installer put there.

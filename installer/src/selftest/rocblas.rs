@@ -106,3 +106,40 @@ impl Drop for Rocblas<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_the_tables() {
+        for (value, name) in [
+            (OPERATION_NONE, "rocblas_operation_none"),
+            (OPERATION_TRANSPOSE, "rocblas_operation_transpose"),
+            (FILL_UPPER, "rocblas_fill_upper"),
+            (DIAGONAL_NON_UNIT, "rocblas_diagonal_non_unit"),
+            (SIDE_RIGHT, "rocblas_side_right"),
+        ] {
+            let known = rocblas_abi::ENUMS.iter().find_map(|e| e.value_of(name));
+            assert_eq!(known, Some(value), "{name}");
+        }
+    }
+    #[test]
+    fn prototypes_are_the_tables() {
+        fn parameters<Prototype>() -> String {
+            let name = std::any::type_name::<Prototype>().replace("core::ffi::c_void", "c_void");
+            let (_, parameters) = name.split_once('(').expect("a function");
+            parameters.split_once(')').expect("a function").0.to_owned()
+        }
+        let of_the_table = |name| {
+            let declaration =
+                rocblas_abi::rust_declaration(rocblas_abi::by_name(name).expect("known"));
+            let (_, parameters) = declaration.split_once('(').expect("a function");
+            let (parameters, _) = parameters.split_once(')').expect("a function");
+            let types = parameters.split(", ").map(|p| p.split_once(": ").expect("typed").1);
+            types.collect::<Vec<_>>().join(", ").replace("std::ffi::c_void", "c_void")
+        };
+        assert_eq!(parameters::<Sgemm>(), of_the_table("rocblas_sgemm"));
+        assert_eq!(parameters::<StrsmBatched>(), of_the_table("rocblas_strsm_batched"));
+    }
+}
