@@ -1,14 +1,17 @@
 //! Tracing: what is recorded, that nothing is lost however a program ends, and that a program does not
 //! notice.
 
+mod control;
 mod ends;
 mod live;
 mod recorded;
 mod settings;
 mod switched;
+mod tools;
 
 use std::process::Command;
 use tests::{
+    artefacts,
     run::client,
     scenario::linked_client,
     traces::{Traced, read_only},
@@ -47,4 +50,9 @@ impl Program {
     fn traced(&self) -> Traced {
         read_only(&self.traces())
     }
+}
+
+/// The program that reads traces.
+fn installer() -> Command {
+    Command::new(artefacts::installer())
 }

@@ -133,10 +133,14 @@ fn answer(reply: &[u8]) -> Result<Answer> {
 /// Why a process may not be listening, and what to do.
 fn unheard(pid: u32) -> String {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let rocblas = maps.lines().find_map(|line| {
-        let path = line.get(73..).or(line.split_whitespace().last())?.trim();
-        path.rsplit('/').next()?.starts_with("librocblas.so").then(|| path.to_owned())
-    });
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|start| &line[start..]));
+    let mut libraries: Vec<&str> = paths
+        .filter(|path| {
+            path.rsplit('/').next().is_some_and(|name| name.starts_with("librocblas.so"))
+        })
+        .collect();
+    libraries.sort_unstable();
+    libraries.dedup();
     let same_network = |of: &str| fs::metadata(format!("/proc/{of}/ns/net")).ok().map(|m| m.ino());
     if same_network(&pid.to_string()) != same_network("self") {
         return format!(
@@ -145,17 +149,18 @@ fn unheard(pid: u32) -> String {
              `nsenter --net --target {pid} installer trace ...` as root"
         );
     }
-    match rocblas {
-        None => format!(
+    if libraries.is_empty() {
+        return format!(
             "process {pid} has no librocblas loaded, or is another user's: name the process that \
              computes (pgrep -a llama-server)"
-        ),
-        Some(path) => format!(
-            "process {pid} does not listen. It has {path} loaded: it begins to listen with its first \
-             handle, if that is the shim and neither ROCBLAS_SHIM_LISTEN=off nor `listen = \"off\"` \
-             in shim.toml is set. From its start it is traced with ROCBLAS_SHIM_TRACE=DIR"
-        ),
+        );
     }
+    format!(
+        "process {pid} does not listen. It has {} loaded: it begins to listen with its first handle, \
+         if the shim is among these and neither ROCBLAS_SHIM_LISTEN=off nor `listen = \"off\"` in \
+         shim.toml is set. From its start it is traced with ROCBLAS_SHIM_TRACE=DIR",
+        libraries.join(" and ")
+    )
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ static LISTENING: AtomicBool = AtomicBool::new(false);
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 
 /// Who connects and says nothing does not keep others waiting.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest request, in bytes.
 const LONGEST: u64 = 64 << 10;

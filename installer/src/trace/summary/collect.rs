@@ -320,10 +320,11 @@ impl Collector {
         let others = self.others.iter().map(|(function, group)| (*function, group, false));
         for (function, group, is_shape) in groups.chain(others) {
             let call = functions.call(usize::from(function), &group.example);
-            let work = Work::of(&call).filter(|_| is_shape).map(|work| Work {
-                operations: work.operations * group.calls as f64,
-                bytes: work.bytes * group.calls as f64,
-            });
+            // What failed has done nothing.
+            let done = (group.calls - group.errors()) as f64;
+            let work = Work::of(&call)
+                .filter(|_| is_shape)
+                .map(|work| Work { operations: work.operations * done, bytes: work.bytes * done });
             let shape = if is_shape { shape_of(&call) } else { "other shapes".to_owned() };
             shapes.push(group.row(&name(function), shape, work));
             match by_function.get_mut(&function) {

@@ -144,7 +144,7 @@ fn table(page: &mut String, heading: &str, rows: &[Row], most: usize) {
         header.push("errors");
     }
     if has_work {
-        header.extend(["GFLOP", "GB"]);
+        header.extend(["FLOP", "bytes"]);
     }
     header.push("function");
     table.set_header(&header);
@@ -156,10 +156,10 @@ fn table(page: &mut String, heading: &str, rows: &[Row], most: usize) {
             cells.push(if row.errors == 0 { String::new() } else { row.errors.to_string() });
         }
         if has_work {
-            let giga = |of: fn(&super::Work) -> f64| {
-                row.work.as_ref().map_or(String::new(), |work| digits(of(work) / 1e9))
+            let of = |what: fn(&super::Work) -> f64| {
+                row.work.as_ref().map_or(String::new(), |work| scaled(what(work)))
             };
-            cells.extend([giga(|work| work.operations), giga(|work| work.bytes)]);
+            cells.extend([of(|work| work.operations), of(|work| work.bytes)]);
         }
         let name = row.function.strip_prefix("rocblas_").unwrap_or(&row.function);
         cells.push(match row.shape.as_str() {
@@ -181,13 +181,33 @@ fn table(page: &mut String, heading: &str, rows: &[Row], most: usize) {
     }
 }
 
-/// Three digits.
-fn digits(number: f64) -> String {
-    match number {
-        0.0 => "0".to_owned(),
-        n if n < 0.001 => format!("{n:.1e}"),
-        n if n < 9.995 => format!("{n:.3}"),
-        n if n < 99.95 => format!("{n:.1}"),
-        n => format!("{n:.0}"),
+/// Three digits and a prefix of the SI: `12.3 M`; nothing for nothing.
+fn scaled(number: f64) -> String {
+    const PREFIXES: [&str; 7] = ["", " k", " M", " G", " T", " P", " E"];
+    let (mut number, mut prefix) = (number, 0);
+    while number >= 999.5 && prefix + 1 < PREFIXES.len() {
+        number /= 1000.0;
+        prefix += 1;
+    }
+    let decimals = match number {
+        _ if prefix == 0 => 0,
+        n if n < 9.995 => 2,
+        n if n < 99.95 => 1,
+        _ => 0,
+    };
+    let digits = format!("{number:.decimals$}{}", PREFIXES[prefix]);
+    if number == 0.0 { String::new() } else { digits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let numbers = [0.0, 16.0, 999.0, 999.7, 1234.0, 99_949.0, 1e6, 2.5e12, 1e22];
+        let expected =
+            ["", "16", "999", "1.00 k", "1.23 k", "99.9 k", "1.00 M", "2.50 T", "10000 E"];
+        assert_eq!(numbers.map(scaled), expected);
     }
 }

@@ -198,7 +198,7 @@ pub fn traces_in(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
         .collect();
     traces.sort();
     if traces.is_empty() {
-        let what = "neither it nor a directory in it has traces of the shim";
+        let what = "neither it nor a directory in it has traces of the shim (ROCBLAS_SHIM_TRACE=DIR makes one)";
         return Err(Unreadable::other(path, what));
     }
     Ok(traces)

@@ -89,6 +89,9 @@ fn failed_calls_come_with_the_first_of_them() {
         ("internal_error", 2, 100.0)
     );
     assert!(failure.first.call.contains("m=3"), "{failure:?}");
+    // The others have done nothing.
+    let work = summary.functions[0].work.expect("a product");
+    assert_eq!(work.operations, 2.0 * 4.0 * 35.0);
 }
 
 #[test]

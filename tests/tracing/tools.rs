@@ -1,0 +1,319 @@
+//! Reading traces with `installer trace`: of programs that have ended, that crashed, and that run.
+
+use crate::{Program, installer};
+use serde_json::Value as Json;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+use tests::{
+    artefacts,
+    run::{Ended, run},
+    scenario::c_backend,
+    tree::Tree,
+};
+
+/// What `mixed.c` calls, without the times.
+const MIXED: [&str; 7] = [
+    "rocblas_create_handle() = success",
+    "rocblas_get_version_string(len=64) = success by the shim",
+    "rocblas_sgemm(none, transpose, m=2, n=2, k=2, alpha=1, lda=2, ldb=2, beta=0, ldc=2) = success",
+    "rocblas_strsm(left, upper, none, non_unit, m=2, n=2, alpha=1, lda=2, ldb=2) = success",
+    "rocblas_sgemm(none, none, m=-1, n=2, k=2, alpha=1, lda=2, ldb=2, beta=0, ldc=2) = invalid_size",
+    "rocblas_is_user_managing_device_memory() = false",
+    "rocblas_destroy_handle() = success",
+];
+
+/// `mixed.c`, traced to its end, on this backend.
+fn mixed(backend: &Path) -> Program {
+    let program = Program::new("mixed.c", backend);
+    run(&mut program.command()).silent_success();
+    program
+}
+
+fn command(what: &str, path: &Path, words: &[&str]) -> Command {
+    let mut command = installer();
+    command.args(["trace", what]).arg(path).args(words);
+    command
+}
+
+fn trace(what: &str, path: &Path, words: &[&str]) -> Ended {
+    run(&mut command(what, path, words)).success()
+}
+
+fn lines(what: &str, path: &Path, words: &[&str]) -> Vec<String> {
+    trace(what, path, words).stdout.lines().map(str::to_owned).collect()
+}
+
+/// A line of `show` without its times: `1 rocblas_...` of the first thread.
+#[track_caller]
+fn without_times(line: &str) -> &str {
+    let (seconds, rest) = line.trim_start().split_once(' ').expect("a time");
+    assert!(seconds.parse::<f64>().is_ok(), "{line}");
+    rest.trim_start().rsplit_once("  ").expect("a duration").0
+}
+
+fn json(what: &str, path: &Path, words: &[&str]) -> Json {
+    let ended = trace(what, path, words).silent_success();
+    serde_json::from_str(&ended.stdout).expect("JSON")
+}
+
+fn documents(ended: &Ended) -> Vec<Json> {
+    ended.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// The only trace's file of the first thread.
+fn file_of_first_thread(program: &Program) -> PathBuf {
+    program.traced().directory.join(rocblas_trace::process::thread_file(1))
+}
+
+#[test]
+fn calls_are_shown_in_lines() {
+    let program = mixed(artefacts::reference());
+    let traces = program.traces();
+    let shown = lines("show", &traces, &[]);
+    let shown: Vec<&str> = shown.iter().map(|line| without_times(line)).collect();
+    let expected: Vec<String> = MIXED.iter().map(|call| format!("1 {call}")).collect();
+    assert_eq!(shown, expected);
+
+    let count = |words: &[&str]| lines("show", &traces, words).len();
+    assert_eq!(count(&["--functions", "*gemm,*trsm"]), 3);
+    assert_eq!(count(&["--functions", "-*handle"]), 5);
+    assert_eq!(count(&["--status", "error"]), 1);
+    assert_eq!(count(&["--status", "invalid_size"]), 1);
+    assert_eq!(count(&["--status", "in_flight"]), 0);
+    assert_eq!(count(&["--min", "1s"]), 0);
+    assert_eq!(count(&["--thread", "2"]), 0);
+    assert_eq!(count(&["--first", "2"]), 2);
+
+    let long = lines("show", &traces, &["--long", "--functions", "*strsm"]);
+    assert!(long[0].contains("rocblas_strsm(handle=0x"), "{long:?}");
+    assert!(long[0].ends_with("  [handle 1, stream 0, host pointer mode]"), "{long:?}");
+}
+
+#[test]
+fn calls_are_documents() {
+    let program = mixed(artefacts::reference());
+    let shown = documents(&trace("show", &program.traces(), &["--json"]).silent_success());
+    let names: Vec<&str> = shown.iter().filter_map(|call| call["function"].as_str()).collect();
+    assert_eq!(names.len(), MIXED.len());
+    let strsm = &shown[3];
+    assert_eq!(strsm["function"], "rocblas_strsm");
+    assert_eq!(strsm["status"], "success");
+    assert_eq!(strsm["arguments"]["side"], "left");
+    assert_eq!(strsm["arguments"]["alpha"], 1.0);
+    assert!(strsm["duration"].as_f64().is_some_and(|time| time > 0.0), "{strsm}");
+    assert_eq!(shown[5]["result"], false);
+    let exported = ["--format", "jsonl"];
+    let exported = documents(&trace("export", &program.traces(), &exported).silent_success());
+    assert_eq!(exported.len(), MIXED.len());
+    assert_eq!(exported[3]["arguments"], strsm["arguments"]);
+}
+
+#[test]
+fn who_has_read_enough_may_go() {
+    let program = mixed(artefacts::reference());
+    for words in [&["trace", "show"][..], &["trace", "export", "--format", "jsonl"]] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "\"$0\" \"$@\" | head -n 1"]).arg(artefacts::installer());
+        let ended = run(command.args(words).arg(program.traces())).silent_success();
+        assert_eq!(ended.stdout.lines().count(), 1, "{ended:?}");
+    }
+}
+
+#[test]
+fn a_summary_has_the_figures_and_what_failed_first() {
+    let program = mixed(artefacts::reference());
+    let summary = json("summary", &program.traces(), &["--json"]);
+    assert_eq!((&summary["calls"], &summary["errors"]), (&Json::from(7), &Json::from(1)));
+    assert_eq!(summary["statuses"]["success"], 5);
+    assert_eq!(summary["in_flight"], serde_json::json!([]));
+    assert_eq!(summary["failures"][0]["status"], "invalid_size");
+    let sgemm = |of: &str| -> Json {
+        let rows = summary[of].as_array().expect("rows");
+        rows.iter().find(|row| row["function"] == "rocblas_sgemm").expect("a row").clone()
+    };
+    assert_eq!(sgemm("functions")["calls"], 2);
+    assert_eq!(sgemm("functions")["work"]["operations"], 16.0);
+    assert_eq!(summary["processes"][0]["backend"], "only (4.3.0.stand-in)");
+
+    let text = trace("summary", &program.traces(), &["--rows", "2"]).silent_success().stdout;
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("no {what} in\n{text}"));
+    assert!(at("7 calls of 6 functions in 1 thread over ") < at("1 call failed"));
+    assert!(at("1 call failed") < at("By function\n"));
+    assert!(at("  and 4 more (--rows)") < at("By function and shape"));
+    assert!(!text.contains("In flight"), "{text}");
+}
+
+#[test]
+fn a_crash_shows_the_call_that_it_was_in() {
+    let tree = Tree::with_shim();
+    let backend = c_backend(&tree, "crashing.so", &["-DCRASHES"]);
+    tree.add_backend("only", &backend);
+    let program = Program::in_tree(tree, "crashes.c");
+    assert_eq!(run(&mut program.command()).signal(), Some(libc::SIGSEGV));
+    let text = trace("summary", &program.traces(), &[]).silent_success().stdout;
+    assert!(text.contains("In flight at the end: a call that crashed or hung"), "{text}");
+    assert!(text.contains(" in thread 1: rocblas_dasum(n=42, incx=1)\n"), "{text}");
+    let shown = lines("show", &program.traces(), &["--status", "in_flight"]);
+    assert_eq!(shown.len(), 1);
+    assert!(shown[0].contains("rocblas_dasum(n=42, incx=1)"), "{shown:?}");
+    // A begin without an end, for those who look at it in Perfetto.
+    let chrome = json("export", &program.traces(), &["--format", "chrome"]);
+    let events = chrome["traceEvents"].as_array().expect("events");
+    let last = events.last().expect("an event");
+    assert_eq!((&last["ph"], &last["name"]), (&Json::from("B"), &Json::from("dasum")));
+}
+
+#[test]
+fn other_programs_can_read_it() {
+    let program = mixed(artefacts::reference());
+    let traces = program.traces();
+    let file = program.tree.root().join("trace.json");
+    let words = ["--format", "chrome", "--output", file.to_str().expect("UTF-8")];
+    let ended = trace("export", &traces, &words).silent_success();
+    assert_eq!(ended.stdout, "");
+    let chrome: Json =
+        serde_json::from_slice(&fs::read(&file).expect("the file")).expect("JSON of it");
+    let events = chrome["traceEvents"].as_array().expect("events");
+    let complete: Vec<&Json> = events.iter().filter(|event| event["ph"] == "X").collect();
+    assert_eq!(complete.len(), MIXED.len());
+    assert!(complete.iter().all(|event| event["dur"].as_f64().is_some_and(|time| time > 0.0)));
+    let starts: Vec<f64> = complete.iter().filter_map(|event| event["ts"].as_f64()).collect();
+    assert!(starts.is_sorted() && starts.len() == MIXED.len(), "{starts:?}");
+    let names = events.iter().filter(|event| event["ph"] == "M").count();
+    assert_eq!(names, 2, "the process and its thread");
+
+    let csv = trace("export", &traces, &["--format", "csv"]).silent_success();
+    let mut rows = csv::Reader::from_reader(csv.stdout.as_bytes());
+    let columns = rows.headers().expect("a header").len();
+    assert_eq!(csv.stdout.lines().count(), 1 + MIXED.len());
+    for (row, call) in rows.records().zip(MIXED) {
+        let row = row.expect("a row");
+        assert_eq!(row.len(), columns);
+        let signature = row.get(columns - 1).expect("a call");
+        assert!(call.starts_with(signature), "{signature} {call}");
+    }
+}
+
+#[test]
+fn two_traces_are_compared() {
+    let ours = mixed(artefacts::reference());
+    let other = Program::new("many.c", artefacts::reference());
+    run(other.command().arg("3")).silent_success();
+    let diff = |before: &Program, after: &Program| -> Json {
+        let after = after.traces();
+        let words = [after.to_str().expect("UTF-8"), "--json"];
+        json("diff", &before.traces(), &words)
+    };
+    let functions = |of: &Json| -> Vec<String> {
+        let rows = of.as_array().expect("rows");
+        let mut names: Vec<String> =
+            rows.iter().map(|row| row["function"].as_str().expect("a name").to_owned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    let changed = diff(&ours, &other);
+    assert_eq!(functions(&changed["new"]), ["rocblas_sscal"]);
+    assert_eq!(functions(&changed["gone"]).len(), 6);
+
+    // The same calls on what ROCm 7.0.2 has for such a GPU.
+    let stock = Program::new("mixed.c", artefacts::stock());
+    run(&mut stock.command()).success();
+    let changed = diff(&ours, &stock);
+    assert_eq!(
+        (&changed["new"], &changed["gone"]),
+        (&serde_json::json!([]), &serde_json::json!([]))
+    );
+    let statuses = changed["statuses"].as_array().expect("rows");
+    assert!(
+        statuses.iter().any(|row| row["function"] == "rocblas_strsm"),
+        "the solver ends otherwise there: {changed:#}"
+    );
+    let stock = stock.traces();
+    let text = trace("diff", &ours.traces(), &[stock.to_str().expect("UTF-8")]).stdout;
+    assert!(text.contains("Ended otherwise") && text.contains("strsm("), "{text}");
+}
+
+#[test]
+fn a_trace_is_followed_until_its_program_ends() {
+    let program = Program::new("many.c", artefacts::reference());
+    let mut traced = program.command();
+    // Half a millisecond between 1,000 calls.
+    let mut traced = traced.args(["1000", "500"]).spawn().expect("start");
+    let start = Instant::now();
+    while !program.traces().is_dir() || fs::read_dir(program.traces()).expect("list").count() == 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "no trace begins");
+    }
+    let mut follow = command("follow", &program.traces(), &[]);
+    let mut follow = follow.stdout(Stdio::piped()).spawn().expect("start");
+    let mut first = [0];
+    let out = follow.stdout.as_mut().expect("piped");
+    std::io::Read::read_exact(out, &mut first).expect("a first call");
+    assert_eq!(traced.try_wait().expect("wait"), None, "it is shown while the program runs");
+    assert!(traced.wait().expect("wait").success());
+    let output = follow.wait_with_output().expect("wait");
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let numbers: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.split_once("sscal(n=")?.1.split_once(',')?.0.parse().ok())
+        .collect();
+    assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_damaged_is_said_and_the_rest_is_shown() {
+    let program = Program::new("many.c", artefacts::reference());
+    run(program.command().arg("1000")).silent_success();
+    let file = file_of_first_thread(&program);
+    let whole = fs::read(&file).expect("read");
+    let mut torn = whole.clone();
+    // Somewhere in the first segment; the others are whole.
+    torn[4096 + 8192..4096 + 8192 + 100].fill(0xff);
+    fs::write(&file, &torn).expect("write");
+    let ended = trace("show", &program.traces(), &[]);
+    let shown = ended.stdout.lines().count();
+    assert!((500..1000).contains(&shown), "{shown}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    let text = trace("summary", &program.traces(), &[]).silent_success().stdout;
+    assert!(text.contains(ended.stderr.trim()), "{text}\n{}", ended.stderr);
+    let summary = json("summary", &program.traces(), &["--json"]);
+    assert_eq!(summary["calls"], shown);
+    // Cut in the middle of a record.
+    fs::write(&file, &whole[..4096 + 8192 + 40]).expect("write");
+    let cut = trace("show", &program.traces(), &[]);
+    assert!((50..100).contains(&cut.stdout.lines().count()), "{}", cut.stdout.lines().count());
+}
+
+#[test]
+fn traces_of_several_processes_are_shown_one_after_another() {
+    let program = mixed(artefacts::reference());
+    run(&mut program.command()).silent_success();
+    let shown = lines("show", &program.traces(), &[]);
+    let heads: Vec<&String> = shown.iter().filter(|line| line.starts_with("# mixed")).collect();
+    assert_eq!((heads.len(), shown.len()), (2, 2 + 2 * MIXED.len()));
+    assert_eq!(json("summary", &program.traces(), &["--json"])["calls"], 14);
+    // There is only one to follow.
+    let ended = run(&mut command("follow", &program.traces(), &[]));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.stderr.contains("has the traces of 2 processes; name one of them:"), "{ended:?}");
+}
+
+#[test]
+fn a_place_without_a_trace_is_said() {
+    let tree = Tree::with_shim();
+    for (path, why) in [
+        (tree.root().join("nothing"), "No such file"),
+        (tree.lib(), "has traces of the shim (ROCBLAS_SHIM_TRACE=DIR makes one)"),
+    ] {
+        for what in ["show", "follow", "summary"] {
+            let ended = run(&mut command(what, &path, &[]));
+            assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+            assert!(ended.stderr.contains(why), "{what}: {ended:?}");
+        }
+    }
+}
