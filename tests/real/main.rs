@@ -12,3 +12,4 @@ mod loading;
 mod offload;
 mod promises;
 mod solver;
+mod tracing;

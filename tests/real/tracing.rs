@@ -1,0 +1,125 @@
+//! Traces of real libraries: a program that is traced asks the GPU for the same, and each call that it
+//! makes, and none that libraries make among themselves, is in the trace.
+
+use rocblas_abi::{EnumId, Kind, by_name, enumeration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use tests::{
+    artefacts::workspace,
+    compile::compile,
+    real::{
+        Rocm,
+        compared::{Seen, assert_same},
+        root,
+    },
+    traces::{Recorded, read_all, read_only},
+};
+
+/// A program without and with a trace.
+fn twice(rocm: &Rocm, program: &Path, arguments: &[&str]) -> (Seen, PathBuf) {
+    let untraced = Seen::of(rocm, program, arguments, &[]);
+    let traces = rocm.tree().root().join("traces");
+    let place = traces.to_str().expect("UTF-8");
+    let traced = Seen::of(rocm, program, arguments, &[("ROCBLAS_SHIM_TRACE", place)]);
+    assert_same(&untraced, &traced, "without a trace | with one");
+    assert_eq!(traced.ended.stderr, untraced.ended.stderr);
+    (traced, traces)
+}
+
+fn client(rocm: &Rocm, source: &str, libraries: &[&str]) -> PathBuf {
+    let path = workspace().join("tests/clients/real").join(source).with_extension("c");
+    let arguments = rocm.link_with(libraries);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    compile(&path, &rocm.tree().root().join(source), &arguments)
+}
+
+/// Calls of a function.
+fn count(calls: &[&Recorded], name: &str) -> usize {
+    calls.iter().filter(|call| call.name == name).count()
+}
+
+#[test]
+fn llama_cpps_calls() {
+    let Some(root) = root() else { return };
+    let rocm = Rocm::shim_before(root, "librocblas.so.4");
+    let libraries = ["libhipblas.so.3", "librocblas.so.5", "libamdhip64.so.7"];
+    let program = client(&rocm, "blas_calls", &libraries);
+    let (seen, traces) = twice(&rocm, &program, &[]);
+    let trace = read_only(&traces);
+    trace.assert_nothing_is_missing();
+    assert!(trace.process.backend.version.starts_with("4.4.1"), "{:?}", trace.process.backend);
+    let [(0, name, target)] = trace.devices.as_slice() else { panic!("{:?}", trace.devices) };
+    assert!(!name.is_empty() && target.starts_with("gfx906"), "{:?}", trace.devices);
+    let calls = trace.calls();
+    // What rocBLAS calls of its own, a product's solver for one, is not a call of the program.
+    assert!(calls.iter().all(|call| call.has_ended && call.depth == 0));
+    let printed = |what: &str| {
+        let named = seen.printed.iter().filter(|line| line.starts_with(what));
+        named.filter(|line| line.ends_with(": 0")).count()
+    };
+    assert!(printed("Sgemm n=") > 0 && printed("GemmEx ") > 0, "{seen:?}");
+    assert_eq!(count(&calls, "rocblas_sgemm"), printed("Sgemm n="));
+    assert_eq!(count(&calls, "rocblas_create_handle"), 1);
+    let streams: Vec<Option<u32>> = calls.iter().map(|call| call.stream).collect();
+    assert!(streams.contains(&Some(0)) && streams.contains(&Some(1)), "{streams:?}");
+    let devices = calls.iter().filter(|call| call.stream.is_some()).map(|call| call.device);
+    assert!(devices.clone().count() > 10 && devices.clone().all(|device| device == Some(0)));
+    let one = "rocblas_sgemm(transpose, none, m=4096, n=1, k=4096, alpha=1, lda=4096, ldb=4096, \
+               beta=0, ldc=4096)";
+    assert!(trace.texts().contains(&one), "{:#?}", trace.texts());
+}
+
+#[test]
+fn solvers_call_cxx_functions_untouched() {
+    let Some(root) = root() else { return };
+    let rocm = Rocm::shim_before(root, "librocblas.so.4");
+    let libraries = ["librocsolver.so.0", "librocblas.so.5", "libamdhip64.so.7"];
+    let program = client(&rocm, "solver_calls", &libraries);
+    let (seen, traces) = twice(&rocm, &program, &[]);
+    assert!(seen.launches() > 20, "{}", seen.launches());
+    let trace = read_only(&traces);
+    trace.assert_nothing_is_missing();
+    let calls = trace.calls();
+    // rocSOLVER is a program to rocBLAS: its C calls are in the trace.
+    assert!(calls.len() > 20 && calls.iter().all(|call| call.has_ended && call.depth == 0));
+    assert!(count(&calls, "rocblas_get_pointer_mode") > 0, "{:#?}", trace.texts());
+}
+
+#[test]
+fn every_function_with_its_status_in_the_trace_of_its_process() {
+    let Some(root) = root() else { return };
+    let rocm = Rocm::shim_before(root, "librocblas.so.4");
+    let program = Path::new(env!("CARGO_BIN_EXE_every_function"));
+    // Each function is called in a forked child: one trace for each, and the parent's.
+    let (seen, traces) = twice(&rocm, program, &["librocblas.so.5", "valid"]);
+    let mut statuses: BTreeMap<&str, Vec<Option<i32>>> = BTreeMap::new();
+    let mut crashed = 0;
+    let traces = read_all(&traces);
+    for trace in &traces {
+        for call in trace.calls() {
+            assert_eq!(call.depth, 0, "{call:?}");
+            crashed += usize::from(!call.has_ended);
+            statuses.entry(call.name).or_default().push(call.status);
+        }
+    }
+    let name = |status: i32| enumeration(EnumId::Status).short_name_of(status).unwrap_or("?");
+    let mut compared = 0;
+    for line in &seen.printed {
+        let (function, answer) = line.split_once(": ").expect("name: answer");
+        let typed = by_name(function).is_some_and(|f| f.kind == Kind::C);
+        let recorded = statuses.get(function).map_or(&[][..], Vec::as_slice);
+        assert_eq!(recorded.is_empty(), !typed, "{line}");
+        let recorded: Vec<&str> = recorded.iter().flatten().map(|status| name(*status)).collect();
+        let first = answer.split(' ').next().unwrap_or_default();
+        if answer.starts_with("signal ") || recorded.is_empty() {
+            continue;
+        }
+        compared += 1;
+        assert!(recorded.contains(&first), "{line}: recorded as {recorded:?}");
+    }
+    let signals = seen.printed.iter().filter(|line| line.contains(": signal ")).count();
+    assert_eq!(crashed, signals, "calls that crashed are in flight");
+    assert!(compared > 1_200, "{compared}");
+}
