@@ -128,9 +128,11 @@ pub fn diff(first: &Summary, second: &Summary) -> Diff {
     }
 }
 
-/// Whether calls ended in the same ways, however many there were.
+/// Whether calls ended in the same ways and as many of them failed, of however many.
 fn same_outcomes(a: &Row, b: &Row) -> bool {
-    a.statuses.keys().eq(b.statuses.keys())
+    let shares = [(a.errors, b.calls), (b.errors, a.calls)];
+    let [a_of_b, b_of_a] = shares.map(|(errors, calls)| u128::from(errors) * u128::from(calls));
+    a.statuses.keys().eq(b.statuses.keys()) && a_of_b == b_of_a
 }
 
 /// The differences in words and tables, so many rows of each.
@@ -153,7 +155,7 @@ pub fn text(diff: &Diff, rows: usize) -> String {
         for changed in diff.statuses.iter().take(rows) {
             let [a, b] = changed.statuses.each_ref().map(|statuses| {
                 let counts: Vec<String> =
-                    statuses.iter().map(|(status, calls)| format!("{status} {calls}")).collect();
+                    statuses.iter().map(|(status, calls)| format!("{calls} {status}")).collect();
                 counts.join(", ")
             });
             let _ = writeln!(page, "  {}({}): {a} -> {b}", changed.function, changed.shape);
@@ -182,7 +184,7 @@ pub fn text(diff: &Diff, rows: usize) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(["calls", "then", "p50", "then", "ratio", "function"]);
+        table.set_header(["calls", "2nd", "p50", "2nd", "ratio", "function"]);
         for compared in diff.times.iter().take(rows) {
             let ratio = match compared.ratio {
                 ratio if ratio.is_nan() => String::new(),

@@ -44,12 +44,20 @@ impl Layout {
 
     /// Runs the installer on the tree, and prints the command and what it says.
     pub(crate) fn installer(&self, arguments: &[&str]) -> Result<(), String> {
-        let root = self.0.root();
         println!("  $ installer {} --rocm .", arguments.join(" "));
-        let mut command = Command::new(artefacts::installer());
         // Where nobody has made anything else of it.
-        command.current_dir(root).args(arguments).arg("--rocm").arg(root);
-        let ended = run(&mut command);
+        self.run_installer(&[arguments, &["--rocm", "."]].concat())
+    }
+
+    /// Looks at traces, and prints the command and what it says.
+    pub(crate) fn trace(&self, arguments: &[&str]) -> Result<(), String> {
+        println!("  $ installer trace {}", arguments.join(" "));
+        self.run_installer(&[&["trace"], arguments].concat())
+    }
+
+    fn run_installer(&self, arguments: &[&str]) -> Result<(), String> {
+        let mut command = Command::new(artefacts::installer());
+        let ended = run(command.current_dir(self.0.root()).args(arguments));
         indented(&self.relative(&ended.stdout));
         indented(&self.relative(&ended.stderr));
         if ended.status.success() { Ok(()) } else { Err("the installer failed".to_owned()) }
@@ -59,13 +67,14 @@ impl Layout {
         &self.0
     }
 
-    /// Text with paths of the tree as paths from its top.
+    /// Text with paths of the tree, and of the checkout, as paths from its top.
     pub(crate) fn relative(&self, text: &str) -> String {
         let root = self.0.root();
         // A library may know itself by the path that is left when links are followed.
         let real = fs::canonicalize(root).expect("the tree exists");
-        text.replace(&format!("{}/", root.display()), "")
-            .replace(&format!("{}/", real.display()), "")
+        let tops = [root, &real, artefacts::workspace()];
+        tops.into_iter()
+            .fold(text.to_owned(), |text, top| text.replace(&format!("{}/", top.display()), ""))
     }
 
     /// Prints files of `lib`: where links lead, what files are and how large.

@@ -29,7 +29,8 @@ const KEEP: &str = "--keep";
 const HELP: &str = "\
 Shows the shim at work, without a GPU: a client that links rocBLAS fails with a stand-in for ROCm
 7.0.2's library, succeeds with the shim in its place, and fails again when the shim is told to use
-the first library after all. Builds what it needs; the first build takes a few minutes.
+the first library after all; traces of both runs are compared. Builds what it needs; the first
+build takes a few minutes.
 
 Usage: demo [--keep]
 
@@ -112,8 +113,8 @@ fn closing() {
     paragraph(
         "Every step turned out as described: the client failed with the stock library, succeeded \
          with the shim, and failed when the shim was told to forward to the stock library. It was \
-         neither rebuilt nor changed, and no LD_PRELOAD was used. The shim came by `installer apply` \
-         and went by `installer revert`.",
+         neither rebuilt nor changed, and no LD_PRELOAD was used. A trace of each run has its calls. \
+         The shim came by `installer apply` and went by `installer revert`.",
     );
     println!();
     paragraph(
@@ -177,7 +178,26 @@ fn steps(built: &Built, layout: &Layout) -> Result<(), String> {
     step.expect(
         ended.stdout.contains("rocblas-shim") && ended.stdout.contains("backend 7.0.2"),
         "the shim should have forwarded to backend 7.0.2, and did not",
-    )
+    )?;
+    traced(built, layout)
+}
+
+/// What a trace of each run tells.
+fn traced(built: &Built, layout: &Layout) -> Result<(), String> {
+    let step = Step::begin("Which calls that were: a trace of each");
+    for (backend, succeeds) in [("6.3.0", true), ("7.0.2", false)] {
+        let place = format!("traces/{backend}");
+        let settings = [("ROCBLAS_SHIM_BACKEND", backend), ("ROCBLAS_SHIM_TRACE", &place)];
+        let ended = run_client(layout, &built.solve_tri, &settings, " >/dev/null 2>&1");
+        step.expect(ended.status.success() == succeeds, "a trace should change nothing, and did")?;
+    }
+    for arguments in
+        [["summary", "traces/7.0.2"].as_slice(), &["diff", "traces/7.0.2", "traces/6.3.0"]]
+    {
+        println!();
+        layout.trace(arguments)?;
+    }
+    Ok(())
 }
 
 /// The last step: the tree is as it was.
@@ -196,15 +216,26 @@ fn taken_out(layout: &Layout) -> Result<(), String> {
 
 /// Runs a client in the tree and prints the command and what came of it.
 fn show(layout: &Layout, program: &Path, settings: &[(&str, &str)]) -> Ended {
-    let name = program.file_name().unwrap_or_default().display();
-    let prefix: String = settings.iter().map(|(name, value)| format!("{name}={value} ")).collect();
-    println!("  $ {prefix}LD_LIBRARY_PATH=lib {name}");
-    let ended = run(client(layout.tree(), program).envs(settings.iter().copied()));
+    let ended = run_client(layout, program, settings, "");
     indented(&report::folded(&layout.relative(&ended.stderr)));
     indented(&layout.relative(&ended.stdout));
     let code = ended.status.code().map_or_else(|| ended.status.to_string(), |c| c.to_string());
     println!("  exit code {code}");
     ended
+}
+
+/// Runs a client in the tree and prints the command, with what a shell would be told of its output.
+fn run_client(
+    layout: &Layout,
+    program: &Path,
+    settings: &[(&str, &str)],
+    redirected: &str,
+) -> Ended {
+    let name = program.file_name().unwrap_or_default().display();
+    let prefix: String = settings.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+    println!("  $ {prefix}LD_LIBRARY_PATH=lib {name}{redirected}");
+    let mut command = client(layout.tree(), program);
+    run(command.current_dir(layout.tree().root()).envs(settings.iter().copied()))
 }
 
 fn fails(step: &Step, ended: &Ended) -> Result<(), String> {

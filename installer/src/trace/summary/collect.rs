@@ -57,6 +57,7 @@ struct Group {
     timed: u64,
     /// Nanoseconds.
     total: f64,
+    min: f64,
     max: f64,
     times: DDSketch,
     statuses: Vec<(i32, u64)>,
@@ -70,6 +71,7 @@ impl Group {
             calls: 0,
             timed: 0,
             total: 0.0,
+            min: f64::INFINITY,
             max: 0.0,
             times: DDSketch::new(Config::defaults()),
             statuses: Vec::new(),
@@ -82,6 +84,7 @@ impl Group {
         if let Some(time) = time {
             self.timed += 1;
             self.total += time;
+            self.min = self.min.min(time);
             self.max = self.max.max(time);
             self.times.add(time);
         }
@@ -101,6 +104,7 @@ impl Group {
         self.calls += other.calls;
         self.timed += other.timed;
         self.total += other.total;
+        self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         // Sketches of one configuration always merge.
         let merged = self.times.merge(&other.times);
@@ -115,7 +119,9 @@ impl Group {
     }
 
     fn row(&self, function: &str, shape: String, work: Option<Work>) -> Row {
-        let quantile = |q| self.times.quantile(q).ok().flatten().unwrap_or(0.0);
+        // A sketch's quantiles may lie beyond what there was.
+        let within = |time: f64| if self.timed == 0 { 0.0 } else { time.clamp(self.min, self.max) };
+        let quantile = |q| within(self.times.quantile(q).ok().flatten().unwrap_or(0.0));
         let statuses = self.statuses.iter().map(|(status, calls)| (status_name(*status), *calls));
         Row {
             function: function.to_owned(),
@@ -124,9 +130,9 @@ impl Group {
             errors: self.errors(),
             total: self.total,
             mean: if self.timed == 0 { 0.0 } else { self.total / self.timed as f64 },
-            p50: quantile(0.5).min(self.max),
+            p50: quantile(0.5),
             // Of fewer calls there is no hundredth.
-            p99: if self.timed <= 100 { self.max } else { quantile(0.99).min(self.max) },
+            p99: if self.timed <= 100 { self.max } else { quantile(0.99) },
             max: self.max,
             work,
             statuses: statuses.collect(),

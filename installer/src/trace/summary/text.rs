@@ -1,6 +1,6 @@
 //! A summary in words and tables, for a terminal or a log file.
 
-use super::{Instance, Row, Summary};
+use super::{Failure, Instance, Row, Summary};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use rocblas_trace::text::Time;
@@ -97,14 +97,9 @@ fn failures(page: &mut String, summary: &Summary) {
     for failure in &summary.failures {
         let times =
             if failure.calls == 1 { "once".to_owned() } else { format!("{} times", failure.calls) };
-        line(
-            page,
-            &format!(
-                "  {BAD}{}{BAD:#} {times}, first {}",
-                failure.status,
-                instance(&failure.first)
-            ),
-        );
+        let Failure { status, first, .. } = failure;
+        line(page, &format!("  {BAD}{status}{BAD:#} {times}, first {}", place(first)));
+        line(page, &format!("    {}", first.call));
     }
 }
 
@@ -118,13 +113,13 @@ fn in_flight(page: &mut String, calls: &[Instance]) {
         &format!("{BAD}In flight at the end{BAD:#}: a call that crashed or hung is one of these"),
     );
     for call in calls {
-        line(page, &format!("  {}", instance(call)));
+        line(page, &format!("  {} {}", place(call), call.call));
     }
 }
 
-/// `at 3.200000 s in thread 1: rocblas_sgemm(...)`
-fn instance(call: &Instance) -> String {
-    format!("at {:.6} s in thread {}: {}", call.at / 1e9, call.thread, call.call)
+/// `at 3.200000 s in thread 1:`
+fn place(call: &Instance) -> String {
+    format!("at {:.6} s in thread {}:", call.at / 1e9, call.thread)
 }
 
 fn table(page: &mut String, heading: &str, rows: &[Row], most: usize) {
@@ -133,7 +128,7 @@ fn table(page: &mut String, heading: &str, rows: &[Row], most: usize) {
     }
     line(page, "");
     line(page, &format!("{HEADING}{heading}{HEADING:#}"));
-    let has_work = rows.iter().any(|row| row.work.is_some());
+    let has_work = rows.iter().any(|row| row.work.is_some_and(|work| work.operations > 0.0));
     let has_errors = rows.iter().any(|row| row.errors > 0);
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
