@@ -57,8 +57,8 @@ impl Machine {
         let prefix = format!("rocblas-shim/backends/{BACKEND}/lib");
         let directory = fs::read_dir(self.lib(&prefix)).expect("the backend's prefix");
         let names = directory.map(|entry| entry.expect("an entry").file_name());
-        let file = names.filter_map(|name| name.into_string().ok());
-        let file = file.filter(|name| name.starts_with("librocblas.so.4.")).next();
+        let mut names = names.filter_map(|name| name.into_string().ok());
+        let file = names.find(|name| name.starts_with("librocblas.so.4."));
         format!("{prefix}/{}", file.expect("the backend's library"))
     }
 

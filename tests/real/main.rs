@@ -4,6 +4,7 @@
 //! `cargo real` prepares `target/real/` at its first run; see `tests/src/real/root.rs`.
 
 mod arguments;
+mod bench_lines;
 mod blas;
 mod closure;
 mod cmake;

@@ -186,6 +186,13 @@ fn other_programs_can_read_it() {
     let names = events.iter().filter(|event| event["ph"] == "M").count();
     assert_eq!(names, 2, "the process and its thread");
 
+    // Each distinct call once, those that rocblas-bench knows.
+    let bench = lines("export", &traces, &["--format", "bench", "--status", "success"]);
+    let solver = "./rocblas-bench -f trsm -r f32_r --side L --uplo U --transposeA N --diag N -m 2 -n 2 \
+                  --alpha 1 --lda 2 --ldb 2";
+    assert_eq!(bench.len(), 2, "{bench:?}");
+    assert_eq!(bench[1], solver);
+
     let csv = trace("export", &traces, &["--format", "csv"]).silent_success();
     let mut rows = csv::Reader::from_reader(csv.stdout.as_bytes());
     let columns = rows.headers().expect("a header").len();

@@ -3,10 +3,11 @@
 //!
 //! `every_function LIBRARY VARIANT`: see [`Variant`]. Each call is made in a child of its own, so
 //! that one that crashes (`signal 11`) or destroys the handle does not matter to the next; in the
-//! recording runtime's log a line `call NAME` stands before what the call did.
+//! recording runtime's log a line `call NAME` stands before what the call did. The variants for
+//! rocBLAS's own log are the exception: a thread of rocBLAS's writes it, which no child has.
 
 use rocblas_abi::{
-    Base, Direction, EnumId, Function, Kind, Param, Returns, c_exports, enumeration,
+    Base, Direction, EnumId, Function, Kind, Owner, Param, Returns, c_exports, enumeration,
 };
 use std::{
     env,
@@ -30,6 +31,10 @@ enum Variant {
     Valid,
     /// The same with lower, right, transposed.
     Transposed,
+    /// For functions that compute, numbers by which a log tells the parameters apart.
+    Numbered,
+    /// The same with scalars in device memory.
+    DeviceScalars,
 }
 
 impl Variant {
@@ -40,8 +45,15 @@ impl Variant {
             "negative-sizes" => Self::NegativeSizes,
             "valid" => Self::Valid,
             "transposed" => Self::Transposed,
+            "numbered" => Self::Numbered,
+            "device-scalars" => Self::DeviceScalars,
             _ => return None,
         })
+    }
+
+    /// Whether the place of a parameter is part of its value.
+    fn is_numbered(self) -> bool {
+        matches!(self, Self::Numbered | Self::DeviceScalars)
     }
 }
 
@@ -122,20 +134,25 @@ impl Caller {
             let null = self.variant == Variant::NullPointers || param.ty.base == Base::DeviceMalloc;
             return if null { 0 } else { self.pointer(place, param) };
         }
+        let number = if self.variant.is_numbered() { place as u64 } else { 0 };
         let size = |valid: u64| match self.variant {
             Variant::NullPointers => 1,
             Variant::NegativeSizes => u64::MAX,
-            _ => valid,
+            _ => valid + number,
         };
         match param.ty.base {
             Base::Handle => self.handle,
+            Base::Enum(EnumId::Datatype) if self.variant == Variant::DeviceScalars => 152,
+            Base::Enum(id) if self.variant.is_numbered() => numbered_choice(id, number, param.name),
             Base::Enum(id) => self.choice(id),
             Base::Int | Base::I32 | Base::I64 => match param.name {
                 "kl" | "ku" => size(2),
                 "incx" | "incy" | "inca" | "incb" => size(1),
                 "elem_size" => size(4),
+                // As many as there are pointers.
+                "batch_count" if self.variant.is_numbered() => BATCH,
                 "batch_count" => size(BATCH),
-                "solution_index" => 0,
+                "solution_index" => number,
                 name if name.starts_with("ld") => size(128),
                 _ => size(64),
             },
@@ -144,7 +161,8 @@ impl Caller {
             Base::Stride if f.name.contains("rotg") || f.name.contains("rotmg") => size(2),
             Base::Stride => size(128 * 128),
             Base::Size => 64,
-            // Flags, streams, events.
+            Base::U32 => number,
+            // Streams, events.
             _ => 0,
         }
     }
@@ -171,6 +189,14 @@ impl Caller {
             return self.arenas[place];
         }
         match (param.scalar, param.ty.base) {
+            (Some(_), _) if self.variant == Variant::DeviceScalars => self.arenas[place],
+            (Some(Direction::In), base) if self.variant == Variant::Numbered => {
+                let to = out as u64 + place as u64 * 64;
+                let scalar = numbered_scalar(base, place);
+                // SAFETY: 64 bytes of the mapping are for this place, and no child runs now.
+                unsafe { (to as *mut u8).copy_from(scalar.as_ptr(), scalar.len()) };
+                to
+            }
             (Some(Direction::In), base) => {
                 let offset = match base {
                     Base::F64 | Base::C64 => 16,
@@ -222,6 +248,17 @@ impl Caller {
         self.answer(f)
     }
 
+    /// Calls a function in this process and says what came of it.
+    fn call_here(&self, f: &Function, function: *const c_void) -> String {
+        let mut words: Words = [0; WORDS];
+        for (place, param) in f.params.iter().enumerate() {
+            words[place] = self.word(f, place, param);
+        }
+        // SAFETY: the function takes these words, and the mapping is there for the whole program.
+        unsafe { (*self.shared).answer = call(function, &words) };
+        self.answer(f)
+    }
+
     /// The answer in its type, and what was written where no device is needed to write it.
     fn answer(&self, f: &Function) -> String {
         // SAFETY: the mapping is there for the whole program and the child has ended.
@@ -257,6 +294,47 @@ impl Caller {
         }
         text
     }
+}
+
+/// Values of an enum in turn; single precision for scalars and what is computed in.
+fn numbered_choice(id: EnumId, number: u64, name: &str) -> u64 {
+    if matches!(name, "alpha_type" | "compute_type" | "execution_type") {
+        return 151;
+    }
+    let values = enumeration(id).values;
+    let count = match id {
+        EnumId::Operation => 3,
+        // Half, single and double precision, real and complex.
+        EnumId::Datatype => 6,
+        // Of a third value (full, both) most functions will have nothing.
+        _ => 2,
+    };
+    values[number as usize % count].value as u64
+}
+
+/// A quarter more than the place, and a half more as the imaginary part, which all types can hold.
+fn numbered_scalar(base: Base, place: usize) -> Vec<u8> {
+    let (re, im) = (place as f32 + 0.25, place as f32 + 0.5);
+    let bits = re.to_bits();
+    match base {
+        // Fewer bits of the fraction, and another bias of the exponent.
+        Base::F16 => (((bits >> 13) - (112 << 10)) as u16).to_le_bytes().to_vec(),
+        Base::Bf16 => ((bits >> 16) as u16).to_le_bytes().to_vec(),
+        Base::C32 => [re, im].iter().flat_map(|part| part.to_le_bytes()).collect(),
+        Base::F64 => f64::from(re).to_le_bytes().to_vec(),
+        Base::C64 => [re, im].iter().flat_map(|part| f64::from(*part).to_le_bytes()).collect(),
+        // An untyped one is computed in single precision.
+        _ => re.to_le_bytes().to_vec(),
+    }
+}
+
+/// Whether a function computes something: what is left out sets and asks, and some of it would
+/// change what the others do.
+fn computes(f: &Function) -> bool {
+    let is_size = |p: &Param| p.ty.pointers == 0 && matches!(p.ty.base, Base::Int | Base::I64);
+    matches!(f.owner(), Some(Owner::Handle(_)))
+        && f.params.iter().any(|p| p.scalar.is_some() || is_size(p))
+        && !f.name.contains("_get_solutions")
 }
 
 /// What hipBLAS calls a function of levels 1 to 3: `rocblas_sgemm_batched_64` is its
@@ -321,6 +399,13 @@ fn main() -> ExitCode {
     let status = unsafe { call(library.symbol(create), &words) } as i32;
     assert_eq!(status, 0, "{create}");
 
+    if variant == Variant::DeviceScalars {
+        (words[0], words[1]) = (handle, 1);
+        let set = library.symbol("rocblas_set_pointer_mode");
+        // SAFETY: it takes a handle and a mode.
+        assert_eq!(unsafe { call(set, &words) } as i32, 0, "rocblas_set_pointer_mode");
+    }
+
     let malloc = hip.symbol("hipMalloc");
     let arenas = (0..WORDS).map(|_| {
         let mut arena = 0u64;
@@ -350,6 +435,9 @@ fn main() -> ExitCode {
         if f.name == "rocblas_abort" || (hipblas && f.kind == Kind::Variadic) {
             continue;
         }
+        if variant.is_numbered() && !computes(f) {
+            continue;
+        }
         let name = if hipblas { hipblas_name(f) } else { Some(f.name.to_owned()) };
         let Some(name) = name else { continue };
         let function = library.symbol(&name);
@@ -360,7 +448,10 @@ fn main() -> ExitCode {
             }
             continue;
         }
-        let answer = caller.call(f, function);
+        let answer = match variant.is_numbered() {
+            true => caller.call_here(f, function),
+            false => caller.call(f, function),
+        };
         writeln!(out, "{name}: {answer}").expect("print");
     }
     ExitCode::SUCCESS
