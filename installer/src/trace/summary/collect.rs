@@ -326,8 +326,8 @@ impl Collector {
         let others = self.others.iter().map(|(function, group)| (*function, group, false));
         for (function, group, is_shape) in groups.chain(others) {
             let call = functions.call(usize::from(function), &group.example);
-            // What failed has done nothing.
-            let done = (group.calls - group.errors()) as f64;
+            // What failed has done nothing, and what is in flight not yet.
+            let done = group.timed.saturating_sub(group.errors()) as f64;
             let work = Work::of(&call)
                 .filter(|_| is_shape)
                 .map(|work| Work { operations: work.operations * done, bytes: work.bytes * done });
