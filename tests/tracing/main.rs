@@ -1,10 +1,12 @@
 //! Tracing: what is recorded, that nothing is lost however a program ends, and that a program does not
 //! notice.
 
+mod browser;
 mod control;
 mod ends;
 mod live;
 mod recorded;
+mod report;
 mod settings;
 mod switched;
 mod tools;

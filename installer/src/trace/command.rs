@@ -1,6 +1,6 @@
 //! Carries out `installer trace`, and prints.
 
-use super::{control, diff, export, show, summary};
+use super::{control, diff, export, report, show, summary};
 use crate::{cli::Trace, output};
 use anyhow::{Context, Result};
 use rocblas_trace::options::Options;
@@ -83,7 +83,16 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
             output::result(as_json, &diff, &diff::text(&diff, rows));
             Ok(())
         }
-        Trace::Report { .. } => anyhow::bail!("to come"),
+        Trace::Report { path, output } => {
+            let page = report::report(&path)?;
+            report::replace(&output, page.as_bytes())
+                .with_context(|| format!("cannot write {}", output.display()))?;
+            let bytes = page.len();
+            let kilobytes = bytes.div_ceil(1000);
+            let text = format!("{}, {kilobytes} kB: open it in a browser", output.display());
+            output::result(as_json, &json!({"file": output, "bytes": bytes}), &text);
+            Ok(())
+        }
     }
 }
 

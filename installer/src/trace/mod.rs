@@ -11,6 +11,7 @@
 //! | `summary/` | calls by function and shape, errors, what was in flight |
 //! | `diff.rs` | two summaries, side by side |
 //! | `export/` | other programs' formats |
+//! | `report/` | a page with everything, for a browser |
 //!
 //! The format of the files is `rocblas-trace`'s business.
 
@@ -19,6 +20,7 @@ pub mod control;
 pub mod diff;
 pub mod export;
 mod opened;
+pub mod report;
 pub mod select;
 pub mod show;
 pub mod summary;

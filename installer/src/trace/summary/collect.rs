@@ -149,6 +149,8 @@ fn status_name(status: i32) -> String {
 /// Figures in the making.
 #[derive(Default)]
 pub struct Collector {
+    /// The kernel's number of the process whose threads are read.
+    process: u32,
     groups: FxHashMap<Key, Group>,
     /// Calls of shapes beyond [`MOST_SHAPES`], by function.
     others: FxHashMap<u16, Group>,
@@ -168,6 +170,12 @@ pub struct Collector {
 }
 
 impl Collector {
+    /// For the threads of a process; 0: which one is not known.
+    #[must_use]
+    pub fn of_process(process: u32) -> Self {
+        Self { process, ..Self::default() }
+    }
+
     /// Takes sentences over what could not be read.
     pub fn complain(&mut self, problems: Vec<String>) {
         self.problems.extend(problems);
@@ -248,8 +256,9 @@ impl Collector {
         group.add(status, time);
         let at = timeline.since_start(call.begin());
         self.extend(at, time, call.depth());
+        let process = self.process;
         let instance =
-            || Instance { call: Signature(*call, Detail::Short).to_string(), at, thread };
+            || Instance { call: Signature(*call, Detail::Short).to_string(), at, process, thread };
         if let Some(status) = status.filter(|status| is_error(*status)) {
             let failure = self.failures.entry((function, status));
             let (calls, first) = failure.or_insert_with(|| (0, instance()));

@@ -8,6 +8,7 @@ mod text;
 
 pub use collect::{Collector, MOST_SHAPES};
 pub use text::text;
+pub(super) use text::{missing, scaled};
 
 use super::{opened::Opened, work::Work};
 use crate::progress::Bar;
@@ -108,6 +109,8 @@ pub struct Instance {
     pub call: String,
     /// Nanoseconds from the start of the trace to its entry.
     pub at: f64,
+    /// The kernel's number of its process; 0 where that is not known.
+    pub process: u32,
     /// The number of its thread in the trace.
     pub thread: u32,
 }
@@ -159,8 +162,9 @@ pub fn summary(path: &Path) -> Result<Summary> {
 
 /// Reads the threads of a trace, several at a time.
 fn collect(opened: Opened, bar: &Bar, collector: &mut Collector) {
-    let Opened { threads, timeline, complaints, .. } = opened;
+    let Opened { trace, threads, timeline, complaints } = opened;
     collector.complain(complaints);
+    let process = trace.process().map_or(0, |process| process.pid);
     let workers = thread::available_parallelism().map_or(1, usize::from).min(threads.len());
     let mut shares: Vec<Vec<ThreadReader>> = Vec::new();
     shares.resize_with(workers, Vec::new);
@@ -172,7 +176,7 @@ fn collect(opened: Opened, bar: &Bar, collector: &mut Collector) {
             .into_iter()
             .map(|share| {
                 scope.spawn(|| {
-                    let mut own = Collector::default();
+                    let mut own = Collector::of_process(process);
                     for reader in share {
                         own.read(reader, &timeline, bar);
                     }

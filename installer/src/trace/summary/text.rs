@@ -33,7 +33,7 @@ pub fn text(summary: &Summary, rows: usize) -> String {
 }
 
 /// `are not here: WHY`, or for calls that are, what they lack.
-fn missing(why: &str) -> String {
+pub(in crate::trace) fn missing(why: &str) -> String {
     match why.strip_prefix("an exit") {
         Some(_) => format!("have not {why}"),
         None => format!("are not here: {why}"),
@@ -177,7 +177,7 @@ fn table(page: &mut String, heading: &str, rows: &[Row], most: usize) {
 }
 
 /// Three digits and a prefix of the SI: `12.3 M`; nothing for nothing.
-fn scaled(number: f64) -> String {
+pub(in crate::trace) fn scaled(number: f64) -> String {
     const PREFIXES: [&str; 7] = ["", " k", " M", " G", " T", " P", " E"];
     let (mut number, mut prefix) = (number, 0);
     while number >= 999.5 && prefix + 1 < PREFIXES.len() {

@@ -1,0 +1,96 @@
+//! Puts a file where it is wanted, whole or not at all.
+
+use std::{
+    fs::{File, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+/// Puts a file with these bytes at a path in place of what is there: whoever looks finds the old file
+/// or the whole new one. Pipes and devices are written to.
+///
+/// # Errors
+/// What writing fails with; what was there is still there then.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A link stays a link.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    // A file in place of /dev/stdout would surprise, and as root do harm.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return File::options().write(true).open(&path)?.write_all(bytes);
+    }
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .prefix(".rocblas-report-")
+        // As any new file: less what the user's mask takes away.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.persist(&path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink, thread};
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).expect("readable");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("readable").file_name().display().to_string())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_a_link_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (file, link) = (directory.path().join("page"), directory.path().join("link"));
+        replace(&file, b"a long text").expect("write");
+        symlink("page", &link).expect("link");
+        // Who has it open keeps the old one.
+        let old = File::open(&file).expect("open");
+        replace(&link, b"new").expect("write");
+        assert_eq!(fs::read(&file).expect("read"), b"new");
+        assert_eq!(io::read_to_string(old).expect("read"), "a long text");
+        assert!(link.is_symlink());
+        assert_eq!(names(directory.path()), ["link", "page"], "nothing else is left");
+    }
+
+    #[test]
+    fn others_may_read_it_as_any_new_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (page, plain) = (directory.path().join("page"), directory.path().join("plain"));
+        replace(&page, b"").expect("write");
+        fs::write(&plain, b"").expect("write");
+        let mode = |path: &Path| path.metadata().expect("there").permissions().mode();
+        assert_eq!(mode(&page), mode(&plain));
+    }
+
+    #[test]
+    fn a_pipe_is_written_to() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let pipe = directory.path().join("pipe");
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, 0o600.into(), 0).expect("a pipe");
+        let reader = thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe)
+        });
+        replace(&pipe, b"page").expect("write");
+        // Joined only if it was written to: a reader of a pipe without a writer waits for ever.
+        assert_eq!(names(directory.path()), ["pipe"]);
+        assert!(!pipe.metadata().expect("there").is_file());
+        assert_eq!(reader.join().expect("no panic").expect("read"), b"page");
+    }
+
+    #[test]
+    fn where_no_file_can_be_nothing_is_left() {
+        let directory = tempfile::tempdir().expect("a directory");
+        assert!(replace(directory.path(), b"page").is_err(), "a directory");
+        assert!(replace(&directory.path().join("no/page"), b"page").is_err());
+        assert!(names(directory.path()).is_empty());
+    }
+}

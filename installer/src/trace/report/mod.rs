@@ -1,0 +1,241 @@
+//! A trace as a page for a browser: one file that needs no network, to look at and to attach to a bug
+//! report. Its size does not depend on the trace's.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `environment.rs` | what ran where, and how it was recorded |
+//! | `tables.rs` | rows of functions and shapes |
+//! | `lanes.rs` | the time line's data: a pass over all records |
+//! | `lane.rs` | a thread's calls, in bounded memory |
+//! | `picture.rs` | the time line as it is drawn |
+//! | `colours.rs` | which function has which colour |
+//! | `text.rs` | numbers and texts as they are shown |
+//! | `page.html` | the page, its style and its script |
+//! | `file.rs` | puts the page where it is wanted |
+//!
+//! What a trace says (names, command lines, paths) may be anybody's: the template escapes every value,
+//! and the page's own policy lets nothing run or load that is not the page's.
+
+mod colours;
+mod environment;
+mod file;
+mod lane;
+mod lanes;
+mod picture;
+mod tables;
+mod text;
+
+pub use file::replace;
+
+use super::{
+    opened::Opened,
+    summary::{self, Instance, Summary, missing},
+};
+use anyhow::{Context, Result};
+use colours::{Colours, OWN};
+use environment::{Facts, Gpu, Threads};
+use minijinja::{
+    AutoEscape, Environment, UndefinedBehavior, context, syntax::SyntaxConfig, value::Serde,
+};
+use picture::Picture;
+use serde::Serialize;
+use std::path::Path;
+use tables::Table;
+use text::{count, grouped, place, time};
+
+/// Rows of the table of functions, and of that of shapes.
+const MOST_FUNCTIONS: usize = 60;
+const MOST_SHAPES: usize = 500;
+
+/// Of other lists: a page is no place to read thousands of sentences.
+const MOST_LISTED: usize = 50;
+
+/// What is in the page.
+#[derive(Debug, Serialize)]
+struct Page {
+    /// `llama-server (process 4711)`, or how many processes.
+    title: String,
+    /// What to know at first sight: host, backend, GPUs.
+    facts: Vec<String>,
+    figures: Vec<Figure>,
+    /// Whether there are several traces, and so several starts.
+    has_several: bool,
+    failures: List<Failed>,
+    in_flight: List<UnderWay>,
+    missing: List<String>,
+    legend: Vec<Entry>,
+    picture: Picture,
+    functions: Table,
+    shapes: Table,
+    gpus: Vec<Gpu>,
+    processes: List<Facts>,
+    /// This program's.
+    version: &'static str,
+}
+
+/// A number with its name.
+#[derive(Debug, Serialize)]
+struct Figure {
+    name: &'static str,
+    value: String,
+    is_bad: bool,
+}
+
+/// The first of many.
+#[derive(Debug, Serialize)]
+struct List<T> {
+    items: Vec<T>,
+    /// How many there are beside these.
+    more: Option<String>,
+}
+
+impl<T> List<T> {
+    fn of(items: impl IntoIterator<Item = T>) -> Self {
+        let mut items: Vec<T> = items.into_iter().collect();
+        let more = items.len().saturating_sub(MOST_LISTED);
+        items.truncate(MOST_LISTED);
+        Self { items, more: (more > 0).then(|| grouped(more as u64)) }
+    }
+}
+
+/// Failed calls of a function with a status.
+#[derive(Debug, Serialize)]
+struct Failed {
+    status: String,
+    calls: String,
+    first: UnderWay,
+}
+
+/// A call with its time and thread.
+#[derive(Debug, Serialize)]
+struct UnderWay {
+    call: String,
+    at: String,
+    thread: String,
+}
+
+/// A colour of the legend.
+#[derive(Debug, Serialize)]
+struct Entry {
+    colour: usize,
+    name: String,
+}
+
+/// The page of the traces at a path.
+///
+/// # Errors
+/// A path without traces. What is damaged in one is part of the page.
+pub fn report(path: &Path) -> Result<String> {
+    let summary = summary::summary(path)?;
+    let traces = Opened::all(path)?;
+    render(&page(&summary, traces)).context("cannot make the page")
+}
+
+fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
+    let threads = Threads::of(&traces);
+    let instance = |instance: &Instance| UnderWay {
+        call: instance.call.clone(),
+        at: place(threads.at(instance.process, instance.at)),
+        thread: threads.name(instance.process, instance.thread),
+    };
+    let failures = summary.failures.iter().map(|failure| Failed {
+        status: failure.status.clone(),
+        calls: grouped(failure.calls),
+        first: instance(&failure.first),
+    });
+    let colours = Colours::of(&summary.functions);
+    let all = summary.functions.iter().map(|row| row.total).sum();
+    let processes = environment::processes(&traces, &summary.processes);
+    let names: Vec<String> =
+        traces.iter().map(|opened| environment::shown(&opened.name())).collect();
+    let missing = summary.missing.iter();
+    let missing = missing
+        .map(|(why, calls)| format!("Calls that {} ({})", self::missing(why), grouped(*calls)));
+    let missing = missing.chain(environment::stopped(&traces));
+    let missing = missing.chain(summary.problems.iter().map(|problem| environment::shown(problem)));
+    let missing = List::of(missing);
+    let lanes = lanes::lanes(traces, &colours);
+    Page {
+        title: match names.as_slice() {
+            [name] => name.clone(),
+            several => format!("{} processes", grouped(several.len() as u64)),
+        },
+        facts: facts(summary),
+        figures: figures(summary),
+        has_several: names.len() > 1,
+        failures: List::of(failures),
+        in_flight: List::of(summary.in_flight.iter().map(instance)),
+        missing,
+        legend: legend(summary, &colours),
+        picture: picture::picture(&lanes, &names, &colours),
+        functions: tables::table(&summary.functions, MOST_FUNCTIONS, all, &colours),
+        shapes: tables::table(&summary.shapes, MOST_SHAPES, all, &colours),
+        gpus: environment::gpus(summary),
+        processes: List::of(processes),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// Hosts, shims, backends and GPUs, each once.
+fn facts(summary: &Summary) -> Vec<String> {
+    let mut facts: Vec<String> = Vec::new();
+    let mut add = |fact: String| {
+        if !fact.is_empty() && !facts.contains(&fact) && facts.len() < MOST_LISTED {
+            facts.push(environment::shown(&fact));
+        }
+    };
+    for process in &summary.processes {
+        add(process.host.clone());
+        if !process.shim.is_empty() {
+            add(format!("shim {}", process.shim));
+        }
+        if !process.backend.is_empty() {
+            add(format!("backend {}", process.backend));
+        }
+    }
+    for device in summary.devices.values() {
+        add(format!("{} ({})", device.name, device.target));
+    }
+    facts
+}
+
+fn figures(summary: &Summary) -> Vec<Figure> {
+    let threads: usize = summary.processes.iter().map(|process| process.threads).sum();
+    let in_flight = summary.in_flight.len() as u64;
+    let figure = |name, value| Figure { name, value, is_bad: false };
+    vec![
+        figure("Calls", grouped(summary.calls)),
+        Figure { name: "Failed", value: grouped(summary.errors), is_bad: summary.errors > 0 },
+        Figure { name: "In flight", value: grouped(in_flight), is_bad: in_flight > 0 },
+        figure("Time in rocBLAS", time(summary.time)),
+        figure("From first to last", time(summary.span)),
+        figure("Functions", grouped(summary.functions.len() as u64)),
+        figure("Threads", grouped(threads as u64)),
+    ]
+}
+
+fn legend(summary: &Summary, colours: &Colours) -> Vec<Entry> {
+    let own = colours.names().iter().enumerate();
+    let own = own.map(|(colour, name)| Entry { colour, name: colours::short(name) });
+    let others = summary.functions.len().saturating_sub(OWN);
+    let others = (others > 0).then(|| Entry { colour: OWN, name: count(others as u64, "other") });
+    own.chain(others).collect()
+}
+
+fn render(page: &Page) -> Result<String> {
+    let mut templates = Environment::new();
+    templates.set_auto_escape_callback(|_| AutoEscape::Html);
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Lines of the template that only say what to do leave no empty lines in the page.
+    templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    let template = templates.template_from_named_str("page.html", include_str!("page.html"))?;
+    // The page's policy lets scripts and styles be that have this word. Whoever writes a trace cannot
+    // know it: it depends on every byte that he could write.
+    let word = blake3::hash(&serde_json::to_vec(page)?).to_hex();
+    Ok(template.render(context! { page => Serde(page), word => word.as_str() })?)
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
