@@ -191,9 +191,11 @@ fn traced(built: &Built, layout: &Layout) -> Result<(), String> {
         let ended = run_client(layout, &built.solve_tri, &settings, " >/dev/null 2>&1");
         step.expect(ended.status.success() == succeeds, "a trace should change nothing, and did")?;
     }
-    for arguments in
-        [["summary", "traces/7.0.2"].as_slice(), &["diff", "traces/7.0.2", "traces/6.3.0"]]
-    {
+    for arguments in [
+        ["summary", "traces/7.0.2"].as_slice(),
+        &["diff", "traces/7.0.2", "traces/6.3.0"],
+        &["report", "traces/6.3.0", "--output", "report.html"],
+    ] {
         println!();
         layout.trace(arguments)?;
     }
