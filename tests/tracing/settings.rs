@@ -50,6 +50,19 @@ fn a_limit_ends_the_trace_and_not_the_program() {
 }
 
 #[test]
+fn a_thread_that_has_reached_the_limit_keeps_its_calls_when_it_ends() {
+    let (_, trace) = with("limit=128K", &["100000", "thread"]);
+    let kept = dimensions(&trace);
+    assert!(kept.len() > 500, "{}", kept.len());
+    assert_eq!(kept, (0..kept.len() as u64).collect::<Vec<_>>());
+    let [thread] = trace.threads.as_slice() else { panic!("{}", trace.threads.len()) };
+    assert_eq!(
+        (thread.state, thread.calls.len() as u64 + thread.untraced),
+        (Some(State::Limit), 100_000)
+    );
+}
+
+#[test]
 fn the_first_calls_are_recorded_and_then_the_trace_stops() {
     let (_, trace) = with("first=10", &["100"]);
     assert_eq!(dimensions(&trace), (0..10).collect::<Vec<_>>());

@@ -294,6 +294,7 @@ fn what_is_damaged_is_said_and_the_rest_is_shown() {
     fs::write(&file, &whole[..4096 + 8192 + 40]).expect("write");
     let cut = trace("show", &program.traces(), &[]);
     assert!((50..100).contains(&cut.stdout.lines().count()), "{}", cut.stdout.lines().count());
+    assert_eq!(cut.stderr.lines().count(), 1, "{cut:?}");
 }
 
 #[test]

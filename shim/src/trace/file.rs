@@ -201,15 +201,23 @@ impl TraceFile {
         (base..base + self.length).contains(&(word as usize))
     }
 
-    /// The thread has ended: no more is written. `end` is behind its last record.
-    pub(super) fn close(&self, end: *const u64) {
+    /// The thread has ended after that many records: no more is written. `end` is behind the last one,
+    /// or nowhere if the file could not grow, which it goes on to say then.
+    pub(super) fn close(&self, end: *const u64, records: u64) {
         let point = clock::point();
         // SAFETY: as in `write_header`.
-        unsafe {
+        let state = unsafe {
             (*self.header()).end = ClockPoint { ticks: point.ticks, monotonic: point.monotonic };
+            (*self.header()).records = records;
+            (*self.header()).state
+        };
+        if state == State::Running as u32 {
+            self.set_state(State::Ended, 0);
         }
-        self.set_state(State::Ended, 0);
-        let used = if self.holds(end) { end as usize - self.base as usize + 8 } else { 0 };
+        if !self.holds(end) {
+            return;
+        }
+        let used = end as usize - self.base as usize + 8;
         let whole = used.saturating_sub(HEADER_SIZE).div_ceil(SEGMENT_SIZE);
         if !self.ring && whole < self.allocated {
             let length = HEADER_SIZE + whole * SEGMENT_SIZE;

@@ -247,7 +247,7 @@ impl Thread {
         }
         self.depth = 0;
         if let Some(mut file) = self.file.take() {
-            file.close(self.cursor);
+            file.close(self.cursor, self.sequence);
             file.unmap();
         }
         self.release_earlier();

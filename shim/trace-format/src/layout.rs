@@ -103,6 +103,8 @@ pub struct FileHeader {
     pub untraced: u64,
     /// When the thread ended; zero before.
     pub end: ClockPoint,
+    /// How many records it had written by then, events and overwritten ones included; zero before.
+    pub records: u64,
 }
 
 /// Why a file has no more records.

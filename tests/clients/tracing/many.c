@@ -1,15 +1,30 @@
 /* Calls sscal as often as is asked, with the number of the call as its dimension.
  *
- * many COUNT [MICROSECONDS between calls] */
+ * many COUNT [MICROSECONDS between calls, or `thread` to call in one that ends before the program] */
+#include <pthread.h>
 #include <rocblas.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-int main(int argc, char **argv) {
+static int count, pause_us;
+
+static void *call(void *argument) {
     float alpha = 1, x;
-    for (int n = 0; n < atoi(argv[1]); n++) {
+    for (int n = 0; n < count; n++) {
         rocblas_sscal(0, n, &alpha, &x, 1);
-        if (argc > 2) usleep(atoi(argv[2]));
+        if (pause_us) usleep(pause_us);
     }
+    return argument;
+}
+
+int main(int argc, char **argv) {
+    count = atoi(argv[1]);
+    if (argc > 2 && strcmp(argv[2], "thread") == 0) {
+        pthread_t thread;
+        return pthread_create(&thread, 0, call, 0) || pthread_join(thread, 0);
+    }
+    pause_us = argc > 2 ? atoi(argv[2]) : 0;
+    call(0);
     return 0;
 }

@@ -20,8 +20,8 @@ impl fmt::Display for Problem {
         let Self { file, offset, bytes, records } = self;
         write!(f, "{}: ", file.display())?;
         match (bytes, records) {
-            (0, Some(n)) => write!(f, "{n} records are missing before offset {offset:#x}"),
-            (0, None) => write!(f, "records may be missing before offset {offset:#x}"),
+            (0, Some(n)) => write!(f, "{n} records are missing at offset {offset:#x}"),
+            (0, None) => write!(f, "records may be missing at offset {offset:#x}"),
             (_, Some(n)) => {
                 write!(
                     f,

@@ -3,8 +3,8 @@
 use super::{Table, ThreadReader};
 use crate::layout::{
     ARGUMENTS, BEGIN, ClockPoint, END, EVENT, FileHeader, HEAD, HEADER_SIZE, Head, MAGIC, Mode,
-    NOTE, Note, RESULT, SEGMENT_MAGIC, SEGMENT_SIZE, SEQUENCE, SegmentHeader, Shape, VERSION,
-    event,
+    NOTE, Note, RESULT, SEGMENT_MAGIC, SEGMENT_SIZE, SEQUENCE, SegmentHeader, Shape, State,
+    VERSION, event,
 };
 use std::{fs, path::Path, sync::Arc};
 
@@ -137,6 +137,15 @@ impl Writer {
         words[BEGIN] = self.clock;
         words[3..8].copy_from_slice(&[handle, device, stream, 0, 0]);
         self.push(&words);
+        self
+    }
+
+    /// The thread ends.
+    pub(super) fn end(&mut self) -> &mut Self {
+        let records = std::mem::offset_of!(FileHeader, records);
+        self.bytes[records..records + 8].copy_from_slice(&self.sequence.to_le_bytes());
+        let state = std::mem::offset_of!(FileHeader, state);
+        self.bytes[state] = State::Ended as u8;
         self
     }
 

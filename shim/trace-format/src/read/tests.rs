@@ -106,6 +106,24 @@ fn a_file_that_is_cut_off_has_what_is_before() {
 }
 
 #[test]
+fn what_an_ended_thread_wrote_is_missed_wherever_its_file_is_cut_off() {
+    let total = 2 * PER_SEGMENT + 10;
+    let mut writer = many(total, None);
+    let whole = writer.end().bytes.clone();
+    assert_eq!(numbers(&whole), ((0..total as u64).collect(), vec![]));
+    let segment = |n: usize| HEADER_SIZE + n * SEGMENT_SIZE;
+    for cut in [segment(0), segment(0) + 20, segment(1), segment(1) + 5000, segment(2)] {
+        let (found, problems) = numbers(&whole[..cut]);
+        let missing: u64 = problems.iter().filter_map(|p| p.records).sum();
+        assert_eq!(found.len() as u64 + missing, total as u64, "{cut}: {problems:?}");
+        assert!(missing > 0 && problems.last().is_some_and(|p| p.offset == cut as u64));
+    }
+    // Of zeros behind the last record nothing is missed.
+    let last = segment(2) + 48 + 10 * SSCAL_WORDS * 8;
+    assert_eq!(numbers(&whole[..last]).1, []);
+}
+
+#[test]
 fn what_is_no_thread_file_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("thread-0001.trace");

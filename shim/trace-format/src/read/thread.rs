@@ -43,6 +43,8 @@ pub struct Written {
     pub untraced: u64,
     /// When the thread was first traced.
     pub start: ClockPoint,
+    /// How many records it had written when it ended; 0: it had not.
+    pub records: u64,
 }
 
 /// A segment to read.
@@ -205,7 +207,10 @@ impl ThreadReader {
         let mut attempts = 0;
         loop {
             if self.current.is_none() {
-                let Some(segment) = self.segments.pop_front() else { return Ok(None) };
+                let Some(segment) = self.segments.pop_front() else {
+                    self.note_end()?;
+                    return Ok(None);
+                };
                 if self.is_as_listed(segment)? {
                     self.begin(segment)?;
                 } else {
@@ -338,14 +343,20 @@ impl ThreadReader {
         if begins {
             let bytes = rest.len() as u64 * 8;
             self.miss(offset, bytes, None);
-        } else if cut > 0 && self.segments.front().is_none() && self.is_cut_off() {
+        } else if cut > 0 && self.written.records == 0 {
+            // Segments are made as a whole. Where the number of records is known, it tells at the end.
             self.miss(offset, 0, None);
         }
     }
 
-    /// Whether the file ends within a segment that a living thread made as a whole.
-    fn is_cut_off(&self) -> bool {
-        self.written.state != State::Ended
+    /// A thread that has ended said how many records there are: those behind the last one were cut off.
+    fn note_end(&mut self) -> io::Result<()> {
+        if self.written.records > self.expected {
+            let length = self.file.metadata()?.len();
+            self.miss(length, 0, Some(self.written.records - self.expected));
+            self.expected = self.written.records;
+        }
+        Ok(())
     }
 
     fn offset_of(&self, word: usize) -> u64 {
@@ -470,5 +481,6 @@ fn written(file: &File, path: &Path) -> Result<Written, Unreadable> {
         filtered: long(offset_of!(FileHeader, filtered)),
         untraced: long(offset_of!(FileHeader, untraced)),
         start: point(offset_of!(FileHeader, start)),
+        records: long(offset_of!(FileHeader, records)),
     })
 }
