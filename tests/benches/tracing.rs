@@ -60,7 +60,7 @@ fn function(library: usize, name: &CStr) -> *const c_void {
     address
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Direct,
     /// Through the shim, after a trace was stopped.
@@ -70,6 +70,8 @@ enum Way {
     /// Into a file that grows.
     Growing,
 }
+
+const WAYS: [Way; 4] = [Way::Direct, Way::Stopped, Way::Ring, Way::Growing];
 
 /// Starts a trace where there is to be one, measures, and stops it.
 fn with(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
@@ -107,92 +109,28 @@ fn with(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
 /// Something that looks like a handle.
 const HANDLE: usize = 0x1000;
 
-#[divan::bench_group(sample_size = 10_000, sample_count = 200)]
-mod arguments_02 {
-    use super::*;
-
-    fn measure(bencher: Bencher<'_, '_>, way: Way) {
-        with(way, c"rocblas_set_stream", |function| {
-            // SAFETY: two parameters, each an integer or a pointer.
-            let f: SetStream = unsafe { transmute(function) };
-            // SAFETY: looks at none of them.
-            bencher.bench_local(|| unsafe { black_box(f)(HANDLE, 1) });
-        });
-    }
-
-    #[divan::bench]
-    fn direct(bencher: Bencher<'_, '_>) {
-        measure(bencher, Way::Direct);
-    }
-
-    #[divan::bench]
-    fn stopped(bencher: Bencher<'_, '_>) {
-        measure(bencher, Way::Stopped);
-    }
-
-    #[divan::bench]
-    fn ring(bencher: Bencher<'_, '_>) {
-        measure(bencher, Way::Ring);
-    }
-
-    #[divan::bench]
-    fn growing(bencher: Bencher<'_, '_>) {
-        measure(bencher, Way::Growing);
-    }
+#[divan::bench(args = WAYS, sample_size = 10_000, sample_count = 200)]
+fn arguments_02(bencher: Bencher<'_, '_>, way: &Way) {
+    with(*way, c"rocblas_set_stream", |function| {
+        // SAFETY: two parameters, each an integer or a pointer.
+        let f: SetStream = unsafe { transmute(function) };
+        // SAFETY: looks at none of them.
+        bencher.bench_local(|| unsafe { black_box(f)(HANDLE, 1) });
+    });
 }
 
-#[divan::bench_group(sample_size = 10_000, sample_count = 200)]
-mod arguments_14 {
-    use super::*;
-
-    fn measure(bencher: Bencher<'_, '_>, way: Way) {
-        with(way, c"rocblas_sgemm", |function| {
-            // SAFETY: fourteen parameters, each an integer or a pointer.
-            let f: Sgemm = unsafe { transmute(function) };
-            let (alpha, beta) = (1.0, 0.0);
-            bencher.bench_local(|| {
-                // SAFETY: looks at none of them.
-                unsafe {
-                    black_box(f)(
-                        HANDLE,
-                        111,
-                        111,
-                        64,
-                        64,
-                        64,
-                        &raw const alpha,
-                        7,
-                        64,
-                        9,
-                        64,
-                        &raw const beta,
-                        12,
-                        64,
-                    )
-                }
-            });
+#[divan::bench(args = WAYS, sample_size = 10_000, sample_count = 200)]
+fn arguments_14(bencher: Bencher<'_, '_>, way: &Way) {
+    with(*way, c"rocblas_sgemm", |function| {
+        // SAFETY: fourteen parameters, each an integer or a pointer.
+        let f: Sgemm = unsafe { transmute(function) };
+        let (alpha, beta) = (1.0, 0.0);
+        let (alpha, beta) = (&raw const alpha, &raw const beta);
+        bencher.bench_local(|| {
+            // SAFETY: looks at none of them.
+            unsafe { black_box(f)(HANDLE, 111, 111, 64, 64, 64, alpha, 7, 64, 9, 64, beta, 12, 64) }
         });
-    }
-
-    #[divan::bench]
-    fn direct(bencher: Bencher<'_, '_>) {
-        measure(bencher, Way::Direct);
-    }
-
-    #[divan::bench]
-    fn stopped(bencher: Bencher<'_, '_>) {
-        measure(bencher, Way::Stopped);
-    }
-
-    #[divan::bench]
-    fn ring(bencher: Bencher<'_, '_>) {
-        measure(bencher, Way::Ring);
-    }
-
-    #[divan::bench]
-    fn growing(bencher: Bencher<'_, '_>) {
-        measure(bencher, Way::Growing);
-    }
+    });
 }
 
 /// An event with 16 fields, formatted as tracing's own subscriber does, into nothing.

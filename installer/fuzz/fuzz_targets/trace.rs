@@ -5,6 +5,7 @@
 
 use installer::trace::{
     export::{self, Format},
+    report,
     select::Select,
     show, summary,
 };
@@ -31,6 +32,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
 
     let Ok(summary) = summary::summary(directory.path()) else { return };
     let _ = summary::text(&summary, 20);
+    // Its size is bounded, whatever there is.
+    assert!(report::report(directory.path()).expect("a page").len() < 8 << 20);
     let (mut shown, select) = (Vec::new(), Select::default());
     let options = show::Options { long: true, ..show::Options::default() };
     show::show(directory.path(), &options, &mut shown).expect("shown");
