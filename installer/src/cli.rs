@@ -80,6 +80,10 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Copy programs and all that they load into a directory, for the last stage of a Dockerfile
+    #[command(after_help = "Example:\n  installer collect --into /image /app\n  \
+        then, in the last stage: COPY --from=build /image/ /  and  RUN ldconfig")]
+    Collect(Collect),
     /// The rocBLAS versions in the store
     #[command(
         subcommand,
@@ -165,6 +169,20 @@ pub struct Apply {
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Options of `collect`.
+#[derive(Debug, Args)]
+pub struct Collect {
+    /// Programs, or directories that are copied as a whole, inside the root
+    #[arg(required = true, value_name = "PROGRAM", value_hint = ValueHint::AnyPath)]
+    pub programs: Vec<PathBuf>,
+    /// Where to; empty, or made. A path of the running system
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub into: PathBuf,
+    /// The files of the image that the copy will be put on; what it has is left out
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub base: Option<PathBuf>,
 }
 
 /// What to do with backends.

@@ -52,6 +52,12 @@ pub fn is_diverted(root: &Root, diversion: &Diversion) -> io::Result<bool> {
     }))
 }
 
+/// Whether a diversion that was made is gone and matters: a package has the file. An image that took
+/// over the tree's files without dpkg's records of them has neither.
+pub fn is_lost(root: &Root, diversion: &Diversion) -> io::Result<bool> {
+    Ok(!is_diverted(root, diversion)? && owns(root, &diversion.path))
+}
+
 /// Makes a diversion that may be there already. The file itself is left where it is.
 pub fn divert(root: &Root, diversion: &Diversion) -> Result<()> {
     if is_diverted(root, diversion)? {

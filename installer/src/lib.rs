@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod backends;
 pub mod cli;
+pub mod collect;
 pub mod doctor;
 pub mod dpkg;
 pub mod elf;

@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser};
 use installer::{
     apply::{self, Report, Request},
     backends,
-    cli::{Apply, Backends, Cli, Command, Doctor, Global},
-    doctor,
+    cli::{Apply, Backends, Cli, Collect, Command, Doctor, Global},
+    collect, doctor,
     inspect::{self, layout::Tree},
     journal::Journal,
     lock, output, revert,
@@ -51,6 +51,7 @@ fn run(global: &Global, command: Command) -> Result<ExitCode> {
         }
         Command::Verify => return verify(global, &root, &tree()?),
         Command::Revert { dry_run } => revert(global, &root, &tree()?, dry_run)?,
+        Command::Collect(options) => collect(global, &root, &tree()?, options)?,
         Command::Backends(command) => backends(global, &root, &tree()?, command)?,
         Command::Doctor(options) => return doctor(global, &root, &options),
         Command::Selftest => {
@@ -96,6 +97,13 @@ fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()
         "Nothing to do: everything is in place.".to_owned()
     };
     output::report(global.json, &report, &end);
+    Ok(())
+}
+
+fn collect(global: &Global, root: &Root, tree: &Tree, options: Collect) -> Result<()> {
+    let Collect { programs, into, base } = options;
+    let collected = collect::collect(root, tree, &collect::Request { programs, into, base })?;
+    output::result(global.json, &collected, &output::collected(&collected));
     Ok(())
 }
 

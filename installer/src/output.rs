@@ -1,6 +1,6 @@
 //! What people and programs read: text with colours where stdout is a terminal, or one JSON document.
 
-use crate::{apply::Report, backends::Listed};
+use crate::{apply::Report, backends::Listed, collect::Collected};
 use anstream::{eprintln, print, println};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -65,6 +65,24 @@ pub fn report(as_json: bool, report: &Report, end: &str) {
     }
     print!("{text}");
     println!("{GOOD}{end}{GOOD:#}");
+}
+
+/// What was collected: the large files, and how much it is.
+#[must_use]
+pub fn collected(collected: &Collected) -> String {
+    let mut text = String::new();
+    for remark in &collected.remarks {
+        let _ = writeln!(text, "{NOTE}note{NOTE:#}: {remark}");
+    }
+    let _ = writeln!(
+        text,
+        "{GOOD}{} files, {}, are in {}; {} names are left to the base.{GOOD:#}",
+        collected.files.len(),
+        indicatif::HumanBytes(collected.bytes),
+        collected.into.display(),
+        collected.left.len()
+    );
+    text
 }
 
 /// The backends in the store, a line each.

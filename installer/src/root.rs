@@ -162,7 +162,8 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     }
 }
 
-fn reversed(path: &Path) -> Vec<OsString> {
+/// The components of a path, the last one first, `..` among them.
+pub(crate) fn reversed(path: &Path) -> Vec<OsString> {
     let mut names: Vec<OsString> = path
         .components()
         .filter_map(|component| match component {

@@ -81,9 +81,7 @@ pub fn status(root: &Root, lib: &Path) -> Result<Status> {
         }
     }
     for diversion in &journal.diversions {
-        let diverted =
-            dpkg::is_diverted(root, diversion).context("cannot read dpkg's diversions")?;
-        if !diverted {
+        if dpkg::is_lost(root, diversion).context("cannot read dpkg's diversions")? {
             changes.push(format!("dpkg does not divert {} any more", diversion.path.display()));
         }
     }

@@ -2,6 +2,7 @@
 //! the real loader, ldconfig and dpkg. What is in a theme's file is what that theme is about.
 
 mod applying;
+mod collecting;
 mod crashes;
 mod doctor;
 mod hostile;

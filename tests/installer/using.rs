@@ -23,7 +23,7 @@ int main(void) {
     return 0;
 }"#;
 
-fn build(machine: &Machine) -> PathBuf {
+pub(crate) fn build(machine: &Machine) -> PathBuf {
     let source = machine.outside().join("program.c");
     fs::write(&source, PROGRAM).expect("write");
     // A program of ROCm's has loaded the HIP runtime.

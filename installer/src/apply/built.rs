@@ -20,14 +20,14 @@ pub(crate) const PROGRAM_DIRECTORIES: &[&str] = &[
 
 /// The programs and libraries to check, inside the root.
 #[derive(Debug, Default)]
-pub(super) struct Built {
-    pub(super) files: Vec<PathBuf>,
+pub(crate) struct Built {
+    pub(crate) files: Vec<PathBuf>,
     /// Whether they were named, so that one of them has to use rocBLAS.
-    pub(super) named: bool,
+    pub(crate) named: bool,
 }
 
 /// Those that were named, or else llama.cpp's in the usual places.
-pub(super) fn find(root: &Root, named: &[PathBuf]) -> Result<Built> {
+pub(crate) fn find(root: &Root, named: &[PathBuf]) -> Result<Built> {
     let mut files = Vec::new();
     for path in named {
         let metadata = root.metadata(path).with_context(|| {
@@ -97,7 +97,7 @@ fn check(root: &Root, path: &Path) -> Result<()> {
 }
 
 /// Whether any of these objects is a rocBLAS; the error says that none was reached.
-pub(super) fn uses_rocblas(objects: &[Vec<PathBuf>], built: &Built) -> Result<()> {
+pub(crate) fn uses_rocblas(objects: &[Vec<PathBuf>], built: &Built) -> Result<()> {
     let is_rocblas = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("librocblas.so"))
     };

@@ -271,7 +271,7 @@ fn plan_diversions(planner: &mut Planner<'_>, stock: &[String], now: &Present) -
         // A revert that was interrupted may have removed it.
         let place = diversion.to.parent().unwrap_or(planner.lib).to_owned();
         planner.directory(&place, "for what dpkg brings")?;
-        if !dpkg::is_diverted(planner.root, &diversion)? {
+        if dpkg::is_lost(planner.root, &diversion)? {
             planner.step(Action::Divert(diversion), "it was ended since");
         }
     }

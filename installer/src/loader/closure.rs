@@ -60,6 +60,8 @@ pub struct Closure {
 pub struct Loaded {
     /// The file behind all links, inside the root.
     pub path: PathBuf,
+    /// The path by which the loader came to it, inside the root.
+    pub found: PathBuf,
     /// The name that it was first asked for by.
     pub name: String,
     /// The file that asked, if one did.
@@ -180,6 +182,7 @@ fn loaded(objects: &Objects<'_>) -> Vec<Loaded> {
     all.iter()
         .map(|object| Loaded {
             path: object.found.resolved.clone(),
+            found: object.found.path.clone(),
             name: object.name().to_owned(),
             needed_by: object.loader.map(|loader| all[loader].found.resolved.clone()),
         })

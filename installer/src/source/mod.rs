@@ -138,6 +138,13 @@ pub fn open(path: &Path, staging: &Path, gpus: Option<&[String]>) -> Result<Sour
     archive::source(&name, intake)
 }
 
+/// Whether a name of Tensile's, of a file or a directory, is for one of these GPUs, or for none in
+/// particular.
+#[must_use]
+pub fn is_for(name: &str, gpus: &[String]) -> bool {
+    Gpus::new(Some(gpus)).want(name)
+}
+
 /// Whether [`open`] would unpack a file into the staging directory. False for a directory, and for a
 /// file that is nothing that it knows.
 pub fn is_package(path: &Path) -> Result<bool, Error> {

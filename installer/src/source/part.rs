@@ -19,7 +19,7 @@ impl Gpus {
     }
 
     /// Whether a file or sub-directory of that name is for one of them, or for no GPU in particular.
-    fn want(&self, name: &str) -> bool {
+    pub(super) fn want(&self, name: &str) -> bool {
         let Some(wanted) = &self.0 else { return true };
         gpu_of(name).is_none_or(|gpu| is_generic(gpu) || wanted.contains(gpu))
     }

@@ -28,6 +28,8 @@ int hipMemcpyAsync(void *to, const void *from, size_t size, int kind, void *stre
     return 0;
 }
 int hipGetDeviceCount(int *count) { *count = 0; return 100; }
+/* What the real one opens by name. */
+__attribute__((used)) static const char *code_object_manager = "libamd_comgr.so.3";
 "#;
 
 /// What is in [`HIP`].
@@ -67,6 +69,7 @@ int hipblasSgetrf(void *handle) { return rocsolver_sgetrf(handle); }
 type Name = (&'static str, &'static str, &'static str);
 
 const HIP_7: Name = ("libamdhip64", "7", "0.70002");
+const COMGR_3: Name = ("libamd_comgr", "3", "0.70002");
 const HIPBLASLT_1: Name = ("libhipblaslt", "1", "0.70002");
 const ROCSOLVER_0: Name = ("librocsolver", "0", "5.70002");
 const HIPBLAS_3: Name = ("libhipblas", "3", "0.70002");
@@ -119,6 +122,7 @@ fn hip(name: Name, lib: &Path) -> PathBuf {
 /// ROCm 7.0.2 in a directory of libraries.
 pub(super) fn rocm_7(rocblas: &Path, gpus: &[Gpu], lib: &Path) {
     let hip = hip(HIP_7, lib);
+    build(COMGR_3, "int amd_comgr_get_version(void) { return 0; }", &[], &[], lib);
     build(HIPBLASLT_1, HIPBLASLT, std::slice::from_ref(&hip), &[], lib);
     let stock = file(ROCBLAS_5, lib);
     gpu_code::add(rocblas, gpus, &stock);

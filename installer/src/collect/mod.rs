@@ -1,0 +1,249 @@
+//! `collect`: programs and all that they load, copied out of the image that built them, for a last
+//! stage without compilers, headers and kernels for other GPUs.
+
+mod copy;
+
+use crate::{
+    apply::{
+        backend,
+        built::{self, Built},
+    },
+    backends, elf,
+    inspect::layout::Tree,
+    journal::{self, Journal, STORE},
+    loader::{self, Closure, How, Problem, Start},
+    present,
+    root::Root,
+    settings, source,
+    state::State,
+    status::{self, Status},
+};
+use anyhow::{Context, Result, bail};
+use copy::Copy;
+use serde::Serialize;
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+/// Libraries that open others by names which are in their data: HIP's code object manager is not among
+/// the needs of AMD's runtime (clr's `comgrctx.cpp`), and without it no kernel is launched.
+const OPENERS: [&str; 2] = ["libamdhip64.so.", "libhsa-runtime64.so."];
+
+/// Longer than any of their names.
+const MOST_NAME: usize = 64;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Programs, or directories that are copied as a whole, inside the root.
+    pub programs: Vec<PathBuf>,
+    /// A directory of the machine that is empty or does not exist.
+    pub into: PathBuf,
+    /// The root of the image that the copy is to be put on: what it has is not copied.
+    pub base: Option<PathBuf>,
+}
+
+/// What was copied.
+#[derive(Clone, Debug, Serialize)]
+pub struct Collected {
+    /// The directory of the machine that it is in.
+    pub into: PathBuf,
+    /// Every file, by its path in the root.
+    pub files: BTreeSet<PathBuf>,
+    /// In bytes.
+    pub bytes: u64,
+    /// Names of libraries that the base has.
+    pub left: BTreeSet<PathBuf>,
+    /// What a person should know.
+    pub remarks: Vec<String>,
+}
+
+/// Copies what programs need to run, the shim's store and its backends among it, and checks before
+/// that they would load.
+///
+/// # Errors
+/// A tree whose shim is not in place, a program that would not load or does not reach rocBLAS, a
+/// directory that is not empty.
+pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected> {
+    let lib = tree.lib.as_path();
+    let status = status::status(root, lib)?;
+    let (Status::Applied { .. }, Some(journal)) = (&status, Journal::load(root, lib)?) else {
+        bail!("{}: {status}. Collect when `installer apply` has been", lib.display());
+    };
+    let base = request.base.as_deref().map(|base| {
+        Root::new(base).with_context(|| format!("--base {}: cannot be used", base.display()))
+    });
+    let base = base.transpose()?;
+    let built = built::find(root, &request.programs)?;
+    let mut remarks = Vec::new();
+    let closures = closures(root, lib, &built, &mut remarks)?;
+
+    make_empty(&request.into)?;
+    let mut copy = Copy::new(root, base.as_ref(), &request.into);
+    for program in &request.programs {
+        copy.add_all(program, &|_| true)?;
+    }
+    let mut directories = BTreeSet::new();
+    for object in closures.iter().flat_map(|closure| &closure.objects) {
+        copy.add(&object.found)?;
+        directories.extend(object.path.parent().map(Path::to_owned));
+    }
+    for file in settings_of_the_loader(root, &directories) {
+        copy.add(&file)?;
+    }
+    add_store(&mut copy, root, lib, &journal)?;
+    let Copy { files, bytes, left, .. } = copy;
+    Ok(Collected { into: request.into.clone(), files, bytes, left, remarks })
+}
+
+fn make_empty(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory).with_context(|| format!("--into {}", directory.display()))?;
+    let mut entries = fs::read_dir(directory)?;
+    if entries.next().is_some() {
+        bail!("--into {}: it is not empty; remove it, or name another", directory.display());
+    }
+    Ok(())
+}
+
+/// Everything that is loaded: by the programs, by the backends, and by name.
+fn closures(
+    root: &Root,
+    lib: &Path,
+    built: &Built,
+    remarks: &mut Vec<String>,
+) -> Result<Vec<Closure>> {
+    let mut closures = Vec::new();
+    let mut problems = Vec::new();
+    for path in &built.files {
+        let closure = check(root, path, How::Program);
+        problems.extend(closure.problems.iter().map(ToString::to_string));
+        closures.push(closure);
+    }
+    let paths = |closure: &Closure| closure.objects.iter().map(|o| o.path.clone()).collect();
+    built::uses_rocblas(&closures.iter().map(paths).collect::<Vec<Vec<_>>>(), built)?;
+
+    let shim = present::front(root, lib)
+        .with_context(|| format!("{} has no {}", lib.display(), present::SONAME))?;
+    for listed in backends::list(root, lib)? {
+        let on_machine = backend::library_of(root, lib, &listed.name)?;
+        let library =
+            Path::new("/").join(on_machine.strip_prefix(root.directory()).unwrap_or(&on_machine));
+        let closure = check(root, &library, How::Backend { shim: shim.clone() });
+        let texts = closure.problems.iter().map(ToString::to_string);
+        if listed.in_use {
+            problems.extend(texts);
+        } else {
+            remarks.extend(texts.map(|text| format!("backend {}: {text}", listed.name)));
+        }
+        closures.push(closure);
+    }
+    problems.sort();
+    problems.dedup();
+    if !problems.is_empty() {
+        bail!("this would not load:\n  {}", problems.join("\n  "));
+    }
+    let objects: BTreeSet<PathBuf> =
+        closures.iter().flat_map(|closure| &closure.objects).map(|o| o.path.clone()).collect();
+    for opener in objects {
+        for path in opened_by(root, &opener)? {
+            let closure = check(root, &path, How::Program);
+            let missing = closure.problems.iter().map(Problem::to_string);
+            let why =
+                |text| format!("{}, which {} may open: {text}", path.display(), opener.display());
+            remarks.extend(missing.map(why));
+            closures.push(closure);
+        }
+    }
+    Ok(closures)
+}
+
+fn check(root: &Root, path: &Path, how: How) -> Closure {
+    loader::check(root, &Start { path: path.to_owned(), how }, &[])
+}
+
+/// Libraries beside an opener that its data name.
+fn opened_by(root: &Root, opener: &Path) -> Result<BTreeSet<PathBuf>> {
+    let name = opener.file_name().unwrap_or_default().to_string_lossy();
+    let Some(directory) = opener.parent().filter(|_| OPENERS.iter().any(|o| name.starts_with(o)))
+    else {
+        return Ok(BTreeSet::new());
+    };
+    let mut bytes = Vec::new();
+    let read = root.open(opener).and_then(|mut file| file.read_to_end(&mut bytes));
+    read.with_context(|| format!("cannot read {}", opener.display()))?;
+    let beside = |name: &str| directory.join(name);
+    let is_library = |path: &PathBuf| {
+        root.open(path).is_ok_and(|file| elf::summary(&file).is_ok_and(|s| s.soname.is_some()))
+    };
+    Ok(library_names(&bytes).into_iter().map(beside).filter(is_library).collect())
+}
+
+/// The strings in a library's data that are names of libraries, `libamd_comgr.so.3`.
+fn library_names(bytes: &[u8]) -> BTreeSet<&str> {
+    let strings = bytes.split(|byte| *byte == 0).filter(|string| string.len() <= MOST_NAME);
+    let names = strings.filter(|string| string.starts_with(b"lib"));
+    let names = names.filter_map(|string| std::str::from_utf8(string).ok());
+    names
+        .filter(|name| {
+            let Some((stem, version)) = name.split_once(".so") else { return false };
+            let plain = |c: char| c.is_ascii_alphanumeric() || "_-+".contains(c);
+            stem.chars().all(plain) && version.chars().all(|c| c.is_ascii_digit() || c == '.')
+        })
+        .collect()
+}
+
+/// The files that tell ldconfig of directories in which something is.
+fn settings_of_the_loader(root: &Root, directories: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    let parts = Path::new("/etc/ld.so.conf.d");
+    let names = root.names(parts).unwrap_or_default();
+    let concerned = |file: &PathBuf| {
+        root.read_to_string(file).is_ok_and(|text| {
+            let lines = text.lines().map(|line| Path::new(line.trim()));
+            let mut absolute = lines.filter(|line| line.is_absolute());
+            absolute.any(|line| root.resolve(line).is_ok_and(|path| directories.contains(&path)))
+        })
+    };
+    let main = Path::new("/etc/ld.so.conf").to_owned();
+    let files = names.into_iter().map(|name| parts.join(name)).filter(concerned);
+    files.chain([main].into_iter().filter(|main| root.metadata(main).is_ok())).collect()
+}
+
+/// The store, with Tensile files of the chosen GPUs only, and every name that apply put beside it.
+fn add_store(copy: &mut Copy<'_>, root: &Root, lib: &Path, journal: &Journal) -> Result<()> {
+    let gpus = &journal.options.gpus;
+    let wanted = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        gpus.is_empty() || source::is_for(&name, gpus)
+    };
+    // A lock that is held and what an apply left unfinished stay behind.
+    copy.add(&journal::path(lib))?;
+    copy.add(&settings::path(lib))?;
+    for directory in ["backends", "compat"] {
+        let path = lib.join(STORE).join(directory);
+        if root.metadata(&path).is_ok() {
+            copy.add_all(&path, &wanted)?;
+        }
+    }
+    for entry in &journal.entries {
+        if entry.after != State::Absent {
+            copy.add(&entry.path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_libraries_are_found_in_data() {
+        let data =
+            b"\0libamd_comgr.so.3\0/opt/lib/liba.so\0libfoo.so.%d\0libhsa-x64.so\0lib.soup\0";
+        let names: Vec<&str> = library_names(data).into_iter().collect();
+        assert_eq!(names, ["libamd_comgr.so.3", "libhsa-x64.so"]);
+    }
+}
