@@ -65,12 +65,12 @@ fn must(command: &mut Command) -> Result<(), String> {
     if ended.status.success() { Ok(()) } else { Err(format!("{command:?}: {ended:?}")) }
 }
 
-/// All files below a directory whose name contains a word, in order.
+/// All Dockerfiles below a directory, in order: `Dockerfile` and `NAME.Dockerfile`.
 ///
 /// # Panics
 /// When a directory cannot be read.
 #[must_use]
-pub fn files_named(directory: &Path, word: &str) -> Vec<PathBuf> {
+pub fn dockerfiles(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -78,7 +78,7 @@ pub fn files_named(directory: &Path, word: &str) -> Vec<PathBuf> {
         for path in entries.map(|entry| entry.expect("an entry").path()) {
             if path.is_dir() {
                 directories.push(path);
-            } else if path.file_name().is_some_and(|name| name.to_string_lossy().contains(word)) {
+            } else if path.to_string_lossy().ends_with("Dockerfile") {
                 found.push(path);
             }
         }
