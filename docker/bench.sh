@@ -88,7 +88,7 @@ work=$(mktemp -d)
 running=
 finish() {
     # llama-bench would go on with the GPU when this script is stopped.
-    if [ -n "$running" ] && kill -0 "$running" 2>"$work/gone"; then
+    if [ -n "$running" ] && [ -d "/proc/$running" ]; then
         kill "$running"
     fi
     rm -rf "$work"
@@ -174,7 +174,7 @@ bench() {
         llama-bench -m "$model" -p 512 -n 128 -d "$depth" -ngl 99 -o jsonl "$@" \
             >"$work/stdout" 2>"$work/stderr" &
         running=$!
-        while kill -0 "$running" 2>"$work/gone"; do
+        while [ -d "/proc/$running" ]; do
             sample
             sleep 0.2
         done
@@ -182,6 +182,8 @@ bench() {
         wait "$running" || code=$?
         running=
         [ "$code" = 0 ] || failed "$depth" "exit code $code"
+        # Not all it says at each start, but what may explain a number.
+        sed -n '/rocblas\|error\|warn/Ip' "$work/stderr" >&2
         if ! row=$(speed "$work/stdout" prompt && speed "$work/stdout" generation); then
             failed "$depth" 'no result in its output'
         fi

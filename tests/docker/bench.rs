@@ -178,6 +178,15 @@ fn without_a_card_memory_is_not_available() {
 }
 
 #[test]
+fn warnings_are_shown_without_the_rest() {
+    let warning = "rocblas-shim: WARN rocblas_x is not in this backend";
+    let warning_bench = LLAMA_BENCH.replace("sleep 0.5", &format!("echo '{warning}' >&2"));
+    let ended = Bench::new(&warning_bench).card(0).table(&["--depths", "0"]).success();
+    assert!(ended.stderr.contains(warning), "{ended:?}");
+    assert!(!ended.stderr.contains("ggml_cuda_init"), "{ended:?}");
+}
+
+#[test]
 fn the_backend_is_named_when_it_was_chosen() {
     let bench = Bench::new(LLAMA_BENCH).card(0);
     let model = bench.path("a model.gguf");
