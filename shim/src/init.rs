@@ -327,7 +327,7 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
 
     let start = Instant::now();
     STAGE.set(Stage::Opening(c_path.as_ptr()));
-    open::renamed(&library.needed);
+    open::beside(&library.needed);
     let opened = open::open(&c_path);
     STAGE.set(Stage::Initialising);
     let handle = opened.map_err(|text| needs::explain(&text, &library))?;

@@ -5,6 +5,7 @@ use crate::machine::Machine;
 use std::{fs, path::PathBuf};
 use tests::{
     amd_tree::{AmdTree, Backend, rocm_6_3},
+    compile::library,
     run::{Ended, run},
     skip::skip,
 };
@@ -24,11 +25,15 @@ int main(void) {
 }"#;
 
 pub(crate) fn build(machine: &Machine) -> PathBuf {
+    build_with(machine, &[])
+}
+
+fn build_with(machine: &Machine, more: &[&str]) -> PathBuf {
     let source = machine.outside().join("program.c");
     fs::write(&source, PROGRAM).expect("write");
     // A program of ROCm's has loaded the HIP runtime.
     let libraries = ["-lrocblas", "-Wl,--no-as-needed", "-lhipblas", "-lamdhip64"];
-    machine.tree.build(&source, &libraries)
+    machine.tree.build(&source, &[&libraries, more].concat())
 }
 
 /// `None` where changing the root is not permitted.
@@ -65,6 +70,25 @@ fn the_backend_loads_from_the_store_in_every_way_of_compatibility() {
 }
 
 #[test]
+fn a_bundle_that_no_cache_knows_has_what_its_backend_needs() {
+    let mut machine = Machine::new();
+    // A need that ROCm 7 has by the same name.
+    let source = machine.outside().join("roctx.c");
+    fs::write(&source, "int roctxMarkA(const char *text) { return 0; }").expect("write");
+    let roctx = library(&source, &machine.lib("libroctx64.so.4"), "libroctx64.so.4", &[]);
+    let needs = ["-Wl,--no-as-needed", roctx.to_str().expect("UTF-8")];
+    machine.backend = rocm_6_3(&machine.outside().join("other"), Backend::Needing(&needs));
+    fs::remove_file(machine.tree.root().join("etc/ld.so.conf.d/rocm.conf")).expect("remove");
+    machine.tree.ldconfig();
+    // A RUNPATH is for the program's own needs and no one else's.
+    let path = "-Wl,--enable-new-dtags,-rpath,/opt/rocm-7.0.2/lib";
+    let program = build_with(&machine, &["-lrocsolver", path]);
+    machine.apply(&["--built", "/usr/bin/program"]).success();
+    let Some(ended) = runs(&machine.tree, &program) else { return };
+    assert_eq!(ended.silent_success().stdout, "backend 6.3.0 scal 77\n");
+}
+
+#[test]
 fn stubs_are_in_the_loaders_cache() {
     let machine = Machine::new();
     machine.apply(&["--compat", "stubs"]).success();
@@ -84,7 +108,7 @@ fn the_real_runtime_of_the_old_name_does_not_come_into_the_process() {
     let source = machine.outside().join("hip.c");
     fs::write(&source, "int hip_6(void) { return 6; }\n").expect("write");
     let real = machine.lib("libamdhip64.so.6");
-    tests::compile::library(&source, &real, "libamdhip64.so.6", &[]);
+    library(&source, &real, "libamdhip64.so.6", &[]);
     machine.tree.ldconfig();
     let program = build(&machine);
     for compat in ["links", "stubs"] {

@@ -17,9 +17,6 @@ const HIP: &str = "libamdhip64.so.7";
 /// The SONAMEs of all HIP runtimes begin so.
 const ANY_HIP: &str = "libamdhip64.so.";
 
-/// The libraries that ROCm 7 renamed, which the shim asks for by their names of ROCm 6.
-const RENAMED: [&str; 2] = [ANY_HIP, "libhipblaslt.so."];
-
 /// What is loaded.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -35,9 +32,9 @@ pub enum How {
     /// As a program is started; a library as one that a program links.
     Program,
     /// As the shim opens its backend: in a process that has loaded the shim and the HIP runtime, it
-    /// first asks, as itself, for what ROCm 7 renamed by the names that the backend needs, and does
-    /// not mind failures. That makes a link of that name beside the shim known. Then it opens the
-    /// backend, `RTLD_LAZY`.
+    /// first asks, as itself, for what the backend needs, and does not mind failures. That makes
+    /// libraries and links beside the shim known by those names. Then it opens the backend,
+    /// `RTLD_LAZY`.
     Backend {
         /// The shim, inside the root, by the path that programs find it.
         shim: PathBuf,
@@ -129,8 +126,7 @@ fn open(
     let (global, missing) = objects.load_needed(&clients);
     binder.bind(objects, &global, &global, missing);
 
-    let is_renamed = |name: &&String| RENAMED.iter().any(|stem| name.starts_with(stem));
-    for name in backend.summary.needed.iter().filter(is_renamed) {
+    for name in &backend.summary.needed {
         let before = objects.clone();
         let mut attempt = Binder::new(search);
         match objects.load(name, shim) {

@@ -26,19 +26,17 @@ pub(crate) fn open(path: &CStr) -> Result<Handle, String> {
     NonNull::new(handle).map(Handle).ok_or_else(loader_error)
 }
 
-/// Makes the libraries that ROCm 7 renamed known to the loader by the names that a backend needs.
+/// Makes the libraries beside the shim known to the loader by the names that a backend needs.
 ///
 /// A link `libamdhip64.so.6 -> libamdhip64.so.7` is in no loader cache, and a backend's own RUNPATH
 /// need not lead to it. Ours does: the loader finds the link by it, sees that it is a library which
 /// is loaded (the same file), and from then on knows that one by this name too. A stub library it
-/// knows by its SONAME. What is not found here the backend asks for itself, and then it is an error.
-pub(crate) fn renamed(needed: &[String]) {
-    for name in needed {
-        if ["libamdhip64.so.", "libhipblaslt.so."].iter().any(|stem| name.starts_with(stem))
-            && let Ok(name) = CString::new(name.as_str())
-        {
-            let _ = open(&name);
-        }
+/// knows by its SONAME. In a bundle of libraries that no cache knows, as Ollama's and PyTorch's are, the
+/// others that a backend needs (`libroctx64.so.4`) are found in the same way. What is not found here the
+/// backend asks for itself, and then it is an error.
+pub(crate) fn beside(needed: &[String]) {
+    for name in needed.iter().filter_map(|name| CString::new(name.as_str()).ok()) {
+        let _ = open(&name);
     }
 }
 
