@@ -60,6 +60,8 @@ struct Page {
     figures: Vec<Figure>,
     /// Whether there are several traces, and so several starts.
     has_several: bool,
+    /// Whether a program called on while its trace was read.
+    is_live: bool,
     failures: List<Failed>,
     in_flight: List<UnderWay>,
     missing: List<String>,
@@ -91,10 +93,16 @@ struct List<T> {
 
 impl<T> List<T> {
     fn of(items: impl IntoIterator<Item = T>) -> Self {
-        let mut items: Vec<T> = items.into_iter().collect();
-        let more = items.len().saturating_sub(MOST_LISTED);
-        items.truncate(MOST_LISTED);
-        Self { items, more: (more > 0).then(|| grouped(more as u64)) }
+        let items: Vec<T> = items.into_iter().collect();
+        let count = items.len() as u64;
+        Self::first(items, count)
+    }
+
+    /// Of so many, the items at hand.
+    fn first(items: impl IntoIterator<Item = T>, count: u64) -> Self {
+        let items: Vec<T> = items.into_iter().take(MOST_LISTED).collect();
+        let more = count.saturating_sub(items.len() as u64);
+        Self { items, more: (more > 0).then(|| grouped(more)) }
     }
 }
 
@@ -134,7 +142,7 @@ pub fn report(path: &Path) -> Result<String> {
 fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
     let threads = Threads::of(&traces);
     let instance = |instance: &Instance| UnderWay {
-        call: instance.call.clone(),
+        call: environment::shown(&instance.call),
         at: place(threads.at(instance.process, instance.at)),
         thread: threads.name(instance.process, instance.thread),
     };
@@ -154,6 +162,8 @@ fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
     let missing = missing.chain(environment::stopped(&traces));
     let missing = missing.chain(summary.problems.iter().map(|problem| environment::shown(problem)));
     let missing = List::of(missing);
+    // The time line is read after the figures, since its colours go by them.
+    let is_live = traces.iter().any(Opened::is_live);
     let lanes = lanes::lanes(traces, &colours);
     Page {
         title: match names.as_slice() {
@@ -163,13 +173,14 @@ fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
         facts: facts(summary),
         figures: figures(summary),
         has_several: names.len() > 1,
+        is_live,
         failures: List::of(failures),
-        in_flight: List::of(summary.in_flight.iter().map(instance)),
+        in_flight: List::first(summary.in_flight.iter().map(instance), summary.unfinished),
         missing,
         legend: legend(summary, &colours),
         picture: picture::picture(&lanes, &names, &colours),
         functions: tables::table(&summary.functions, MOST_FUNCTIONS, all, &colours),
-        shapes: tables::table(&summary.shapes, MOST_SHAPES, all, &colours),
+        shapes: tables::table(summary.shaped(), MOST_SHAPES, all, &colours),
         gpus: environment::gpus(summary),
         processes: List::of(processes),
         version: env!("CARGO_PKG_VERSION"),
@@ -201,13 +212,18 @@ fn facts(summary: &Summary) -> Vec<String> {
 
 fn figures(summary: &Summary) -> Vec<Figure> {
     let threads: usize = summary.processes.iter().map(|process| process.threads).sum();
-    let in_flight = summary.in_flight.len() as u64;
+    // The times of threads that called at once are added: the sum may be longer than the trace.
+    let inside = if threads > 1 { "Time in rocBLAS, sum of threads" } else { "Time in rocBLAS" };
     let figure = |name, value| Figure { name, value, is_bad: false };
     vec![
         figure("Calls", grouped(summary.calls)),
         Figure { name: "Failed", value: grouped(summary.errors), is_bad: summary.errors > 0 },
-        Figure { name: "In flight", value: grouped(in_flight), is_bad: in_flight > 0 },
-        figure("Time in rocBLAS", time(summary.time)),
+        Figure {
+            name: "In flight",
+            value: grouped(summary.unfinished),
+            is_bad: summary.unfinished > 0,
+        },
+        figure(inside, time(summary.time)),
         figure("From first to last", time(summary.span)),
         figure("Functions", grouped(summary.functions.len() as u64)),
         figure("Threads", grouped(threads as u64)),

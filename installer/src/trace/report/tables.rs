@@ -63,8 +63,13 @@ impl Cell {
 
 /// Of so many rows at the most: those with failed calls before others, however little time they took.
 /// `all` is the time of all functions in nanoseconds.
-pub(super) fn table(rows: &[Row], most: usize, all: f64, colours: &Colours) -> Table {
-    let mut chosen: Vec<&Row> = rows.iter().collect();
+pub(super) fn table<'a>(
+    rows: impl IntoIterator<Item = &'a Row>,
+    most: usize,
+    all: f64,
+    colours: &Colours,
+) -> Table {
+    let mut chosen: Vec<&Row> = rows.into_iter().collect();
     // The order is that of time, and sorting keeps it.
     chosen.sort_by_key(|row| row.errors == 0);
     let left_out = chosen.len().saturating_sub(most);

@@ -92,15 +92,68 @@ fn the_page_has_the_figures_of_the_summary() {
         ["rocblas_dgemm(none, none, m=8, n=8, k=8, lda=0, ldb=0, ldc=0) 0.000900 s 2 worker"]
     );
     assert_eq!(rows(&page, "environment"), ["0 AMD Instinct MI50 gfx906:sramecc+:xnack-"]);
-    let figures = between(&page, "<dl class=\"figures\">", "</dl>").concat();
     assert_eq!(
-        text(&figures),
-        "Calls 5 Failed 2 In flight 1 Time in rocBLAS 550 us From first to last 899 us Functions 3 \
-         Threads 2"
+        figures_of(&page),
+        "Calls 5 Failed 2 In flight 1 Time in rocBLAS, sum of threads 550 us From first to last 899 us \
+         Functions 3 Threads 2"
     );
     assert!(!page.contains("id=\"missing\""));
     let title = between(&page, "<title>", "</title>")[0];
     assert_eq!(title, "rocBLAS trace: llama-server (process 4711)");
+}
+
+/// The text of the figures.
+fn figures_of(page: &str) -> String {
+    text(&between(page, "<dl class=\"figures\">", "</dl>").concat())
+}
+
+#[test]
+fn the_shapes_are_those_of_the_summary() {
+    let mut thread = ThreadFile::new(1, "main");
+    thread.call("rocblas_set_stream", &[1, 2], (1_000, 900_000), 0);
+    let page = page_of(&[thread]);
+    assert!(text(section(&page, "shapes")).contains("No calls with a shape"));
+
+    let mut thread = ThreadFile::new(1, "main");
+    thread.call("rocblas_set_stream", &[1, 2], (1_000, 900_000), 0);
+    thread.sgemm(2, (901_000, 902_000), 0);
+    let page = page_of(&[thread]);
+    assert_eq!(rows(&page, "functions").len(), 2);
+    let shapes = rows(&page, "shapes");
+    assert!(shapes.len() == 1 && shapes[0].starts_with("sgemm (none, "), "{shapes:?}");
+    assert!(figures_of(&page).contains("Time in rocBLAS 900 us"), "there is one thread");
+}
+
+#[test]
+fn all_calls_in_flight_are_counted() {
+    let thread = |number| {
+        let mut thread = ThreadFile::new(number, "worker");
+        for n in 0..200 {
+            thread.sgemm(1, (1_000 + n, 0), 0);
+        }
+        thread
+    };
+    let page = page_of(&[thread(1), thread(2), thread(3)]);
+    assert!(figures_of(&page).contains(" In flight 600 "), "{}", figures_of(&page));
+    assert_eq!(rows(&page, "in-flight").len(), MOST_LISTED);
+    assert!(text(section(&page, "in-flight")).ends_with("and 550 more calls"));
+}
+
+#[test]
+fn a_page_that_was_made_while_the_program_called_says_so() {
+    const SENTENCE: &str = "The program was being traced while this page was made";
+    let directory = directory();
+    let mut own = process("/bin/own", std::process::id());
+    own.started = rocblas_trace::read::started(own.pid).expect("it runs");
+    own.boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a text");
+    own.boot.truncate(own.boot.trim_end().len());
+    let mut thread = ThreadFile::new(1, "main");
+    thread.sgemm(1, (1_000, 2_000), 0);
+    write(directory.path(), &own, &[thread]);
+    assert!(report(directory.path()).expect("a page").contains(SENTENCE));
+    own.started += 1;
+    write(directory.path(), &own, &[]);
+    assert!(!report(directory.path()).expect("a page").contains(SENTENCE));
 }
 
 #[test]
@@ -146,6 +199,7 @@ fn long_texts_are_cut_off() {
     for n in 0..100 {
         thread.sgemm(2, (n * 1_000, n * 1_000 + 900), 0);
     }
+    thread.sgemm(2, (200_000, 0), 0);
     write(directory.path(), &of, &[thread]);
     let page = report(directory.path()).expect("a page");
     assert!(page.len() < 120_000, "{}", page.len());
@@ -384,7 +438,8 @@ fn long_lists_are_cut_off_and_say_so() {
 fn a_trace_without_calls_has_a_page() {
     let page = page_of(&[]);
     assert!(text(section(&page, "time-line")).contains("No calls were recorded."));
-    assert!(rows(&page, "shapes").is_empty());
+    let shapes = text(section(&page, "shapes"));
+    assert!(shapes.ends_with("No calls with a shape were recorded."), "{shapes}");
     assert!(report(&directory().path().join("nothing")).is_err());
 }
 

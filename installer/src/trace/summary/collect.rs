@@ -157,6 +157,7 @@ pub struct Collector {
     /// Calls of functions that this program does not know, by name.
     foreign: BTreeMap<String, Group>,
     failures: BTreeMap<(u16, i32), (u64, Instance)>,
+    unfinished: u64,
     in_flight: Vec<Instance>,
     left: u64,
     devices: BTreeMap<u64, DeviceRow>,
@@ -227,7 +228,12 @@ impl Collector {
                 let time = end.map(|end| timeline.nanoseconds(end.saturating_sub(*begin)));
                 let group = self.foreign.entry((*name).to_owned());
                 group.or_insert_with(|| Group::new(&[])).add(None, time);
-                self.extend(timeline.since_start(*begin), time, 0);
+                let at = timeline.since_start(*begin);
+                self.extend(at, time, 0);
+                if end.is_none() {
+                    let (call, process) = (format!("{name}()"), self.process);
+                    self.is_in_flight(|| Instance { call, at, process, thread });
+                }
             }
             Record::Device(seen) => {
                 let row = DeviceRow { name: seen.name(), target: seen.target() };
@@ -269,8 +275,15 @@ impl Collector {
         }
         if call.was_left() {
             self.left += 1;
-        } else if call.end().is_none() && self.in_flight.len() < MOST_IN_FLIGHT {
-            self.in_flight.push(instance());
+        } else if call.end().is_none() {
+            self.is_in_flight(instance);
+        }
+    }
+
+    fn is_in_flight(&mut self, call: impl FnOnce() -> Instance) {
+        self.unfinished += 1;
+        if self.in_flight.len() < MOST_IN_FLIGHT {
+            self.in_flight.push(call());
         }
     }
 
@@ -312,6 +325,7 @@ impl Collector {
                 *earliest = first;
             }
         }
+        self.unfinished += other.unfinished;
         self.in_flight.extend(other.in_flight);
         self.left += other.left;
         self.devices.extend(other.devices);
@@ -397,6 +411,7 @@ impl Collector {
             processes: Vec::new(),
             devices: self.devices,
             failures,
+            unfinished: self.unfinished,
             in_flight,
             functions: rows,
             shapes,

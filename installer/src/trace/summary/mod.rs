@@ -39,7 +39,9 @@ pub struct Summary {
     pub devices: BTreeMap<u64, DeviceRow>,
     /// Failed calls by function and status, the most frequent first.
     pub failures: Vec<Failure>,
-    /// Calls that had not returned when the trace ended.
+    /// How many calls had not returned when the trace ended.
+    pub unfinished: u64,
+    /// Some of these, by time.
     pub in_flight: Vec<Instance>,
     /// By function, the one with most time first.
     pub functions: Vec<Row>,
@@ -51,6 +53,13 @@ pub struct Summary {
     pub missing: BTreeMap<String, u64>,
     /// What could not be read.
     pub problems: Vec<String>,
+}
+
+impl Summary {
+    /// Rows by function and shape. Functions without a shape have their row by function alone.
+    pub fn shaped(&self) -> impl Iterator<Item = &Row> {
+        self.shapes.iter().filter(|row| !row.shape.is_empty())
+    }
 }
 
 /// A process.

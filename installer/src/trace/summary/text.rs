@@ -17,11 +17,10 @@ pub fn text(summary: &Summary, rows: usize) -> String {
     let mut page = String::new();
     head(&mut page, summary);
     failures(&mut page, summary);
-    in_flight(&mut page, &summary.in_flight);
-    table(&mut page, "By function", &summary.functions, rows);
-    // Functions without a shape are above already.
-    let shapes: Vec<Row> =
-        summary.shapes.iter().filter(|row| !row.shape.is_empty()).cloned().collect();
+    in_flight(&mut page, summary);
+    let functions: Vec<&Row> = summary.functions.iter().collect();
+    table(&mut page, "By function", &functions, rows);
+    let shapes: Vec<&Row> = summary.shaped().collect();
     table(&mut page, "By function and shape", &shapes, rows);
     for (why, count) in &summary.missing {
         line(&mut page, &format!("{DIM}{count} calls {}{DIM:#}", missing(why)));
@@ -103,8 +102,8 @@ fn failures(page: &mut String, summary: &Summary) {
     }
 }
 
-fn in_flight(page: &mut String, calls: &[Instance]) {
-    if calls.is_empty() {
+fn in_flight(page: &mut String, summary: &Summary) {
+    if summary.unfinished == 0 {
         return;
     }
     line(page, "");
@@ -112,8 +111,12 @@ fn in_flight(page: &mut String, calls: &[Instance]) {
         page,
         &format!("{BAD}In flight at the end{BAD:#}: a call that crashed or hung is one of these"),
     );
-    for call in calls {
+    for call in &summary.in_flight {
         line(page, &format!("  {} {}", place(call), call.call));
+    }
+    let more = summary.unfinished - summary.in_flight.len() as u64;
+    if more > 0 {
+        line(page, &format!("{DIM}  and {more} more{DIM:#}"));
     }
 }
 
@@ -122,7 +125,7 @@ fn place(call: &Instance) -> String {
     format!("at {:.6} s in thread {}:", call.at / 1e9, call.thread)
 }
 
-fn table(page: &mut String, heading: &str, rows: &[Row], most: usize) {
+fn table(page: &mut String, heading: &str, rows: &[&Row], most: usize) {
     if rows.is_empty() || most == 0 {
         return;
     }

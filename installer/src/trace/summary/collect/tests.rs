@@ -104,6 +104,29 @@ fn a_call_without_an_exit_is_in_flight_and_has_no_time() {
 }
 
 #[test]
+fn all_calls_in_flight_are_counted_and_some_are_listed() {
+    let of_thread = || {
+        let mut collector = Collector::default();
+        for n in 0..150 {
+            take(&mut collector, "rocblas_sgemm", &sgemm(n, n * 10, 0, 0));
+        }
+        let foreign = Record::Foreign { name: "rocblas_new", begin: 5, end: None };
+        collector.take(&foreign, 1, &timeline());
+        collector
+    };
+    let mut collector = of_thread();
+    collector.merge(of_thread());
+    let summary = collector.finish();
+    assert_eq!((summary.unfinished, summary.in_flight.len()), (302, 2 * MOST_IN_FLIGHT));
+    let text = crate::trace::summary::text(&summary, 10);
+    assert!(text.contains("  and 102 more"), "{text}");
+    let mut collector = Collector::default();
+    let foreign = Record::Foreign { name: "rocblas_new", begin: 5, end: None };
+    collector.take(&foreign, 1, &timeline());
+    assert_eq!(collector.finish().in_flight[0].call, "rocblas_new()");
+}
+
+#[test]
 fn quantiles_are_those_of_the_times() {
     let mut collector = Collector::default();
     for n in 1..=1000 {
