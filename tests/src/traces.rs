@@ -76,8 +76,16 @@ pub struct Traced {
 /// When one cannot be read, or is damaged: what is written is whole, however the program ended.
 #[must_use]
 pub fn read_all(directory: &Path) -> Vec<Traced> {
+    read_each(directory).collect()
+}
+
+/// The same one after the other, for more than memory has room for.
+///
+/// # Panics
+/// As [`read_all`].
+pub fn read_each(directory: &Path) -> impl Iterator<Item = Traced> {
     let traces = traces_in(directory).unwrap_or_else(|e| panic!("{e}"));
-    traces.iter().map(|directory| read(directory)).collect()
+    traces.into_iter().map(|directory| read(&directory))
 }
 
 /// The only trace in a directory.

@@ -6,7 +6,7 @@ use tests::{
     artefacts,
     run::run_within,
     scenario::linked_client,
-    traces::{read_all, read_only},
+    traces::{read_each, read_only},
     tree::Tree,
 };
 
@@ -16,12 +16,11 @@ fn many_times(times: usize, options: &str) {
     let mut command = program.command();
     command.env_remove("ROCBLAS_SHIM_TRACE").arg(&traces).arg(options).arg(times.to_string());
     run_within(&mut command, std::time::Duration::from_secs(300)).silent_success();
-    let traces = read_all(&traces);
-    assert_eq!(traces.len(), times);
     // Of each thread, the calls of all traces: none twice, and within a trace none is missing.
     let mut seen: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
-    let mut calls = 0;
-    for trace in &traces {
+    let (mut count, mut calls) = (0, 0);
+    for trace in read_each(&traces) {
+        count += 1;
         assert_eq!(trace.ended.as_deref(), Some("the program stopped it"));
         for thread in &trace.threads {
             let Some(first) = thread.calls.first() else { continue };
@@ -41,6 +40,7 @@ fn many_times(times: usize, options: &str) {
             calls += thread.calls.len();
         }
     }
+    assert_eq!(count, times);
     for ranges in seen.values_mut() {
         ranges.sort_unstable();
         assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0), "recorded twice: {ranges:?}");
