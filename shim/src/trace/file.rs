@@ -55,8 +55,7 @@ impl TraceFile {
         let path = directory.join(rocblas_trace::process::thread_file(ordinal));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         let ring = session.options.ring;
-        // At least two segments, so that a ring always has a whole one behind the one being written.
-        let most = (ring.unwrap_or(session.options.limit) as usize / SEGMENT_SIZE).max(2);
+        let most = ring.unwrap_or(session.options.limit) as usize / SEGMENT_SIZE;
         let (base, most) = map(&file, most)?;
         let mut made = Self {
             path,

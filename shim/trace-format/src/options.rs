@@ -21,8 +21,11 @@ pub struct Options {
 /// More than a day of a language model's calls.
 const LIMIT: u64 = 4 << 30;
 
-/// Room for some hundred calls.
+/// Room for some hundred calls, and for two segments: a ring has a whole one behind the one that is being
+/// written.
 const LEAST: u64 = 64 << 10;
+
+const _: () = assert!(LEAST as usize >= 2 * crate::layout::SEGMENT_SIZE);
 
 impl Default for Options {
     fn default() -> Self {
