@@ -100,7 +100,7 @@ fn set_current(thread: *mut Thread) {
 pub(super) fn attach(session: &Session) -> Option<&'static mut Thread> {
     let mut thread = current();
     if thread.is_null() {
-        thread = Box::into_raw(Box::new(Thread::new()));
+        thread = Box::into_raw(Box::new(Thread::new(own_stack())));
         set_current(thread);
         watch(thread);
     }
@@ -120,7 +120,7 @@ pub(super) fn attach(session: &Session) -> Option<&'static mut Thread> {
 }
 
 impl Thread {
-    fn new() -> Self {
+    fn new(stack: Range<usize>) -> Self {
         Self {
             session: NONE,
             cursor: null_mut(),
@@ -128,7 +128,7 @@ impl Thread {
             sequence: 0,
             depth: 0,
             slots: [Slot::EMPTY; MOST_DEPTH],
-            stack: own_stack(),
+            stack,
             handle: 0,
             recent: [0; RECENT],
             busy: false,
@@ -278,18 +278,10 @@ pub(super) fn keeping_errno<T>(work: impl FnOnce() -> T) -> T {
 /// In a forked child: what this thread has is its parent's. The files stay mapped, and nobody has a
 /// way to them.
 pub(super) fn forget() {
-    let thread = current();
-    if !thread.is_null() {
-        // SAFETY: this thread's own.
-        let thread = unsafe { &mut *thread };
-        thread.slots = [Slot::EMPTY; MOST_DEPTH];
-        thread.depth = 0;
-        thread.session = NONE;
-        core::mem::forget(thread.file.take());
-        core::mem::forget(core::mem::take(&mut thread.earlier));
-        (thread.cursor, thread.limit) = (null_mut(), null_mut());
-        thread.busy = false;
-        thread.forget_handles();
+    // SAFETY: null, or this thread's own.
+    if let Some(thread) = unsafe { current().as_mut() } {
+        let new = Thread::new(thread.stack.clone());
+        core::mem::forget(core::mem::replace(thread, new));
     }
 }
 
