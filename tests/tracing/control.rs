@@ -224,6 +224,12 @@ fn a_child_is_spoken_to_by_its_own_number() {
         trace(&["start", &pid, "--output", place, "--functions", options]).silent_success();
     }
     Serving::go_on();
+    let sockets = |pid: u32| {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors");
+        let links = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    };
+    assert_eq!(sockets(child), sockets(parent), "it has closed its parent's");
     let (calls, complaints) = serving.end();
     assert_eq!((calls.len(), complaints.as_str()), (2, ""));
     let traces = read_all(&place);
@@ -236,6 +242,25 @@ fn a_child_is_spoken_to_by_its_own_number() {
         let destroys =
             trace.calls().iter().filter(|call| call.name == "rocblas_destroy_handle").count();
         assert_eq!(destroys, usize::from(trace.process.pid == parent));
+    }
+}
+
+#[test]
+fn signals_are_for_the_threads_of_the_program() {
+    let program = Program::new("serves.c", artefacts::reference());
+    let serving = Serving::untraced(&program, &[]);
+    let tasks = fs::read_dir(format!("/proc/{}/task", serving.pid)).expect("its threads");
+    for task in tasks.map(|task| task.expect("a thread").path()) {
+        let status = fs::read_to_string(task.join("status")).expect("a status");
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t"));
+        let blocked = u64::from_str_radix(blocked.expect("a set"), 16).expect("hexadecimal");
+        if task.ends_with(serving.pid.to_string()) {
+            assert_eq!(blocked, 0);
+        } else {
+            // The two that nobody can block are not in it; those of real time begin behind 31.
+            let never = 1_u64 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
+            assert_eq!(blocked & ((1 << 31) - 1), ((1 << 31) - 1) & !never);
+        }
     }
 }
 

@@ -65,14 +65,24 @@ fn a_call_that_crashes_is_the_last_one_and_in_flight() {
     let backend = c_backend(&tree, "crashing.so", &["-DCRASHES"]);
     tree.add_backend("only", &backend);
     let program = Program::in_tree(tree, "crashes.c");
-    let ended = run(&mut program.command());
-    assert_eq!(ended.signal(), Some(libc::SIGSEGV), "{ended:?}");
-    let trace = program.traced();
-    let calls = trace.calls();
-    let last = calls.last().expect("a call");
-    assert_eq!(last.text, "rocblas_dasum(n=42, incx=1)");
-    assert!(!last.has_ended && !last.was_left, "{last:?}");
-    assert!(calls[..calls.len() - 1].iter().all(|call| call.has_ended));
+    // In a ring that came around, where other records were; with a count, each takes the long way.
+    for (options, before, recorded) in [
+        ("", "2", 3..4),
+        ("ring=64K", "5000", 340..1400),
+        ("ring=64K,first=1000000", "5000", 340..1400),
+    ] {
+        let mut command = program.command();
+        let ended = run(command.env("ROCBLAS_SHIM_TRACE_OPTIONS", options).arg(before));
+        assert_eq!(ended.signal(), Some(libc::SIGSEGV), "{ended:?}");
+        let trace = program.traced();
+        let calls = trace.calls();
+        assert!(recorded.contains(&calls.len()), "{}", calls.len());
+        let last = calls.last().expect("a call");
+        assert_eq!(last.text, "rocblas_dasum(n=42, incx=1)");
+        assert!(!last.has_ended && !last.was_left, "{options}: {last:?}");
+        assert!(calls[..calls.len() - 1].iter().all(|call| call.has_ended));
+        fs::remove_dir_all(program.traces()).expect("remove");
+    }
 }
 
 #[test]
@@ -96,6 +106,67 @@ fn a_child_has_a_directory_of_its_own_and_leaves_its_parents_alone() {
     pids.sort_unstable();
     pids.dedup();
     assert_eq!(pids.len(), 3, "each says its own number");
+}
+
+#[test]
+fn a_child_goes_on_counting_calls_where_its_parent_was() {
+    let program = Program::new("forks.c", artefacts::reference());
+    let mut command = program.command();
+    run(command.env("ROCBLAS_SHIM_TRACE_OPTIONS", "first=11")).silent_success();
+    let mut counts: Vec<usize> =
+        read_all(&program.traces()).iter().map(|trace| trace.calls().len()).collect();
+    counts.sort_unstable();
+    // The child began with five of eleven behind it; the trace had stopped before it forked again.
+    assert_eq!(counts, [6, 10]);
+}
+
+/// `within.c` on a backend that calls the function it is given, compiled with these flags too.
+fn within(what: &str, options: &str, flags: &[&str]) -> (Ended, Vec<Traced>) {
+    let tree = Tree::with_shim();
+    let backend = c_backend(&tree, "calling.so", &[&["-DCALLS_X"], flags].concat());
+    tree.add_backend("only", &backend);
+    let program = Program::in_tree(tree, "within.c");
+    let mut command = program.command();
+    let ended = run(command.env("ROCBLAS_SHIM_TRACE_OPTIONS", options).arg(what));
+    (ended.silent_success(), read_all(&program.traces()))
+}
+
+#[test]
+fn a_call_within_which_others_overwrite_its_record_leaves_theirs_alone() {
+    let (_, traces) = within("calls", "ring=64K", &[]);
+    let calls = traces[0].calls();
+    let (within, behind) = calls.split_at(calls.len() - 1);
+    assert!((340..1400).contains(&within.len()), "{}", within.len());
+    // What that backend answers.
+    assert!(within.iter().all(|call| call.depth == 1 && call.status == Some(77)), "{within:?}");
+    assert_eq!((behind[0].name, behind[0].depth), ("rocblas_sscal", 0));
+    let (_, traces) = self::within("calls", "", &[]);
+    let depths: Vec<u8> = traces[0].calls().iter().map(|call| call.depth).collect();
+    assert_eq!((depths[0], depths[1], depths[5000], depths[5001]), (0, 1, 1, 0));
+    assert!(traces[0].calls().iter().all(|call| call.has_ended));
+}
+
+#[test]
+fn a_child_that_was_forked_within_a_call_does_not_end_it() {
+    let (_, mut traces) = within("forks", "", &[]);
+    traces.sort_by_key(|trace| trace.calls().len());
+    let [parent, child] = traces.as_slice() else { panic!("{traces:?}") };
+    let calls: Vec<(&str, u8, bool)> =
+        parent.calls().iter().map(|call| (call.name, call.depth, call.has_ended)).collect();
+    assert_eq!(calls, [("rocblas_dasum", 0, false)]);
+    assert!(child.calls().iter().all(|call| call.depth == 0 && call.has_ended));
+    assert_eq!(child.calls().len(), 3);
+}
+
+#[test]
+fn a_call_that_its_thread_ends_in_is_marked() {
+    // Without tables for the unwinder, it does not come as far as the thunk.
+    for flags in [&[][..], &["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]] {
+        let (_, traces) = within("ends", "", flags);
+        let calls = traces[0].calls();
+        let [call] = calls.as_slice() else { panic!("{calls:?}") };
+        assert!(call.was_left && !call.has_ended, "{flags:?}: {call:?}");
+    }
 }
 
 #[test]

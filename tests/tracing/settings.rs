@@ -35,6 +35,13 @@ fn a_ring_keeps_the_last_calls() {
 }
 
 #[test]
+fn the_smallest_ring_has_a_whole_segment_behind_the_one_that_is_written() {
+    let (_, trace) = with("ring=64K", &["100000"]);
+    assert!(dimensions(&trace).len() >= 340, "{}", dimensions(&trace).len());
+    assert_eq!(trace.threads[0].bytes, 4096 + (64 << 10));
+}
+
+#[test]
 fn a_limit_ends_the_trace_and_not_the_program() {
     let (ended, trace) = with("limit=128K", &["100000"]);
     assert_eq!(ended.stderr.matches("has reached its limit").count(), 1, "{ended:?}");

@@ -1,10 +1,10 @@
 //! Starting and stopping while threads call.
 
 use crate::Program;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 use tests::{
     artefacts,
-    run::run_within,
+    run::{Ended, run, run_within},
     scenario::linked_client,
     traces::{read_each, read_only},
     tree::Tree,
@@ -60,6 +60,24 @@ fn nor_with_a_filter_of_time_that_takes_records_back() {
     many_times(100, "min=1ns");
 }
 
+/// A client that starts traces itself, with its directory for them.
+fn starting(source: &str) -> (Ended, PathBuf) {
+    let program = Program::new(source, artefacts::reference());
+    let traces = program.tree.root().join("traces");
+    let mut command = program.command();
+    (run(command.env_remove("ROCBLAS_SHIM_TRACE").arg(&traces)).silent_success(), traces)
+}
+
+#[test]
+fn one_of_two_threads_that_start_a_trace_at_once_does() {
+    assert_eq!(starting("starts_at_once.c").0.stdout, "20\n");
+}
+
+#[test]
+fn a_child_that_is_forked_while_traces_start_and_stop_can_be_traced() {
+    starting("forks_switching.c");
+}
+
 #[test]
 fn first_calls_of_many_threads_at_once_are_all_recorded() {
     let tree = Tree::with_shim();
@@ -67,7 +85,7 @@ fn first_calls_of_many_threads_at_once_are_all_recorded() {
     let traces = tree.root().join("traces");
     let mut command = tests::run::client(&tree, &program);
     command.env("BACKEND_LATER", artefacts::reference()).env("ROCBLAS_SHIM_TRACE", &traces);
-    tests::run::run(&mut command).silent_success();
+    run(&mut command).silent_success();
     let trace = read_only(&traces);
     assert_eq!(trace.threads.len(), 64);
     assert!(trace.threads.iter().all(|thread| thread.calls.len() == 1));

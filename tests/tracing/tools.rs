@@ -154,7 +154,7 @@ fn a_crash_shows_the_call_that_it_was_in() {
     let backend = c_backend(&tree, "crashing.so", &["-DCRASHES"]);
     tree.add_backend("only", &backend);
     let program = Program::in_tree(tree, "crashes.c");
-    assert_eq!(run(&mut program.command()).signal(), Some(libc::SIGSEGV));
+    assert_eq!(run(program.command().arg("2")).signal(), Some(libc::SIGSEGV));
     let text = trace("summary", &program.traces(), &[]).silent_success().stdout;
     assert!(text.contains("In flight at the end: a call that crashed or hung"), "{text}");
     assert!(text.contains(" in thread 1: rocblas_dasum(n=42, incx=1)\n"), "{text}");

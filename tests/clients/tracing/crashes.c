@@ -1,11 +1,13 @@
-/* Two calls, and one in which the backend crashes. */
+/* Some calls, and one in which the backend crashes.
+ *
+ * crashes COUNT */
 #include <rocblas.h>
+#include <stdlib.h>
 
-int main(void) {
+int main(int argc, char **argv) {
     float alpha = 1, x;
     double y, result;
-    rocblas_sscal(0, 1, &alpha, &x, 1);
-    rocblas_sscal(0, 2, &alpha, &x, 1);
-    rocblas_dasum(0, 42, &y, 1, &result);
+    for (int n = 0; n < atoi(argv[1]); n++) rocblas_sscal(0, n, &alpha, &x, 1);
+    rocblas_dasum((rocblas_handle)0x1000, 42, &y, 1, &result);
     return 0;
 }

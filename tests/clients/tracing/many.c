@@ -1,6 +1,7 @@
-/* Calls sscal as often as is asked, with the number of the call as its dimension.
+/* Calls sscal as often as is asked, with the number of the call as its dimension; errno has to stay as it is.
  *
  * many COUNT [MICROSECONDS between calls, or `thread` to call in one that ends before the program] */
+#include <errno.h>
 #include <pthread.h>
 #include <rocblas.h>
 #include <stdlib.h>
@@ -12,7 +13,9 @@ static int count, pause_us;
 static void *call(void *argument) {
     float alpha = 1, x;
     for (int n = 0; n < count; n++) {
+        errno = EILSEQ;
         rocblas_sscal(0, n, &alpha, &x, 1);
+        if (errno != EILSEQ) exit(3);
         if (pause_us) usleep(pause_us);
     }
     return argument;

@@ -1,12 +1,33 @@
 /* Scalars wherever a program may have them: on the stack, in data, on the heap, in device memory,
- * nowhere, and at addresses that cannot be read. */
+ * nowhere, and at addresses that cannot be read, below the stack and above it; and of a caller that is
+ * on a stack of its own. */
 #include <rocblas.h>
 #include <stdlib.h>
+#include <ucontext.h>
 
 static const float in_data = 3;
+static rocblas_handle handle;
+/* Behind the last page that a process can have. */
+static float *const above = (float *)0x7ffffffff000;
+
+static void call_elsewhere(void) {
+    float alpha = 5, x[4] = {1, 2, 3, 4};
+    rocblas_sscal(handle, 4, &alpha, x, 1);
+    rocblas_sscal(handle, 0, above, x, 1);
+}
+
+static void change_stacks(void) {
+    static char stack[64 << 10];
+    static ucontext_t here, there;
+    getcontext(&there);
+    there.uc_stack.ss_sp = stack;
+    there.uc_stack.ss_size = sizeof stack;
+    there.uc_link = &here;
+    makecontext(&there, call_elsewhere, 0);
+    swapcontext(&here, &there);
+}
 
 int main(void) {
-    rocblas_handle handle;
     float x[4] = {1, 2, 3, 4}, y[4] = {4, 3, 2, 1}, on_stack = 2, result;
     float *on_heap = malloc(sizeof *on_heap);
     float *unreadable = (float *)0x10;
@@ -21,6 +42,8 @@ int main(void) {
     rocblas_sscal(handle, 4, 0, x, 1);
     /* Nothing to do, so the scalar is not looked at. */
     rocblas_sscal(handle, 0, unreadable, x, 1);
+    rocblas_sscal(handle, 0, above, x, 1);
+    change_stacks();
     rocblas_cscal(handle, 2, &complex_alpha, c, 1);
     rocblas_sdot(handle, 4, x, 1, y, 1, &result);
     rocblas_drotm(handle, 2, u, 1, v, 1, param);

@@ -5,6 +5,7 @@
  *   CALLS_MISSING   the constructor calls a function that this library lacks
  *   USES_HIP        it copies by HIP, prints errors and answers success, as 4.3.0 does
  *   CRASHES         dasum writes to where nothing is
+ *   CALLS_X         dasum calls the function that it is given as x
  *   MORTAL          what it set up is torn down at exit, as C++ statics are
  *
  * It knows its own functions by hidden aliases, so that it can tell whether its references to
@@ -148,6 +149,14 @@ rocblas_status rocblas_get_version_string(char *buf, size_t len) {
 rocblas_status rocblas_dasum(rocblas_handle handle, rocblas_int n, const double *x, rocblas_int incx,
                              double *result) {
     *(volatile int *)8 = n;
+    return rocblas_status_success;
+}
+#endif
+
+#ifdef CALLS_X
+rocblas_status rocblas_dasum(rocblas_handle handle, rocblas_int n, const double *x, rocblas_int incx,
+                             double *result) {
+    ((void (*)(int))x)(n);
     return rocblas_status_success;
 }
 #endif
