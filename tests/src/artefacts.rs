@@ -66,6 +66,8 @@ artefacts! {
     stock = "stock-backend", "dev", "librocblas_stock.so";
     /// The program that puts the shim into a tree, where cargo puts it: see [`installer`].
     built_installer = "installer", "dev", "installer";
+    /// The same, to be measured.
+    released_installer = "installer", "release", "installer";
 }
 
 /// The program that puts the shim into a tree, with the shim beside it as they are shipped.

@@ -10,6 +10,7 @@ pub mod docker_tools;
 pub mod dpkg;
 pub mod elf;
 pub mod interrupt;
+pub mod long_trace;
 pub mod real;
 pub mod run;
 pub mod scenario;

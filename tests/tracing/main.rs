@@ -5,6 +5,7 @@ mod browser;
 mod control;
 mod ends;
 mod live;
+mod long;
 mod recorded;
 mod report;
 mod settings;
