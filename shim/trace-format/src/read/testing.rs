@@ -88,7 +88,8 @@ impl Writer {
         }
     }
 
-    fn push(&mut self, record: &[u64]) {
+    /// A record of these words, whose number and check it gets here.
+    pub(super) fn push(&mut self, record: &[u64]) {
         if self.words.len() + record.len() + 1 > SEGMENT_SIZE / 8 {
             self.flush();
             self.begin_segment();

@@ -1,10 +1,10 @@
 //! What readers promise: every record that is intact, in order, and a note of what is not.
 
 use super::{
-    testing::{Writer, numbers, reader},
+    testing::{Writer, index_of, numbers, reader},
     *,
 };
-use crate::layout::{EVENT, HEADER_SIZE, Mode, SEGMENT_SIZE};
+use crate::layout::{EVENT, HEAD, HEADER_SIZE, Head, Mode, SEGMENT_SIZE};
 use proptest::prelude::*;
 use std::{fs, sync::Arc};
 
@@ -75,6 +75,31 @@ fn a_zeroed_head_is_no_end() {
     let (found, problems) = numbers(&writer.bytes);
     assert_eq!(found, [0, 1, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!(problems.len(), 1);
+}
+
+#[test]
+fn numbers_that_are_left_out_are_missing_records() {
+    let mut writer = many(3, None);
+    writer.sequence += 5;
+    writer.call("rocblas_sscal", &[1]);
+    let (found, problems) = numbers(&writer.bytes);
+    assert_eq!(found, [0, 1, 2, 8]);
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    let offset = (FIRST + 3 * SSCAL_WORDS * 8) as u64;
+    assert_eq!((problem.offset, problem.bytes, problem.records), (offset, 0, Some(5)));
+}
+
+#[test]
+fn a_record_of_another_length_than_its_functions_is_none() {
+    let mut writer = many(1, None);
+    let mut words = [0; SSCAL_WORDS];
+    let sgemm = index_of("rocblas_sgemm");
+    words[HEAD] = Head::new(sgemm, SSCAL_WORDS as u8, 0, 0).0;
+    writer.push(&words);
+    writer.call("rocblas_sscal", &[1]);
+    let (found, problems) = numbers(&writer.bytes);
+    assert_eq!(found, [0, 2]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
 }
 
 #[test]
