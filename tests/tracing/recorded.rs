@@ -170,6 +170,27 @@ fn a_call_that_is_left_by_an_exception_is_marked_and_nesting_stays_right() {
 }
 
 #[test]
+fn a_record_in_the_place_of_a_call_that_was_left_is_not_marked() {
+    if cxx().is_none() {
+        return skip("a ring of calls left by exceptions", "no C++ compiler");
+    }
+    let tree = Tree::with_shim();
+    tree.add_backend("only", &cxx_backend(&tree));
+    let program = Program::in_tree(tree, "left.cpp");
+    // With a count, each call takes the long way.
+    for options in ["ring=64K", "ring=64K,first=1000000"] {
+        let mut command = program.command();
+        run(command.env("ROCBLAS_SHIM_TRACE_OPTIONS", options).arg("many")).silent_success();
+        let trace = program.traced();
+        let calls = trace.calls();
+        let (left, ended): (Vec<&Recorded>, _) = calls.iter().partition(|call| call.was_left);
+        assert!(left.iter().all(|call| call.name == "rocblas_destroy_handle"), "{options}");
+        assert_eq!(ended.len(), 700);
+        std::fs::remove_dir_all(program.traces()).expect("remove");
+    }
+}
+
+#[test]
 fn the_header_says_what_ran() {
     let program = Program::new("many.c", artefacts::reference());
     let mut command = program.command();

@@ -24,14 +24,17 @@ fn dimensions(trace: &Traced) -> Vec<u64> {
 
 #[test]
 fn a_ring_keeps_the_last_calls() {
-    let (_, trace) = with("ring=128K", &["100000"]);
-    let kept = dimensions(&trace);
-    let first = 100_000 - kept.len() as u64;
-    assert_eq!(kept, (first..100_000).collect::<Vec<_>>());
-    // 96 bytes a call, and of four segments three are whole.
-    assert!((900..1400).contains(&kept.len()), "{}", kept.len());
-    assert_eq!(trace.threads[0].overwritten, first);
-    assert_eq!(trace.threads[0].bytes, 4096 + (128 << 10));
+    // With a count, each call takes the long way.
+    for options in ["ring=128K", "ring=128K,first=1000000"] {
+        let (_, trace) = with(options, &["100000"]);
+        let kept = dimensions(&trace);
+        let first = 100_000 - kept.len() as u64;
+        assert_eq!(kept, (first..100_000).collect::<Vec<_>>());
+        // 96 bytes a call, and of four segments three are whole.
+        assert!((900..1400).contains(&kept.len()), "{}", kept.len());
+        assert_eq!(trace.threads[0].overwritten, first);
+        assert_eq!(trace.threads[0].bytes, 4096 + (128 << 10));
+    }
 }
 
 #[test]

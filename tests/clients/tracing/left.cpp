@@ -1,5 +1,5 @@
 // Calls that are left: by an exception, and by a jump; then ordinary ones from the same frame, from one
-// further down, and a call from within one.
+// further down, and a call from within one. With an argument, many that are left, then many that are not.
 #include <csetjmp>
 #include <rocblas.h>
 #include <stdexcept>
@@ -14,7 +14,19 @@ __attribute__((noinline)) static void throws() {
     rocblas_destroy_handle(nullptr);
 }
 
-int main() {
+static void many() {
+    void *memory;
+    for (int i = 0; i < 2000; i++) {
+        try {
+            throws();
+        } catch (const std::runtime_error &) {
+        }
+    }
+    for (int i = 0; i < 700; i++) rocblas_device_malloc_ptr(nullptr, &memory);
+}
+
+int main(int argc, char **) {
+    if (argc > 1) return many(), 0;
     ordinary(1);
     try {
         throws();

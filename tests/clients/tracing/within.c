@@ -1,13 +1,15 @@
-/* What may happen within a traced call: its backend's dasum calls the function that it is given.
+/* What may happen within a traced call: its backend's dcopy calls the function that it is given.
  *
- * within calls | forks | ends
- *   calls  5,000 others
- *   forks  the parent waits for the child and ends within the call, the child comes back and calls on
- *   ends   the thread ends there */
+ * within calls | forks | ends | switches
+ *   calls     5,000 others
+ *   forks     the parent waits for the child and ends within the call, the child comes back and calls on
+ *   ends      the thread ends there
+ *   switches  calls of two stacks of the thread: the first ends while the second is under way */
 #include <pthread.h>
 #include <rocblas.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static void call(int count) {
@@ -15,33 +17,56 @@ static void call(int count) {
     for (int n = 0; n < count; n++) rocblas_sscal(0, n, &alpha, &x, 1);
 }
 
-static void fork_there(int count) {
+static void within(void (*function)(int), int n) { rocblas_dcopy(0, n, (void *)function, 1, 0, 1); }
+
+static void fork_there(int n) {
     if (fork() == 0) return;
     wait(0);
     _exit(0);
 }
 
-static void end_there(int count) { pthread_exit(0); }
+static void end_there(int n) { pthread_exit(0); }
 
-static void *within(void *function) {
-    double result;
-    rocblas_dasum(0, 5000, function, 1, &result);
-    return 0;
+static void *ends(void *argument) {
+    within(end_there, 0);
+    return argument;
+}
+
+static ucontext_t home, stacks[2];
+
+static void go_home(int n) { swapcontext(&stacks[n], &home); }
+
+static void within_there(int n) { within(go_home, n); }
+
+static void switch_stacks(void) {
+    static char memory[2][64 << 10];
+    for (int n = 0; n < 2; n++) {
+        getcontext(&stacks[n]);
+        stacks[n].uc_stack.ss_sp = memory[n];
+        stacks[n].uc_stack.ss_size = sizeof memory[n];
+        stacks[n].uc_link = &home;
+        makecontext(&stacks[n], (void (*)(void))within_there, 1, n);
+    }
+    /* Each as far as the call, and then to its end. */
+    for (int i = 0; i < 4; i++) swapcontext(&home, &stacks[i % 2]);
 }
 
 int main(int argc, char **argv) {
+    /* The first call of a thread is recorded in another way than those after it. */
+    call(1);
     if (!strcmp(argv[1], "calls")) {
-        within(call);
+        within(call, 5000);
         call(1);
     }
     if (!strcmp(argv[1], "forks")) {
-        within(fork_there);
+        within(fork_there, 0);
         call(3);
     }
     if (!strcmp(argv[1], "ends")) {
         pthread_t thread;
-        pthread_create(&thread, 0, within, end_there);
+        pthread_create(&thread, 0, ends, 0);
         pthread_join(thread, 0);
     }
+    if (!strcmp(argv[1], "switches")) switch_stacks();
     return 0;
 }

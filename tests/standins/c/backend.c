@@ -5,7 +5,7 @@
  *   CALLS_MISSING   the constructor calls a function that this library lacks
  *   USES_HIP        it copies by HIP, prints errors and answers success, as 4.3.0 does
  *   CRASHES         dasum writes to where nothing is
- *   CALLS_X         dasum calls the function that it is given as x
+ *   CALLS_X         dcopy calls the function that it is given as x with n, and answers n
  *   MORTAL          what it set up is torn down at exit, as C++ statics are
  *
  * It knows its own functions by hidden aliases, so that it can tell whether its references to
@@ -154,10 +154,10 @@ rocblas_status rocblas_dasum(rocblas_handle handle, rocblas_int n, const double 
 #endif
 
 #ifdef CALLS_X
-rocblas_status rocblas_dasum(rocblas_handle handle, rocblas_int n, const double *x, rocblas_int incx,
-                             double *result) {
+rocblas_status rocblas_dcopy(rocblas_handle handle, rocblas_int n, const double *x, rocblas_int incx,
+                             double *y, rocblas_int incy) {
     ((void (*)(int))x)(n);
-    return rocblas_status_success;
+    return (rocblas_status)n;
 }
 #endif
 
