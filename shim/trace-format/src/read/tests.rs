@@ -4,7 +4,7 @@ use super::{
     testing::{Writer, index_of, numbers, reader},
     *,
 };
-use crate::layout::{EVENT, HEAD, HEADER_SIZE, Head, Mode, SEGMENT_SIZE};
+use crate::layout::{BEGIN, EVENT, HEAD, HEADER_SIZE, Head, Mode, SEGMENT_SIZE, SEQUENCE};
 use proptest::prelude::*;
 use std::{fs, sync::Arc};
 
@@ -65,6 +65,19 @@ fn damage_in_a_head_costs_that_record() {
     assert_eq!(problem.records, Some(1));
     let text = problem.to_string();
     assert!(text.ends_with("are damaged: 1 records are missing"), "{text}");
+}
+
+#[test]
+fn damage_that_a_check_does_not_see_costs_that_record() {
+    let mut writer = many(PER_SEGMENT + 10, None);
+    // The check is over the exclusive or of both words, rotated by some nibbles.
+    let third = FIRST + 2 * SSCAL_WORDS * 8;
+    for word in [SEQUENCE, BEGIN] {
+        writer.bytes[third + word * 8..][..8].iter_mut().for_each(|byte| *byte ^= 0x77);
+    }
+    let (found, problems) = numbers(&writer.bytes);
+    assert_eq!(found.len() as u64, writer.sequence - 1);
+    assert_eq!((problems.len(), problems[0].records), (1, Some(1)));
 }
 
 #[test]

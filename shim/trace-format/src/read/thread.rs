@@ -14,6 +14,7 @@ use std::{
     collections::VecDeque,
     fs::File,
     io,
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -219,7 +220,7 @@ impl ThreadReader {
                 }
                 attempts = 0;
             }
-            match walk::step(&self.words, self.at, self.expected, &self.table) {
+            match walk::step(&self.words, self.at, &self.numbers(), &self.table) {
                 Step::Record { start, end, sequence } => {
                     if sequence > self.expected {
                         let offset = self.offset_of(start);
@@ -234,7 +235,7 @@ impl ThreadReader {
                     self.reload()?;
                 }
                 Step::Damage { start, end } => {
-                    let records = match walk::step(&self.words, end, self.expected, &self.table) {
+                    let records = match walk::step(&self.words, end, &self.numbers(), &self.table) {
                         Step::Record { sequence, .. } => Some(sequence - self.expected),
                         _ => None,
                     };
@@ -264,7 +265,7 @@ impl ThreadReader {
     pub(super) fn has_next_in_segment(&self) -> bool {
         self.current.is_some()
             && matches!(
-                walk::step(&self.words, self.at, self.expected, &self.table),
+                walk::step(&self.words, self.at, &self.numbers(), &self.table),
                 Step::Record { .. }
             )
     }
@@ -359,6 +360,12 @@ impl ThreadReader {
         Ok(())
     }
 
+    /// The numbers that records may have which are still to come in the current segment.
+    fn numbers(&self) -> Range<u64> {
+        let first = self.current.map_or(0, |segment| segment.sequence);
+        self.expected..first.saturating_add(walk::MOST_RECORDS)
+    }
+
     fn offset_of(&self, word: usize) -> u64 {
         self.current.map_or(0, |segment| segment.offset) + word as u64 * 8
     }
@@ -395,10 +402,11 @@ impl ThreadReader {
             Segment { offset, sequence: 0, clock: ClockPoint::default(), sound: false };
         self.load(segment)?;
         let mut at = HEADER_WORDS.min(self.words.len());
-        if let Step::Damage { end, .. } = walk::step(&self.words, at, from, &self.table) {
+        let numbers = from..u64::MAX;
+        if let Step::Damage { end, .. } = walk::step(&self.words, at, &numbers, &self.table) {
             at = end;
         }
-        let step = walk::step(&self.words, at, from, &self.table);
+        let step = walk::step(&self.words, at, &numbers, &self.table);
         Ok(if let Step::Record { sequence, .. } = step {
             segment.sequence = sequence;
             Some(segment)

@@ -7,11 +7,15 @@
 use super::table::Table;
 use crate::{
     call::Call,
-    layout::{BEGIN, END, EVENT, HEAD, Head, SEQUENCE, event},
+    layout::{BEGIN, END, EVENT, HEAD, Head, SEGMENT_SIZE, SEQUENCE, event},
 };
+use std::ops::Range;
 
 /// The fewest words that a record has.
 const FEWEST_WORDS: usize = 6;
+
+/// The most records that a segment has.
+pub(super) const MOST_RECORDS: u64 = (SEGMENT_SIZE / 8 / FEWEST_WORDS) as u64;
 
 /// A record.
 #[derive(Clone, Copy, Debug)]
@@ -136,12 +140,13 @@ pub(super) enum Step {
     End,
 }
 
-/// The step from a word on, with no record before it that has a number lower than `expected`.
-pub(super) fn step(words: &[u64], at: usize, expected: u64, table: &Table) -> Step {
+/// The step from a word on. Records of other numbers than these are older ones of a ring, or damage that
+/// their check does not see.
+pub(super) fn step(words: &[u64], at: usize, numbers: &Range<u64>, table: &Table) -> Step {
     let mut place = at;
     loop {
         if let Some((end, sequence)) = record(words, place, table)
-            && sequence >= expected
+            && numbers.contains(&sequence)
         {
             return if place == at {
                 Step::Record { start: place, end, sequence }
