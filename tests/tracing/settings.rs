@@ -61,7 +61,7 @@ fn a_limit_ends_the_trace_and_not_the_program() {
 
 #[test]
 fn a_thread_that_has_reached_the_limit_keeps_its_calls_when_it_ends() {
-    let (_, trace) = with("limit=128K", &["100000", "thread"]);
+    let (_, trace) = with("limit=128K", &["100000", "0", "1"]);
     let kept = dimensions(&trace);
     assert!(kept.len() > 500, "{}", kept.len());
     assert_eq!(kept, (0..kept.len() as u64).collect::<Vec<_>>());

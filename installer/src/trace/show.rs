@@ -55,6 +55,7 @@ pub fn show(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<S
         }
         complaints.extend(problems(&merged));
     }
+    gone_is_fine(out.flush())?;
     Ok(complaints)
 }
 
@@ -84,10 +85,10 @@ pub fn follow(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec
             merged.add(thread);
         }
         merged.refresh().context("cannot read on")?;
-        if lines.drain(&mut merged, out)? == Drained::Enough || !is_live {
+        let drained = lines.drain(&mut merged, out)?;
+        if !gone_is_fine(out.flush())? || drained == Drained::Enough || !is_live {
             break unreadable;
         }
-        gone_is_fine(out.flush())?;
         thread::sleep(INTERVAL);
     };
     let mut complaints = problems(&merged);

@@ -1,11 +1,12 @@
 /* Calls sscal as often as is asked, with the number of the call as its dimension; errno has to stay as it is.
  *
- * many COUNT [MICROSECONDS between calls, or `thread` to call in one that ends before the program] */
+ * many COUNT [MICROSECONDS [THREADS]]
+ *   MICROSECONDS  pause between calls
+ *   THREADS       so many call, each when the one before it has ended, and not the main thread */
 #include <errno.h>
 #include <pthread.h>
 #include <rocblas.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static int count, pause_us;
@@ -23,11 +24,11 @@ static void *call(void *argument) {
 
 int main(int argc, char **argv) {
     count = atoi(argv[1]);
-    if (argc > 2 && strcmp(argv[2], "thread") == 0) {
-        pthread_t thread;
-        return pthread_create(&thread, 0, call, 0) || pthread_join(thread, 0);
-    }
     pause_us = argc > 2 ? atoi(argv[2]) : 0;
-    call(0);
+    if (argc < 4) call(0);
+    for (int i = argc < 4 ? 0 : atoi(argv[3]); i > 0; i--) {
+        pthread_t thread;
+        if (pthread_create(&thread, 0, call, 0) || pthread_join(thread, 0)) return 1;
+    }
     return 0;
 }

@@ -22,7 +22,10 @@ use rocblas_trace::{
 };
 use rustc_hash::FxHashSet;
 use serde_json::{Map, Value as Json, json};
-use std::{io::Write, path::Path};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,13 +43,32 @@ pub enum Format {
 /// Writes the calls of all traces at a path. Answers what could not be read.
 ///
 /// # Errors
-/// A path without traces, and what writing fails with.
+/// A path without traces, and what writing fails with; a reader that has gone is none.
 pub fn export(
     path: &Path,
     format: Format,
     select: &Select,
     out: &mut dyn Write,
 ) -> Result<Vec<String>> {
+    match write(path, format, select, out) {
+        Err(e) if is_gone(&e) => Ok(Vec::new()),
+        answer => answer,
+    }
+}
+
+/// Whether whoever reads has seen enough (`| head`).
+fn is_gone(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        // One of the csv crate does not say what it comes of.
+        let failed = match cause.downcast_ref().map(::csv::Error::kind) {
+            Some(::csv::ErrorKind::Io(failed)) => Some(failed),
+            _ => cause.downcast_ref::<io::Error>(),
+        };
+        failed.is_some_and(|failed| failed.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn write(path: &Path, format: Format, select: &Select, out: &mut dyn Write) -> Result<Vec<String>> {
     let traces = Opened::all(path)?;
     let bar = Opened::bar(&traces);
     let mut sink: Box<dyn Sink + '_> = match format {
