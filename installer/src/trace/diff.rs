@@ -217,3 +217,52 @@ pub fn text(diff: &Diff, rows: usize) -> String {
     }
     page
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(shape: &str, p50: f64, statuses: &[(&str, u64)]) -> Row {
+        let calls = statuses.iter().map(|(_, calls)| calls).sum();
+        let failed = statuses.iter().filter(|(status, _)| *status != "success");
+        Row {
+            function: "rocblas_sgemm".to_owned(),
+            shape: shape.to_owned(),
+            calls,
+            errors: failed.map(|(_, calls)| calls).sum(),
+            total: p50 * calls as f64,
+            mean: p50,
+            p50,
+            p99: p50,
+            max: p50,
+            work: None,
+            statuses: statuses.iter().map(|(name, calls)| ((*name).to_owned(), *calls)).collect(),
+        }
+    }
+
+    #[test]
+    fn each_side_keeps_its_figures() {
+        let of = |shapes: Vec<Row>| Summary {
+            calls: shapes.iter().map(|row| row.calls).sum(),
+            time: shapes.iter().map(|row| row.total).sum(),
+            shapes,
+            ..Summary::default()
+        };
+        let first =
+            of(vec![row("m=1", 100.0, &[("success", 2)]), row("m=2", 5.0, &[("success", 1)])]);
+        let both = [("internal_error", 1), ("success", 2)];
+        let second = of(vec![row("m=1", 150.0, &both), row("m=3", 7.0, &[("success", 4)])]);
+        let diff = diff(&first, &second);
+        assert_eq!((diff.calls, diff.time), ([3, 7], [205.0, 478.0]));
+        let shapes = |entries: &[Entry]| -> Vec<(String, u64)> {
+            entries.iter().map(|entry| (entry.shape.clone(), entry.calls)).collect()
+        };
+        assert_eq!(shapes(&diff.gone), [("m=2".to_owned(), 1)]);
+        assert_eq!(shapes(&diff.new), [("m=3".to_owned(), 4)]);
+        let [changed] = diff.statuses.as_slice() else { panic!("{:?}", diff.statuses) };
+        assert_eq!(changed.statuses, [&first, &second].map(|of| of.shapes[0].statuses.clone()));
+        let [compared] = diff.times.as_slice() else { panic!("{:?}", diff.times) };
+        assert_eq!((compared.calls, compared.p50), ([2, 3], [100.0, 150.0]));
+        assert_eq!((compared.total, compared.ratio), ([200.0, 450.0], 1.5));
+    }
+}

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use rocblas_trace::{
-    layout::{ARGUMENTS, BEGIN, END, RESULT},
+    layout::{ARGUMENTS, BEGIN, END, HEAD, Head, RESULT},
     process::{Clock, Point},
 };
 
@@ -101,6 +101,17 @@ fn a_call_without_an_exit_is_in_flight_and_has_no_time() {
     let summary = collector.finish();
     assert_eq!((summary.calls, summary.time, summary.functions[0].mean), (1, 0.0, 0.0));
     assert!(summary.in_flight[0].call.starts_with("rocblas_sgemm(none, none, m=2"));
+}
+
+#[test]
+fn the_time_of_a_call_within_another_is_counted_once() {
+    let mut collector = Collector::default();
+    take(&mut collector, "rocblas_sgemm", &sgemm(2, 500, 100, 0));
+    let mut inner = sgemm(2, 510, 30, 0);
+    inner[HEAD] = Head::new(index("rocblas_sgemm") as u16, inner.len() as u8, 1, 0).0;
+    take(&mut collector, "rocblas_sgemm", &inner);
+    let summary = collector.finish();
+    assert_eq!((summary.time, summary.functions[0].total), (100.0, 130.0));
 }
 
 #[test]
