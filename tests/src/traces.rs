@@ -51,6 +51,8 @@ pub struct Thread {
     pub untraced: u64,
     /// Records that later ones took the place of.
     pub overwritten: u64,
+    /// How many records it had written when it ended, as its file says; 0: it had not.
+    pub records: u64,
     /// The file's length in bytes.
     pub bytes: u64,
 }
@@ -112,6 +114,7 @@ fn read(directory: &Path) -> Traced {
                 state: Some(written.state),
                 filtered: written.filtered,
                 untraced: written.untraced,
+                records: written.records,
                 bytes: thread.path().metadata().expect("a file").len(),
                 ..Thread::default()
             }

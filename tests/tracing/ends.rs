@@ -206,6 +206,17 @@ fn a_thread_that_ends_closes_its_file_and_its_last_calls_are_in_it() {
     }
 }
 
+#[test]
+fn a_file_is_cut_to_what_its_thread_has_written() {
+    let program = Program::new("many.c", artefacts::reference());
+    run(program.command().args(["1000", "0", "1"])).silent_success();
+    let trace = program.traced();
+    let [thread] = trace.threads.as_slice() else { panic!("{}", trace.threads.len()) };
+    assert_eq!((thread.calls.len(), thread.records), (1000, 1000));
+    // Three segments; it has grown to four.
+    assert_eq!(thread.bytes, 4096 + 3 * (32 << 10));
+}
+
 /// Runs with the file system of the traces having room for some hundred kilobytes.
 fn on_a_small_disk(program: &Program, arguments: &[&str]) -> Option<Ended> {
     let traces = program.traces();

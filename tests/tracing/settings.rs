@@ -73,6 +73,15 @@ fn a_thread_that_has_reached_the_limit_keeps_its_calls_when_it_ends() {
 }
 
 #[test]
+fn what_a_thread_was_not_given_others_may_have() {
+    let (_, trace) = with("limit=128K", &["1000", "0", "2"]);
+    let kept: Vec<(Option<State>, usize)> =
+        trace.threads.iter().map(|thread| (thread.state, thread.calls.len())).collect();
+    // The first one has two segments, and would have had two more at once.
+    assert_eq!(kept, [(Some(State::Limit), 680), (Some(State::Limit), 340)]);
+}
+
+#[test]
 fn the_first_calls_are_recorded_and_then_the_trace_stops() {
     let (_, trace) = with("first=10", &["100"]);
     assert_eq!(dimensions(&trace), (0..10).collect::<Vec<_>>());

@@ -171,13 +171,14 @@ impl TraceFile {
     fn grow_in(&mut self, file: &File, session: &Session, more: usize) -> io::Result<()> {
         let header = if self.allocated == 0 { HEADER_SIZE } else { 0 };
         let bytes = header + more * SEGMENT_SIZE;
-        if !session.take(bytes as u64) {
-            return Err(io::ErrorKind::QuotaExceeded.into());
-        }
         let offset = if header > 0 { 0 } else { HEADER_SIZE + self.allocated * SEGMENT_SIZE };
-        if let Err(e) = allocate(file, offset, bytes) {
+        let made = match session.take(bytes as u64) {
+            true => allocate(file, offset, bytes),
+            false => Err(io::ErrorKind::QuotaExceeded.into()),
+        };
+        if made.is_err() {
             session.give_back(bytes as u64);
-            return Err(e);
+            return made;
         }
         // SAFETY: a range of the mapping; a kernel that does not know the advice refuses it.
         unsafe { libc::madvise(self.base.add(offset).cast(), bytes, POPULATE) };

@@ -300,17 +300,14 @@ impl Session {
         self.threads.load(Ordering::Relaxed)
     }
 
-    /// Whether files may take that many bytes more.
+    /// Counts that many bytes more for files, and answers whether they may have them.
     pub(super) fn take(&self, bytes: u64) -> bool {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         // A ring keeps to its own size.
-        let fits = self.options.ring.is_some() || before + bytes <= self.options.limit;
-        if !fits {
-            self.give_back(bytes);
-        }
-        fits
+        self.options.ring.is_some() || before + bytes <= self.options.limit
     }
 
+    /// They do not get them.
     pub(super) fn give_back(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
