@@ -80,12 +80,12 @@ extern "C" fn rocblas_shim_missing_name(index: usize) -> *const c_char {
 
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_mode() -> *const c_char {
-    let cold = ptr::eq(CURRENT.load(Ordering::Acquire), &raw const COLD);
+    let current = CURRENT.load(Ordering::Acquire);
     match init::settled() {
         Some(Outcome::Failed { .. }) => c"failed",
-        _ if cold => c"cold",
-        _ if trace::status().is_some() => c"traced",
-        _ => c"direct",
+        _ if ptr::eq(current, &raw const COLD) => c"cold",
+        _ if trace::is_direct(current) => c"direct",
+        _ => c"traced",
     }
     .as_ptr()
 }

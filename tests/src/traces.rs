@@ -45,6 +45,8 @@ pub struct Thread {
     pub calls: Vec<Recorded>,
     /// Why there are no more.
     pub state: Option<rocblas_trace::layout::State>,
+    /// The system's error, where its file could not grow.
+    pub errno: u32,
     /// Calls that were too short for the filter.
     pub filtered: u64,
     /// Calls that had no place.
@@ -112,6 +114,7 @@ fn read(directory: &Path) -> Traced {
             let written = thread.written();
             Thread {
                 state: Some(written.state),
+                errno: written.errno,
                 filtered: written.filtered,
                 untraced: written.untraced,
                 records: written.records,

@@ -250,7 +250,7 @@ fn on_a_full_disk_the_program_goes_on_and_the_trace_says_where_it_stopped() {
     assert!(ended.stderr.contains("No space left on device"), "{ended:?}");
     let trace = program.traced();
     let [thread] = trace.threads.as_slice() else { panic!("{}", trace.threads.len()) };
-    assert_eq!(thread.state, Some(State::Failed));
+    assert_eq!((thread.state, thread.errno), (Some(State::Failed), libc::ENOSPC as u32));
     let recorded = thread.calls.len() as u64;
     assert!(recorded > 1000, "{recorded}");
     assert_eq!(recorded + thread.untraced, 50_000);
@@ -272,6 +272,7 @@ fn a_process_whose_files_may_not_be_long_is_not_killed() {
     let ended = run(&mut command).success();
     assert!(ended.stderr.contains("File too large"), "{ended:?}");
     let trace = program.traced();
-    assert_eq!(trace.threads[0].state, Some(State::Failed));
-    assert_eq!(trace.threads[0].calls.len() as u64 + trace.threads[0].untraced, 50_000);
+    let thread = &trace.threads[0];
+    assert_eq!((thread.state, thread.errno), (Some(State::Failed), libc::EFBIG as u32));
+    assert_eq!(thread.calls.len() as u64 + thread.untraced, 50_000);
 }

@@ -117,6 +117,11 @@ fn stop_session(session: &Session, why: &str) -> Status {
     status_of(session)
 }
 
+/// Whether calls through this table go to the backend without a thunk.
+pub(crate) fn is_direct(table: *const Table) -> bool {
+    core::ptr::eq(table, DIRECT.load(Ordering::Acquire))
+}
+
 /// The trace that is on.
 pub(crate) fn status() -> Option<Status> {
     session().map(status_of)
