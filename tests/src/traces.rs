@@ -2,6 +2,7 @@
 
 use rocblas_trace::{
     call::Answer,
+    layout::{NOTE, Note},
     read::{Merged, Next, Record, Trace, Tracked, traces_in},
     text::{Detail, Signature},
 };
@@ -26,6 +27,8 @@ pub struct Recorded {
     pub has_ended: bool,
     /// Whether it was left by an exception.
     pub was_left: bool,
+    /// What is known beside that.
+    pub note: Note,
     /// Whether the shim itself answered.
     pub by_shim: bool,
     /// The device of its handle, where that is known.
@@ -143,6 +146,7 @@ fn read(directory: &Path) -> Traced {
                 },
                 has_ended: call.end().is_some(),
                 was_left: call.was_left(),
+                note: Note(call.words()[NOTE]),
                 by_shim: call.by_shim(),
                 device: state.and_then(|state| state.device),
                 stream: state.map(|state| state.stream),

@@ -1,6 +1,6 @@
 //! `installer trace start`, `stop` and `status` on programs that run.
 
-use crate::{Program, installer};
+use crate::{Program, installer, set_user_id};
 use std::{
     fs::{self, Permissions},
     io::{BufRead, BufReader, Read, Write},
@@ -22,6 +22,7 @@ use tests::{
     run::{Ended, run},
     skip::skip,
     traces::{read_all, read_only},
+    tree::Tree,
 };
 
 const NOBODY: u32 = 65_534;
@@ -195,6 +196,17 @@ fn a_process_that_was_told_not_to_does_not_listen() {
     let ended = trace(&["status", &serving.pid.to_string()]);
     refused(&ended, "does not listen. It has ");
     assert!(ended.stderr.contains("/librocblas.so.5.99.0 and "), "{ended:?}");
+    let threads = fs::read_dir(format!("/proc/{}/task", serving.pid)).expect("its threads");
+    assert_eq!(threads.count(), 1);
+}
+
+#[test]
+fn a_process_of_more_rights_does_not_listen() {
+    if !is_root("set-user-ID programs that would listen") {
+        return;
+    }
+    let tree = Tree::with_backend(artefacts::reference());
+    let serving = Serving::start(Command::new(set_user_id(&tree, "serves.c")).uid(NOBODY));
     let threads = fs::read_dir(format!("/proc/{}/task", serving.pid)).expect("its threads");
     assert_eq!(threads.count(), 1);
 }

@@ -12,7 +12,11 @@ mod settings;
 mod switched;
 mod tools;
 
-use std::process::Command;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    process::Command,
+};
 use tests::{
     artefacts,
     run::client,
@@ -53,6 +57,23 @@ impl Program {
     fn traced(&self) -> Traced {
         read_only(&self.traces())
     }
+}
+
+/// A client as a set-user-ID program of root's that others may run, on a tree's shim.
+fn set_user_id(tree: &Tree, source: &str) -> std::path::PathBuf {
+    let program = tree.root().join("set-uid");
+    // The loader ignores LD_LIBRARY_PATH then, too.
+    let lib = tree.lib();
+    let run_path = format!("-Wl,-rpath,{}", lib.display());
+    tests::compile::compile(
+        &artefacts::workspace().join("tests/clients/tracing").join(source),
+        &program,
+        &[&run_path, "-L", lib.to_str().expect("UTF-8"), "-lrocblas"],
+    );
+    for (path, mode) in [(tree.root(), 0o755), (&lib, 0o755), (&program, 0o4755)] {
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("set the mode");
+    }
+    program
 }
 
 /// The program that reads traces.

@@ -94,8 +94,9 @@ fn scalars_are_recorded_where_they_can_be_read() {
     ];
     let texts = trace.texts();
     assert_eq!(texts[..expected.len()], expected);
-    let device = texts[expected.len()];
-    assert!(device.starts_with("rocblas_sscal(n=4, alpha=<device 0x7"), "{device}");
+    let device = trace.calls()[expected.len()];
+    assert!(device.text.starts_with("rocblas_sscal(n=4, alpha=<device 0x7"), "{device:?}");
+    assert!(!device.note.at_entry(0), "what is in device memory is not looked at");
     let rest = [
         "rocblas_set_pointer_mode(pointer_mode=host)",
         "rocblas_sscal(n=4, alpha=2, incx=1)",

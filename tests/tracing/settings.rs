@@ -1,6 +1,6 @@
 //! How much is kept, and which calls; where settings come from.
 
-use crate::Program;
+use crate::{Program, set_user_id};
 use rocblas_trace::layout::State;
 use std::fs;
 use tests::{
@@ -165,20 +165,8 @@ fn a_process_of_more_rights_is_not_traced_by_its_environment() {
             "making one needs root's rights",
         );
     }
-    // The loader ignores LD_LIBRARY_PATH then, too.
-    let set_uid = program.tree.root().join("set-uid");
-    let lib = format!("-Wl,-rpath,{}", program.tree.lib().display());
-    tests::compile::compile(
-        &artefacts::workspace().join("tests/clients/tracing/many.c"),
-        &set_uid,
-        &[&lib, "-L", program.tree.lib().to_str().expect("UTF-8"), "-lrocblas"],
-    );
-    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
-    for directory in [program.tree.root(), &program.tree.lib()] {
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("open up");
-    }
-    fs::set_permissions(&set_uid, fs::Permissions::from_mode(0o4755)).expect("set the bit");
-    let mut command = std::process::Command::new(&set_uid);
+    use std::os::unix::process::CommandExt;
+    let mut command = std::process::Command::new(set_user_id(&program.tree, "many.c"));
     command.uid(65_534).arg("5").env("ROCBLAS_SHIM_TRACE", program.traces());
     run(&mut command).success();
     assert!(!program.traces().exists());
