@@ -153,6 +153,32 @@ fn a_summary_has_the_figures_and_what_failed_first() {
 }
 
 #[test]
+fn a_summary_says_how_many_calls_are_not_in_it() {
+    let program = Program::new("many.c", artefacts::reference());
+    let missing = |options: &str| -> Json {
+        let mut command = program.command();
+        run(command.env("ROCBLAS_SHIM_TRACE_OPTIONS", options).arg("100000")).success();
+        let summary = json("summary", &program.traces(), &["--json"]);
+        fs::remove_dir_all(program.traces()).expect("remove");
+        let sum: u64 = summary["missing"]
+            .as_object()
+            .expect("an object")
+            .values()
+            .filter_map(Json::as_u64)
+            .sum();
+        assert_eq!(summary["calls"].as_u64().expect("a number") + sum, 100_000);
+        summary["missing"].clone()
+    };
+    assert_eq!(
+        missing("min=1s"),
+        serde_json::json!({"shorter than the filter's minimum": 100_000})
+    );
+    let [ring, limit] = ["ring=64K", "limit=64K"].map(|options| missing(options).to_string());
+    assert!(ring.starts_with("{\"overwritten by later ones"), "{ring}");
+    assert!(limit.starts_with("{\"without a place: the trace had ended"), "{limit}");
+}
+
+#[test]
 fn a_crash_shows_the_call_that_it_was_in() {
     let tree = Tree::with_shim();
     let backend = c_backend(&tree, "crashing.so", &["-DCRASHES"]);
