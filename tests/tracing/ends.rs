@@ -127,7 +127,8 @@ fn within(what: &str, options: &str, flags: &[&str]) -> (Ended, Vec<Traced>) {
     tree.add_backend("only", &backend);
     let program = Program::in_tree(tree, "within.c");
     let mut command = program.command();
-    let ended = run(command.env("ROCBLAS_SHIM_TRACE_OPTIONS", options).arg(what));
+    let ended =
+        run(command.env("ROCBLAS_SHIM_TRACE_OPTIONS", options).arg(what).arg(program.traces()));
     (ended.silent_success(), read_all(&program.traces()))
 }
 
@@ -156,6 +157,17 @@ fn a_call_whose_stack_was_switched_away_ends_no_other() {
         .collect();
     // A call from higher up tells that the frame below is gone, which here is wrong.
     assert_eq!(calls, [(false, None, true), (true, Some(1), false)]);
+}
+
+#[test]
+fn a_call_that_is_too_short_for_its_trace_leaves_the_next_one_alone() {
+    let (_, mut traces) = within("restarts", "min=1s", &[]);
+    traces.sort_by_key(|trace| trace.calls().len());
+    let [first, second] = traces.as_slice() else { panic!("{traces:?}") };
+    // It cannot be taken back any more.
+    assert_eq!(first.texts(), ["rocblas_dcopy(n=3, incx=1, incy=1)"]);
+    let numbers: Vec<u64> = second.calls().iter().map(|call| call.sequence).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
 }
 
 #[test]
@@ -195,6 +207,7 @@ fn a_thread_that_ends_closes_its_file_and_its_last_calls_are_in_it() {
     let mut expected: Vec<u64> = (0..30).collect();
     expected.extend([900, 1000, 1001, 1002, 1003]);
     assert_eq!(late, expected);
+    assert!(dimensions.len() <= 5, "not one for each round: {dimensions:?}");
     assert_eq!(
         trace.threads[0].state,
         Some(State::Running),

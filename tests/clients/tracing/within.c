@@ -1,12 +1,14 @@
 /* What may happen within a traced call: its backend's dcopy calls the function that it is given.
  *
- * within calls | forks | ends | switches
+ * within calls | forks | ends | switches | restarts DIRECTORY
  *   calls     5,000 others
  *   forks     the parent waits for the child and ends within the call, the child comes back and calls on
  *   ends      the thread ends there
- *   switches  calls of two stacks of the thread: the first ends while the second is under way */
+ *   switches  calls of two stacks of the thread: the first ends while the second is under way
+ *   restarts  another trace is started, with calls in it and behind */
 #include <pthread.h>
 #include <rocblas.h>
+#include <rocblas_shim.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -23,6 +25,14 @@ static void fork_there(int n) {
     if (fork() == 0) return;
     wait(0);
     _exit(0);
+}
+
+static const char *directory;
+
+static void restart_there(int n) {
+    rocblas_shim_trace_stop();
+    rocblas_shim_trace_start(directory, "");
+    call(n);
 }
 
 static void end_there(int n) { pthread_exit(0); }
@@ -68,5 +78,10 @@ int main(int argc, char **argv) {
         pthread_join(thread, 0);
     }
     if (!strcmp(argv[1], "switches")) switch_stacks();
+    if (!strcmp(argv[1], "restarts")) {
+        directory = argv[2];
+        within(restart_there, 3);
+        call(3);
+    }
     return 0;
 }
