@@ -151,9 +151,14 @@ fn a_page_that_was_made_while_the_program_called_says_so() {
     thread.sgemm(1, (1_000, 2_000), 0);
     write(directory.path(), &own, &[thread]);
     assert!(report(directory.path()).expect("a page").contains(SENTENCE));
-    own.started += 1;
-    write(directory.path(), &own, &[]);
-    assert!(!report(directory.path()).expect("a page").contains(SENTENCE));
+    // Another process of that number, and one of before the machine was started again.
+    let mut other = own.clone();
+    other.started += 1;
+    own.boot = "before".to_owned();
+    for gone in [other, own] {
+        write(directory.path(), &gone, &[]);
+        assert!(!report(directory.path()).expect("a page").contains(SENTENCE));
+    }
 }
 
 #[test]
