@@ -15,7 +15,7 @@ use std::{
 use tempfile::TempDir;
 use tests::{
     artefacts::workspace,
-    docker_tools::tool,
+    docker::tools::tool,
     run::{Ended, run},
 };
 

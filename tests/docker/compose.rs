@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{fs, io::Write, process::Command, sync::OnceLock};
 use tests::{
     artefacts::workspace,
-    docker_tools::compose_v2,
+    docker::tools::compose_v2,
     run::{Ended, run},
     skip::skip,
 };

@@ -1,7 +1,13 @@
-//! Docker, Compose and Kubernetes: what users are given in `docker/`, read by the tools that they
-//! have.
+//! Docker, Compose and Kubernetes: what users are given in `docker/`, built, run and read by the tools that
+//! they have; `cargo docker`.
 
+mod artifact;
 mod bench;
 mod compose;
 mod compose_up;
+mod derived;
+mod examples;
+mod images;
 mod manifests;
+mod recipe;
+mod running;

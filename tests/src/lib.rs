@@ -6,7 +6,7 @@
 pub mod amd_tree;
 pub mod artefacts;
 pub mod compile;
-pub mod docker_tools;
+pub mod docker;
 pub mod dpkg;
 pub mod elf;
 pub mod interrupt;

@@ -1,5 +1,5 @@
-//! What programs are built with: headers and CMake packages of rocBLAS and HIP, unpacked beside the
-//! root, once.
+//! What programs are built with: headers and CMake packages of rocBLAS, hipBLAS and HIP, unpacked
+//! beside the root, once.
 
 use super::{
     packages::{self, Apt, Candidate},
@@ -12,9 +12,19 @@ use std::{
     sync::OnceLock,
 };
 
-/// rocBLAS's, and those that its CMake package asks for in turn. No libraries: the root has them.
-const PACKAGES: [&str; 4] =
-    ["librocblas-dev", "libamdhip64-dev", "libhsa-runtime-dev", "libamd-comgr-dev"];
+/// rocBLAS's and hipBLAS's, and those that their CMake packages ask for in turn. No libraries: the root has
+/// them.
+const PACKAGES: [&str; 6] = [
+    "librocblas-dev",
+    "libhipblas-dev",
+    "libhipblas-common-dev",
+    "libamdhip64-dev",
+    "libhsa-runtime-dev",
+    "libamd-comgr-dev",
+];
+
+/// Changes with [`PACKAGES`], so that a directory with fewer is not taken for complete.
+const NAME: &str = "development-2";
 
 /// The directory that has their `usr`, prepared if that has not been done. `None`, having said so,
 /// where it is not to be had.
@@ -33,7 +43,7 @@ fn prepare() -> Result<PathBuf, String> {
     let top = directory();
     let failed = |e: io::Error| format!("{}: {e}", top.display());
     let _lock = lock().map_err(failed)?;
-    let finished = top.join("development");
+    let finished = top.join(NAME);
     if finished.exists() {
         return Ok(finished);
     }

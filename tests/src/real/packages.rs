@@ -9,8 +9,9 @@ use std::{
 };
 
 /// Where the machine gets Debian from, and how it checks that.
-struct Mirror {
-    uri: String,
+pub(crate) struct Mirror {
+    /// The archive's address.
+    pub(crate) uri: String,
     /// A `Signed-By` field as the machine has it, with its continuation lines; may be empty.
     signed_by: String,
 }
@@ -61,7 +62,7 @@ fn debian_archive(options: &[String]) -> Result<Option<(String, String)>, String
 
 impl Mirror {
     /// The first Debian archive among the machine's own sources.
-    fn of_this_machine(directory: &Path) -> Result<Self, String> {
+    pub(crate) fn of_this_machine(directory: &Path) -> Result<Self, String> {
         // apt knows what a source is once it has fetched its lists, which a machine that has just
         // been set up has not: then they are fetched beside, as that needs no rights.
         let (uri, entry) = match debian_archive(&[])? {
@@ -84,6 +85,12 @@ impl Mirror {
         let file = entry.rsplit_once(':').map_or(entry.as_str(), |(file, _line)| file);
         let text = fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?;
         Ok(Self { signed_by: signed_by(&text, &uri), uri })
+    }
+
+    /// The file of keys that the archive is checked with, where the sources name one.
+    pub(crate) fn keyring(&self) -> Option<&Path> {
+        let value = self.signed_by.split_once(':')?.1.trim();
+        Some(Path::new(value)).filter(|path| path.is_absolute())
     }
 
     /// A deb822 source.

@@ -99,7 +99,7 @@ pub(super) fn say(line: &str) {
 }
 
 /// Where all that this tier makes is kept.
-pub(super) fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     // cargo, started in the workspace, takes a relative directory from there.
     workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into())).join("real")
 }

@@ -1,0 +1,91 @@
+//! `docker/shim.Dockerfile`: an image to copy from, with nothing else in it, the same each time.
+
+use crate::images::{build_shim, shim};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tests::{
+    docker::{Engine, SHIM},
+    elf::face,
+    run::run,
+};
+
+const FILES: [&str; 5] =
+    ["LICENSE-APACHE", "LICENSE-MIT", "SHA256SUMS", "installer", "librocblas.so"];
+
+/// Copies an image's files out, with their times.
+fn unpacked(engine: &Engine, tag: &str) -> (tempfile::TempDir, PathBuf) {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let files = scratch.path().join("files");
+    fs::create_dir(&files).expect("a directory");
+    // A scratch image has no program to start; it need not be started.
+    let container = engine.docker(&["create", tag, "none"]).success().stdout;
+    let archive = scratch.path().join("files.tar");
+    let archive = archive.to_str().expect("UTF-8");
+    engine.docker(&["export", "--output", archive, container.trim()]).success();
+    engine.docker(&["rm", container.trim()]).success();
+    run(Command::new("tar").arg("-C").arg(&files).args(["-xf", archive])).success();
+    (scratch, files)
+}
+
+fn sums(files: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(files.join("SHA256SUMS")).expect("checksums");
+    let line =
+        |line: &str| line.split_once(" *").map(|(sum, name)| (name.to_owned(), sum.to_owned()));
+    text.lines().filter_map(line).collect()
+}
+
+#[test]
+fn the_image_has_the_shim_the_installer_licences_and_checksums_that_hold() {
+    let Some(engine) = shim() else { return };
+    let (_kept, files) = unpacked(engine, SHIM);
+    for name in FILES {
+        assert!(files.join(name).is_file(), "{name}");
+    }
+    run(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&files))
+        .success();
+    assert_eq!(sums(&files).len(), FILES.len() - 1);
+    // The engine adds what a container needs: /dev, /etc, /proc, /sys.
+    let added = ["dev", "etc", "proc", "sys", ".dockerenv"];
+    let names = fs::read_dir(&files).expect("read").map(|entry| entry.expect("read").file_name());
+    let mut own: Vec<String> = names
+        .map(|name| name.to_str().expect("UTF-8").to_owned())
+        .filter(|name| !added.contains(&name.as_str()))
+        .collect();
+    own.sort();
+    assert_eq!(own, FILES);
+
+    // What Ubuntu 22.04's loader has.
+    let newest = (2, 35);
+    for name in ["installer", "librocblas.so"] {
+        let text = run(Command::new("objdump").arg("-T").arg(files.join(name))).success().stdout;
+        let versions = text.split("GLIBC_").skip(1).filter_map(|rest| {
+            let version = rest.split(')').next()?;
+            let mut numbers = version.split('.').map(|n| n.parse::<u32>().ok());
+            Some((numbers.next()??, numbers.next()??))
+        });
+        let needed = versions.max().expect("it needs glibc");
+        assert!(needed <= newest, "{name} needs glibc {needed:?}");
+    }
+    assert_eq!(face(&files.join("librocblas.so")).soname, "librocblas.so.5");
+    run(Command::new(files.join("installer")).arg("--version")).success();
+}
+
+#[test]
+fn built_once_more_it_is_the_same_bit_by_bit() {
+    const AGAIN: &str = "rocblas-shim-tests/shim-again";
+    let Some(engine) = shim() else { return };
+    let Some(()) = build_shim(engine, AGAIN, true) else { return };
+    let [(_a, first), (_b, second)] = [SHIM, AGAIN].map(|tag| unpacked(engine, tag));
+    assert_eq!(sums(&first), sums(&second));
+    let time = |files: &Path, name| {
+        fs::metadata(files.join(name)).expect("a file").modified().expect("a time")
+    };
+    for name in FILES {
+        assert_eq!(time(&first, name), time(&second, name), "{name}");
+    }
+    engine.docker(&["image", "rm", AGAIN]).success();
+}

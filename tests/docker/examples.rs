@@ -1,0 +1,84 @@
+//! The Dockerfiles of `examples/docker`, on images that are laid out as those which they name.
+
+use crate::images::{Images, derive, llama};
+use tests::{
+    artefacts::workspace,
+    docker::{Build, LLAMA, PREFIX, ROCBLAS_6_VERSION, SHIM},
+    run::Ended,
+};
+
+/// Builds one of them.
+fn example(images: Images, name: &str, arguments: &[(&str, &str)]) -> (String, Ended) {
+    let tag = format!("{PREFIX}/example-{name}");
+    let file = workspace().join("examples/docker").join(format!("{name}.Dockerfile"));
+    let pool = format!("file:///srv/rocm/6.3/pool/rocblas_{}_amd64.deb", ROCBLAS_6_VERSION);
+    let fixed = [
+        ("SHIM_IMAGE", SHIM),
+        ("ROCBLAS_URL", &pool),
+        ("ROCBLAS_SHA256", &images.rocm.rocblas_sha256),
+    ];
+    let ended = images.engine.try_build(&Build {
+        tag: &tag,
+        file: &file,
+        context: &workspace().join("examples/docker"),
+        arguments: &[&fixed[..], arguments].concat(),
+        target: None,
+        afresh: false,
+    });
+    (tag, ended)
+}
+
+#[test]
+fn the_example_for_llama_cpp_builds_and_runs() {
+    let Some(images) = llama() else { return };
+    let rocm = &images.rocm;
+    // AMD's `-complete` image has rocBLAS already.
+    let lines = "RUN apt-get update && apt-get install --yes --no-install-recommends rocblas-dev hipblas-dev";
+    let (complete, ended) = derive(images.engine, "complete", &rocm.tag, lines);
+    ended.success();
+    let arguments = [
+        ("ROCM_IMAGE", complete.as_str()),
+        ("LLAMA_REPOSITORY", LLAMA),
+        ("LLAMA_COMMIT", &rocm.commit),
+    ];
+    let (tag, ended) = example(images, "llama.cpp", &arguments);
+    ended.success();
+    let ran = images.engine.run(&tag, &[], &["llama-cli"]).success();
+    assert!(ran.stdout.contains("rocBLAS 5.0.2.shim-"), "{ran:?}");
+    images.engine.run(&tag, &[], &["/opt/rocblas-shim/installer", "status"]).success();
+    images.engine.docker(&["image", "rm", &tag]).success();
+}
+
+/// A program that finds the bundle as Ollama's do: by the path in it.
+const RUNNER: &str = "RUN gcc -DNDEBUG -D__HIP_PLATFORM_AMD__ -I/opt/rocm/include -o /usr/bin/runner \\\n \
+    /srv/llama.cpp/llama-cli.c /srv/llama.cpp/ggml-hip.c -L/opt/rocm/lib -lrocblas -lhipblas -lamdhip64 \\\n \
+    -Wl,--disable-new-dtags,-rpath,/usr/lib/ollama/rocm";
+
+#[test]
+fn the_example_for_ollama_puts_the_shim_into_its_bundle() {
+    let Some(images) = llama() else { return };
+    let rocm = &images.rocm.tag;
+    // ROCm's libraries are in the bundle and nowhere else; AMD's 7 has no kernels for this GPU.
+    let lines = format!(
+        "RUN apt-get update && apt-get install --yes --no-install-recommends rocblas-dev hipblas-dev\n\
+         {RUNNER}\n\
+         RUN mkdir -p /usr/lib/ollama/rocm/rocblas \\\n \
+         && cp -a /opt/rocm/lib/*.so.* /usr/lib/ollama/rocm/ \\\n \
+         && mv /opt/rocm/lib/rocblas/library /usr/lib/ollama/rocm/rocblas/ \\\n \
+         && rm /usr/lib/ollama/rocm/rocblas/library/*gfx906* \\\n \
+         && rm -r /opt/rocm-7.0.2 /opt/rocm /etc/ld.so.conf.d/10-rocm.conf && ldconfig"
+    );
+    let (base, ended) = derive(images.engine, "ollama-base", rocm, &lines);
+    ended.success();
+    let images_named = [("OLLAMA_IMAGE", base.as_str()), ("FETCH_IMAGE", rocm)];
+    let (tag, ended) = example(images, "ollama", &images_named);
+    ended.success();
+    let ran = images.engine.run(&tag, &[], &["/usr/bin/runner"]).success();
+    assert!(ran.stdout.contains("rocBLAS 5.0.2.shim-"), "{ran:?}");
+    // The file by which Ollama tells whether the GPU is served.
+    let seen = "/usr/lib/ollama/rocm/rocblas/library/TensileLibrary_lazy_gfx906.dat";
+    images.engine.run(&tag, &[], &["/usr/bin/test", "-s", seen]).success();
+    let installer = "/opt/rocblas-shim/installer";
+    images.engine.run(&tag, &[], &[installer, "status"]).success();
+    images.engine.docker(&["image", "rm", &tag, &base]).success();
+}

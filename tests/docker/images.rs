@@ -1,0 +1,113 @@
+//! The project's images, each built once from its Dockerfile.
+
+use std::{fs, path::PathBuf, sync::OnceLock};
+use tests::{
+    artefacts::workspace,
+    docker::{self, Build, Engine, LLAMA, PREFIX, ROCBLAS_6_VERSION, Rocm, SHIM},
+    run::Ended,
+};
+
+/// The image that users run, with the stock library deleted.
+pub(crate) const LLAMA_IMAGE: &str = "rocblas-shim-tests/llama";
+
+/// What all of these tests need.
+#[derive(Clone, Copy)]
+pub(crate) struct Images {
+    pub(crate) engine: &'static Engine,
+    pub(crate) rocm: &'static Rocm,
+    pub(crate) runtime: &'static str,
+}
+
+/// Builds [`SHIM`]. `None`, having said so, where it is not to be had.
+pub(crate) fn shim() -> Option<&'static Engine> {
+    static BUILT: OnceLock<Option<&'static Engine>> = OnceLock::new();
+    *BUILT.get_or_init(|| {
+        let engine = docker::engine()?;
+        build_shim(engine, SHIM, false)?;
+        Some(engine)
+    })
+}
+
+/// Builds `docker/shim.Dockerfile` under a name.
+pub(crate) fn build_shim(engine: &Engine, tag: &str, afresh: bool) -> Option<()> {
+    let (base, version) = docker::rust(engine)?;
+    engine.build(&Build {
+        tag,
+        file: &workspace().join("docker/shim.Dockerfile"),
+        context: workspace(),
+        arguments: &[("BASE_IMAGE", base), ("RUST_VERSION", version)],
+        target: None,
+        afresh,
+    });
+    Some(())
+}
+
+/// Builds [`LLAMA_IMAGE`] on top of [`SHIM`].
+pub(crate) fn llama() -> Option<Images> {
+    static BUILT: OnceLock<Option<Images>> = OnceLock::new();
+    *BUILT.get_or_init(|| {
+        let engine = shim()?;
+        let (rocm, runtime) = (docker::rocm(engine)?, docker::runtime(engine)?);
+        let images = Images { engine, rocm, runtime };
+        build_llama(images, LLAMA_IMAGE, None, &[]);
+        Some(images)
+    })
+}
+
+/// Builds `docker/Dockerfile` under a name, up to a stage, with more arguments.
+#[track_caller]
+pub(crate) fn build_llama(images: Images, tag: &str, target: Option<&str>, more: &[(&str, &str)]) {
+    images.engine.build(&recipe(tag, target, &arguments(images, more)));
+}
+
+/// As [`build_llama`], and says how it ended.
+pub(crate) fn try_build_llama(images: Images, tag: &str, more: &[(&str, &str)]) -> Ended {
+    images.engine.try_build(&recipe(tag, None, &arguments(images, more)))
+}
+
+fn recipe<'a>(
+    tag: &'a str,
+    target: Option<&'a str>,
+    arguments: &'a [(&'a str, &'a str)],
+) -> Build<'a> {
+    static PATHS: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    let (file, context) =
+        PATHS.get_or_init(|| (workspace().join("docker/Dockerfile"), workspace().join("docker")));
+    Build { tag, file, context, arguments, target, afresh: false }
+}
+
+/// Builds a few lines on top of an image.
+pub(crate) fn derive(engine: &Engine, name: &str, from: &str, lines: &str) -> (String, Ended) {
+    let context = tempfile::tempdir().expect("a directory");
+    let file = context.path().join("Dockerfile");
+    fs::write(&file, format!("FROM {from}\n{lines}\n")).expect("write");
+    let tag = format!("{PREFIX}/{name}");
+    let ended = engine.try_build(&Build {
+        tag: &tag,
+        file: &file,
+        context: context.path(),
+        arguments: &[],
+        target: None,
+        afresh: false,
+    });
+    (tag, ended)
+}
+
+/// What the recipe has to be told where nothing can be pulled.
+fn arguments<'a>(images: Images, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let Images { rocm, runtime, .. } = images;
+    let mut arguments = vec![
+        ("SHIM_IMAGE", SHIM),
+        ("ROCM_IMAGE", &rocm.tag),
+        ("RUNTIME_IMAGE", runtime),
+        ("ROCBLAS_APT", "file:///srv/rocm/6.3"),
+        ("ROCBLAS_KEY", "file:///srv/rocm.asc"),
+        ("ROCBLAS_VERSION", ROCBLAS_6_VERSION),
+        ("ROCBLAS_SHA256", &rocm.rocblas_sha256),
+        ("LLAMA_REPOSITORY", LLAMA),
+        ("LLAMA_COMMIT", &rocm.commit),
+    ];
+    arguments.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
+    arguments.extend(more);
+    arguments
+}

@@ -1,0 +1,78 @@
+//! `docker/Dockerfile`: the image that most users run.
+
+use crate::images::{LLAMA_IMAGE, llama};
+use std::{collections::BTreeSet, fs, process::Command};
+use tests::run::{run, run_within};
+
+/// The files in every layer of an image, as its tarballs have them; no links.
+fn files_in_layers(engine: &tests::docker::Engine, tag: &str) -> BTreeSet<String> {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let saved = scratch.path().join("image.tar");
+    engine.save(tag, &saved);
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(scratch.path()).arg("-xf").arg(&saved);
+    run_within(&mut tar, std::time::Duration::from_secs(600)).success();
+    fs::remove_file(&saved).expect("remove");
+    let manifest = fs::read_to_string(scratch.path().join("manifest.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+    let layers = manifest[0]["Layers"].as_array().expect("layers");
+    assert!(layers.len() > 1, "{manifest}");
+    let list = |layer: &serde_json::Value| {
+        let path = scratch.path().join(layer.as_str().expect("a path"));
+        // `-rw-r--r-- 0/0 1234 2026-01-01 00:00 opt/file`
+        let lines = run(Command::new("tar").arg("-tvf").arg(path)).success().stdout;
+        let files = lines.lines().filter(|line| line.starts_with('-'));
+        let names = files.filter_map(|line| line.split_whitespace().nth(5));
+        names.map(|name| format!("/{}", name.trim_start_matches("./"))).collect::<Vec<_>>()
+    };
+    layers.iter().flat_map(list).collect()
+}
+
+#[test]
+fn no_layer_has_the_stock_library_or_a_tool_that_builds() {
+    let Some(images) = llama() else { return };
+    let engine = images.engine;
+    let names = files_in_layers(engine, LLAMA_IMAGE);
+    let has = |end: &str| names.iter().any(|name| name.ends_with(end));
+    for present in [
+        "/opt/rocm-7.0.2/lib/librocblas.so.5.99.0",
+        "/rocblas-shim/backends/6.3.0/lib/librocblas.so.4.3.60300",
+        "/rocblas/library/TensileLibrary_lazy_gfx906.dat",
+        "/app/llama-server",
+        "/usr/local/bin/installer",
+        "/usr/local/bin/llama-bench-table",
+    ] {
+        assert!(has(present), "{present}");
+    }
+    for absent in [
+        "/librocblas.so.5.0.70002",
+        "/usr/bin/gcc",
+        "/usr/bin/cc",
+        "/usr/bin/g++",
+        "/usr/bin/cmake",
+        "/usr/bin/git",
+        "/usr/bin/make",
+        "/bin/hipconfig",
+        "/rocblas.h",
+        "/rocblas-config.cmake",
+        "/rocblas.deb",
+        "/libhipblas.so",
+    ] {
+        assert!(!has(absent), "{absent}");
+    }
+    let other_gpus = names.iter().filter(|name| name.contains("gfx90a"));
+    assert_eq!(other_gpus.collect::<Vec<_>>(), Vec::<&String>::new());
+    report_size(engine);
+}
+
+/// Past the test harness: what a user downloads.
+fn report_size(engine: &tests::docker::Engine) {
+    use std::io::Write;
+    let size = engine.inspect(LLAMA_IMAGE, "{{.Size}}");
+    let layers = engine.inspect(LLAMA_IMAGE, "{{len .RootFS.Layers}}");
+    let megabytes = size.parse::<u64>().expect("bytes") / 1_000_000;
+    let history = engine.docker(&["history", "--format", "{{.Size}}\t{{.CreatedBy}}", LLAMA_IMAGE]);
+    let line =
+        format!("images: {LLAMA_IMAGE}: {megabytes} MB in {layers} layers\n{}", history.stdout);
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}

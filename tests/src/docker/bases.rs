@@ -1,0 +1,119 @@
+//! Base images by debootstrap, made once: a Debian that is old enough to build the shim on, and one that
+//! has what the real libraries need.
+
+use super::engine::{Build, Engine, say};
+use crate::{
+    artefacts::workspace,
+    real::{packages::Mirror, root},
+    run::{exists, run, run_within},
+    skip::skip,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+/// All images of these tests begin so.
+pub const PREFIX: &str = "rocblas-shim-tests";
+
+/// The image of `docker/shim.Dockerfile`.
+pub const SHIM: &str = "rocblas-shim-tests/shim";
+
+/// Where contexts and root directories are made, beside those of the real binaries.
+pub(super) fn directory() -> PathBuf {
+    root::directory().with_file_name("docker")
+}
+
+/// The path of a file of these tests.
+pub(super) fn file(name: &str) -> PathBuf {
+    workspace().join("tests/docker").join(name)
+}
+
+/// An image of a Debian suite's smallest system. `None`, having said so, where it is not to be had.
+fn debian(engine: &Engine, suite: &str) -> Option<String> {
+    let tag = format!("{PREFIX}/debian:{suite}");
+    if engine.has(&tag) {
+        return Some(tag);
+    }
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } != 0 || !exists("debootstrap") {
+        skip("images", "making a base image takes debootstrap and root's rights");
+        return None;
+    }
+    let made = || -> Result<(), String> {
+        let lists = directory().join("apt");
+        fs::create_dir_all(&lists).map_err(|e| format!("{}: {e}", lists.display()))?;
+        let mirror = Mirror::of_this_machine(&lists)?;
+        let top = tempfile::tempdir_in(directory()).map_err(|e| e.to_string())?;
+        say(&format!("debootstrap {suite}"));
+        let mut command = Command::new("debootstrap");
+        command.args(["--variant=minbase", "--include=ca-certificates"]);
+        command.args(mirror.keyring().map(|keys| format!("--keyring={}", keys.display())));
+        command.arg(suite).arg(top.path()).arg(&mirror.uri);
+        let ended = run_within(&mut command, Duration::from_secs(1200));
+        if !ended.status.success() {
+            return Err(ended.stdout.lines().last().unwrap_or("debootstrap failed").to_owned());
+        }
+        // A mirror may be older than its lists are valid for.
+        let settings = top.path().join("etc/apt/apt.conf.d/90tests");
+        fs::write(settings, "Acquire::Check-Valid-Until \"false\";\n")
+            .map_err(|e| e.to_string())?;
+        engine.import(top.path(), &tag);
+        Ok(())
+    };
+    match made() {
+        Ok(()) => Some(tag),
+        Err(why) => {
+            skip("images", &why);
+            None
+        }
+    }
+}
+
+/// What the real libraries run on, and nothing of ROCm's.
+pub fn runtime(engine: &Engine) -> Option<&'static str> {
+    static TAG: OnceLock<Option<String>> = OnceLock::new();
+    TAG.get_or_init(|| debian(engine, "sid")).as_deref()
+}
+
+/// A Debian with this machine's Rust in it, and that Rust's version. Its glibc, 2.36, has no symbol that 2.35
+/// lacks and Rust programs use.
+pub fn rust(engine: &Engine) -> Option<&'static (String, String)> {
+    static BUILT: OnceLock<Option<(String, String)>> = OnceLock::new();
+    BUILT.get_or_init(|| build_rust(engine)).as_ref()
+}
+
+fn build_rust(engine: &Engine) -> Option<(String, String)> {
+    let base = debian(engine, "bookworm")?;
+    let version = run(Command::new("rustc").arg("--version")).success().stdout;
+    let version = version.split(' ').nth(1).expect("rustc 1.2.3 (...)").to_owned();
+    let tag = format!("{PREFIX}/rust:{version}");
+    if !engine.has(&tag) {
+        let context = directory().join("rust");
+        let sysroot = run(Command::new("rustc").args(["--print", "sysroot"])).success().stdout;
+        let certificates = Path::new("/usr/local/share/ca-certificates");
+        fs::create_dir_all(context.join("rust")).expect("make a directory");
+        fs::create_dir_all(context.join("certificates")).expect("make a directory");
+        let mut copy = Command::new("cp");
+        copy.arg("--archive").args(["bin", "lib"].map(|part| Path::new(sysroot.trim()).join(part)));
+        run_within(copy.arg(context.join("rust")), Duration::from_secs(300)).success();
+        if certificates.is_dir() {
+            let mut copy = Command::new("cp");
+            copy.arg("--recursive").arg(certificates.join("."));
+            run(copy.arg(context.join("certificates"))).success();
+        }
+        engine.build(&Build {
+            tag: &tag,
+            file: &file("images/rust.Dockerfile"),
+            context: &context,
+            arguments: &[("BASE", &base)],
+            target: None,
+            afresh: false,
+        });
+        fs::remove_dir_all(&context).expect("remove the context");
+    }
+    Some((tag, version))
+}
