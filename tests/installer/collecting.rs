@@ -136,6 +136,26 @@ fn a_kept_stock_library_is_collected_as_a_backend() {
 }
 
 #[test]
+fn what_only_the_backend_needs_is_collected() {
+    let mut machine = Machine::new();
+    let roctx = using::add_roctx(&mut machine);
+    machine.tree.ldconfig();
+    let program = using::build(&machine);
+    let inside = format!("/{}", program.strip_prefix(machine.tree.root()).expect("in").display());
+    machine.apply(&["--original", "delete"]).success();
+    let kept = machine.outside().join("kept");
+    fs::rename(&roctx, &kept).expect("take the library away");
+    let (image, refused) = collect(&machine, &[&inside]);
+    assert!(refused.stderr.contains("libroctx64.so.4"), "{refused:?}");
+    assert!(!image.exists());
+    fs::rename(&kept, &roctx).expect("bring it back");
+    let (image, ended) = collect(&machine, &[&inside]);
+    ended.success();
+    ldconfig(&image);
+    runs(&image, &inside);
+}
+
+#[test]
 fn diversions_do_not_matter_where_no_package_has_the_file() {
     let Some((machine, _dpkg)) = packaged() else { return };
     let program = using::build(&machine);

@@ -69,15 +69,20 @@ fn the_backend_loads_from_the_store_in_every_way_of_compatibility() {
     }
 }
 
-#[test]
-fn a_bundle_that_no_cache_knows_has_what_its_backend_needs() {
-    let mut machine = Machine::new();
-    // A need that ROCm 7 has by the same name.
+/// A library of ROCm 7's that only the backend needs, by the same name.
+pub(crate) fn add_roctx(machine: &mut Machine) -> PathBuf {
     let source = machine.outside().join("roctx.c");
     fs::write(&source, "int roctxMarkA(const char *text) { return 0; }").expect("write");
     let roctx = library(&source, &machine.lib("libroctx64.so.4"), "libroctx64.so.4", &[]);
     let needs = ["-Wl,--no-as-needed", roctx.to_str().expect("UTF-8")];
     machine.backend = rocm_6_3(&machine.outside().join("other"), Backend::Needing(&needs));
+    roctx
+}
+
+#[test]
+fn a_bundle_that_no_cache_knows_has_what_its_backend_needs() {
+    let mut machine = Machine::new();
+    add_roctx(&mut machine);
     fs::remove_file(machine.tree.root().join("etc/ld.so.conf.d/rocm.conf")).expect("remove");
     machine.tree.ldconfig();
     // A RUNPATH is for the program's own needs and no one else's.
