@@ -52,6 +52,20 @@ impl Slot {
         session: null(),
     };
 
+    /// That of a call in a trace, from its record.
+    ///
+    /// # Safety
+    /// The record is there, in a session that is never freed.
+    #[cold]
+    pub(super) unsafe fn of(stack: usize, record: *mut u64, session: *const Session) -> Self {
+        // SAFETY: by contract.
+        unsafe {
+            let (head, sequence) = (*record.add(HEAD), *record.add(SEQUENCE));
+            let recipe = (*session).recipe(usize::from(Head(head).function()));
+            Self { stack, record, head, sequence, recipe, session }
+        }
+    }
+
     /// The trace and the recipe of the record, if that is still there.
     fn there(&self) -> Option<(&'static Session, &'static Recipe)> {
         if self.record.is_null() {
@@ -114,7 +128,7 @@ pub(super) unsafe extern "C" fn begin(
     };
     let Some(thread) = thread else { return unrecorded(index) };
     thread.leave_frames(stack.addr());
-    if thread.depth == MOST_DEPTH {
+    if thread.depth() == MOST_DEPTH {
         thread.count(0, 1);
         return unrecorded(index);
     }
@@ -131,7 +145,7 @@ pub(super) unsafe extern "C" fn begin(
         // SAFETY: a first argument that is a handle.
         handles::look(session, thread, unsafe { *registers } as usize, clock::now());
     }
-    if thread.room() < usize::from(recipe.room) && !thread.make_room(session) {
+    if thread.room() < recipe.room() && !thread.make_room(session) {
         return unrecorded(index);
     }
     // SAFETY: as the caller promises.
@@ -155,7 +169,7 @@ unsafe fn write(
     thread: &mut Thread,
     recipe: &Recipe,
 ) {
-    let (record, sequence, depth) = (thread.cursor, thread.sequence, thread.depth);
+    let (record, sequence, depth) = (thread.cursor, thread.sequence, thread.depth());
     let words = usize::from(recipe.words);
     // SAFETY: room was made for the record and the registers, which are this thread's alone; the
     // arguments are there, as the caller promises.
@@ -176,7 +190,7 @@ unsafe fn write(
     };
     thread.sequence = sequence + 1;
     thread.slots[depth] = Slot { stack: stack.addr(), record, head, sequence, recipe, session };
-    thread.depth = depth + 1;
+    thread.set_depth(depth + 1);
     if recipe.has(flags::SCALARS) {
         // SAFETY: the record that was just written.
         unsafe { scalars::at_entry(session, thread, recipe, record, stack.addr()) };
@@ -190,34 +204,33 @@ unsafe fn write(
     }
 }
 
-/// Captures the scalars of the only call under way, for the thunk.
+/// Captures the scalars of a call that the thunk began.
 ///
 /// # Safety
-/// `thread` is this one's; `record` that of its call, which has scalars, `stack` the caller's stack.
+/// `thread` is this one's, `record` that of its call, by a recipe that has scalars; `stack` is the
+/// caller's stack.
 pub(super) unsafe extern "C" fn scalars_of_latest(
     record: *mut u64,
     stack: usize,
     thread: *const Thread,
+    recipe: *const Recipe,
 ) {
-    // SAFETY: by contract; a slot's session is never freed, with its recipes.
-    unsafe {
-        let thread = &*thread;
-        let Slot { recipe, session, .. } = thread.slots[0];
-        scalars::at_entry(&*session, thread, &*recipe, record, stack);
-    }
+    // SAFETY: by contract; a session is never freed.
+    unsafe { scalars::at_entry(&*(*thread).session, &*thread, &*recipe, record, stack) };
 }
 
-/// Looks at the handle of the only call under way, for the thunk.
+/// Looks at the handle of a call that the thunk began.
 ///
 /// # Safety
 /// `thread` is this one's; `handle` is the first argument of its call.
 #[cold]
 pub(super) unsafe extern "C" fn handle_of_latest(handle: usize, thread: *mut Thread) {
-    // SAFETY: by contract; a slot's session is never freed.
+    // SAFETY: by contract; a session is never freed.
     unsafe {
         let thread = &mut *thread;
-        let Slot { record, session, .. } = thread.slots[0];
-        handles::look(&*session, thread, handle, *record.add(BEGIN));
+        thread.settle();
+        let begin = *thread.record.add(BEGIN);
+        handles::look(&*thread.session, thread, handle, begin);
     }
 }
 
@@ -232,10 +245,10 @@ pub(super) unsafe extern "C" fn end(thread: *mut Thread, result: u64, stack: *co
     let thread = unsafe { &mut *thread };
     // Calls after this one whose frames are gone.
     thread.leave_frames(stack.addr() - 1);
-    let latest = thread.depth.checked_sub(1).map(|place| thread.slots[place]);
+    let latest = thread.depth().checked_sub(1).map(|place| thread.slots[place]);
     // None in a forked child, which knows nothing of its parent's calls.
     if let Some(slot) = latest.filter(|slot| slot.stack == stack.addr()) {
-        thread.depth -= 1;
+        thread.set_depth(thread.depth() - 1);
         if let Some((session, recipe)) = slot.there() {
             // SAFETY: a record that is there.
             unsafe { complete(session, recipe, thread, &slot, result, now) };
@@ -287,9 +300,12 @@ impl Thread {
     /// a jump, which shows as soon as a call comes from as high up the stack.
     #[cold]
     pub(super) fn leave_frames(&mut self, stack: usize) {
-        while self.depth > 0 && self.slots[self.depth - 1].stack <= stack {
-            self.depth -= 1;
-            let slot = self.slots[self.depth];
+        self.settle();
+        while let Some(depth) = self.depth().checked_sub(1)
+            && self.slots[depth].stack <= stack
+        {
+            self.set_depth(depth);
+            let slot = self.slots[depth];
             slot.mark_left();
             if let Some((session, recipe)) = slot.there()
                 && session.to_stderr

@@ -14,7 +14,7 @@ use once_cell::race::OnceBox;
 use rocblas_abi::{C_EXPORTS, Direction};
 use rocblas_trace::{
     call::Functions,
-    layout::{ARGUMENTS, Head, MOST_SCALARS, Scalar, Shape, VERSION, table_identity},
+    layout::{ARGUMENTS, Head, MOST_SCALARS, SEGMENT_SIZE, Scalar, Shape, VERSION, table_identity},
     process::{self, Clock, ENDED, Ended, PROCESS, Process, Settings},
 };
 use std::{
@@ -71,9 +71,8 @@ pub(super) struct Recipe {
     pub(super) target: *const (),
     /// The record's first word, but for depth and check.
     pub(super) head: u64,
-    /// The bytes that have to be free for a record: the six registers are written also where a function
-    /// has fewer arguments.
-    pub(super) room: u16,
+    /// The length of the record in bytes; [`TOO_LONG`] where the thunk is not to write it.
+    pub(super) advance: u16,
     /// The length of the record in words.
     pub(super) words: u8,
     /// Of [`flags`].
@@ -86,6 +85,11 @@ pub(super) struct Recipe {
     /// Scalars to capture at exit.
     at_exit: [Captured; MOST_SCALARS],
 }
+
+/// More bytes than a segment has.
+const TOO_LONG: u16 = u16::MAX;
+
+const _: () = assert!(TOO_LONG as usize > SEGMENT_SIZE);
 
 /// A scalar to capture.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,8 +121,8 @@ impl Captured {
 
 /// What is to be known of a function.
 pub(super) mod flags {
-    /// Something happens at entry that happens with few calls.
-    pub(in super::super) const SPECIAL: u8 = 1;
+    /// There is something to do that not all calls have: scalars, no handle, a special end.
+    pub(in super::super) const ASIDE: u8 = 1;
     /// The same at exit.
     pub(in super::super) const ENDS_SPECIALLY: u8 = 2;
     /// The first argument is a handle.
@@ -142,6 +146,12 @@ impl Recipe {
     /// Whether it has one of these flags.
     pub(super) fn has(&self, flags: u8) -> bool {
         self.flags & flags != 0
+    }
+
+    /// The bytes that have to be free for a record: the six registers are written also where a function
+    /// has fewer arguments.
+    pub(super) fn room(&self) -> usize {
+        usize::from(self.words).max(ARGUMENTS + 6) * 8
     }
 
     /// How many arguments are on the stack.
@@ -395,12 +405,14 @@ fn recipes(
         // A promise of ours answers in the backend's place, unless it only does something besides.
         let answers = own.contains(&target.0.addr()) && !crate::compat::passes_on(name(index));
         let has_handle = shape.handle == Some(0);
+        let has_scalars = has_handle && shape.count > 0;
         let ends = of_all || *sink == Sink::Stderr || written > 0;
+        let ends = ends || index == create || index == destroy;
         let flags = [
-            (flags::SPECIAL, of_all || is_missing),
-            (flags::ENDS_SPECIALLY, ends || index == create || index == destroy),
+            (flags::ASIDE, ends || has_scalars || !has_handle),
+            (flags::ENDS_SPECIALLY, ends),
             (flags::HANDLE, has_handle),
-            (flags::SCALARS, has_handle && shape.count > 0),
+            (flags::SCALARS, has_scalars),
             (flags::MISSING, is_missing),
             (flags::MAKES_HANDLE, index == create),
             (flags::ENDS_HANDLE, index == destroy),
@@ -408,7 +420,7 @@ fn recipes(
         Recipe {
             target: target.0,
             head: Head::new(index as u16, shape.words, 0, u8::from(answers)).0,
-            room: u16::from(shape.words).max(ARGUMENTS as u16 + 6) * 8,
+            advance: if of_all || is_missing { TOO_LONG } else { u16::from(shape.words) * 8 },
             words: shape.words,
             flags: flags.iter().filter(|(_, has)| *has).map(|(flag, _)| flag).sum(),
             parameters: shape.parameters,

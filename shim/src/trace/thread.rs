@@ -19,25 +19,35 @@ pub(super) const MOST_DEPTH: usize = 32;
 /// Handles that a thread remembers to have seen, by their addresses, besides the latest.
 const RECENT: usize = 8;
 
-/// A thread's own things. Only the thread itself ever looks at them.
+/// A thread's own things. Only the thread itself ever looks at them. What the thunk uses comes first,
+/// in a cache line.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Thread {
     /// The trace that the rest is for, or [`NONE`].
     pub(super) session: *const Session,
     /// Where the next record goes.
     pub(super) cursor: *mut u64,
-    /// Before this, the zero behind a record included.
-    pub(super) limit: *mut u64,
+    /// A record that ends before this leaves room for the six registers, which the thunk writes also
+    /// where a function has fewer arguments.
+    pub(super) near: *mut u64,
     /// The number of the next record.
     pub(super) sequence: u64,
-    /// How many calls are under way.
-    pub(super) depth: usize,
+    /// The caller's stack pointer of a call that is the only one under way, began in the thunk and after
+    /// which nothing was written: it is in no slot. 0 when no call is under way, [`SLOTS`] where the
+    /// slots tell.
+    pub(super) sole: usize,
+    /// The record of the call whose stack pointer that is.
+    pub(super) record: *mut u64,
+    /// The handle of the latest call that had one, or 0.
+    pub(super) handle: usize,
+    /// Before this, the zero behind a record included.
+    limit: *mut u64,
+    /// How many calls have a slot.
+    depth: usize,
     pub(super) slots: [Slot; MOST_DEPTH],
     /// The thread's stack, lowest address and end.
     pub(super) stack: Range<usize>,
-    /// The handle of the latest call that had one, or 0.
-    pub(super) handle: usize,
     pub(super) recent: [usize; RECENT],
     /// Within the slow paths below: a call that these make is not traced.
     busy: bool,
@@ -51,6 +61,9 @@ pub(super) struct Thread {
     /// How often the destructor of the thread's data has run.
     rounds: u32,
 }
+
+/// No stack is there.
+const SLOTS: usize = 1;
 
 /// No trace. Not null, which is what there is while no trace is on.
 const NONE: *const Session = ptr::dangling();
@@ -110,12 +123,10 @@ pub(super) fn attach(session: &Session) -> Option<&'static mut Thread> {
     if thread.busy {
         return None;
     }
+    thread.settle();
     let attached = keeping_errno(|| thread.quietly(|thread| thread.attach(session)));
     // Also where it failed: it is not tried again at each call.
     thread.session = session;
-    // The thunk counts on that; calls of earlier traces may still be under way below.
-    let depth = thread.depth;
-    thread.slots[depth..].iter_mut().for_each(|slot| slot.session = session);
     attached.then_some(thread)
 }
 
@@ -124,12 +135,15 @@ impl Thread {
         Self {
             session: NONE,
             cursor: null_mut(),
-            limit: null_mut(),
+            near: null_mut(),
             sequence: 0,
+            sole: 0,
+            record: null_mut(),
+            handle: 0,
+            limit: null_mut(),
             depth: 0,
             slots: [Slot::EMPTY; MOST_DEPTH],
             stack,
-            handle: 0,
             recent: [0; RECENT],
             busy: false,
             dead: false,
@@ -177,6 +191,26 @@ impl Thread {
         !self.dead
     }
 
+    /// Gives a call that the thunk began its slot, before the slots are looked at or anything is written
+    /// behind its record.
+    pub(super) fn settle(&mut self) {
+        if self.sole > SLOTS {
+            // SAFETY: the record, behind which nothing was written, of this trace.
+            self.slots[0] = unsafe { Slot::of(self.sole, self.record, self.session) };
+            self.set_depth(1);
+        }
+    }
+
+    /// How many calls are under way, of a thread that is settled.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    pub(super) fn set_depth(&mut self, depth: usize) {
+        self.depth = depth;
+        self.sole = if depth == 0 { 0 } else { SLOTS };
+    }
+
     /// The bytes that are free in the segment.
     pub(super) fn room(&self) -> usize {
         self.limit.addr() - self.cursor.addr()
@@ -189,7 +223,9 @@ impl Thread {
     }
 
     fn use_space(&mut self, Space { from, to }: Space) {
+        const REGISTERS: usize = 6 * 8;
         (self.cursor, self.limit) = (from, to);
+        self.near = if to.is_null() { to } else { to.wrapping_byte_sub(REGISTERS) };
     }
 
     /// Makes room for a record that does not fit. Answers whether there is some.
@@ -242,10 +278,11 @@ impl Thread {
 
     /// The thread ends.
     fn finish(&mut self) {
+        self.settle();
         for slot in &self.slots[..self.depth] {
             slot.mark_left();
         }
-        self.depth = 0;
+        self.set_depth(0);
         if let Some(mut file) = self.file.take() {
             file.close(self.cursor, self.sequence);
             file.unmap();
