@@ -208,15 +208,16 @@ unsafe fn write(
 ///
 /// # Safety
 /// `thread` is this one's, `record` that of its call, by a recipe that has scalars; `stack` is the
-/// caller's stack.
+/// caller's stack, `mode` the backend's number for the handle's pointer mode, or -1.
 pub(super) unsafe extern "C" fn scalars_of_latest(
     record: *mut u64,
     stack: usize,
     thread: *const Thread,
     recipe: *const Recipe,
+    mode: i32,
 ) {
     // SAFETY: by contract; a session is never freed.
-    unsafe { scalars::at_entry(&*(*thread).session, &*thread, &*recipe, record, stack) };
+    unsafe { scalars::in_mode(mode, &*thread, &*recipe, record, stack) };
 }
 
 /// Looks at the handle of a call that the thunk began.

@@ -12,14 +12,13 @@ use core::{ffi::c_void, ptr};
 use rocblas_trace::layout::{ARGUMENTS, Mode, NOTE, Note};
 
 /// Values of `rocblas_pointer_mode`.
-const HOST: i32 = 0;
+pub(super) const HOST: i32 = 0;
 const DEVICE: i32 = 1;
 
 /// Writes the pointer mode and the scalars that the function reads into a record.
 ///
 /// # Safety
 /// `record` is one of this recipe, with its arguments; `stack` is the caller's stack pointer.
-#[inline]
 pub(super) unsafe fn at_entry(
     session: &Session,
     thread: &Thread,
@@ -28,7 +27,29 @@ pub(super) unsafe fn at_entry(
     stack: usize,
 ) {
     // SAFETY: by contract: the handle comes first.
-    let mode = mode_of(session, unsafe { *record.add(ARGUMENTS) });
+    unsafe {
+        let mode = mode_of(session, *record.add(ARGUMENTS));
+        in_mode(mode, thread, recipe, record, stack);
+    }
+}
+
+/// The same in a mode that has been asked for: the backend's number, or another one where there was no
+/// answer.
+///
+/// # Safety
+/// As of [`at_entry`].
+pub(super) unsafe fn in_mode(
+    mode: i32,
+    thread: &Thread,
+    recipe: &Recipe,
+    record: *mut u64,
+    stack: usize,
+) {
+    let mode = match mode {
+        HOST => Mode::Host,
+        DEVICE => Mode::Device,
+        _ => Mode::Unknown,
+    };
     let mut note = (mode as u64) << Note::MODE;
     if mode == Mode::Host {
         // SAFETY: by contract.
@@ -54,20 +75,16 @@ pub(super) unsafe fn at_exit(thread: &Thread, recipe: &Recipe, record: *mut u64,
 }
 
 /// The mode of a handle, as the backend has it at this moment: other threads and C++ functions may
-/// have changed it.
-#[inline]
-fn mode_of(session: &Session, handle: u64) -> Mode {
+/// have changed it. No mode where it does not answer.
+fn mode_of(session: &Session, handle: u64) -> i32 {
+    const NONE: i32 = -1;
     let Some(ask) = session.questions.pointer_mode.filter(|_| handle != 0) else {
-        return Mode::Unknown;
+        return NONE;
     };
-    let mut mode = -1;
+    let mut mode = NONE;
     // SAFETY: the function's prototype; the handle is what the caller is about to use.
     let status = unsafe { ask(ptr::with_exposed_provenance_mut(handle as usize), &raw mut mode) };
-    match (status, mode) {
-        (0, HOST) => Mode::Host,
-        (0, DEVICE) => Mode::Device,
-        _ => Mode::Unknown,
-    }
+    if status == 0 { mode } else { NONE }
 }
 
 /// Captures scalars; answers which could be read, a bit each.
@@ -78,10 +95,7 @@ fn mode_of(session: &Session, handle: u64) -> Mode {
 unsafe fn capture(thread: &Thread, scalars: &[Captured], record: *mut u64, stack: usize) -> u64 {
     // What of the thread's own stack is above the caller's stack pointer, less the largest scalar;
     // nothing for a caller that runs on another stack.
-    let above = match thread.stack.contains(&stack) {
-        true => (thread.stack.end - stack).saturating_sub(LARGEST),
-        false => 0,
-    };
+    let above = if stack < thread.lowest { stack..stack } else { stack..thread.highest };
     let mut captured = 0;
     for scalar in scalars {
         // SAFETY: by contract: an argument, and the scalar's place behind the arguments.
@@ -91,8 +105,7 @@ unsafe fn capture(thread: &Thread, scalars: &[Captured], record: *mut u64, stack
                 record.add(usize::from(scalar.word)),
             )
         };
-        // An address below wraps, and is too high then.
-        let is_above = from.wrapping_sub(stack) < above;
+        let is_above = above.contains(&from);
         // SAFETY: what is above the caller's stack pointer stays there during the call, `LARGEST`
         // bytes of it; the place has room for the scalar.
         let is_read = unsafe {
@@ -116,7 +129,7 @@ unsafe fn capture(thread: &Thread, scalars: &[Captured], record: *mut u64, stack
 }
 
 /// The largest scalar in bytes: five doubles.
-const LARGEST: usize = 40;
+pub(super) const LARGEST: usize = 40;
 
 /// Copies a scalar that may not be there.
 ///

@@ -80,8 +80,11 @@ pub(super) struct Recipe {
     /// The number of arguments.
     parameters: u8,
     counts: [u8; 2],
+    /// Where one or two scalars are captured at entry, of at most a word each: a bit for each of them. The
+    /// first two of `at_entry` are those, or the same twice. Else 0.
+    pub(super) plain: u8,
     /// Scalars to capture at entry.
-    at_entry: [Captured; MOST_SCALARS],
+    pub(super) at_entry: [Captured; MOST_SCALARS],
     /// Scalars to capture at exit.
     at_exit: [Captured; MOST_SCALARS],
 }
@@ -399,7 +402,11 @@ fn recipes(
         (position(c"rocblas_create_handle"), position(c"rocblas_destroy_handle"));
     let recipe = |(index, target): (usize, &Target)| {
         let shape = functions.shape(index);
-        let (at_entry, read) = Captured::all_but(Direction::Out, shape);
+        let (mut at_entry, read) = Captured::all_but(Direction::Out, shape);
+        if read == 1 {
+            at_entry[1] = at_entry[0];
+        }
+        let is_plain = matches!(read, 1 | 2) && at_entry[..2].iter().all(|scalar| scalar.size <= 8);
         let (at_exit, written) = Captured::all_but(Direction::In, shape);
         let is_missing = *target == COLD[index];
         // A promise of ours answers in the backend's place, unless it only does something besides.
@@ -425,6 +432,7 @@ fn recipes(
             flags: flags.iter().filter(|(_, has)| *has).map(|(flag, _)| flag).sum(),
             parameters: shape.parameters,
             counts: [read, written],
+            plain: if is_plain { 1 << at_entry[0].number | 1 << at_entry[1].number } else { 0 },
             at_entry,
             at_exit,
         }

@@ -3,6 +3,7 @@
 use super::{
     file::{Space, TraceFile},
     record::Slot,
+    scalars::LARGEST,
     session::Session,
 };
 use core::{
@@ -46,8 +47,11 @@ pub(super) struct Thread {
     /// How many calls have a slot.
     depth: usize,
     pub(super) slots: [Slot; MOST_DEPTH],
+    /// The lowest address of the thread's stack, and the one before which a scalar ends within it.
+    pub(super) lowest: usize,
+    pub(super) highest: usize,
     /// The thread's stack, lowest address and end.
-    pub(super) stack: Range<usize>,
+    stack: Range<usize>,
     pub(super) recent: [usize; RECENT],
     /// Within the slow paths below: a call that these make is not traced.
     busy: bool,
@@ -143,6 +147,8 @@ impl Thread {
             limit: null_mut(),
             depth: 0,
             slots: [Slot::EMPTY; MOST_DEPTH],
+            lowest: stack.start,
+            highest: stack.end.saturating_sub(LARGEST),
             stack,
             recent: [0; RECENT],
             busy: false,

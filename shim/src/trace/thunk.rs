@@ -11,8 +11,8 @@
 //! long again. Everything else is `record`'s.
 
 use super::{
-    SESSION, record,
-    session::{Recipe, Session, flags},
+    SESSION, record, scalars,
+    session::{Captured, Questions, Recipe, Session, flags},
     thread::Thread,
 };
 use crate::table::Target;
@@ -20,7 +20,9 @@ use core::{
     ffi::{c_int, c_void},
     mem::offset_of,
 };
-use rocblas_trace::layout::{ARGUMENTS, BEGIN, END, HEAD, MIXER, NOTE, RESULT, ROTATION, SEQUENCE};
+use rocblas_trace::layout::{
+    ARGUMENTS, BEGIN, END, HEAD, MIXER, Mode, NOTE, Note, RESULT, ROTATION, SEQUENCE,
+};
 
 /// Each thunk begins at a multiple of this, so that their addresses need no relocations.
 const STRIDE: usize = 16;
@@ -230,14 +232,47 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "test byte ptr [r11 + {recipe_flags}], {has_scalars}",
         "jz 31f",
         "mov qword ptr [rsp + {registers}], r11",
-        "mov qword ptr [rsp + {registers} + 8], r10",
-        "mov rdi, r10",
-        "lea rsi, [rbp + 16]",
-        "mov rdx, rbx",
-        "mov rcx, r11",
-        "call {scalars}",
+        "mov dword ptr [rsp + {registers} + 8], -1",
+        "mov rax, qword ptr [rbx + {thread_session}]",
+        "mov rax, qword ptr [rax + {session_mode}]",
+        "test rdi, rdi",
+        "jz 38f",
+        "test rax, rax",
+        "jz 38f",
+        "lea rsi, [rsp + {registers} + 8]",
+        "call rax",
         "mov r11, qword ptr [rsp + {registers}]",
-        "mov r10, qword ptr [rsp + {registers} + 8]",
+        "mov r10, qword ptr [rbx + {thread_record}]",
+        "test eax, eax",
+        "jnz 37f",
+        // `scalars::capture` for one or two short ones on the caller's stack.
+        "cmp dword ptr [rsp + {registers} + 8], {host}",
+        "jne 38f",
+        "movzx eax, byte ptr [r11 + {recipe_plain}]",
+        "test eax, eax",
+        "jz 38f",
+        "lea rcx, [rbp + 16]",
+        "cmp rcx, qword ptr [rbx + {thread_lowest}]",
+        "jb 38f",
+        "mov rsi, qword ptr [rbx + {thread_highest}]",
+        "lea rdi, [rip + {masks}]",
+        ".set rocblas_shim_word, {recipe_at_entry}",
+        ".rept 2",
+        "movzx edx, byte ptr [r11 + rocblas_shim_word + {parameter}]",
+        "mov rdx, qword ptr [r10 + rdx * 8 + {arguments}]",
+        "cmp rdx, rcx",
+        "jb 38f",
+        "cmp rdx, rsi",
+        "jae 38f",
+        "movzx r8d, byte ptr [r11 + rocblas_shim_word + {size}]",
+        "movzx r9d, byte ptr [r11 + rocblas_shim_word + {word}]",
+        "mov rdx, qword ptr [rdx]",
+        "and rdx, qword ptr [rdi + r8 * 8]",
+        "mov qword ptr [r10 + r9 * 8], rdx",
+        ".set rocblas_shim_word, rocblas_shim_word + {captured}",
+        ".endr",
+        "or eax, {of_host}",
+        "mov qword ptr [r10 + {note_word}], rax",
         "31:",
         "test byte ptr [r11 + {recipe_flags}], {has_handle}",
         "jz 36f",
@@ -247,11 +282,10 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         // A handle that is not that of the latest call.
         "35:",
         "mov qword ptr [rsp + {registers}], r11",
-        "mov qword ptr [rsp + {registers} + 8], r10",
         "mov rsi, rbx",
         "call {new_handle}",
         "mov r11, qword ptr [rsp + {registers}]",
-        "mov r10, qword ptr [rsp + {registers} + 8]",
+        "mov r10, qword ptr [rbx + {thread_record}]",
         "36:",
         "mov rdi, qword ptr [r10 + {arguments} + 0]",
         "mov rsi, qword ptr [r10 + {arguments} + 8]",
@@ -263,6 +297,19 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "jz 40b",
         "call qword ptr [r11 + {recipe_target}]",
         "jmp 59f",
+        // Other scalars, or a mode that is not host, or none.
+        "37:",
+        "mov dword ptr [rsp + {registers} + 8], -1",
+        "38:",
+        "mov rdi, r10",
+        "lea rsi, [rbp + 16]",
+        "mov rdx, rbx",
+        "mov rcx, r11",
+        "mov r8d, dword ptr [rsp + {registers} + 8]",
+        "call {scalars}",
+        "mov r11, qword ptr [rsp + {registers}]",
+        "mov r10, qword ptr [rbx + {thread_record}]",
+        "jmp 31b",
         "51:",
         "mov rax, qword ptr [rbx + {thread_session}]",
         "sub r11, qword ptr [rax + {session_recipes}]",
@@ -312,6 +359,9 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         session = sym SESSION,
         session_recipes = const offset_of!(Session, recipes),
         thread_session = const offset_of!(Thread, session),
+        session_mode = const offset_of!(Session, questions) + offset_of!(Questions, pointer_mode),
+        thread_lowest = const offset_of!(Thread, lowest),
+        thread_highest = const offset_of!(Thread, highest),
         thread_sole = const offset_of!(Thread, sole),
         thread_cursor = const offset_of!(Thread, cursor),
         thread_near = const offset_of!(Thread, near),
@@ -320,6 +370,15 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         thread_handle = const offset_of!(Thread, handle),
         recipe_shift = const size_of::<Recipe>().trailing_zeros(),
         recipe_advance = const offset_of!(Recipe, advance),
+        recipe_plain = const offset_of!(Recipe, plain),
+        recipe_at_entry = const offset_of!(Recipe, at_entry),
+        captured = const size_of::<Captured>(),
+        parameter = const offset_of!(Captured, parameter),
+        word = const offset_of!(Captured, word),
+        size = const offset_of!(Captured, size),
+        masks = sym MASKS,
+        host = const scalars::HOST,
+        of_host = const (Mode::Host as u64) << Note::MODE,
         recipe_flags = const offset_of!(Recipe, flags),
         recipe_head = const offset_of!(Recipe, head),
         recipe_target = const offset_of!(Recipe, target),
@@ -376,6 +435,19 @@ unsafe extern "C" fn personality(
     }
     CONTINUE_UNWIND
 }
+
+/// What a word has of a scalar, by the scalar's length in bytes.
+static MASKS: [u64; 9] = [
+    0,
+    0xff,
+    0xffff,
+    0xff_ffff,
+    u32::MAX as u64,
+    0xff_ffff_ffff,
+    u64::MAX >> 16,
+    u64::MAX >> 8,
+    u64::MAX,
+];
 
 const _: () = assert!(size_of::<Recipe>().is_power_of_two());
 
