@@ -9,7 +9,7 @@ use super::{
 use core::{
     ops::Range,
     ptr::{self, null_mut},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 use rocblas_trace::layout::MOST_WORDS;
 use std::io;
@@ -74,9 +74,8 @@ const NONE: *const Session = ptr::dangling();
 
 // The pointer to a thread's things, null before its first traced call. Not `thread_local!`, whose way
 // to a library's variable is a call of a function that may change any register; that of a TLS
-// descriptor changes rax alone and costs an instruction or two where the loader had room for the
-// variable beside those of the program. (Initial-exec TLS would be a little faster, and loading the
-// shim late would fail where there is no such room.)
+// descriptor changes rax alone. (With initial-exec TLS, loading the shim late would fail where the
+// loader has no room for the variable beside those of the program.)
 core::arch::global_asm!(
     ".pushsection .tbss.rocblas_shim_thread, \"awT\", @nobits",
     ".globl rocblas_shim_thread",
@@ -88,6 +87,42 @@ core::arch::global_asm!(
     ".zero 8",
     ".popsection",
 );
+
+/// Where that pointer is, from each thread's own base (fs), if it is as far from that in all threads;
+/// 0 where it is not, or as long as that is not known.
+pub(super) static OFFSET: AtomicUsize = AtomicUsize::new(0);
+
+/// The descriptor of the pointer: a function, and what the loader has that function look at. In a
+/// program, as the unit tests are one, the linker puts the offset itself in place of that address; it
+/// is negative.
+#[unsafe(naked)]
+extern "C" fn descriptor() -> *const [usize; 2] {
+    core::arch::naked_asm!("lea rax, [rip + rocblas_shim_thread@TLSDESC]", "ret")
+}
+
+/// Spares the thunk the descriptor's function, where all that this does is to answer the same offset
+/// for each thread: the loader had room for the variable beside those of the program.
+fn find_offset() {
+    const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+    // mov rax, [rax + 8]; ret
+    const ANSWER: [u8; 5] = [0x48, 0x8b, 0x40, 0x08, 0xc3];
+    let descriptor = descriptor();
+    if descriptor.addr().cast_signed() < 0 {
+        OFFSET.store(descriptor.addr(), Ordering::Relaxed);
+        return;
+    }
+    // SAFETY: a descriptor that has been used, so the loader is done with it; and the code of a function,
+    // which has an end.
+    unsafe {
+        let [function, offset] = *descriptor;
+        let code: *const u8 = ptr::with_exposed_provenance(function);
+        let begins = code.cast::<[u8; 4]>().read() == ENDBR64;
+        let code = if begins { code.add(ENDBR64.len()) } else { code };
+        if code.cast::<[u8; 5]>().read() == ANSWER {
+            OFFSET.store(offset, Ordering::Relaxed);
+        }
+    }
+}
 
 /// The address of this thread's pointer.
 #[unsafe(naked)]
@@ -119,6 +154,7 @@ pub(super) fn attach(session: &Session) -> Option<&'static mut Thread> {
     if thread.is_null() {
         thread = Box::into_raw(Box::new(Thread::new(own_stack())));
         set_current(thread);
+        find_offset();
         watch(thread);
     }
     // SAFETY: made above or before, freed by its own thread alone, when that ends; the one reference
@@ -388,4 +424,24 @@ fn own_stack() -> Range<usize> {
     // SAFETY: as above; nothing of them is used any more.
     unsafe { libc::pthread_attr_destroy(&raw mut attributes) };
     if failed == 0 { start as usize..start as usize + size } else { 0..0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_leads_to_each_threads_own_pointer() {
+        find_offset();
+        let offset = OFFSET.load(Ordering::Relaxed);
+        let base = || {
+            let base: usize;
+            // SAFETY: the word at a thread's base is the base's address.
+            unsafe { core::arch::asm!("mov {}, fs:[0]", out(reg) base) };
+            base
+        };
+        let here = move || assert_eq!(place().addr(), base().wrapping_add(offset));
+        here();
+        std::thread::spawn(here).join().expect("the same there");
+    }
 }

@@ -13,7 +13,7 @@
 use super::{
     SESSION, record, scalars,
     session::{Captured, Questions, Recipe, Session, flags},
-    thread::Thread,
+    thread::{self, Thread},
 };
 use crate::table::Target;
 use core::{
@@ -127,9 +127,11 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "push rbx",
         ".cfi_offset rbx, -24",
         "sub rsp, {frame}",
-        // rbx = this thread's things. The call keeps every register but rax.
-        "lea rax, [rip + rocblas_shim_thread@TLSDESC]",
-        "call qword ptr [rax + rocblas_shim_thread@TLSCALL]",
+        // rbx = this thread's things.
+        "mov rax, qword ptr [rip + {offset}]",
+        "test rax, rax",
+        "jz 52f",
+        "53:",
         "mov rbx, qword ptr fs:[rax]",
         "mov rax, qword ptr [rip + {session}]",
         "test rbx, rbx",
@@ -310,6 +312,11 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov r11, qword ptr [rsp + {registers}]",
         "mov r10, qword ptr [rbx + {thread_record}]",
         "jmp 31b",
+        // The call keeps every register but rax.
+        "52:",
+        "lea rax, [rip + rocblas_shim_thread@TLSDESC]",
+        "call qword ptr [rax + rocblas_shim_thread@TLSCALL]",
+        "jmp 53b",
         "51:",
         "mov rax, qword ptr [rbx + {thread_session}]",
         "sub r11, qword ptr [rax + {session_recipes}]",
@@ -356,6 +363,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         frame = const frame(STACK_WORDS),
         registers = const STACK_WORDS * 8,
         stack_words = const STACK_WORDS,
+        offset = sym thread::OFFSET,
         session = sym SESSION,
         session_recipes = const offset_of!(Session, recipes),
         thread_session = const offset_of!(Thread, session),
