@@ -65,6 +65,27 @@ fn no_layer_has_the_stock_library_or_a_tool_that_builds() {
     report_size(engine);
 }
 
+#[test]
+fn the_image_says_what_it_is_how_it_is_and_that_it_is_nobodys() {
+    let Some(images) = llama() else { return };
+    let config = images.engine.inspect(LLAMA_IMAGE, "{{json .Config}}");
+    let config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
+    assert_eq!(config["User"], "10001:10001");
+    assert_eq!(config["Entrypoint"], serde_json::json!(["llama-server"]));
+    assert!(config["ExposedPorts"]["8080/tcp"].is_object(), "{config}");
+    let health = config["Healthcheck"]["Test"].to_string();
+    assert!(health.contains("/health"), "{health}");
+    let label = |name: &str| config["Labels"][format!("org.opencontainers.image.{name}")].clone();
+    assert_eq!(label("revision"), images.rocm.commit.as_str());
+    for name in ["title", "description", "source", "licenses"] {
+        assert!(label(name).is_string(), "{name}: {config}");
+    }
+    let environment = config["Env"].as_array().expect("variables");
+    let named =
+        |variable: &&serde_json::Value| variable.as_str().is_some_and(|v| v.starts_with("HSA_"));
+    assert_eq!(environment.iter().find(named), None);
+}
+
 /// Past the test harness: what a user downloads.
 fn report_size(engine: &tests::docker::Engine) {
     use std::io::Write;
