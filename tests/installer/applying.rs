@@ -1,7 +1,10 @@
 //! `apply`, again, `--dry-run`, `verify` and `revert`, with every option that changes the plan.
 
-use crate::machine::Machine;
-use std::{fs, path::Path};
+use crate::{machine::Machine, using};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use tests::{elf::face, run::run, skip::skip, snapshot::Snapshot};
 
 #[test]
@@ -56,7 +59,7 @@ fn a_package_is_not_unpacked_again() {
 }
 
 /// The backend's tree as a tar file.
-fn packed(machine: &Machine) -> std::path::PathBuf {
+fn packed(machine: &Machine) -> PathBuf {
     let package = machine.outside().join("rocblas.tar.gz");
     let mut tar = std::process::Command::new("tar");
     tar.arg("-C").arg(machine.outside()).arg("-czf").arg(&package).arg("rocm-6.3.0");
@@ -168,10 +171,11 @@ fn verify_reads_what_status_does_not() {
     assert!(ended.stdout.contains("librocblas.so.4.3.60300: its contents"), "{ended:?}");
 }
 
-#[test]
-fn a_tree_whose_library_has_a_plain_name_gets_the_shim_under_that_name() {
-    let machine = Machine::new();
-    let lib = machine.tree.root().join("usr/local/lib/python3.12/site-packages/torch/lib");
+const WHEEL: &str = "/usr/local/lib/python3.12/site-packages/torch/lib";
+
+/// PyTorch's wheel with a ROCm of its own.
+fn wheel(machine: &Machine) -> PathBuf {
+    let lib = machine.tree.root().join(&WHEEL[1..]);
     fs::create_dir_all(&lib).expect("make a wheel");
     for (from, to) in [
         ("librocblas.so.5.0.70002", "librocblas.so"),
@@ -180,15 +184,40 @@ fn a_tree_whose_library_has_a_plain_name_gets_the_shim_under_that_name() {
     ] {
         fs::copy(machine.lib(from), lib.join(to)).expect("copy");
     }
+    lib
+}
+
+#[test]
+fn a_tree_whose_library_has_a_plain_name_gets_the_shim_under_that_name() {
+    let machine = Machine::new();
+    let lib = wheel(&machine);
     let before = machine.snapshot();
-    let wheel = "/usr/local/lib/python3.12/site-packages/torch/lib";
-    machine.apply(&["--rocm", wheel]).success();
+    machine.apply(&["--rocm", WHEEL]).success();
     let shim = lib.join("librocblas.so");
     assert_eq!(fs::read(&shim).expect("there"), fs::read(tests::artefacts::shim()).expect("there"));
-    let status = machine.tree.installer(&["status", "--rocm", wheel]).success();
+    let status = machine.tree.installer(&["status", "--rocm", WHEEL]).success();
     assert!(status.stdout.contains("applied"), "{status:?}");
-    machine.tree.installer(&["revert", "--rocm", wheel]).success();
+    machine.tree.installer(&["revert", "--rocm", WHEEL]).success();
     before.assert_same(&machine.snapshot());
+}
+
+#[test]
+fn what_a_wheel_has_under_a_plain_name_is_linked_by_the_soname_that_the_backend_asks_for() {
+    let mut machine = Machine::new();
+    let roctx = using::add_roctx(&mut machine);
+    let lib = wheel(&machine);
+    fs::rename(roctx, lib.join("libroctx64.so")).expect("move into the wheel");
+    let before = machine.snapshot();
+    machine.apply(&["--rocm", WHEEL]).success();
+    let link = fs::read_link(lib.join("libroctx64.so.4")).expect("a link");
+    assert_eq!(link, Path::new("libroctx64.so"));
+    let again = machine.apply(&["--rocm", WHEEL]).success();
+    assert!(again.stdout.contains("Nothing to do"), "{again:?}");
+    machine.tree.installer(&["revert", "--rocm", WHEEL]).success();
+    before.assert_same(&machine.snapshot());
+    fs::remove_file(lib.join("libroctx64.so")).expect("remove");
+    let refused = machine.apply(&["--rocm", WHEEL]);
+    assert!(refused.stderr.contains("libroctx64.so.4"), "{refused:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
     loader,
     plan::Planner,
     root::Root,
+    state::State,
 };
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -24,8 +25,9 @@ const ASIDE: &str = "compat";
 /// Plans them.
 pub(super) fn plan(planner: &mut Planner<'_>, backend: &Chosen) -> Result<()> {
     for name in &backend.summary.needed {
-        if let Some((stem, _)) = versioned(name) {
-            provide(planner, backend, name, stem)?;
+        match versioned(name) {
+            Some((stem, _)) => provide(planner, backend, name, stem)?,
+            None => provide_plain(planner, name)?,
         }
     }
     Ok(())
@@ -37,6 +39,27 @@ fn versioned(name: &str) -> Option<(&'static str, u32)> {
         let version = name.strip_prefix(stem)?.strip_prefix(".so.")?;
         Some((stem, version.parse().ok()?))
     })
+}
+
+/// In PyTorch's wheel libraries lie under names without versions, and other libraries ask for them so; the
+/// backend asks by SONAME.
+fn provide_plain(planner: &mut Planner<'_>, name: &str) -> Result<()> {
+    let Some((stem, _)) = name.split_once(".so.") else { return Ok(()) };
+    let plain = PathBuf::from(format!("{stem}.so"));
+    let (path, file) = (planner.lib.join(name), planner.lib.join(&plain));
+    let is_free = match State::of(planner.root, &path)? {
+        State::Absent => true,
+        State::Link { target } => target == plain,
+        _ => false,
+    };
+    let is_it = matches!(State::of(planner.root, &file)?, State::File(_))
+        && planner.root.open(&file).is_ok_and(|file| {
+            elf::summary(&file).is_ok_and(|summary| summary.soname.as_deref() == Some(name))
+        });
+    if is_free && is_it {
+        planner.link(&path, &plain, "the backend asks for it by its SONAME")?;
+    }
+    Ok(())
 }
 
 fn provide(planner: &mut Planner<'_>, backend: &Chosen, name: &str, stem: &str) -> Result<()> {
@@ -180,7 +203,7 @@ fn elsewhere(
 ) -> Result<Occupied> {
     let now = planner.now(path)?;
     let ours = planner.plan.journal.entry(path).is_some_and(|e| e.after.same(&now));
-    if now == crate::state::State::Absent || ours {
+    if now == State::Absent || ours {
         return Ok(Occupied::No);
     }
     let leads_to = planner.root.resolve(path).ok();
