@@ -105,7 +105,8 @@ const fn frame(stack_words: usize) -> usize {
     8 * (words + 1 - words % 2)
 }
 
-/// Records a call of the function with the index in r11d, of whose arguments some are on the stack.
+/// Records a call of the function whose recipe is r11d bytes into those of a session, of whose arguments
+/// some are on the stack.
 ///
 /// A straight line for a call that is the only one under way in its thread, of a function with which
 /// nothing special happens, with room in the segment; what goes another way leaves it at a numbered
@@ -458,6 +459,9 @@ static MASKS: [u64; 9] = [
 ];
 
 const _: () = assert!(size_of::<Recipe>().is_power_of_two());
+
+// The bits of a recipe's plain scalars are those of a note as they are.
+const _: () = assert!(Note::ENTRY == 0);
 
 #[cfg(test)]
 mod tests {
