@@ -166,28 +166,33 @@ pub fn sync(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Copies a file: shared blocks where the file system has them (reflink), else in the kernel
-/// (copy_file_range), else by hand; `std::io::copy` does the latter two.
+/// Copies a file. Answers the copy's state with its digest.
 fn copy(from: &Path, to: &Path) -> io::Result<FileState> {
-    let mut source = open_regular(from)?;
-    let metadata = source.metadata()?;
-    let mut state = FileState::of(&metadata);
+    let source = open_regular(from)?;
+    let mut state = FileState::of(&source.metadata()?);
     state.mode = plain_mode(state.mode);
+    duplicate(source, &state, to)?;
+    state.digest = Some(digest(to)?);
+    Ok(state)
+}
+
+/// Makes a new file with another's bytes, of a state's size, permissions and time: shared blocks where
+/// the file system has them (reflink), else in the kernel (copy_file_range), else by hand;
+/// `std::io::copy` does the latter two.
+pub(crate) fn duplicate(mut source: File, state: &FileState, to: &Path) -> io::Result<()> {
     let mut new = File::options().write(true).read(true).create_new(true).open(to)?;
     if rustix::fs::ioctl_ficlone(&new, &source).is_err() {
         let copied = io::copy(&mut source, &mut new)?;
         if copied != state.size {
             return Err(io::Error::other(format!(
-                "{} changed while it was copied: {copied} of {} bytes",
-                from.display(),
+                "the source of {} changed while it was copied: {copied} of {} bytes",
+                to.display(),
                 state.size
             )));
         }
     }
     new.set_permissions(Permissions::from_mode(state.mode))?;
-    set_modified(&new, state.modified)?;
-    state.digest = Some(digest(to)?);
-    Ok(state)
+    set_modified(&new, state.modified)
 }
 
 /// A library's permissions without set-user-ID bits and the like, readable by all.

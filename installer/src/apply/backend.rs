@@ -177,7 +177,8 @@ pub(super) fn choose(planner: &mut Planner<'_>, placed: Option<&Placed>) -> Resu
         }
         None => {
             let name = settings::backend(&text)?.context("shim.toml names no backend")?;
-            (name.clone(), library_of(planner.root, planner.lib, &name)?)
+            let library = library_of(planner.root, planner.lib, &name)?;
+            (name.clone(), planner.root.on_machine(&library))
         }
     };
     let wanted = settings::with_backend(&text, &name)?;
@@ -188,12 +189,12 @@ pub(super) fn choose(planner: &mut Planner<'_>, placed: Option<&Placed>) -> Resu
     Ok(Chosen { name: name.clone(), summary })
 }
 
-/// The library of a backend in the store, on the machine.
+/// The library of a backend in the store, inside the root.
 pub(crate) fn library_of(root: &Root, lib: &Path, name: &str) -> Result<PathBuf> {
     let prefix = lib.join(crate::journal::STORE).join("backends").join(name).join("lib");
     let libraries = present::libraries(root, &prefix)?;
     let library = libraries.iter().find(|library| matches!(library.what, What::Rocblas(_)));
     let library = library
         .with_context(|| format!("backend {name} has no librocblas in {}", prefix.display()))?;
-    Ok(root.on_machine(&prefix.join(&library.name)))
+    Ok(prefix.join(&library.name))
 }

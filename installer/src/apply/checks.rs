@@ -232,9 +232,7 @@ pub(super) fn after(root: &Root, lib: &Path, built: &Built, before: &Checked) ->
     let front =
         present::front(root, lib).with_context(|| format!("{} has no {SONAME}", lib.display()))?;
     let name = settings::backend(&settings::text(root, lib)?)?.context("no backend is chosen")?;
-    let on_machine = super::backend::library_of(root, lib, &name)?;
-    let backend =
-        Path::new("/").join(on_machine.strip_prefix(root.directory()).unwrap_or(&on_machine));
+    let backend = super::backend::library_of(root, lib, &name)?;
     match present::what(root, &root.resolve(&front)?)? {
         What::Shim(_) => {}
         other => bail!("{} leads to {other:?} and not to the shim", front.display()),

@@ -1,12 +1,11 @@
 //! The libraries that a backend of ROCm 6 asks for by names that ROCm 7 does not have:
 //! `libamdhip64.so.6` and `libhipblaslt.so.0`.
 //!
-//! So are, in a wheel whose libraries have names without versions, the others that it needs.
-//!
 //! They are provided beside the libraries, as links or as libraries without code. Either is found
 //! with an empty LD_LIBRARY_PATH, whatever RUNPATH the backend has: the shim, whose own RUNPATH is
 //! its directory, asks for them by name before it opens the backend, and the loader then knows them
-//! by that name.
+//! by that name. In a wheel whose libraries have names without versions, links by SONAME are made for
+//! the others that a backend needs.
 
 use super::backend::Chosen;
 use crate::{

@@ -2,14 +2,15 @@
 //! leaves to a base system what it has.
 
 use crate::{
+    files,
     progress::Bar,
     root::{self, Root},
-    state::State,
+    state::{FileState, State},
 };
 use anyhow::{Context, Result};
 use std::{
     collections::BTreeSet,
-    fs::{self, File, FileTimes, Permissions},
+    fs::{self, Permissions},
     io,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
@@ -134,24 +135,18 @@ impl<'a> Copy<'a> {
         symlink(target, self.at(entry))
     }
 
+    /// With the time of the original, by which the journal knows placed files.
     fn file(&mut self, entry: &Path) -> io::Result<()> {
         if !self.done.insert(entry.to_owned()) {
             return Ok(());
         }
-        let mut from = self.root.open(entry)?;
-        let metadata = from.metadata()?;
-        let to = self.at(entry);
-        let mut copy = File::options().write(true).create_new(true).open(&to)?;
+        let source = self.root.open(entry)?;
+        let state = FileState::of(&source.metadata()?);
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
-        let bar = Bar::bytes(&format!("Copying {name}"), metadata.len());
-        if rustix::fs::ioctl_ficlone(&copy, &from).is_err() {
-            io::copy(&mut from, &mut copy)?;
-        }
-        bar.advance(metadata.len());
-        copy.set_permissions(metadata.permissions())?;
-        // The journal knows placed files by their times.
-        copy.set_times(FileTimes::new().set_modified(metadata.modified()?))?;
-        self.bytes += metadata.len();
+        let bar = Bar::bytes(&format!("Copying {name}"), state.size);
+        files::duplicate(source, &state, &self.at(entry))?;
+        bar.advance(state.size);
+        self.bytes += state.size;
         self.files.insert(entry.to_owned());
         Ok(())
     }

@@ -32,9 +32,6 @@ use std::{
 /// the needs of AMD's runtime (clr's `comgrctx.cpp`), and without it no kernel is launched.
 const OPENERS: [&str; 2] = ["libamdhip64.so.", "libhsa-runtime64.so."];
 
-/// Longer than any of their names.
-const MOST_NAME: usize = 64;
-
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -128,9 +125,7 @@ fn closures(
     let shim = present::front(root, lib)
         .with_context(|| format!("{} has no {}", lib.display(), present::SONAME))?;
     for listed in backends::list(root, lib)? {
-        let on_machine = backend::library_of(root, lib, &listed.name)?;
-        let library =
-            Path::new("/").join(on_machine.strip_prefix(root.directory()).unwrap_or(&on_machine));
+        let library = backend::library_of(root, lib, &listed.name)?;
         let closure = check(root, &library, How::Backend { shim: shim.clone() });
         let texts = closure.problems.iter().map(ToString::to_string);
         if listed.in_use {
@@ -183,7 +178,7 @@ fn opened_by(root: &Root, opener: &Path) -> Result<BTreeSet<PathBuf>> {
 
 /// The strings in a library's data that are names of libraries, `libamd_comgr.so.3`.
 fn library_names(bytes: &[u8]) -> BTreeSet<&str> {
-    let strings = bytes.split(|byte| *byte == 0).filter(|string| string.len() <= MOST_NAME);
+    let strings = bytes.split(|byte| *byte == 0);
     let names = strings.filter(|string| string.starts_with(b"lib"));
     let names = names.filter_map(|string| std::str::from_utf8(string).ok());
     names
