@@ -26,13 +26,13 @@ ARG RUSTUP_URL=https://static.rust-lang.org/rustup/archive/1.29.0/x86_64-unknown
 ARG RUSTUP_SHA256=4acc9acc76d5079515b46346a485974457b5a79893cfb01112423c89aeb5aa10
 # A base image may bring this Rust; any other is refused, for the sake of the checksums.
 RUN if [ ! -x "$CARGO_HOME/bin/cargo" ]; then \
-        curl --proto '=https' --fail --silent --show-error --location --output /tmp/rustup-init "$RUSTUP_URL"; \
-        echo "$RUSTUP_SHA256 */tmp/rustup-init" | sha256sum --check; \
-        chmod +x /tmp/rustup-init; \
-        /tmp/rustup-init -y --no-modify-path --profile minimal --default-toolchain "$RUST_VERSION"; \
-        rm /tmp/rustup-init; \
-    fi; \
-    rustc --version | grep --fixed-strings "rustc $RUST_VERSION "
+        curl --proto '=https' --fail --silent --show-error --location --output /tmp/rustup-init "$RUSTUP_URL" \
+        && echo "$RUSTUP_SHA256 */tmp/rustup-init" | sha256sum --check \
+        && chmod +x /tmp/rustup-init \
+        && /tmp/rustup-init -y --no-modify-path --profile minimal --default-toolchain "$RUST_VERSION" \
+        && rm /tmp/rustup-init; \
+    fi \
+    && rustc --version | grep --fixed-strings "rustc $RUST_VERSION "
 
 WORKDIR /src
 COPY . .
