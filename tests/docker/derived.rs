@@ -82,7 +82,7 @@ fn what_fails_in_a_step_ends_the_build() {
         ("ROCBLAS_KEY", "file:///srv/nothing", "/srv/nothing"),
         ("LLAMA_COMMIT", nobody.as_str(), "not our ref"),
         ("CMAKE_ARGS", "-DCMAKE_C_COMPILER=/bin/false", "CMake"),
-        ("GPU_TARGETS", "gfx1201", "gfx1201"),
+        ("GPU_TARGETS", "gfx1201", "for gfx1201"),
     ] {
         let ended = try_build_llama(images, tag, &[(name, value)]);
         assert!(!ended.status.success(), "{name}={value}");

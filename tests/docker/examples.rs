@@ -17,14 +17,9 @@ fn example(images: Images, name: &str, arguments: &[(&str, &str)]) -> (String, E
         ("ROCBLAS_URL", &pool),
         ("ROCBLAS_SHA256", &images.rocm.rocblas_sha256),
     ];
-    let ended = images.engine.try_build(&Build {
-        tag: &tag,
-        file: &file,
-        context: &workspace().join("examples/docker"),
-        arguments: &[&fixed[..], arguments].concat(),
-        target: None,
-        afresh: false,
-    });
+    let arguments = [&fixed[..], arguments].concat();
+    let context = workspace().join("examples/docker");
+    let ended = images.engine.try_build(&Build::new(&tag, &file, &context, &arguments));
     (tag, ended)
 }
 

@@ -31,14 +31,9 @@ pub(crate) fn shim() -> Option<&'static Engine> {
 /// Builds `docker/shim.Dockerfile` under a name.
 pub(crate) fn build_shim(engine: &Engine, tag: &str, afresh: bool) -> Option<()> {
     let (base, version) = docker::rust(engine)?;
-    engine.build(&Build {
-        tag,
-        file: &workspace().join("docker/shim.Dockerfile"),
-        context: workspace(),
-        arguments: &[("BASE_IMAGE", base), ("RUST_VERSION", version)],
-        target: None,
-        afresh,
-    });
+    let file = workspace().join("docker/shim.Dockerfile");
+    let arguments = [("BASE_IMAGE", base.as_str()), ("RUST_VERSION", version)];
+    engine.build(&Build { afresh, ..Build::new(tag, &file, workspace(), &arguments) });
     Some(())
 }
 
@@ -73,7 +68,7 @@ fn recipe<'a>(
     static PATHS: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
     let (file, context) =
         PATHS.get_or_init(|| (workspace().join("docker/Dockerfile"), workspace().join("docker")));
-    Build { tag, file, context, arguments, target, afresh: false }
+    Build { target, ..Build::new(tag, file, context, arguments) }
 }
 
 /// Builds a few lines on top of an image.
@@ -82,14 +77,7 @@ pub(crate) fn derive(engine: &Engine, name: &str, from: &str, lines: &str) -> (S
     let file = context.path().join("Dockerfile");
     fs::write(&file, format!("FROM {from}\n{lines}\n")).expect("write");
     let tag = format!("{PREFIX}/{name}");
-    let ended = engine.try_build(&Build {
-        tag: &tag,
-        file: &file,
-        context: context.path(),
-        arguments: &[],
-        target: None,
-        afresh: false,
-    });
+    let ended = engine.try_build(&Build::new(&tag, &file, context.path(), &[]));
     (tag, ended)
 }
 

@@ -105,14 +105,8 @@ fn build_rust(engine: &Engine) -> Option<(String, String)> {
             copy.arg("--recursive").arg(certificates.join("."));
             run(copy.arg(context.join("certificates"))).success();
         }
-        engine.build(&Build {
-            tag: &tag,
-            file: &file("images/rust.Dockerfile"),
-            context: &context,
-            arguments: &[("BASE", &base)],
-            target: None,
-            afresh: false,
-        });
+        let recipe = file("images/rust.Dockerfile");
+        engine.build(&Build::new(&tag, &recipe, &context, &[("BASE", &base)]));
         fs::remove_dir_all(&context).expect("remove the context");
     }
     Some((tag, version))

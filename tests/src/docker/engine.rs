@@ -75,6 +75,19 @@ pub struct Build<'a> {
     pub afresh: bool,
 }
 
+impl<'a> Build<'a> {
+    /// All stages, with what is known of earlier builds.
+    #[must_use]
+    pub fn new(
+        tag: &'a str,
+        file: &'a Path,
+        context: &'a Path,
+        arguments: &'a [(&'a str, &'a str)],
+    ) -> Self {
+        Self { tag, file, context, arguments, target: None, afresh: false }
+    }
+}
+
 impl Engine {
     /// Builds an image, or ends as `docker build` does.
     pub fn try_build(&self, build: &Build<'_>) -> Ended {

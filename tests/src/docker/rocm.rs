@@ -81,14 +81,8 @@ fn build(engine: &Engine) -> Option<Rocm> {
     rocm_7(root, development, scratch.path(), &archives[1].1);
     sign(&archives.map(|(_, archive)| archive), scratch.path(), &srv.join("rocm.asc"));
     let commit = repository(&srv.join("llama.cpp"));
-    engine.build(&Build {
-        tag: &tag,
-        file: &file("images/rocm.Dockerfile"),
-        context: &context,
-        arguments: &[("BASE", base)],
-        target: None,
-        afresh: false,
-    });
+    let dockerfile = file("images/rocm.Dockerfile");
+    engine.build(&Build::new(&tag, &dockerfile, &context, &[("BASE", base)]));
     fs::remove_dir_all(&context).expect("remove the context");
     let rocblas_sha256 = rocblas_sha256.split(' ').next().expect("a digest").to_owned();
     let image = engine.inspect(&tag, "{{.Id}}");
