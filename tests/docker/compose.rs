@@ -111,7 +111,8 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// `SOURCE:TARGET` of each mount or device, in both of the tools' forms.
+/// `SOURCE:TARGET` of each mount or device, in both of the tools' forms, in the order of targets:
+/// a source may be anywhere, the project's own directory among them.
 fn pairs(list: &Value) -> Vec<String> {
     let pair = |value: &Value| match value {
         Value::String(short) => short.strip_suffix(":rw").unwrap_or(short).to_owned(),
@@ -123,7 +124,7 @@ fn pairs(list: &Value) -> Vec<String> {
         ),
     };
     let mut pairs: Vec<_> = list.as_array().into_iter().flatten().map(pair).collect();
-    pairs.sort();
+    pairs.sort_by_cached_key(|pair| pair.split_once(':').map(|(_, target)| target.to_owned()));
     pairs
 }
 
