@@ -171,6 +171,18 @@ fn a_call_that_is_too_short_for_its_trace_leaves_the_next_one_alone() {
 }
 
 #[test]
+fn a_call_within_which_another_trace_begins_ends_in_its_own() {
+    let (_, mut traces) = within("restarts", "", &[]);
+    traces.sort_by_key(|trace| trace.calls().len());
+    let [first, second] = traces.as_slice() else { panic!("{traces:?}") };
+    let calls: Vec<(&str, bool)> =
+        first.calls().iter().map(|call| (call.name, call.has_ended)).collect();
+    assert_eq!(calls, [("rocblas_sscal", true), ("rocblas_dcopy", true)]);
+    assert_eq!(second.calls().len(), 6);
+    assert!(second.calls().iter().all(|call| call.has_ended && !call.was_left));
+}
+
+#[test]
 fn a_child_that_was_forked_within_a_call_does_not_end_it() {
     let (_, mut traces) = within("forks", "", &[]);
     traces.sort_by_key(|trace| trace.calls().len());
@@ -188,7 +200,7 @@ fn a_call_that_its_thread_ends_in_is_marked() {
     for flags in [&[][..], &["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]] {
         let (_, traces) = within("ends", "", flags);
         let calls = traces[0].calls();
-        let [_, call] = calls.as_slice() else { panic!("{calls:?}") };
+        let [_, _, call] = calls.as_slice() else { panic!("{calls:?}") };
         assert!(call.was_left && !call.has_ended, "{flags:?}: {call:?}");
     }
 }

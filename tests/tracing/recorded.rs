@@ -113,6 +113,13 @@ fn scalars_are_recorded_where_they_can_be_read() {
     let statuses: Vec<Option<i32>> = trace.calls().iter().map(|call| call.status).collect();
     assert_eq!(statuses[4], Some(3), "alpha is null: invalid_pointer");
     assert_eq!(statuses[statuses.len() - 2], Some(1), "no handle: invalid_handle");
+    // A word has the scalar alone, and nothing of what the program has behind it.
+    let file = trace.directory.join(rocblas_trace::process::thread_file(1));
+    let bytes = std::fs::read(file).expect("the thread's file");
+    let has = |word: u64| bytes.chunks_exact(8).any(|chunk| chunk == word.to_le_bytes());
+    let alpha = 2f32.to_bits();
+    assert!(has(u64::from(alpha)));
+    assert!(!has(0xfeed_face << 32 | u64::from(alpha)));
 }
 
 #[test]

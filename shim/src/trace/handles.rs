@@ -109,7 +109,7 @@ fn append(session: &Session, thread: &mut Thread, kind: u8, begin: u64, words: &
     }
     words[SEQUENCE] = thread.sequence;
     words[BEGIN] = begin;
-    let head = Head::new(EVENT, words.len() as u8, thread.depth() as u8, kind);
+    let head = Head::new(EVENT, words.len() as u8, 0, kind);
     let head = head.checked(thread.sequence, begin).0;
     let record = thread.cursor;
     // SAFETY: room was made for the words and one more.

@@ -229,7 +229,6 @@ pub(super) unsafe extern "C" fn handle_of_latest(handle: usize, thread: *mut Thr
     // SAFETY: by contract; a session is never freed.
     unsafe {
         let thread = &mut *thread;
-        thread.settle();
         let begin = *thread.record.add(BEGIN);
         handles::look(&*thread.session, thread, handle, begin);
     }

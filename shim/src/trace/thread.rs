@@ -233,11 +233,11 @@ impl Thread {
         !self.dead
     }
 
-    /// Gives a call that the thunk began its slot, before the slots are looked at or anything is written
-    /// behind its record.
+    /// Gives a call that the thunk began its slot, before the slots are looked at, another call is
+    /// recorded, or another trace is.
     pub(super) fn settle(&mut self) {
         if self.sole > SLOTS {
-            // SAFETY: the record, behind which nothing was written, of this trace.
+            // SAFETY: the record of the thread's latest call, of this trace.
             self.slots[0] = unsafe { Slot::of(self.sole, self.record, self.session) };
             self.set_depth(1);
         }

@@ -6,7 +6,7 @@
 //!
 //! | word | of a call | of an event |
 //! |---|---|---|
-//! | [`HEAD`] | a [`Head`]: function, length, depth, who answers, check | function [`EVENT`], the event's kind in place of who answers |
+//! | [`HEAD`] | a [`Head`]: function, length, depth, who answers, check | function [`EVENT`], depth 0, the event's kind in place of who answers |
 //! | [`SEQUENCE`] | number of the record in its thread, from 0 | the same |
 //! | [`BEGIN`] | clock at entry | clock |
 //! | [`END`] | clock at exit; 0: in flight | payload, see [`event`] |
@@ -204,7 +204,7 @@ impl Head {
         (self.0 >> 16) as u8 as usize
     }
 
-    /// How many traced calls of the thread were under way.
+    /// How many traced calls of the thread were under way; 0 for an event.
     #[must_use]
     pub const fn depth(self) -> u8 {
         (self.0 >> 24) as u8

@@ -28,7 +28,11 @@ static void change_stacks(void) {
 }
 
 int main(void) {
-    float x[4] = {1, 2, 3, 4}, y[4] = {4, 3, 2, 1}, on_stack = 2, result;
+    float x[4] = {1, 2, 3, 4}, y[4] = {4, 3, 2, 1}, result;
+    struct {
+        float alpha;
+        volatile unsigned somebody_elses;
+    } on_stack = {2, 0xfeedface};
     float *on_heap = malloc(sizeof *on_heap);
     float *unreadable = (float *)0x10;
     const rocblas_float_complex complex_alpha = {1.5f, -2};
@@ -36,7 +40,7 @@ int main(void) {
     double param[5] = {-2, 1, 0, 0, 1}, u[2] = {1, 2}, v[2] = {3, 4};
     *on_heap = 4;
     if (rocblas_create_handle(&handle)) return 1;
-    rocblas_sscal(handle, 4, &on_stack, x, 1);
+    rocblas_sscal(handle, 4, &on_stack.alpha, x, 1);
     rocblas_sscal(handle, 4, &in_data, x, 1);
     rocblas_sscal(handle, 4, on_heap, x, 1);
     rocblas_sscal(handle, 4, 0, x, 1);
@@ -48,12 +52,12 @@ int main(void) {
     rocblas_sdot(handle, 4, x, 1, y, 1, &result);
     rocblas_drotm(handle, 2, u, 1, v, 1, param);
     rocblas_set_pointer_mode(handle, rocblas_pointer_mode_device);
-    rocblas_sscal(handle, 4, &on_stack, x, 1);
+    rocblas_sscal(handle, 4, &on_stack.alpha, x, 1);
     rocblas_set_pointer_mode(handle, rocblas_pointer_mode_host);
-    rocblas_sscal(handle, 4, &on_stack, x, 1);
+    rocblas_sscal(handle, 4, &on_stack.alpha, x, 1);
     rocblas_set_stream(handle, (hipStream_t)0x500);
-    rocblas_saxpy(handle, 4, &on_stack, x, 1, y, 1);
-    rocblas_sscal(0, 4, &on_stack, x, 1);
+    rocblas_saxpy(handle, 4, &on_stack.alpha, x, 1, y, 1);
+    rocblas_sscal(0, 4, &on_stack.alpha, x, 1);
     free(on_heap);
     return rocblas_destroy_handle(handle);
 }

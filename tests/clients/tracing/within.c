@@ -14,6 +14,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+/* One comes first in each thread: its first call is recorded in another way than those after it. */
 static void call(int count) {
     float alpha = 1, x;
     for (int n = 0; n < count; n++) rocblas_sscal(0, n, &alpha, &x, 1);
@@ -38,6 +39,7 @@ static void restart_there(int n) {
 static void end_there(int n) { pthread_exit(0); }
 
 static void *ends(void *argument) {
+    call(1);
     within(end_there, 0);
     return argument;
 }
@@ -62,7 +64,6 @@ static void switch_stacks(void) {
 }
 
 int main(int argc, char **argv) {
-    /* The first call of a thread is recorded in another way than those after it. */
     call(1);
     if (!strcmp(argv[1], "calls")) {
         within(call, 5000);
