@@ -40,6 +40,14 @@ COPY . .
 ARG SOURCE_DATE_EPOCH=0
 RUN cargo build --locked --release --package rocblas-shim --package installer
 WORKDIR /out
+# Licences ask that their texts, and who wrote what, go with the programs that it is linked into.
+RUN cargo tree --manifest-path /src/Cargo.toml --locked --package rocblas-shim --package installer \
+        --edges normal,no-proc-macro --prefix none --format '{p}' \
+    | sed --quiet --regexp-extended '/ \(\//d; s/^([^ ]+) v([^ ]+).*/\1-\2/p' | sort --unique > /tmp/packages \
+    && cd "$CARGO_HOME"/registry/src/* \
+    && xargs --arg-file=/tmp/packages --replace find {} -maxdepth 2 -type f \
+        '(' -iname 'LICEN[CS]E*' -o -iname 'COPYING*' -o -iname 'COPYRIGHT*' -o -iname 'NOTICE*' ')' \
+    | sort | xargs tail --lines=+1 > /out/THIRD-PARTY-LICENSES
 RUN cp /src/target/release/installer /src/target/release/librocblas.so /src/LICENSE-* . \
     && strip --strip-unneeded installer librocblas.so \
     && sha256sum --binary -- * > /tmp/SHA256SUMS \

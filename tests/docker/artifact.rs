@@ -8,13 +8,20 @@ use std::{
     process::Command,
 };
 use tests::{
+    artefacts::workspace,
     docker::{Engine, SHIM},
     elf::face,
     run::run,
 };
 
-const FILES: [&str; 5] =
-    ["LICENSE-APACHE", "LICENSE-MIT", "SHA256SUMS", "installer", "librocblas.so"];
+const FILES: [&str; 6] = [
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "SHA256SUMS",
+    "THIRD-PARTY-LICENSES",
+    "installer",
+    "librocblas.so",
+];
 
 /// Copies an image's files out, with their times.
 fn unpacked(engine: &Engine, tag: &str) -> (tempfile::TempDir, PathBuf) {
@@ -72,6 +79,28 @@ fn the_image_has_the_shim_the_installer_licences_and_checksums_that_hold() {
     }
     assert_eq!(face(&files.join("librocblas.so")).soname, "librocblas.so.5");
     run(Command::new(files.join("installer")).arg("--version")).success();
+}
+
+#[test]
+fn every_crate_that_is_linked_in_has_its_licences_there() {
+    let Some(engine) = shim() else { return };
+    let (_kept, files) = unpacked(engine, SHIM);
+    let text = fs::read_to_string(files.join("THIRD-PARTY-LICENSES")).expect("licences");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(workspace()).args(["tree", "--offline", "--locked", "--prefix", "none"]);
+    cargo.args(["--package", "rocblas-shim", "--package", "installer", "--format", "{p}"]);
+    let tree = run(cargo.args(["--edges", "normal,no-proc-macro"])).success().stdout;
+    let mut crates = 0;
+    for line in tree.lines().filter(|line| !line.is_empty() && !line.contains("(/")) {
+        let (name, rest) = line.split_once(" v").expect("a name and a version");
+        let version = rest.split(' ').next().expect("a version");
+        assert!(text.contains(&format!("==> {name}-{version}/")), "{line}");
+        crates += 1;
+    }
+    assert!(crates > 50, "{tree}");
+    // C that a crate brings has its own.
+    assert!(text.contains("zstd/LICENSE <=="));
+    assert!(text.contains("Copyright (c) Meta Platforms, Inc. and affiliates."));
 }
 
 #[test]
