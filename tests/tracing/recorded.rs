@@ -47,7 +47,7 @@ fn every_c_function_is_recorded_with_its_arguments_and_cxx_ones_are_left_alone()
             printed.lines().filter_map(|line| line.split_once(" [")).collect();
         let typed = c_exports().iter().filter(|f| f.kind == Kind::C).count();
         let lazy = usize::from(c_exports().iter().any(|f| f.name == first && f.kind == Kind::C));
-        assert_eq!(sent.len(), typed + lazy, "{first}");
+        assert_eq!(sent.len(), 2 * typed + lazy, "{first}");
         assert_eq!(calls.len(), sent.len(), "{first}");
         let mut longest = 0;
         for ((name, words), call) in sent.iter().zip(&calls) {
@@ -120,6 +120,37 @@ fn scalars_are_recorded_where_they_can_be_read() {
     let alpha = 2f32.to_bits();
     assert!(has(u64::from(alpha)));
     assert!(!has(0xfeed_face << 32 | u64::from(alpha)));
+}
+
+#[test]
+fn what_is_known_of_a_handle_is_told_at_its_first_call_whichever_that_is() {
+    let program = Program::new("handles.c", artefacts::reference());
+    let mut command = program.command();
+    run(command.env_remove("ROCBLAS_SHIM_TRACE").arg(program.traces())).silent_success();
+    let streams: Vec<Option<u32>> = program.traced().calls().iter().map(|c| c.stream).collect();
+    assert_eq!(streams, [1, 2, 3, 4, 5, 1, 2, 3, 4, 5].map(Some));
+}
+
+#[test]
+fn a_mode_that_the_backend_refuses_to_tell_is_none() {
+    // On the straight line, and where calls are counted.
+    for options in ["", "first=100"] {
+        let tree = Tree::with_shim();
+        let backend = c_backend(&tree, "refusing.so", &["-DREFUSES_MODES"]);
+        tree.add_backend("only", &backend);
+        let program = Program::in_tree(tree, "refused.c");
+        run(program.command().env("ROCBLAS_SHIM_TRACE_OPTIONS", options)).silent_success();
+        let expected = [
+            "rocblas_create_handle()",
+            "rocblas_sscal(n=0, alpha=2, incx=1)",
+            "rocblas_sscal(n=1, alpha=2, incx=1)",
+            "rocblas_sscal(n=2, incx=1)",
+            "rocblas_sscal(n=3, incx=1)",
+            "rocblas_sscal(n=4, incx=1)",
+            "rocblas_sscal(n=5, incx=1)",
+        ];
+        assert_eq!(program.traced().texts(), expected, "{options}");
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //!
 //! With ROCBLAS_SHIM_TRACE set, C functions that are not variadic go through code that records their
 //! arguments: of those, what the ABI has for functions of words is compared, and the words are written
-//! to the file that WORDS names.
+//! to the file that WORDS names. A handle that has been seen goes another way than one that has not, so
+//! all are called once more, with one handle.
 
 use core::arch::naked_asm;
 use probe_record::{LATEST, Record, STACK_WORDS, answer, further_answers};
@@ -240,6 +241,8 @@ struct Checker {
     latest: extern "C" fn() -> *const Record,
     width: usize,
     random: Random,
+    /// In place of a random first argument.
+    handle: Option<u64>,
     return_address: u64,
     is_traced: bool,
     /// What was sent to functions that are traced.
@@ -249,7 +252,10 @@ struct Checker {
 
 impl Checker {
     fn call(&mut self, function: *const c_void) -> (Arguments, Results, Record) {
-        let arguments = self.random.arguments(self.width);
+        let mut arguments = self.random.arguments(self.width);
+        if let Some(handle) = self.handle {
+            arguments.registers[0] = handle;
+        }
         let mut results = Results::default();
         // SAFETY: a function of the shim or the probe, which looks at nothing but the words.
         unsafe { call(function, &raw const arguments, &raw mut results, self.width) };
@@ -336,6 +342,7 @@ fn main() -> ExitCode {
         shim,
         width: vector_width(),
         random: Random(0x5eed),
+        handle: None,
         return_address: 0,
         is_traced: env::var_os("ROCBLAS_SHIM_TRACE").is_some(),
         words: String::new(),
@@ -379,6 +386,12 @@ fn main() -> ExitCode {
 
     for (function, calls) in exports().iter().zip(2..) {
         checker.check(function.name, calls);
+    }
+    if checker.is_traced {
+        checker.handle = Some(checker.random.next());
+        for function in exports() {
+            checker.check(function.name, 0);
+        }
     }
     if let Some(path) = env::var_os("WORDS") {
         std::fs::write(path, &checker.words).expect("write what was sent");

@@ -6,6 +6,8 @@
  *   USES_HIP        it copies by HIP, prints errors and answers success, as 4.3.0 does
  *   CRASHES         dasum writes to where nothing is
  *   CALLS_X         dcopy calls the function that it is given as x with n, and answers n
+ *   REFUSES_MODES   a handle that it did not make is in host mode, by an answer that is an error; to
+ *                   ask for none's ends the program
  *   MORTAL          what it set up is torn down at exit, as C++ statics are
  *
  * It knows its own functions by hidden aliases, so that it can tell whether its references to
@@ -158,6 +160,14 @@ rocblas_status rocblas_dcopy(rocblas_handle handle, rocblas_int n, const double 
                              double *y, rocblas_int incy) {
     ((void (*)(int))x)(n);
     return (rocblas_status)n;
+}
+#endif
+
+#ifdef REFUSES_MODES
+rocblas_status rocblas_get_pointer_mode(rocblas_handle handle, rocblas_pointer_mode *mode) {
+    if (!handle) abort();
+    *mode = rocblas_pointer_mode_host;
+    return handle == (rocblas_handle)&dead ? rocblas_status_success : rocblas_status_invalid_handle;
 }
 #endif
 

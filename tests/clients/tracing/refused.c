@@ -1,0 +1,12 @@
+/* Scalars of a handle, of one that the backend did not make, and of none: twice each, as the first call
+ * of a thread is recorded in another way. */
+#include <rocblas.h>
+
+int main(void) {
+    float alpha = 2, x;
+    rocblas_handle own;
+    if (rocblas_create_handle(&own)) return 1;
+    const rocblas_handle handles[] = {own, (rocblas_handle)&x, 0};
+    for (int i = 0; i < 6; i++) rocblas_sscal(handles[i / 2], i, &alpha, &x, 1);
+    return 0;
+}
