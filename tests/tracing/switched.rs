@@ -1,7 +1,7 @@
 //! Starting and stopping while threads call.
 
 use crate::Program;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tests::{
     artefacts,
     run::{Ended, run, run_within},
@@ -10,12 +10,15 @@ use tests::{
     tree::Tree,
 };
 
+/// Hundreds of traces are made, each in files of its own: half a minute on a busy machine.
+const LIMIT: Duration = Duration::from_secs(300);
+
 fn many_times(times: usize, options: &str) {
     let program = Program::new("start_stop.c", artefacts::reference());
     let traces = program.traces();
     let mut command = program.command();
     command.env_remove("ROCBLAS_SHIM_TRACE").arg(&traces).arg(options).arg(times.to_string());
-    run_within(&mut command, std::time::Duration::from_secs(300)).silent_success();
+    run_within(&mut command, LIMIT).silent_success();
     // Of each thread, the calls of all traces: none twice, and within a trace none is missing.
     let mut seen: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
     let (mut count, mut calls) = (0, 0);
@@ -65,7 +68,8 @@ fn starting(source: &str) -> (Ended, PathBuf) {
     let program = Program::new(source, artefacts::reference());
     let traces = program.tree.root().join("traces");
     let mut command = program.command();
-    (run(command.env_remove("ROCBLAS_SHIM_TRACE").arg(&traces)).silent_success(), traces)
+    command.env_remove("ROCBLAS_SHIM_TRACE").arg(&traces);
+    (run_within(&mut command, LIMIT).silent_success(), traces)
 }
 
 #[test]
