@@ -15,6 +15,11 @@ use tests::{
 
 /// The program of `tests/src/bin/forward_all.rs`, traced.
 fn forward_all(first: &str) -> (String, Vec<Recorded>) {
+    forward_all_with(first, "")
+}
+
+/// The same with settings of the loader.
+fn forward_all_with(first: &str, tunables: &str) -> (String, Vec<Recorded>) {
     let tree = Tree::with_shim();
     let traces = tree.root().join("traces");
     let mut command = client(&tree, env!("CARGO_BIN_EXE_forward_all").as_ref());
@@ -25,6 +30,7 @@ fn forward_all(first: &str) -> (String, Vec<Recorded>) {
     command.env("DIRECT_PROBE", direct).env("ROCBLAS_SHIM_TRACE", &traces).env("WORDS", &words);
     // Those functions of ours look at their arguments.
     command.env("ROCBLAS_SHIM_COMPAT", "-all").env("ROCBLAS_SHIM_LISTEN", "off");
+    command.env("GLIBC_TUNABLES", tunables);
     command.arg(tree.lib().join("librocblas.so.5")).arg(artefacts::probe()).arg(first);
     run(&mut command).silent_success();
     let trace = read_only(&traces);
@@ -61,6 +67,17 @@ fn every_c_function_is_recorded_with_its_arguments_and_cxx_ones_are_left_alone()
 }
 
 #[test]
+fn a_thread_finds_its_things_where_the_loader_had_no_room_for_them() {
+    // With none left, a library that is loaded late has its variables elsewhere in each thread. A loader
+    // that does not know the setting ignores it.
+    let tunables = "glibc.rtld.optional_static_tls=0";
+    let (_, without) = forward_all_with("rocblas_abort", tunables);
+    let (_, with) = forward_all("rocblas_abort");
+    assert_eq!(without.len(), with.len());
+    assert!(without.iter().zip(&with).all(|(a, b)| (a.name, &a.words) == (b.name, &b.words)));
+}
+
+#[test]
 fn answers_are_recorded() {
     let (_, calls) = forward_all("rocblas_abort");
     for call in calls {
@@ -86,6 +103,7 @@ fn scalars_are_recorded_where_they_can_be_read() {
         "rocblas_sscal(n=0, incx=1)",
         "rocblas_sscal(n=0, incx=1)",
         "rocblas_sscal(n=4, alpha=5, incx=1)",
+        "rocblas_sscal(n=0, incx=1)",
         "rocblas_sscal(n=0, incx=1)",
         "rocblas_cscal(n=2, alpha=1.5-2i, incx=1)",
         "rocblas_sdot(n=4, incx=1, incy=1, result=480)",

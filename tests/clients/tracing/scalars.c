@@ -3,17 +3,21 @@
  * on a stack of its own. */
 #include <rocblas.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <ucontext.h>
 
 static const float in_data = 3;
 static rocblas_handle handle;
 /* Behind the last page that a process can have. */
 static float *const above = (float *)0x7ffffffff000;
+/* Not readable either, and between a stack in the program's data and that of the thread. */
+static float *between;
 
 static void call_elsewhere(void) {
     float alpha = 5, x[4] = {1, 2, 3, 4};
     rocblas_sscal(handle, 4, &alpha, x, 1);
     rocblas_sscal(handle, 0, above, x, 1);
+    rocblas_sscal(handle, 0, between, x, 1);
 }
 
 static void change_stacks(void) {
@@ -39,6 +43,8 @@ int main(void) {
     rocblas_float_complex c[2] = {{1, 0}, {0, 1}};
     double param[5] = {-2, 1, 0, 0, 1}, u[2] = {1, 2}, v[2] = {3, 4};
     *on_heap = 4;
+    between = mmap(0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (between == MAP_FAILED) return 1;
     if (rocblas_create_handle(&handle)) return 1;
     rocblas_sscal(handle, 4, &on_stack.alpha, x, 1);
     rocblas_sscal(handle, 4, &in_data, x, 1);
