@@ -40,7 +40,7 @@ COPY . .
 ARG SOURCE_DATE_EPOCH=0
 RUN cargo build --locked --release --package rocblas-shim --package installer
 WORKDIR /out
-# Licences ask that their texts, and who wrote what, go with the programs that it is linked into.
+# Most licences ask that their text goes along with a program that their work is linked into.
 RUN cargo tree --manifest-path /src/Cargo.toml --locked --package rocblas-shim --package installer \
         --edges normal,no-proc-macro --prefix none --format '{p}' \
     | sed --quiet --regexp-extended '/ \(\//d; s/^([^ ]+) v([^ ]+).*/\1-\2/p' | sort --unique > /tmp/packages \
