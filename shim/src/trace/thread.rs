@@ -234,10 +234,11 @@ impl Thread {
     }
 
     /// Gives a call that the thunk began its slot, before the slots are looked at, another call is
-    /// recorded, or another trace is.
+    /// recorded, or another trace begins.
     pub(super) fn settle(&mut self) {
         if self.sole > SLOTS {
-            // SAFETY: the record of the thread's latest call, of this trace.
+            // SAFETY: the record of the thread's latest call, of this trace. Nothing is over it: behind it
+            // there are at most the events of its handle, and a ring has more than one segment.
             self.slots[0] = unsafe { Slot::of(self.sole, self.record, self.session) };
             self.set_depth(1);
         }
