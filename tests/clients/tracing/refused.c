@@ -1,5 +1,5 @@
 /* Scalars of a handle, of one that the backend did not make, and of none: twice each, as the first call
- * of a thread is recorded in another way. */
+ * with a handle goes another way than the next one. */
 #include <rocblas.h>
 
 int main(void) {
