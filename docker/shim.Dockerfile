@@ -41,13 +41,13 @@ ARG SOURCE_DATE_EPOCH=0
 RUN cargo build --locked --release --package rocblas-shim --package installer
 WORKDIR /out
 # Most licences ask that their text goes along with a program that their work is linked into.
-RUN cargo tree --manifest-path /src/Cargo.toml --locked --package rocblas-shim --package installer \
+RUN set -- "$CARGO_HOME"/registry/src/* \
+    && cargo tree --manifest-path /src/Cargo.toml --locked --package rocblas-shim --package installer \
         --edges normal,no-proc-macro --prefix none --format '{p}' \
-    | sed --quiet --regexp-extended '/ \(\//d; s/^([^ ]+) v([^ ]+).*/\1-\2/p' | sort --unique > /tmp/packages \
-    && cd "$CARGO_HOME"/registry/src/* \
-    && xargs --arg-file=/tmp/packages --replace find {} -maxdepth 2 -type f \
+    | sed --quiet --regexp-extended '/ \(\//d; s/^([^ ]+) v([^ ]+).*/\1-\2/p' | sort --unique \
+    | xargs --replace find "$1/{}" -maxdepth 2 -type f \
         '(' -iname 'LICEN[CS]E*' -o -iname 'COPYING*' -o -iname 'COPYRIGHT*' -o -iname 'NOTICE*' ')' \
-    | sort | xargs tail --lines=+1 > /out/THIRD-PARTY-LICENSES
+    | sort | xargs tail --lines=+1 | sed "s|^==> $1/|==> |" > /out/THIRD-PARTY-LICENSES
 RUN cp /src/target/release/installer /src/target/release/librocblas.so /src/LICENSE-* . \
     && strip --strip-unneeded installer librocblas.so \
     && sha256sum --binary -- * > /tmp/SHA256SUMS \
