@@ -3,7 +3,9 @@
 //!
 //! Reading the counter takes some 10 ns in a virtual machine and less on bare metal, the system's
 //! clock twice that. It runs evenly where the processor says so (CPUID 8000'0007h, EDX bit 8: its
-//! rate does not depend on the power state, and all cores have the same).
+//! rate does not depend on the power state, and all cores have the same). Nothing makes the processor
+//! wait with reading it for the instructions before, which would take as long again: some recent ones
+//! read it a tick after the reading before, with the whole of a short call in between.
 
 use core::{
     arch::x86_64::{__cpuid, _rdtsc},

@@ -89,8 +89,10 @@ pub(crate) fn start(
     let session = Session::new(backend, sink, options);
     // Now, so that whoever starts the trace learns what is wrong with the directory.
     let directory = session.directory()?.map(ToOwned::to_owned);
-    SESSION.store(Box::leak(Box::new(session)), Ordering::Release);
+    // In this order, because a thread may be in a thunk since the trace before: once a call of its is
+    // recorded in this one, so are the next.
     CURRENT.store((&raw const *table).cast_mut(), Ordering::Release);
+    SESSION.store(Box::leak(Box::new(session)), Ordering::Release);
     drop(turn);
     Ok(directory)
 }
