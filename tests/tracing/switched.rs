@@ -38,7 +38,11 @@ fn many_times(times: usize, options: &str) {
                 end = call.words[1] + 1;
             }
             let missing = end - start - thread.calls.len() as u64;
-            assert!(missing <= thread.filtered, "{missing} missing, {} taken back", thread.filtered);
+            assert!(
+                missing <= thread.filtered,
+                "{missing} missing, {} taken back",
+                thread.filtered
+            );
             seen.entry(number).or_default().push((start, end));
             calls += thread.calls.len();
         }

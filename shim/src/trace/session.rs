@@ -218,10 +218,18 @@ fn functions() -> &'static Functions {
 
 impl Session {
     pub(super) fn new(backend: &'static Backend, sink: Sink, options: Options) -> Self {
-        Self::with_clock(backend, sink, options, clock::calibrate())
+        let clock = clock::calibrate();
+        let recipes = recipes(backend, &sink, &options).as_ptr();
+        Self::with(backend, sink, options, clock, recipes)
     }
 
-    fn with_clock(backend: &'static Backend, sink: Sink, options: Options, clock: Clock) -> Self {
+    fn with(
+        backend: &'static Backend,
+        sink: Sink,
+        options: Options,
+        clock: Clock,
+        recipes: *const Recipe,
+    ) -> Self {
         let table = &*backend.table;
         let function = |name: &CStr| crate::compat::handles::original(table, name);
         // SAFETY: the vendor's prototypes of these functions, the same since rocBLAS 2.
@@ -235,10 +243,9 @@ impl Session {
                     .map(|f| transmute::<*const (), GetStream>(f)),
             }
         };
-        let functions = functions();
         Self {
-            recipes: Box::leak(recipes(backend, functions, &sink, &options)).as_ptr(),
-            functions,
+            recipes,
+            functions: functions(),
             questions,
             min: (options.min as f64 * clock.hertz / 1e9) as u64,
             left: options.first.map(|first| AtomicI64::new(first.try_into().unwrap_or(i64::MAX))),
@@ -270,7 +277,7 @@ impl Session {
     pub(super) fn for_child(&self) -> Self {
         let clock = Clock { start: clock::point(), ..self.clock.clone() };
         let (sink, options) = (self.sink.clone(), self.options.clone());
-        let mut child = Self::with_clock(self.backend, sink, options, clock);
+        let mut child = Self::with(self.backend, sink, options, clock, self.recipes);
         if let (Some(left), Some(of_parent)) = (&mut child.left, &self.left) {
             *left = AtomicI64::new(of_parent.load(Ordering::Relaxed));
         }
@@ -387,16 +394,37 @@ impl Session {
     }
 }
 
-/// The recipes of all C functions.
-fn recipes(
-    backend: &Backend,
-    functions: &Functions,
-    sink: &Sink,
-    options: &Options,
-) -> Box<[Recipe]> {
-    let own = crate::own::range();
+/// The recipes of all C functions, made once for all traces of a kind: a process may be traced a
+/// thousand times.
+fn recipes(backend: &'static Backend, sink: &Sink, options: &Options) -> &'static [Recipe] {
+    static MADE: Mutex<Vec<(Kind, &[Recipe])>> = Mutex::new(Vec::new());
     // Where the processor's counter is no clock, every record takes the long way, which asks.
     let of_all = options.min > 0 || options.first.is_some() || !clock::is_counter();
+    let backend_at = core::ptr::from_ref(backend).addr();
+    let kind = Kind { backend: backend_at, of_all, to_stderr: *sink == Sink::Stderr };
+    // Only with the turn to start a trace, or to open a backend, for which a fork waits.
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, known)) = made.iter().find(|(known, _)| *known == kind) {
+        return known;
+    }
+    let new = Box::leak(recipes_of(kind, backend));
+    made.push((kind, new));
+    new
+}
+
+/// What recipes depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind {
+    /// The address of the backend.
+    backend: usize,
+    /// Every record is written by `record`.
+    of_all: bool,
+    to_stderr: bool,
+}
+
+fn recipes_of(kind: Kind, backend: &Backend) -> Box<[Recipe]> {
+    let functions = functions();
+    let own = crate::own::range();
     let position = |name| index(name).unwrap_or(C_EXPORTS);
     let (create, destroy) =
         (position(c"rocblas_create_handle"), position(c"rocblas_destroy_handle"));
@@ -413,7 +441,7 @@ fn recipes(
         let answers = own.contains(&target.0.addr()) && !crate::compat::passes_on(name(index));
         let has_handle = shape.handle == Some(0);
         let has_scalars = has_handle && shape.count > 0;
-        let ends = of_all || *sink == Sink::Stderr || written > 0;
+        let ends = kind.of_all || kind.to_stderr || written > 0;
         let ends = ends || index == create || index == destroy;
         let flags = [
             (flags::ASIDE, ends || has_scalars || !has_handle),
@@ -427,7 +455,7 @@ fn recipes(
         Recipe {
             target: target.0,
             head: Head::new(index as u16, shape.words, 0, u8::from(answers)).0,
-            advance: if of_all || is_missing { TOO_LONG } else { u16::from(shape.words) * 8 },
+            advance: if kind.of_all || is_missing { TOO_LONG } else { u16::from(shape.words) * 8 },
             words: shape.words,
             flags: flags.iter().filter(|(_, has)| *has).map(|(flag, _)| flag).sum(),
             parameters: shape.parameters,
@@ -451,15 +479,32 @@ fn make_directory(parent: &Path) -> io::Result<PathBuf> {
     // A program that was replaced while it ran.
     let program = program.trim_end_matches(" (deleted)");
     let stem = format!("{program}-{}", std::process::id());
-    for number in 1_u32.. {
-        let name = if number == 1 { stem.clone() } else { format!("{stem}.{number}") };
-        let directory = parent.join(name);
+    let path = |number: u64| {
+        parent.join(if number == 1 { stem.clone() } else { format!("{stem}.{number}") })
+    };
+    let mut number = free_number(|number| path(number).symlink_metadata().is_ok());
+    loop {
+        let directory = path(number);
         match builder.create(&directory) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => number += 1,
             other => return other.map(|()| directory),
         }
     }
-    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// The number behind those that are taken, from 1 on, in a few steps also where they are thousands. Where
+/// there are gaps, one that is free.
+fn free_number(is_taken: impl Fn(u64) -> bool) -> u64 {
+    let mut free = 1;
+    while is_taken(free) {
+        free *= 2;
+    }
+    let mut taken = free / 2;
+    while free - taken > 1 {
+        let middle = u64::midpoint(taken, free);
+        *(if is_taken(middle) { &mut taken } else { &mut free }) = middle;
+    }
+    free
 }
 
 fn arguments() -> Vec<String> {
@@ -489,4 +534,24 @@ fn environment() -> BTreeMap<String, String> {
         .map(|(name, value)| (text(name), text(value)))
         .filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_number_is_found_in_a_few_steps() {
+        for taken in 0..70 {
+            assert_eq!(free_number(|number| number <= taken), taken + 1);
+        }
+        let asked = core::cell::Cell::new(0);
+        let free = free_number(|number| {
+            asked.set(asked.get() + 1);
+            number <= 100_000
+        });
+        assert_eq!(free, 100_001);
+        assert!(asked.get() < 40, "{asked:?}");
+        assert_eq!(free_number(|number| number == 1 || number == 3), 2);
+    }
 }

@@ -17,6 +17,8 @@ static void *switches(void *argument) {
     while (!atomic_load(&over)) {
         rocblas_shim_trace_start(directory, "");
         rocblas_shim_trace_stop();
+        /* Else it is nearly always this thread's turn, and forks wait for it. */
+        usleep(100);
     }
     return argument;
 }
