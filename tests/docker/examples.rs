@@ -77,3 +77,27 @@ fn the_example_for_ollama_puts_the_shim_into_its_bundle() {
     images.engine.run(&tag, &[], &[installer, "status"]).success();
     images.engine.docker(&["image", "rm", &tag, &base]).success();
 }
+
+#[test]
+fn the_example_for_pytorch_puts_the_shim_into_its_wheel() {
+    let Some(images) = llama() else { return };
+    let rocm = &images.rocm.tag;
+    let base = format!("{PREFIX}/python");
+    let file = workspace().join("tests/docker/images/python.Dockerfile");
+    let context = workspace().join("tests/docker/torch");
+    images.engine.build(&Build::new(&base, &file, &context, &[("BASE", rocm)]));
+    let arguments = [
+        ("PYTHON_IMAGE", base.as_str()),
+        ("FETCH_IMAGE", rocm),
+        ("TORCH", "/srv/torch-2.9.1-py3-none-any.whl"),
+        ("TORCH_INDEX", "file:///srv/"),
+    ];
+    let (tag, ended) = example(images, "pytorch", &arguments);
+    ended.success();
+    let solve = ["python", "-c", "import torch; print(torch.solve_triangular())"];
+    let ran = images.engine.run(&tag, &[], &solve).success();
+    assert!(ran.stdout.starts_with("(0, '5.0.2.shim-"), "{ran:?}");
+    let installer = "/opt/rocblas-shim/installer";
+    images.engine.run(&tag, &[], &[installer, "status"]).success();
+    images.engine.docker(&["image", "rm", &tag, &base]).success();
+}
