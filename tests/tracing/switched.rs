@@ -19,8 +19,7 @@ fn many_times(times: usize, options: &str) {
     let mut command = program.command();
     command.env_remove("ROCBLAS_SHIM_TRACE").arg(&traces).arg(options).arg(times.to_string());
     run_within(&mut command, LIMIT).silent_success();
-    // Of each thread, the calls of all traces: none twice, and within a trace none is missing but those
-    // that the filter has taken back.
+    // Of each thread, the calls of all traces: none twice, and within a trace none is missing.
     let mut seen: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
     let (mut count, mut calls) = (0, 0);
     for trace in read_each(&traces) {
@@ -30,19 +29,16 @@ fn many_times(times: usize, options: &str) {
             let Some(first) = thread.calls.first() else { continue };
             assert_eq!(thread.untraced, 0);
             let (number, start) = (first.words[4], first.words[1]);
-            let mut end = start;
-            for call in &thread.calls {
-                assert_eq!(call.words[4], number, "{:?}", trace.directory);
-                assert!(call.words[1] >= end, "twice: {call:?} in {:?}", trace.directory);
+            for (n, call) in (0..).zip(&thread.calls) {
+                assert_eq!(
+                    (call.words[1], call.words[4]),
+                    (start + n, number),
+                    "{:?}",
+                    trace.directory
+                );
                 assert!(call.has_ended && call.depth == 0, "{call:?}");
-                end = call.words[1] + 1;
             }
-            let missing = end - start - thread.calls.len() as u64;
-            assert!(
-                missing <= thread.filtered,
-                "{missing} missing, {} taken back",
-                thread.filtered
-            );
+            let end = start + thread.calls.len() as u64;
             seen.entry(number).or_default().push((start, end));
             calls += thread.calls.len();
         }
@@ -63,8 +59,7 @@ fn nothing_is_lost_torn_or_doubled_when_a_trace_is_switched_a_thousand_times() {
 
 #[test]
 fn nor_with_a_filter_of_time_that_takes_records_back() {
-    // On some processors no call is as short, on others, which may read the clock for the exit of a call
-    // right behind that for its entry, one of ten.
+    // Too short for a call to be left out: what is taken back and what is not is decided by the clock.
     many_times(100, "min=1ns");
 }
 

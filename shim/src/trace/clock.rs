@@ -3,12 +3,14 @@
 //!
 //! Reading the counter takes some 10 ns in a virtual machine and less on bare metal, the system's
 //! clock twice that. It runs evenly where the processor says so (CPUID 8000'0007h, EDX bit 8: its
-//! rate does not depend on the power state, and all cores have the same). Nothing makes the processor
-//! wait with reading it for the instructions before, which would take as long again: some recent ones
-//! read it a tick after the reading before, with the whole of a short call in between.
+//! rate does not depend on the power state, and all cores have the same).
+//!
+//! Nothing makes the processor wait with reading the counter for the instructions before: some read it
+//! a tick after the reading before, with the whole of a short call in between. The thunk's straight line
+//! leaves it at that; [`now_after_all`] waits.
 
 use core::{
-    arch::x86_64::{__cpuid, _rdtsc},
+    arch::x86_64::{__cpuid, _mm_lfence, _rdtsc},
     sync::atomic::{AtomicU8, Ordering},
 };
 use rocblas_trace::process::{Clock, Point};
@@ -33,6 +35,14 @@ pub(super) fn now() -> u64 {
     } else {
         monotonic()
     }
+}
+
+/// The same once all that was before it is done, so that what lies between two readings is in their
+/// difference.
+pub(super) fn now_after_all() -> u64 {
+    // SAFETY: an instruction of every x86-64 processor.
+    unsafe { _mm_lfence() };
+    now()
 }
 
 /// Whether that is the processor's counter.

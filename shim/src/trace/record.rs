@@ -240,7 +240,8 @@ pub(super) unsafe extern "C" fn handle_of_latest(handle: usize, thread: *mut Thr
 /// Called by a thunk, in the thread that [`begin`] gave it, with the same stack.
 #[cold]
 pub(super) unsafe extern "C" fn end(thread: *mut Thread, result: u64, stack: *const u64) -> u64 {
-    let now = clock::now();
+    // A filter of time decides by it.
+    let now = clock::now_after_all();
     // SAFETY: by contract.
     let thread = unsafe { &mut *thread };
     // Calls after this one whose frames are gone.
