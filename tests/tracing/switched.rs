@@ -83,6 +83,11 @@ fn a_child_that_is_forked_while_traces_start_and_stop_can_be_traced() {
 }
 
 #[test]
+fn a_fork_waits_for_who_is_starting_a_trace() {
+    starting("forks_starting.c");
+}
+
+#[test]
 fn first_calls_of_many_threads_at_once_are_all_recorded() {
     let tree = Tree::with_shim();
     let program = linked_client(&tree, "threads.c", &[]);
