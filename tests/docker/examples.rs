@@ -7,6 +7,9 @@ use tests::{
     run::Ended,
 };
 
+/// Where they leave it.
+const INSTALLER: &str = "/opt/rocblas-shim/installer";
+
 /// Builds one of them.
 fn example(images: Images, name: &str, arguments: &[(&str, &str)]) -> (String, Ended) {
     let tag = format!("{PREFIX}/example-{name}");
@@ -40,7 +43,7 @@ fn the_example_for_llama_cpp_builds_and_runs() {
     ended.success();
     let ran = images.engine.run(&tag, &[], &["llama-cli"]).success();
     assert!(ran.stdout.contains("rocBLAS 5.0.2.shim-"), "{ran:?}");
-    images.engine.run(&tag, &[], &["/opt/rocblas-shim/installer", "status"]).success();
+    images.engine.run(&tag, &[], &[INSTALLER, "status"]).success();
     images.engine.docker(&["image", "rm", &tag]).success();
 }
 
@@ -73,8 +76,7 @@ fn the_example_for_ollama_puts_the_shim_into_its_bundle() {
     // The file by which Ollama tells whether the GPU is served.
     let seen = "/usr/lib/ollama/rocm/rocblas/library/TensileLibrary_lazy_gfx906.dat";
     images.engine.run(&tag, &[], &["/usr/bin/test", "-s", seen]).success();
-    let installer = "/opt/rocblas-shim/installer";
-    images.engine.run(&tag, &[], &[installer, "status"]).success();
+    images.engine.run(&tag, &[], &[INSTALLER, "status"]).success();
     images.engine.docker(&["image", "rm", &tag, &base]).success();
 }
 
@@ -97,7 +99,6 @@ fn the_example_for_pytorch_puts_the_shim_into_its_wheel() {
     let solve = ["python", "-c", "import torch; print(torch.solve_triangular())"];
     let ran = images.engine.run(&tag, &[], &solve).success();
     assert!(ran.stdout.starts_with("(0, '5.0.2.shim-"), "{ran:?}");
-    let installer = "/opt/rocblas-shim/installer";
-    images.engine.run(&tag, &[], &[installer, "status"]).success();
+    images.engine.run(&tag, &[], &[INSTALLER, "status"]).success();
     images.engine.docker(&["image", "rm", &tag, &base]).success();
 }
