@@ -1,10 +1,15 @@
 //! What it costs to place a library of a quarter of a gigabyte in the store: shared blocks (reflink)
-//! where the file system has them, else a copy in the kernel; reading it for its digest; a second name
-//! for a file that stays on the file system. Files are in the page cache, below cargo's target
+//! where the file system has them, else a copy in the kernel; reading it for its digest; an exchange of
+//! names for a file that is kept. Files are in the page cache, below cargo's target
 //! directory.
 
-use installer::files::{Incoming, digest};
-use installer::root::Root;
+use installer::{
+    files::{Incoming, digest},
+    lib_dir::LibDir,
+    place::Place,
+    root::Root,
+    state::FileState,
+};
 use std::{
     fs::{self, File},
     io::{Read, Write},
@@ -39,16 +44,22 @@ fn place(name: &str) -> PathBuf {
     FILE.0.path().join(name)
 }
 
-fn incoming() -> Incoming {
+fn lib() -> LibDir {
     let root = Root::new(FILE.0.path()).expect("a root");
-    Incoming::open(&root, Path::new("/")).expect("a store")
+    LibDir::open(&root, Path::new("/")).expect("a directory")
 }
 
 /// As `apply` places a backend: copied and read for its digest.
 #[divan::bench(sample_count = 5)]
 fn placed_with_its_digest(bencher: divan::Bencher<'_, '_>) {
-    let (source, to) = (&FILE.1, place("placed"));
-    bencher.bench_local(|| incoming().place_copy(source, &to).expect("copy"));
+    let (lib, to) = (lib(), Place::new("placed".as_ref()).expect("plain"));
+    bencher.bench_local(|| {
+        let source = File::open(&FILE.1).expect("open");
+        let state = FileState::of(&source.metadata().expect("there"));
+        let mut incoming = Incoming::open(&lib).expect("a store");
+        let (new, _) = incoming.copy(source, &state, "library").expect("copy");
+        new.replace(lib.directory(), to.name()).expect("rename");
+    });
 }
 
 /// As `std::fs::copy` has it, by `copy_file_range`.
@@ -79,18 +90,26 @@ fn copied_by_hand(bencher: divan::Bencher<'_, '_>) {
 /// BLAKE3.
 #[divan::bench(sample_count = 5)]
 fn digested() -> String {
-    digest(&FILE.1).expect("read")
+    digest(File::open(&FILE.1).expect("open"), "library").expect("read")
 }
 
-/// As `apply` keeps the stock library.
+/// As `apply` keeps a file of the user's and puts a link in its place: the two are exchanged.
 #[divan::bench]
-fn kept_by_a_second_name(bencher: divan::Bencher<'_, '_>) {
-    let to = place("kept");
-    bencher.with_inputs(|| (fs::remove_file(&to), incoming()).1).bench_local_values(
-        |mut incoming| {
-            incoming.keep(&FILE.1, &to).expect("keep");
-        },
-    );
+fn kept_by_an_exchange(bencher: divan::Bencher<'_, '_>) {
+    let lib = lib();
+    let place = |name: &str| Place::new(name.as_ref()).expect("plain");
+    let (front, kept) = (place("front"), place("kept"));
+    let mut incoming = Incoming::open(&lib).expect("a store");
+    bencher
+        .with_inputs(|| {
+            drop((fs::remove_file(self::place("front")), fs::remove_file(self::place("kept"))));
+            fs::hard_link(&FILE.1, self::place("front")).expect("a second name");
+        })
+        .bench_local_values(|()| {
+            let new = incoming.link(Path::new("target")).expect("a link");
+            let directory = lib.directory();
+            new.exchange(directory, front.name(), directory, kept.name()).expect("exchanged");
+        });
 }
 
 fn main() {

@@ -2,12 +2,14 @@
 
 use crate::{
     apply::backend,
-    inspect::layout::Tree,
-    journal::{Journal, STORE},
-    plan::Planner,
+    journal::{Journal, Loaded, STORE},
+    lib_dir::LibDir,
+    place::Place,
+    plan::{Action, Planner, Wanted},
     present::{self, What},
     root::Root,
     settings,
+    state::State,
 };
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -51,49 +53,55 @@ pub fn list(root: &Root, lib: &Path) -> Result<Vec<Listed>> {
 /// A plan that makes another backend of the store the one in use.
 pub fn plan_use(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     backend::check_name(name)?;
-    backend::library_of(planner.root, planner.lib, name).with_context(|| {
+    let (root, lib) = (planner.lib.root(), planner.lib.path());
+    backend::library_of(root, lib, name).with_context(|| {
         format!("there is no backend {name}; `installer backends list` says which there are")
     })?;
-    let text = settings::text(planner.root, planner.lib)?;
-    let wanted = settings::with_backend(&text, name)?;
-    planner.settings(wanted.into_bytes(), "the backend to use")
+    let wanted = settings::with_backend(&settings::text(root, lib)?, name)?;
+    planner.settings(&wanted, "the backend to use")
 }
 
 /// A plan that removes a backend which is not in use.
 pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     backend::check_name(name)?;
-    let in_use = settings::backend(&settings::text(planner.root, planner.lib)?)?;
+    let (root, lib) = (planner.lib.root(), planner.lib.path());
+    let in_use = settings::backend(&settings::text(root, lib)?)?;
     if in_use.as_deref() == Some(name) {
         bail!("{name} is in use; choose another one first: installer backends use NAME");
     }
-    let prefix = planner.in_store("backends").join(name);
-    let journal = &planner.plan.journal;
-    if journal.entries.iter().any(|e| e.kept.as_ref().is_some_and(|k| k.starts_with(&prefix))) {
+    let prefix = Place::in_store("backends")?.join(name)?;
+    if planner.holds_originals(&prefix) {
         bail!(
             "{name} is the stock library, which revert puts back; `installer apply --original \
              delete` removes it for good"
         );
     }
-    let paths: Vec<_> = (journal.entries.iter().rev())
-        .map(|entry| entry.path.clone())
-        .filter(|path| path.starts_with(&prefix))
+    let entries = planner.plan.journal.entries.iter().rev();
+    let places: Vec<Place> = entries
+        .filter(|(place, entry)| place.starts_with(&prefix) && entry.after != State::Absent)
+        .map(|(place, _)| place.clone())
         .collect();
-    if paths.is_empty() {
-        bail!(
-            "{} was not placed by the installer; remove it by hand",
-            planner.lib.join(STORE).join("backends").join(name).display()
-        );
+    if places.is_empty() {
+        bail!("{} was not placed by the installer; remove it by hand", planner.lib.show(&prefix));
     }
-    for path in paths {
-        planner.gone(&path, "the backend is to go")?;
+    let reason = "the backend is to go";
+    let mut directories = std::collections::BTreeSet::from([prefix.clone()]);
+    for place in &places {
+        planner.want(place, Wanted::Nothing, reason)?;
+        let above = std::iter::successors(place.parent(), Place::parent);
+        directories.extend(above.take_while(|place| place.starts_with(&prefix)));
     }
-    planner.plan.journal.packages.retain(|package| package.backend != name);
+    // Those that are in others come after them in this order.
+    for path in directories.into_iter().rev() {
+        planner.step(Action::RemoveDirectory { path }, reason);
+    }
+    planner.plan.journal.origins.remove(name);
     Ok(())
 }
 
-/// Says whether a tree has the shim, which all of these need.
-pub fn journal_of(root: &Root, tree: &Tree) -> Result<Journal> {
-    Journal::load(root, &tree.lib)?.with_context(|| {
-        format!("{} has no shim yet; start with `installer apply`", tree.lib.display())
+/// The journal of a tree that has the shim, which all of these need.
+pub fn journal_of(lib: &LibDir) -> Result<Loaded> {
+    Journal::load_or_rebuild(lib)?.with_context(|| {
+        format!("{} has no shim yet; start with `installer apply`", lib.path().display())
     })
 }

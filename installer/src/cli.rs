@@ -5,7 +5,7 @@ use crate::{
     trace::{export::Format, select::Select},
 };
 use clap::{Args, Parser, Subcommand, ValueHint};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Puts the rocBLAS shim into a ROCm 7 tree, checks it, and takes it out again.
 ///
@@ -19,7 +19,8 @@ use std::path::PathBuf;
     after_help = "Example, in a Dockerfile, after llama.cpp was built or before:\n  \
         COPY installer librocblas.so rocblas_4.3.0.60300-39~22.04_amd64.deb /tmp/shim/\n  \
         RUN /tmp/shim/installer apply --backend /tmp/shim/rocblas_*.deb --gpu gfx906\n\n\
-        Exit codes: 0 done or applied, 1 refused or failed, 2 wrong usage, 3 not applied, 4 disturbed"
+        Exit codes: 0 done or applied, 1 refused or failed, 2 wrong usage, 3 not applied, 4 disturbed, \
+        5 reverted but for what is listed"
 )]
 pub struct Cli {
     /// What every command takes.
@@ -43,6 +44,17 @@ pub struct Global {
     /// Print a JSON document for programs instead of text
     #[arg(long, global = true)]
     pub json: bool,
+    /// Wait at most so long for another installer that is changing the tree [default: 300]
+    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true)]
+    pub lock_timeout: Option<u64>,
+}
+
+impl Global {
+    /// How long another installer is waited for.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.lock_timeout.map_or(crate::lock::USUAL_WAIT, Duration::from_secs)
+    }
 }
 
 /// What to do.
@@ -67,6 +79,17 @@ pub enum Command {
         installer apply --backend /opt/rocm-6.3.0 --built /app --dry-run\n  \
         installer apply              (again: repairs, or says that there is nothing to do)")]
     Apply(Apply),
+    /// Put everything right that was disturbed since, whatever it is, by the options of the last apply
+    #[command(
+        after_help = "Reads every placed file and places again what is damaged. A file of yours \
+        that is in the way is kept in the store.\n\n\
+        Example:\n  installer repair --dry-run && installer repair"
+    )]
+    Repair {
+        /// Show the plan and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Say in one line whether the shim is in place; exit code 0 applied, 3 not, 4 disturbed
     #[command(after_help = "Example:\n  installer status || installer apply")]
     Status,
@@ -169,6 +192,9 @@ pub struct Apply {
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Take over whatever somebody changed since, as `repair` does
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Options of `collect`.

@@ -2,7 +2,13 @@
 //! are made by the real `dpkg-divert`, so that an upgrade of the package puts its file where the
 //! stock library is kept instead of over the shim.
 
-use crate::{journal::Diversion, root::Root};
+use crate::{
+    directory::Name,
+    journal::Diversion,
+    lib_dir::LibDir,
+    root::{Root, inherited},
+    state::State,
+};
 use anyhow::{Context, Result, bail};
 use std::{
     fs, io,
@@ -37,50 +43,62 @@ fn aliases(path: &Path) -> Vec<String> {
     unmerged.into_iter().chain([path]).collect()
 }
 
-/// Whether a diversion is in dpkg's list. Its records are three lines: the name in the package,
-/// where it goes, and whose diversion it is (`:` for a local one).
-pub fn is_diverted(root: &Root, diversion: &Diversion) -> io::Result<bool> {
+/// All diversions in dpkg's list, each with where it goes. A record is three lines: the name in the
+/// package, where it goes, and whose diversion it is (`:` for a local one).
+pub fn diversions(root: &Root) -> io::Result<Vec<(PathBuf, PathBuf)>> {
     let list = match root.read_to_string(&Path::new(DATABASE).join("diversions")) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
     let lines: Vec<&str> = list.lines().collect();
-    Ok(lines.chunks(3).any(|record| {
-        record.len() == 3
-            && Path::new(record[0]) == diversion.path
-            && Path::new(record[1]) == diversion.to
-    }))
+    let records = lines.chunks_exact(3);
+    Ok(records.map(|record| (record[0].into(), record[1].into())).collect())
+}
+
+/// Whether a diversion is in dpkg's list.
+pub fn is_diverted(lib: &LibDir, diversion: &Diversion) -> io::Result<bool> {
+    let wanted = (lib.inside(&diversion.path), lib.inside(&diversion.to));
+    Ok(diversions(lib.root())?.contains(&wanted))
 }
 
 /// Whether a diversion that was made is gone and matters: a package has the file. An image that took
 /// over the tree's files without dpkg's records of them has neither.
-pub fn is_lost(root: &Root, diversion: &Diversion) -> io::Result<bool> {
-    Ok(!is_diverted(root, diversion)? && owns(root, &diversion.path))
+pub fn is_lost(lib: &LibDir, diversion: &Diversion) -> io::Result<bool> {
+    Ok(!is_diverted(lib, diversion)? && owns(lib.root(), &lib.inside(&diversion.path)))
 }
 
 /// Makes a diversion that may be there already. The file itself is left where it is.
-pub fn divert(root: &Root, diversion: &Diversion) -> Result<()> {
-    if is_diverted(root, diversion)? {
+pub fn divert(lib: &LibDir, diversion: &Diversion) -> Result<()> {
+    if is_diverted(lib, diversion)? {
         return Ok(());
     }
-    call(root, &["--divert"], Some(&diversion.to), "--add", &diversion.path)
+    let to = lib.inside(&diversion.to);
+    call(lib.root(), &["--divert"], Some(&to), "--add", &lib.inside(&diversion.path))
 }
 
 /// Ends a diversion that may have ended already. The file itself is left where it is.
-pub fn end_diversion(root: &Root, diversion: &Diversion) -> Result<()> {
-    if !is_diverted(root, diversion)? {
+pub fn end_diversion(lib: &LibDir, diversion: &Diversion) -> Result<()> {
+    if !is_diverted(lib, diversion)? {
         return Ok(());
     }
-    call(root, &[], None, "--remove", &diversion.path)
+    call(lib.root(), &[], None, "--remove", &lib.inside(&diversion.path))
 }
 
 fn call(root: &Root, option: &[&str], to: Option<&Path>, verb: &str, path: &Path) -> Result<()> {
     let program = program().context("dpkg-divert is not installed")?;
+    let database = root.open_directory(Path::new(DATABASE));
+    let database = database.with_context(|| format!("cannot open {DATABASE}"))?;
+    // dpkg-divert follows a link there, out of the root too.
+    let list = database.state(Name::new("diversions").expect("plain"))?;
+    if !matches!(list, State::Absent | State::File(_)) {
+        bail!("{DATABASE}/diversions is {list}, and dpkg-divert would follow it");
+    }
     let mut command = Command::new(program);
     // Not `--root`: since dpkg 1.21 it also looks for configuration there, and before 1.19 it does
-    // not exist; these two say all that is meant.
-    command.arg("--instdir").arg(root.directory());
-    command.arg("--admindir").arg(root.on_machine(Path::new(DATABASE)));
+    // not exist; these two say all that is meant. As descriptors, which the child inherits: a path
+    // in an image may lead out of it by a link.
+    let (instdir, admindir) = (root.inherited()?, inherited(&database)?);
+    command.arg("--instdir").arg(&instdir.1).arg("--admindir").arg(&admindir.1);
     command.args(["--quiet", "--local", "--no-rename"]).args(option).args(to).arg(verb).arg(path);
     let output = command.output().context("cannot run dpkg-divert")?;
     if !output.status.success() {

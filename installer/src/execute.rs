@@ -1,85 +1,130 @@
 //! Carries out the steps of a plan, with the journal on disk before the first of them.
 
 use crate::{
+    directory::{Name, Target},
     dpkg,
-    files::{self, Incoming},
+    files::{self, Incoming, New},
     journal::{Journal, Phase},
     ldconfig,
-    plan::{Action, Plan, Step},
-    root::Root,
+    lib_dir::LibDir,
+    place::Place,
+    plan::{Action, Contents, Plan, Step},
     state::State,
 };
 use anyhow::{Context, Result};
-use std::{
-    fs::{self, File, FileTimes, Permissions},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    time::{Duration, SystemTime},
-};
+use rustix::fs::{Mode, fchmod};
+use std::io;
 
-/// Carries out a plan and answers the journal as it is on disk afterwards.
+/// Carries out a plan and returns the journal as it is on disk afterwards.
 ///
 /// An error leaves the journal in [`Phase::Changing`]: the same plan can be made and carried out
 /// again, or be undone.
-pub fn execute(root: &Root, lib: &Path, plan: Plan, incoming: &mut Incoming) -> Result<Journal> {
+pub fn execute(lib: &LibDir, plan: Plan, incoming: &mut Incoming) -> Result<Journal> {
     let Plan { steps, mut journal, .. } = plan;
     journal.phase = Phase::Changing;
-    journal.store(root, lib, incoming.directory())?;
+    journal.store(lib, incoming)?;
     for Step { action, .. } in &steps {
-        run(root, lib, action, incoming).with_context(|| format!("cannot do this: {action}"))?;
-    }
-    for entry in &mut journal.entries {
-        if let State::File(file) = &mut entry.after
-            && file.digest.is_none()
+        let digest =
+            run(lib, action, incoming).with_context(|| format!("cannot do this: {action}"))?;
+        // Read while it was written, so that nothing has to be read again.
+        if let Some(State::File(file)) = action
+            .path()
+            .and_then(|path| journal.entries.get_mut(path))
+            .map(|entry| &mut entry.after)
+            && digest.is_some()
         {
-            let path = root.on_machine(&entry.path);
-            let digest = files::digest(&path);
-            let digest = digest.with_context(|| format!("cannot read {}", path.display()))?;
-            file.digest = Some(digest);
+            file.digest = digest;
         }
     }
     Ok(journal)
 }
 
 /// Says on disk that the tree is as the journal says.
-pub fn settle(root: &Root, lib: &Path, journal: &mut Journal, incoming: Incoming) -> Result<()> {
+pub fn settle(lib: &LibDir, journal: &mut Journal, mut incoming: Incoming) -> Result<()> {
+    // A file whose placing an earlier run did not live to record.
+    for (place, entry) in &mut journal.entries {
+        if let State::File(file) = &mut entry.after
+            && file.digest.is_none()
+            && *place != crate::settings::place()
+        {
+            let digest = files::digest_at(lib, place);
+            let digest = digest.with_context(|| format!("cannot read {}", lib.show(place)))?;
+            file.digest = Some(digest);
+        }
+    }
     journal.phase = Phase::Applied;
     // What came and went again has nothing to be undone.
     journal
         .entries
-        .retain(|entry| (&entry.before, &entry.after) != (&State::Absent, &State::Absent));
-    journal.store(root, lib, incoming.directory())?;
+        .retain(|_, entry| entry.before.state() != &State::Absent || entry.after != State::Absent);
+    journal.store(lib, &mut incoming)?;
     incoming.close().context("cannot tidy up the store")
 }
 
-pub(crate) fn run(root: &Root, lib: &Path, action: &Action, incoming: &mut Incoming) -> Result<()> {
-    let at = |path: &Path| root.on_machine(path);
+/// Carries out one step. Returns the digest of a file that was copied.
+pub(crate) fn run(
+    lib: &LibDir,
+    action: &Action,
+    incoming: &mut Incoming,
+) -> Result<Option<String>> {
     match action {
-        Action::MakeDirectory { path } => files::make_directory(&at(path))?,
-        Action::Copy { from, path, .. } => {
-            incoming.place_copy(from, &at(path))?;
+        Action::MakeDirectory { path } => {
+            lib.parent(path)?.make(path.name(), files::DIRECTORY_MODE)?;
         }
-        Action::Unpacked { from, path, state, .. } => {
-            fs::set_permissions(from, Permissions::from_mode(state.mode))?;
-            let seconds = u64::try_from(state.modified).unwrap_or(0);
-            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            File::open(from)?.set_times(FileTimes::new().set_modified(time))?;
-            fs::rename(from, at(path))?;
+        Action::Copy { path, keep, source, state, .. } => {
+            let label = path.file_name();
+            let (new, digest) = match source {
+                Contents::Staged(directory, name) => {
+                    let name = Name::new(name).context("a staged file has no name")?;
+                    let digest = files::digest(directory.open(name)?, label)?;
+                    (New::staged(directory, &name.to_string()), digest)
+                }
+                source => incoming.copy(source.open()?, state, label)?,
+            };
+            put(lib, new, path, keep.as_ref())?;
+            return Ok(Some(digest));
         }
-        Action::Write { path, bytes, state } => {
-            incoming.place_bytes(bytes, state.modified, state.mode, &at(path))?;
+        Action::Write { path, keep, bytes, state } => {
+            let new = incoming.bytes(bytes, state)?;
+            put(lib, new, path, keep.as_ref())?;
         }
-        Action::Link { path, target } => incoming.place_link(target, &at(path))?,
-        Action::Keep { path, at: kept } => incoming.keep(&at(path), &at(kept))?,
-        Action::PutBack { from, path } => fs::rename(at(from), at(path))?,
-        Action::Remove { path } => files::remove(&at(path))?,
+        Action::Link { path, target, keep } => {
+            let new = incoming.link(target)?;
+            put(lib, new, path, keep.as_ref())?;
+        }
+        Action::Keep { path: from, at: to } => {
+            let (source, target) = (lib.parent(from)?, lib.parent(to)?);
+            source.rename(from.name(), &target, to.name(), Target::Free)?;
+        }
+        Action::PutBack { from, path } => {
+            let (source, target) = (lib.parent(from)?, lib.parent(path)?);
+            source.rename(from.name(), &target, path.name(), Target::Replaced)?;
+        }
+        Action::Permit { path, mode } => permit(lib, path, *mode)?,
+        Action::Remove { path } => lib.parent(path)?.remove(path.name())?,
         Action::RemoveDirectory { path } => {
-            files::remove_directory(&at(path))?;
+            lib.parent(path)?.remove_directory(path.name())?;
         }
-        Action::Divert(diversion) => dpkg::divert(root, diversion)?,
-        Action::EndDiversion(diversion) => dpkg::end_diversion(root, diversion)?,
-        Action::Sync => files::sync(&at(lib))?,
-        Action::Ldconfig => ldconfig::run(root)?,
+        Action::Divert(diversion) => dpkg::divert(lib, diversion)?,
+        Action::EndDiversion(diversion) => dpkg::end_diversion(lib, diversion)?,
+        Action::Sync => lib.directory().sync_file_system()?,
+        Action::Ldconfig => ldconfig::run(lib.root())?,
     }
-    Ok(())
+    Ok(None)
+}
+
+fn put(lib: &LibDir, new: New, path: &Place, keep: Option<&Place>) -> io::Result<()> {
+    let to = lib.parent(path)?;
+    let Some(keep) = keep else { return new.replace(&to, path.name()) };
+    // It is about to be what programs load, so it is complete on disk first.
+    new.sync()?;
+    new.exchange(&to, path.name(), &lib.parent(keep)?, keep.name())
+}
+
+fn permit(lib: &LibDir, place: &Place, mode: u32) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(mode);
+    if lib.state(place)? == State::Directory {
+        return Ok(fchmod(lib.directory().below(place.path())?, mode)?);
+    }
+    Ok(fchmod(lib.open_file(place)?, mode)?)
 }

@@ -1,198 +1,220 @@
-//! The file-system operations that steps are made of: each one takes effect in one atomic call, and
-//! what it needs before that happens in the `incoming` directory of the store.
+//! New files, and the one step by which each takes its place.
+//!
+//! A file is made in the `incoming` directory of the store, which nobody else may enter; contents,
+//! permissions and time are set through the descriptor that wrote it; then it is renamed. Whatever
+//! is in `incoming` is new and unfinished, never somebody's, so it is emptied by whoever comes next.
 
 use crate::{
-    journal::STORE,
+    directory::{Directory, Name, Target},
+    lib_dir::LibDir,
+    place::Place,
     progress::Bar,
-    root::{Root, open_regular},
     state::{FileState, State},
 };
 use anyhow::{Context, Result};
+use rustix::fs::{Mode, Timespec, Timestamps, UTIME_OMIT, fchmod, futimens};
 use std::{
-    fs::{self, File, FileTimes, Permissions},
-    io::{self, Read},
-    os::{
-        fd::AsFd,
-        unix::fs::{MetadataExt, PermissionsExt, symlink},
-    },
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    fs::File,
+    io::{self, Read, Seek, Write},
+    path::Path,
 };
 
-/// Where new files are prepared: in the store, so on the same file system. Whatever is in it is
-/// unfinished and belongs to nobody, so it is emptied by whoever comes next.
+/// The name of the directory in the store where new files are made.
+const INCOMING: &str = "incoming";
+
+/// Permissions of the directories that the installer makes, whatever the umask is: programs of all
+/// users load what is in them.
+pub const DIRECTORY_MODE: u32 = 0o755;
+
+/// Where new files are made: in the store, so on the file system that they are for.
 #[derive(Debug)]
 pub struct Incoming {
-    directory: PathBuf,
+    store: Directory,
+    directory: Directory,
     count: u32,
+}
+
+/// A file or link that is ready to take its place.
+#[derive(Debug)]
+#[must_use = "it is not in its place yet"]
+pub struct New {
+    directory: Directory,
+    name: String,
 }
 
 impl Incoming {
     /// Makes the store and an empty directory in it.
-    pub fn open(root: &Root, lib: &Path) -> Result<Self> {
-        let store = root.on_machine(&lib.join(STORE));
-        let directory = store.join("incoming");
-        let open = || -> io::Result<()> {
-            make_directory(&store)?;
-            remove_tree(&directory)?;
-            make_directory(&directory)
+    pub fn open(lib: &LibDir) -> Result<Self> {
+        let open = || -> io::Result<Self> {
+            let (store, _) = lib.directory().make(Place::store().name(), DIRECTORY_MODE)?;
+            store.remove_tree(plain(INCOMING))?;
+            let (directory, _) = store.make(plain(INCOMING), 0o700)?;
+            Ok(Self { store, directory, count: 0 })
         };
-        open().with_context(|| format!("cannot prepare {}", directory.display()))?;
-        Ok(Self { directory, count: 0 })
+        let shown = lib.show(&Place::store());
+        open().with_context(|| format!("cannot prepare {shown}/{INCOMING}"))
     }
 
-    /// The directory, on the machine.
-    #[must_use]
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    /// Removes what an apply that was interrupted left behind.
+    pub fn discard(lib: &LibDir) -> io::Result<()> {
+        match lib.directory().sub_directory(Place::store().name()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other?.remove_tree(plain(INCOMING)),
+        }
     }
 
-    /// An empty sub-directory.
-    pub fn sub_directory(&self, name: &str) -> io::Result<PathBuf> {
-        let path = self.directory.join(name);
-        fs::create_dir(&path)?;
-        Ok(path)
+    /// An empty directory in it, for what is unpacked.
+    pub fn staging(&self) -> io::Result<Directory> {
+        Ok(self.directory.make(plain("unpacked"), 0o700)?.0)
     }
 
-    /// A name in it that is not taken.
-    fn name(&mut self) -> PathBuf {
-        self.count += 1;
-        self.directory.join(self.count.to_string())
-    }
-
-    /// Removes the directory.
+    /// Removes the directory and what is in it.
     pub fn close(self) -> io::Result<()> {
-        remove_tree(&self.directory)
+        self.store.remove_tree(plain(INCOMING))
     }
 
-    /// Puts a copy of a file at a path in place of what is there. Time and permissions are the
-    /// source's. Answers the copy's state with its digest.
-    pub fn place_copy(&mut self, from: &Path, to: &Path) -> io::Result<FileState> {
-        let new = self.name();
-        let state = copy(from, &new)?;
-        fs::rename(&new, to)?;
-        Ok(state)
+    fn fresh(&mut self) -> String {
+        self.count += 1;
+        self.count.to_string()
     }
 
-    /// Puts a file with these bytes at a path in place of what is there.
-    pub fn place_bytes(
+    fn create(&mut self, what: impl FnOnce(File) -> io::Result<()>) -> io::Result<New> {
+        let name = self.fresh();
+        what(self.directory.create(plain(&name))?)?;
+        Ok(New { directory: self.directory.clone(), name })
+    }
+
+    /// A copy of a file with this size, permissions and time. Returns its digest too.
+    pub fn copy(
         &mut self,
-        bytes: &[u8],
-        modified: i64,
-        mode: u32,
-        to: &Path,
+        source: File,
+        state: &FileState,
+        label: &str,
+    ) -> io::Result<(New, String)> {
+        let mut digest = String::new();
+        let new = self.create(|file| {
+            duplicate(source, state, &file, label)?;
+            digest = self::digest(file, label)?;
+            Ok(())
+        })?;
+        Ok((new, digest))
+    }
+
+    /// A file with these bytes.
+    pub fn bytes(&mut self, bytes: &[u8], state: &FileState) -> io::Result<New> {
+        self.create(|mut file| {
+            file.write_all(bytes)?;
+            finish(&file, state.mode, state.modified)
+        })
+    }
+
+    /// A link.
+    pub fn link(&mut self, target: &Path) -> io::Result<New> {
+        let name = self.fresh();
+        self.directory.symlink(target, plain(&name))?;
+        Ok(New { directory: self.directory.clone(), name })
+    }
+}
+
+impl New {
+    /// A file that was unpacked into a staging directory, with its permissions and time already.
+    pub fn staged(directory: &Directory, name: &str) -> Self {
+        Self { directory: directory.clone(), name: name.to_owned() }
+    }
+
+    /// A file's contents are on disk when this returns; a link has none.
+    pub fn sync(&self) -> io::Result<()> {
+        match self.directory.state(plain(&self.name))? {
+            State::File(_) => self.directory.open(plain(&self.name))?.sync_all(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes its place instead of what is there, which is the installer's or nothing.
+    pub fn replace(self, to: &Directory, name: Name<'_>) -> io::Result<()> {
+        self.directory.rename(plain(&self.name), to, name, Target::Replaced)
+    }
+
+    /// Takes its place, and what is there, which is the user's, is kept: with its inode and all that
+    /// hangs on it. At no moment is either name without a file: first the new one lies where the old
+    /// one is to be kept, then the two are exchanged.
+    pub fn exchange(
+        self,
+        to: &Directory,
+        name: Name<'_>,
+        keep: &Directory,
+        kept: Name<'_>,
     ) -> io::Result<()> {
-        let new = self.name();
-        fs::write(&new, bytes)?;
-        let file = File::options().write(true).open(&new)?;
-        file.set_permissions(Permissions::from_mode(mode))?;
-        set_modified(&file, modified)?;
-        fs::rename(&new, to)
-    }
-
-    /// Puts a link at a path in place of what is there.
-    pub fn place_link(&mut self, target: &Path, to: &Path) -> io::Result<()> {
-        let new = self.name();
-        symlink(target, &new)?;
-        fs::rename(&new, to)
-    }
-
-    /// Gives a file a second name, so that its first can go: nothing is copied and nothing is
-    /// missing in between. Where the file system has no hard links it is copied, owner and all.
-    pub fn keep(&mut self, from: &Path, at: &Path) -> io::Result<()> {
-        match fs::hard_link(from, at) {
-            Err(e) if no_hard_links(&e) => {
-                let new = self.name();
-                copy(from, &new)?;
-                let metadata = from.symlink_metadata()?;
-                std::os::unix::fs::lchown(&new, Some(metadata.uid()), Some(metadata.gid()))?;
-                fs::rename(&new, at)
+        let own = plain(&self.name);
+        self.directory.rename(own, keep, kept, Target::Replaced)?;
+        match keep.rename(kept, to, name, Target::Exchanged) {
+            // A file system without the exchange, such as NFS: a second name does as well.
+            Err(e) if cannot_exchange(&e) => {
+                keep.rename(kept, &self.directory, own, Target::Free)?;
+                to.link(name, keep, kept)?;
+                self.directory.rename(own, to, name, Target::Replaced)
             }
             other => other,
         }
     }
 }
 
-fn no_hard_links(error: &io::Error) -> bool {
-    let codes = [libc::EPERM, libc::EXDEV, libc::EMLINK, libc::EOPNOTSUPP, libc::ENOSYS];
+fn cannot_exchange(error: &io::Error) -> bool {
+    let codes = [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP];
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
-/// Makes a directory that may be there already.
-pub fn make_directory(path: &Path) -> io::Result<()> {
-    match fs::create_dir(path) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_directory(path) => Ok(()),
-        other => other,
-    }
+fn plain(name: &str) -> Name<'_> {
+    Name::new(name).expect("a name of the installer's own")
 }
 
-fn is_directory(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
-}
-
-/// Removes a file or link that may be gone already.
-pub fn remove(path: &Path) -> io::Result<()> {
-    gone_is_fine(fs::remove_file(path))
-}
-
-/// Removes a directory if it is empty. Answers whether it is gone.
-pub fn remove_directory(path: &Path) -> io::Result<bool> {
-    match gone_is_fine(fs::remove_dir(path)) {
-        Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
-        other => other.map(|()| true),
-    }
-}
-
-/// Removes a directory with all that is in it.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    gone_is_fine(fs::remove_dir_all(path))
-}
-
-fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Everything written so far to the file system of a directory is on disk when this answers. Once
-/// before the switch, instead of once per file: a Tensile library has hundreds.
-pub fn sync(directory: &Path) -> io::Result<()> {
-    let directory = File::open(directory)?;
-    match rustix::fs::syncfs(directory.as_fd()) {
-        // A file system without it writes through or has nothing to write.
-        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => Ok(()),
-        other => Ok(other?),
-    }
-}
-
-/// Copies a file. Answers the copy's state with its digest.
-fn copy(from: &Path, to: &Path) -> io::Result<FileState> {
-    let source = open_regular(from)?;
-    let mut state = FileState::of(&source.metadata()?);
-    state.mode = plain_mode(state.mode);
-    duplicate(source, &state, to)?;
-    state.digest = Some(digest(to)?);
-    Ok(state)
-}
-
-/// Makes a new file with another's bytes, of a state's size, permissions and time: shared blocks where
-/// the file system has them (reflink), else in the kernel (copy_file_range), else by hand;
-/// `std::io::copy` does the latter two.
-pub(crate) fn duplicate(mut source: File, state: &FileState, to: &Path) -> io::Result<()> {
-    let mut new = File::options().write(true).read(true).create_new(true).open(to)?;
-    if rustix::fs::ioctl_ficlone(&new, &source).is_err() {
-        let copied = io::copy(&mut source, &mut new)?;
+/// Writes another file's bytes into a new one: shared blocks where the file system has them
+/// (reflink), else in the kernel (copy_file_range), else by hand; `std::io::copy` does the latter
+/// two. Then sets permissions and time.
+pub(crate) fn duplicate(
+    mut source: File,
+    state: &FileState,
+    mut new: &File,
+    label: &str,
+) -> io::Result<()> {
+    if rustix::fs::ioctl_ficlone(new, &source).is_err() {
+        let bar = Bar::bytes(&format!("Copying {label}"), state.size);
+        // In pieces, for the bar to move.
+        let mut copied = 0;
+        loop {
+            let piece = io::copy(&mut Read::by_ref(&mut source).take(PIECE), &mut new)?;
+            bar.advance(piece);
+            copied += piece;
+            if piece < PIECE {
+                break;
+            }
+        }
         if copied != state.size {
             return Err(io::Error::other(format!(
-                "the source of {} changed while it was copied: {copied} of {} bytes",
-                to.display(),
+                "it changed while it was copied: {copied} of {} bytes",
                 state.size
             )));
         }
     }
-    new.set_permissions(Permissions::from_mode(state.mode))?;
-    set_modified(&new, state.modified)
+    finish(new, state.mode, state.modified)
+}
+
+/// How much is copied between two movements of the bar, in bytes.
+const PIECE: u64 = 32 << 20;
+
+/// Sets permissions and the time of modification, in seconds since 1970, negative before.
+pub(crate) fn finish(file: &File, mode: u32, modified: i64) -> io::Result<()> {
+    fchmod(file, Mode::from_raw_mode(mode))?;
+    set_modified(file, modified)
+}
+
+/// Sets the time of modification, in seconds since 1970, negative before.
+pub(crate) fn set_modified(file: &File, modified: i64) -> io::Result<()> {
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: modified, tv_nsec: 0 },
+    };
+    Ok(futimens(file, &times)?)
 }
 
 /// A library's permissions without set-user-ID bits and the like, readable by all.
@@ -201,23 +223,18 @@ pub fn plain_mode(mode: u32) -> u32 {
     (mode & 0o755) | 0o644
 }
 
-/// Sets the time of the last change, in seconds since 1970.
-fn set_modified(file: &File, modified: i64) -> io::Result<()> {
-    let seconds = u64::try_from(modified).unwrap_or(0);
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    file.set_times(FileTimes::new().set_modified(time))
-}
-
-/// The BLAKE3 digest of a file of the machine, in hexadecimal.
-pub fn digest(path: &Path) -> io::Result<String> {
-    let mut file = open_regular(path)?;
+/// The BLAKE3 digest of a file from its beginning, in hexadecimal.
+pub fn digest(mut file: File, label: &str) -> io::Result<String> {
+    file.rewind()?;
     let size = file.metadata()?.len();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let bar = Bar::bytes(&format!("Reading {name}"), size);
+    let bar = Bar::bytes(&format!("Reading {label}"), size);
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
-        let n = file.read(&mut buffer)?;
+        let n = match file.read(&mut buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
         if n == 0 {
             return Ok(hasher.finalize().to_hex().to_string());
         }
@@ -226,11 +243,7 @@ pub fn digest(path: &Path) -> io::Result<String> {
     }
 }
 
-/// The digest of what a state says is at a path, if it is a file.
-pub fn state_with_digest(root: &Root, inside: &Path) -> io::Result<State> {
-    let mut state = State::of(root, inside)?;
-    if let State::File(file) = &mut state {
-        file.digest = Some(digest(&root.find_entry(inside)?)?);
-    }
-    Ok(state)
+/// The BLAKE3 digest of the file at a place.
+pub fn digest_at(lib: &LibDir, place: &Place) -> io::Result<String> {
+    digest(lib.open_file(place)?, place.file_name())
 }

@@ -1,20 +1,38 @@
-//! The journal: for every path that the installer changed, what was there before and what it put
-//! there. It is written before the first change, so that after a crash at any point the tree and
-//! the journal together tell what is done and what is not; no record per step is needed.
+//! The journal: for every place that the installer changed, what was there before, where that is
+//! kept, and what it put there. It is written before the first change, so that after a crash at any
+//! point the tree and the journal together tell what is done and what is not; no record per step is
+//! needed.
+//!
+//! It is in the store twice: a copy serves where `journal.json` was deleted or damaged.
 
-use crate::{root::Root, state::State};
+mod format_1;
+pub mod rebuild;
+
+use crate::{
+    directory::Name,
+    files::Incoming,
+    lib_dir::LibDir,
+    place::Place,
+    state::{FileState, State},
+};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs, io, iter,
-    path::{Component, Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::PathBuf,
 };
 
-/// The directory beside the libraries that holds all that is the installer's.
-pub const STORE: &str = "rocblas-shim";
+pub use crate::place::STORE;
 
 /// Raised when an older installer could not read what a newer one writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// Its name in the store.
+const NAME: &str = "journal.json";
+
+/// The name of its copy in the store.
+const COPY: &str = "journal.copy.json";
 
 /// What was done to a tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +46,17 @@ pub struct Journal {
     pub phase: Phase,
     /// What was asked for, so that a repair asks for the same.
     pub options: Options,
-    /// In the order of changing.
-    pub entries: Vec<Entry>,
+    /// Every place that was changed.
+    pub entries: BTreeMap<Place, Entry>,
     /// Files that dpkg puts elsewhere.
     #[serde(default)]
     pub diversions: Vec<Diversion>,
-    /// The packages that backends were unpacked from, so that the same one is not unpacked again.
+    /// Where each backend came from, by its name in the store.
     #[serde(default)]
-    pub packages: Vec<Package>,
+    pub origins: BTreeMap<String, Origin>,
+    /// Files of the user's in the store that something newer has replaced as what is to come back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub superseded: BTreeSet<Place>,
 }
 
 /// Whether the tree is as the journal says.
@@ -62,6 +83,12 @@ pub struct Options {
     pub build_link: bool,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self { gpus: Vec::new(), compat: Compat::Links, original: Original::Keep, build_link: true }
+    }
+}
+
 /// How the backend finds `libamdhip64.so.6` and `libhipblaslt.so.0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -82,40 +109,94 @@ pub enum Original {
     Delete,
 }
 
-/// A path and its two states.
+/// What was done at a place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Inside the root.
-    pub path: PathBuf,
     /// Before the first apply.
-    pub before: State,
+    pub before: Before,
     /// After the last one.
     pub after: State,
-    /// Where the file that was there before is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<PathBuf>,
+}
+
+/// What was at a place before the first apply, and where it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "was", rename_all = "snake_case")]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// A file or link of the user's, which was renamed into the store.
+    Kept {
+        /// Its place there.
+        at: Place,
+        /// What it was.
+        state: State,
+    },
+    /// A file that was deleted at the user's word.
+    Deleted {
+        /// What it was.
+        state: State,
+        /// The package that brings it back, where a package manager's database said so.
+        package: Option<String>,
+    },
+}
+
+impl Before {
+    /// What was there.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        match self {
+            Self::Nothing => &State::Absent,
+            Self::Kept { state, .. } | Self::Deleted { state, .. } => state,
+        }
+    }
+
+    /// Where it is kept.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Place> {
+        if let Self::Kept { at, .. } = self { Some(at) } else { None }
+    }
 }
 
 /// A local diversion of dpkg's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diversion {
     /// The name in the package.
-    pub path: PathBuf,
+    pub path: Place,
     /// Where dpkg puts it.
-    pub to: PathBuf,
+    pub to: Place,
 }
 
-/// A package that a backend came out of.
+/// Where a backend came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Package {
-    /// The backend in the store.
-    pub backend: String,
-    /// The file, as given.
-    pub file: PathBuf,
-    /// The file, as it was.
+pub struct Origin {
+    /// The file or directory, as given.
+    pub path: PathBuf,
+    /// Whether that is a path inside the root, where it was found, rather than one of the machine.
+    pub in_root: bool,
+    /// The file, as it was; of a directory only that it was one.
     pub state: State,
     /// The targets that were asked for.
     pub gpus: Vec<String>,
+}
+
+/// A journal that was read, and how much it is to be believed.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The journal.
+    pub journal: Journal,
+    /// What a person should know of it: that the copy had to serve, that it was rebuilt.
+    pub remarks: Vec<String>,
+    /// Whether it was rebuilt from what is in the store, so that it does not know everything.
+    pub rebuilt: bool,
+}
+
+impl Loaded {
+    /// Whether it knows of an original that is kept: then it is of an apply, and not of a shim that
+    /// somebody placed by hand.
+    #[must_use]
+    pub fn has_originals(&self) -> bool {
+        self.journal.entries.values().any(|entry| entry.before.kept().is_some())
+    }
 }
 
 impl Journal {
@@ -128,84 +209,137 @@ impl Journal {
             shim: String::new(),
             phase: Phase::Changing,
             options,
-            entries: Vec::new(),
+            entries: BTreeMap::new(),
             diversions: Vec::new(),
-            packages: Vec::new(),
+            origins: BTreeMap::new(),
+            superseded: BTreeSet::new(),
         }
     }
 
-    /// The journal of a tree, if it has one.
-    pub fn load(root: &Root, lib: &Path) -> Result<Option<Self>> {
-        let path = path(lib);
-        let text = match root.read_to_string(&path) {
+    /// The journal of a tree, if it has one: the file, or its copy where the file is gone or
+    /// damaged. An error is a journal that is there and of which neither can be read.
+    pub fn load(lib: &LibDir) -> Result<Option<Loaded>> {
+        let main = Self::read(lib, NAME);
+        if let Ok(Some(journal)) = main {
+            return Ok(Some(Loaded { journal, remarks: Vec::new(), rebuilt: false }));
+        }
+        let shown = lib.show(&place(NAME));
+        let copy = Self::read(lib, COPY);
+        match (main, copy) {
+            (Err(error), Ok(Some(journal))) if !is_newer(&error) => {
+                let remark = format!("{shown} is damaged ({error:#}); its copy is used");
+                Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: false }))
+            }
+            (Ok(None), Ok(Some(journal))) => {
+                let remark = format!("{shown} is gone; its copy is used");
+                Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: false }))
+            }
+            (Err(error), _) => Err(error.context(format!("cannot use {shown}"))),
+            (_, Err(error)) => Err(error.context(format!("cannot use {}", lib.show(&place(COPY))))),
+            (Ok(_), Ok(_)) => Ok(None),
+        }
+    }
+
+    /// As [`Self::load`], and where neither the file nor its copy can be used, what can be told from
+    /// the store itself; `None` where there is no trace of an apply.
+    pub fn load_or_rebuild(lib: &LibDir) -> Result<Option<Loaded>> {
+        match Self::load(lib) {
+            Ok(None) => rebuild::rebuild(lib, "is gone, and so is its copy"),
+            Err(error) if !is_newer(&error) => {
+                rebuild::rebuild(lib, &format!("cannot be read ({:#})", error.root_cause()))
+            }
+            other => other,
+        }
+    }
+
+    fn read(lib: &LibDir, name: &str) -> Result<Option<Self>> {
+        let text = match lib.read_text(&place(name)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.with_context(|| format!("cannot read {}", path.display()))?,
+            other => other?,
         };
-        let journal: Self = serde_json::from_str(&text).with_context(|| {
-            format!(
-                "{} is damaged; it is the only record of how the tree was before. Restore it from \
-                 a backup, or reinstall the rocblas package and remove {}",
-                path.display(),
-                lib.join(STORE).display()
-            )
-        })?;
-        if journal.format != FORMAT {
-            bail!(
-                "{} was written by installer {}, in a format that this one does not know; use that \
-                 version",
-                path.display(),
-                journal.installer
-            );
-        }
-        journal.check_paths(lib)?;
-        Ok(Some(journal))
-    }
-
-    /// A journal says which files are to be removed, so it must not lead elsewhere: it came with the
-    /// tree, which may have come from anywhere.
-    fn check_paths(&self, lib: &Path) -> Result<()> {
-        let entries = self.entries.iter().flat_map(|e| iter::once(&e.path).chain(&e.kept));
-        let diversions = self.diversions.iter().flat_map(|d| [&d.path, &d.to]);
-        let is_plain = |path: &Path| path.components().all(|c| c != Component::ParentDir);
-        match entries.chain(diversions).find(|path| !path.starts_with(lib) || !is_plain(path)) {
-            None => Ok(()),
-            Some(stray) => bail!(
-                "{} names {}, which is not in {}: it is not followed. Was the tree moved? Move it \
-                 back, or reinstall the rocblas package and remove {}",
-                path(lib).display(),
-                stray.display(),
-                lib.display(),
-                lib.join(STORE).display()
-            ),
+        let Head { format, installer } = serde_json::from_str(&text)?;
+        match format {
+            FORMAT => Ok(Some(serde_json::from_str(&text)?)),
+            1 => Ok(Some(format_1::read(&text)?)),
+            _ => bail!(Newer { installer }),
         }
     }
 
-    /// What is known of a path.
+    /// What is known of a place.
     #[must_use]
-    pub fn entry(&self, path: &Path) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.path == path)
+    pub fn entry(&self, place: &Place) -> Option<&Entry> {
+        self.entries.get(place)
     }
 
-    /// Replaces the journal on disk, in one atomic step. `incoming` is a directory of the machine
-    /// on the same file system.
-    pub fn store(&self, root: &Root, lib: &Path, incoming: &Path) -> Result<()> {
-        let path = path(lib);
-        let on_machine = root.on_machine(&path);
-        let write = || -> io::Result<()> {
+    /// The places in the store that hold something of the user's.
+    #[must_use]
+    pub fn kept(&self) -> BTreeSet<Place> {
+        let kept = self.entries.values().filter_map(|entry| entry.before.kept());
+        kept.chain(&self.superseded).cloned().collect()
+    }
+
+    /// Replaces the journal on disk, first the copy, then the file itself, each in one step and each
+    /// on disk before the next thing happens.
+    pub fn store(&self, lib: &LibDir, incoming: &mut Incoming) -> Result<()> {
+        let mut write = |name: &str| -> io::Result<()> {
             let text = serde_json::to_string_pretty(self)? + "\n";
-            let new = incoming.join("journal");
-            fs::write(&new, text)?;
-            fs::File::open(&new)?.sync_all()?;
-            fs::rename(&new, &on_machine)?;
+            // The time is a constant, so that an image built twice is the same twice.
+            let state =
+                FileState { size: text.len() as u64, mode: 0o644, modified: 0, digest: None };
+            let new = incoming.bytes(text.as_bytes(), &state)?;
+            new.sync()?;
+            let store = lib.directory().sub_directory(Place::store().name())?;
+            new.replace(&store, self::name(name))?;
             // The name must be on disk before the first change that it is to undo.
-            fs::File::open(on_machine.parent().expect("in the store"))?.sync_all()
+            store.sync()
         };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        for name in [COPY, NAME] {
+            write(name).with_context(|| format!("cannot write {}", lib.show(&place(name))))?;
+        }
+        Ok(())
+    }
+
+    /// Removes both files: last of all, since without them there is no sure way back.
+    pub fn remove(lib: &LibDir) -> io::Result<()> {
+        let store = match lib.directory().sub_directory(Place::store().name()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        [COPY, NAME].into_iter().try_for_each(|file| store.remove(name(file)))
     }
 }
 
-/// Where the journal of a tree is.
+/// What every format has.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+    #[serde(default)]
+    installer: String,
+}
+
+/// A journal in a format that a newer installer writes: it is neither damaged nor to be guessed at.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it was written by installer {installer}, in a format that this one does not know; use that version"
+)]
+struct Newer {
+    installer: String,
+}
+
+fn is_newer(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<Newer>())
+}
+
+fn name(name: &str) -> Name<'_> {
+    Name::new(name).expect("a name of the installer's own")
+}
+
+fn place(name: &str) -> Place {
+    Place::in_store(name).expect("a name of the installer's own")
+}
+
+/// Where the journal and its copy are.
 #[must_use]
-pub fn path(lib: &Path) -> PathBuf {
-    lib.join(STORE).join("journal.json")
+pub fn places() -> [Place; 2] {
+    [NAME, COPY].map(place)
 }

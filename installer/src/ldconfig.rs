@@ -1,17 +1,14 @@
 //! The loader's cache, which only the real `ldconfig` writes.
 
-use crate::{loader, root::Root};
+use crate::{lib_dir::LibDir, loader, root::Root};
 use anyhow::{Context, Result, bail};
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 /// Whether the cache has to be made anew after a change in a directory of libraries: if it has files
 /// of that directory. A wheel's is in none, and a root without a cache is not given one.
 #[must_use]
-pub fn concerns(root: &Root, lib: &Path) -> bool {
-    loader::caches(root, lib)
+pub fn concerns(lib: &LibDir) -> bool {
+    loader::caches(lib.root(), lib.path())
 }
 
 /// Makes the cache anew. Links are left alone (`-X`): those of rocBLAS are made by the plan, and
@@ -23,8 +20,9 @@ pub fn run(root: &Root) -> Result<()> {
     )?;
     let mut command = Command::new(&program);
     command.arg("-X");
+    let directory = root.inherited().context("cannot hand the root to ldconfig")?;
     if !root.is_system() {
-        command.arg("-r").arg(root.directory());
+        command.arg("-r").arg(&directory.1);
     }
     let output = command.output().with_context(|| format!("cannot run {}", program.display()))?;
     if !output.status.success() {

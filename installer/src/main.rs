@@ -1,7 +1,7 @@
 //! The command `installer`: reads the command line, calls the library, prints, and exits with a code
 //! that says what happened.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{CommandFactory, Parser};
 use installer::{
     apply::{self, Report, Request},
@@ -10,7 +10,10 @@ use installer::{
     collect, doctor,
     inspect::{self, layout::Tree},
     journal::Journal,
-    lock, output, revert,
+    lib_dir::LibDir,
+    lock, output,
+    plan::Reach,
+    revert::{self, Outcome},
     root::Root,
     selftest, status, trace, tree,
 };
@@ -42,6 +45,7 @@ fn run(global: &Global, command: Command) -> Result<ExitCode> {
             inspect(global, &root, paths, &function, &gpu)?;
         }
         Command::Apply(options) => apply(global, &root, &tree()?, options)?,
+        Command::Repair { dry_run } => repair(global, &root, &tree()?, dry_run)?,
         Command::Status => {
             let tree = tree()?;
             let status = status::status(&root, &tree.lib)?;
@@ -50,7 +54,7 @@ fn run(global: &Global, command: Command) -> Result<ExitCode> {
             return Ok(status.exit_code().into());
         }
         Command::Verify => return verify(global, &root, &tree()?),
-        Command::Revert { dry_run } => revert(global, &root, &tree()?, dry_run)?,
+        Command::Revert { dry_run } => return revert(global, &root, &tree()?, dry_run),
         Command::Collect(options) => collect(global, &root, &tree()?, options)?,
         Command::Backends(command) => backends(global, &root, &tree()?, command)?,
         Command::Doctor(options) => return doctor(global, &root, &options),
@@ -83,14 +87,44 @@ fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()
         build_link: options.no_build_link.then_some(false),
         only_add: false,
         dry_run: options.dry_run,
+        reach: if options.force { Reach::Repair } else { Reach::Usual },
+        patience: global.patience(),
     };
-    let report = apply::apply(root, tree, &request, &output::notice)?;
+    carry_out(global, root, tree, &request)
+}
+
+/// Whatever was disturbed is put right, by the options of the last apply.
+fn repair(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<()> {
+    let request = Request {
+        dry_run,
+        reach: Reach::Repair,
+        patience: global.patience(),
+        ..Request::default()
+    };
+    let lib = LibDir::open(root, &tree.lib)?;
+    if Journal::load_or_rebuild(&lib)?.is_none() {
+        bail!(
+            "{} has no shim, and no trace of one: start with `installer apply`",
+            tree.lib.display()
+        );
+    }
+    carry_out(global, root, tree, &request)
+}
+
+fn carry_out(global: &Global, root: &Root, tree: &Tree, request: &Request) -> Result<()> {
+    let report = apply::apply(root, tree, request, &output::notice)?;
     let end = if request.dry_run {
         "Nothing was changed (--dry-run).".to_owned()
     } else if report.carried_out {
+        let way_back = match report.deleted.as_slice() {
+            [] => "`installer revert` undoes it".to_owned(),
+            deleted => {
+                format!("to revert, install again first what was deleted: {}", deleted.join(", "))
+            }
+        };
         format!(
-            "Applied; {} files were resolved as the loader does it.\n`installer status` looks again, \
-             `installer revert` takes it back.",
+            "Applied; {} files were resolved as the loader does it.\n`installer status` looks again; \
+             {way_back}.",
             report.checked
         )
     } else {
@@ -121,7 +155,7 @@ fn verify(global: &Global, root: &Root, tree: &Tree) -> Result<ExitCode> {
     text +=
         &format!("{} of {} paths are as they were placed", files.len() - faults.len(), files.len());
     if !faults.is_empty() {
-        text += "; `installer apply` with the same --backend places the others again";
+        text += "; `installer repair` places the others again";
     }
     output::result(global.json, &json!({"verified": files}), &text);
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { 4.into() })
@@ -138,36 +172,42 @@ fn doctor(global: &Global, root: &Root, options: &Doctor) -> Result<ExitCode> {
     Ok(diagnosis.exit_code().into())
 }
 
-fn revert(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<()> {
-    let lib = tree.lib.as_path();
-    let _lock = if dry_run {
-        None
-    } else {
-        apply::writable(root, lib)?;
-        Some(lock::take(root, lib, output::notice)?)
-    };
-    let Some(journal) = Journal::load(root, lib)? else {
-        let mut remarks = Vec::new();
-        if !dry_run {
-            revert::remove_store(root, lib, &mut remarks)?;
-        }
-        let report = Report::of(lib, Vec::new(), remarks);
-        output::report(global.json, &report, "Nothing to do: there is no shim here.");
-        return Ok(());
-    };
-    let plan = revert::plan(root, lib, journal)?;
-    let mut report = Report::of(lib, plan.steps.clone(), plan.remarks.clone());
+fn revert(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<ExitCode> {
+    let path = tree.lib.as_path();
     if !dry_run {
-        report.remarks = revert::execute(root, lib, plan)?;
-        report.carried_out = true;
+        apply::writable(root, path)?;
     }
-    let end = if dry_run {
-        "Nothing was changed (--dry-run)."
-    } else {
-        "Reverted: the tree is as it was before the first apply."
+    let lib = LibDir::open(root, path)?;
+    let _lock = match dry_run {
+        true => None,
+        false => Some(lock::take(&lib, global.patience(), output::notice)?),
+    };
+    let Some(loaded) = Journal::load_or_rebuild(&lib)? else {
+        let mut left = Vec::new();
+        if !dry_run {
+            revert::remove_store(&lib, &mut left)?;
+        }
+        let report = Report { left, ..Report::of(path, Vec::new(), Vec::new()) };
+        output::report(global.json, &report, "Nothing to do: there is no shim here.");
+        return Ok(report.exit_code().into());
+    };
+    let reverting = revert::plan(&lib, loaded)?;
+    let plan = &reverting.plan;
+    let mut report = Report::of(path, plan.steps.clone(), plan.remarks.clone());
+    report.left.clone_from(&reverting.left);
+    if !dry_run {
+        let Outcome { remarks, left } = revert::execute(&lib, reverting)?;
+        report = Report { remarks, left, carried_out: true, ..report };
+    }
+    let end = match (dry_run, report.left.is_empty()) {
+        (true, _) => "Nothing was changed (--dry-run).",
+        (false, true) => "Reverted: the tree is as it was before the first apply.",
+        (false, false) => {
+            "Reverted, but for what is said above: that is not as it was before the first apply."
+        }
     };
     output::report(global.json, &report, end);
-    Ok(())
+    Ok(if dry_run { ExitCode::SUCCESS } else { report.exit_code().into() })
 }
 
 fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Result<()> {
@@ -179,21 +219,26 @@ fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Res
             return Ok(());
         }
         Backends::Add { path, name, gpu } => {
-            backends::journal_of(root, tree)?;
+            backends::journal_of(&LibDir::open(root, &tree.lib)?)?;
             let request = Request {
                 backend: Some(path),
                 name,
                 gpus: gpu,
                 only_add: true,
+                patience: global.patience(),
                 ..Request::default()
             };
             apply::apply(root, tree, &request, &output::notice)?
         }
         Backends::Use { name } => {
-            apply::change(root, tree, &output::notice, |plan| backends::plan_use(plan, &name))?
+            apply::change(root, tree, global.patience(), &output::notice, |plan| {
+                backends::plan_use(plan, &name)
+            })?
         }
         Backends::Remove { name } => {
-            apply::change(root, tree, &output::notice, |plan| backends::plan_remove(plan, &name))?
+            apply::change(root, tree, global.patience(), &output::notice, |plan| {
+                backends::plan_remove(plan, &name)
+            })?
         }
     };
     output::report(global.json, &report, "Done.");

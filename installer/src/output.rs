@@ -63,6 +63,9 @@ pub fn report(as_json: bool, report: &Report, end: &str) {
     for remark in &report.remarks {
         let _ = writeln!(text, "{NOTE}note{NOTE:#}: {remark}");
     }
+    for left in &report.left {
+        let _ = writeln!(text, "{BAD}left{BAD:#}: {left}");
+    }
     print!("{text}");
     println!("{GOOD}{end}{GOOD:#}");
 }

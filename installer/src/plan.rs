@@ -1,19 +1,33 @@
 //! A plan: what to change in a tree, in which order, and why. It is a value; making one reads the
 //! tree and changes nothing. [`crate::execute`] carries it out.
 //!
-//! A plan is made by saying what is wanted at each path ([`Planner`]); a step comes of it only where
+//! A plan is made by saying what is wanted at each place ([`Planner`]); a step comes of it only where
 //! the tree is not so already. The same sayings after a crash, an upgrade or a complete apply make
 //! the steps that are left to do.
+//!
+//! Three kinds of file are told apart, by what they are and not by their times: what is in the store
+//! or carries the shim's note or has a digest that the journal knows is the installer's; what is kept
+//! in the store for the user, and everything else, is the user's and is never overwritten or removed,
+//! only renamed into the store.
 
 use crate::{
-    journal::{Diversion, Entry, Journal, STORE},
+    directory::Directory,
+    files,
+    journal::{Before, Diversion, Entry, Journal, rebuild::KEPT},
+    lib_dir::LibDir,
+    place::Place,
+    present::{self, SHIM_NAME, What},
     root::Root,
     state::{FileState, State},
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::{
+    collections::BTreeSet,
     fmt,
+    fs::File,
+    io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -38,40 +52,41 @@ pub struct Step {
     pub reason: String,
 }
 
-/// A change of one path, one atomic operation on the file system.
+/// A change of one place. Those with a `keep` exchange what is there, which is the user's, for what
+/// is new, in one step.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// A directory that may be there already.
     MakeDirectory {
-        /// Inside the root.
-        path: PathBuf,
+        /// Relative to the directory of the libraries, as all places.
+        path: Place,
     },
-    /// A copy of a file of the machine.
+    /// A copy of a file.
     Copy {
-        /// On the machine.
+        /// Where it comes from, for people.
         from: PathBuf,
-        /// Inside the root.
-        path: PathBuf,
+        /// Where it goes.
+        path: Place,
         /// In bytes.
         size: u64,
-    },
-    /// A file that was unpacked into the store.
-    Unpacked {
-        /// On the machine, in the store.
-        from: PathBuf,
-        /// Inside the root.
-        path: PathBuf,
-        /// In bytes.
-        size: u64,
+        /// Where what is there goes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        keep: Option<Place>,
+        /// Where it is read.
+        #[serde(skip)]
+        source: Contents,
         /// Its time and permissions as they are to be.
         #[serde(skip)]
         state: FileState,
     },
     /// A file with these bytes.
     Write {
-        /// Inside the root.
-        path: PathBuf,
+        /// Where it goes.
+        path: Place,
+        /// Where what is there goes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        keep: Option<Place>,
         /// What is in it.
         #[serde(skip)]
         bytes: Vec<u8>,
@@ -81,306 +96,695 @@ pub enum Action {
     },
     /// A symbolic link.
     Link {
-        /// Inside the root.
-        path: PathBuf,
+        /// Where it goes.
+        path: Place,
         /// As written in it.
         target: PathBuf,
+        /// Where what is there goes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        keep: Option<Place>,
     },
-    /// A second name for a file whose first is about to go.
+    /// A file or link of the user's moves into the store.
     Keep {
-        /// Inside the root.
-        path: PathBuf,
-        /// Inside the root.
-        at: PathBuf,
+        /// Where it is.
+        path: Place,
+        /// Where it goes.
+        at: Place,
     },
-    /// The file that was kept goes back to where it was.
+    /// What was kept goes back to where it was, instead of what the installer put there.
     PutBack {
         /// Where it is kept.
-        from: PathBuf,
+        from: Place,
         /// Where it was.
-        path: PathBuf,
+        path: Place,
+    },
+    /// Permissions become what they are to be.
+    Permit {
+        /// A file or directory of the installer's.
+        path: Place,
+        /// The permission bits.
+        mode: u32,
     },
     /// A file or link goes.
     Remove {
-        /// Inside the root.
-        path: PathBuf,
+        /// Where it is.
+        path: Place,
     },
     /// A directory goes if it is empty.
     RemoveDirectory {
-        /// Inside the root.
-        path: PathBuf,
+        /// Where it is.
+        path: Place,
     },
     /// dpkg is told to put a file of its packages elsewhere.
     Divert(Diversion),
     /// dpkg is told to put it in its own place again.
     EndDiversion(Diversion),
-    /// All that was written so far reaches the disk.
+    /// All that was done so far reaches the disk.
     Sync,
     /// The loader's cache is made anew.
     Ldconfig,
 }
 
+/// Where the bytes of a file are read.
+#[derive(Clone, Debug)]
+pub enum Contents {
+    /// A file that stays where it is.
+    In(Root, PathBuf),
+    /// A file that was unpacked for this and is moved.
+    Staged(Directory, String),
+    /// A member of a package that was only listed, for a plan that is shown.
+    Listed,
+}
+
+impl Contents {
+    /// Opens it.
+    pub fn open(&self) -> io::Result<File> {
+        match self {
+            Self::In(root, path) => root.open(path),
+            Self::Staged(directory, name) => directory
+                .open(crate::directory::Name::new(name).ok_or(io::ErrorKind::InvalidInput)?),
+            Self::Listed => Err(io::Error::other("it was not unpacked")),
+        }
+    }
+}
+
+impl Action {
+    /// The place that is changed.
+    #[must_use]
+    pub fn path(&self) -> Option<&Place> {
+        match self {
+            Self::MakeDirectory { path }
+            | Self::Copy { path, .. }
+            | Self::Write { path, .. }
+            | Self::Link { path, .. }
+            | Self::Keep { path, .. }
+            | Self::PutBack { path, .. }
+            | Self::Permit { path, .. }
+            | Self::Remove { path }
+            | Self::RemoveDirectory { path } => Some(path),
+            Self::Divert(diversion) | Self::EndDiversion(diversion) => Some(&diversion.path),
+            Self::Sync | Self::Ldconfig => None,
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MakeDirectory { path } => write!(f, "make    {}/", path.display()),
-            Self::Copy { path, size, .. } | Self::Unpacked { path, size, .. } => {
-                write!(f, "place   {} ({})", path.display(), indicatif::HumanBytes(*size))
+            Self::MakeDirectory { path } => write!(f, "make    {path}/"),
+            Self::Copy { path, size, keep, .. } => {
+                write!(f, "place   {path} ({})", indicatif::HumanBytes(*size))?;
+                kept(f, keep.as_ref())
             }
-            Self::Write { path, .. } => write!(f, "write   {}", path.display()),
-            Self::Link { path, target } => {
-                write!(f, "link    {} -> {}", path.display(), target.display())
+            Self::Write { path, keep, .. } => {
+                write!(f, "write   {path}")?;
+                kept(f, keep.as_ref())
             }
-            Self::Keep { path, at } => {
-                write!(f, "keep    {} in {}/", path.display(), directory(at))
+            Self::Link { path, target, keep } => {
+                write!(f, "link    {path} -> {}", target.display())?;
+                kept(f, keep.as_ref())
             }
-            Self::PutBack { from, path } => {
-                write!(f, "restore {} from {}/", path.display(), directory(from))
-            }
-            Self::Remove { path } => write!(f, "remove  {}", path.display()),
-            Self::RemoveDirectory { path } => write!(f, "remove  {}/", path.display()),
-            Self::Divert(Diversion { path, to }) => {
-                write!(f, "divert  {} to {} (dpkg)", path.display(), to.display())
-            }
-            Self::EndDiversion(Diversion { path, .. }) => {
-                write!(f, "undivert {} (dpkg)", path.display())
-            }
+            Self::Keep { path, at } => write!(f, "keep    {path} as {at}"),
+            Self::PutBack { from, path } => write!(f, "restore {path} from {from}"),
+            Self::Permit { path, mode } => write!(f, "chmod   {path} to {mode:04o}"),
+            Self::Remove { path } => write!(f, "remove  {path}"),
+            Self::RemoveDirectory { path } => write!(f, "remove  {path}/"),
+            Self::Divert(Diversion { path, to }) => write!(f, "divert  {path} to {to} (dpkg)"),
+            Self::EndDiversion(Diversion { path, .. }) => write!(f, "undivert {path} (dpkg)"),
             Self::Sync => f.write_str("sync    the file system"),
             Self::Ldconfig => f.write_str("run     ldconfig"),
         }
     }
 }
 
-fn directory(path: &Path) -> std::path::Display<'_> {
-    path.parent().unwrap_or(path).display()
+fn kept(f: &mut fmt::Formatter<'_>, keep: Option<&Place>) -> fmt::Result {
+    keep.map_or(Ok(()), |keep| write!(f, ", keeping what is there as {keep}"))
 }
 
-/// Something at a path that the installer neither put there nor knows how to take over.
+/// Something at a place that the installer neither put there nor knows how to take over.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{} was changed by someone else: it is now {now}, and should be {after} (or, before the \
-     installer came, {before}). It is not the installer's to overwrite: move it out of the way, then \
-     run this again",
-    path.display()
+    "{path} was changed by someone else: it is now {now}, and should be {after} (or, before the \
+     installer came, {before}). Move it out of the way and run this again; or `installer repair` \
+     keeps it in the store, as {keep}, and goes on"
 )]
 pub struct Disturbed {
     /// Inside the root.
-    pub path: PathBuf,
+    pub path: String,
     /// What is there.
     pub now: State,
     /// What the installer put there.
     pub after: State,
     /// What was there first.
     pub before: State,
+    /// Where a repair would keep it.
+    pub keep: String,
+}
+
+/// How much a plan may take over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// What upgrades, ldconfig and people usually put beside the libraries.
+    #[default]
+    Usual,
+    /// Whatever is in the way is kept; and what the installer placed is read and compared.
+    Repair,
+}
+
+/// What is wanted at a place.
+#[derive(Debug)]
+pub enum Wanted {
+    /// Nothing.
+    Nothing,
+    /// A link with this target.
+    Link(PathBuf),
+    /// A copy of a file, of this state.
+    Copy {
+        /// Where it comes from, for people.
+        from: PathBuf,
+        /// Where it is read.
+        source: Contents,
+        /// Its size, time and permissions.
+        state: FileState,
+    },
+    /// A file with these bytes, of this state.
+    Bytes(Vec<u8>, FileState),
+}
+
+impl Wanted {
+    /// A file with these bytes. Its time is a constant, so that an image built twice is the same
+    /// twice.
+    #[must_use]
+    pub fn bytes(bytes: Vec<u8>) -> Self {
+        let digest = Some(blake3::hash(&bytes).to_hex().to_string());
+        let state = FileState { size: bytes.len() as u64, mode: 0o644, modified: 0, digest };
+        Self::Bytes(bytes, state)
+    }
+
+    fn state(&self) -> State {
+        match self {
+            Self::Nothing => State::Absent,
+            Self::Link(target) => State::Link { target: target.clone() },
+            Self::Copy { state, .. } | Self::Bytes(_, state) => State::File(state.clone()),
+        }
+    }
+}
+
+/// What becomes of something of the user's that is in the way.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// It is kept there if that is free, else in `kept/`.
+    Kept(Option<Place>),
+    /// It is deleted, at the user's word; the package that would bring it back.
+    Deleted(Option<String>),
+    /// It was written through a link to a name of the installer's own (`cp FILE LIB/` does that):
+    /// it stays in the store for good, unless it is the same as something that is kept.
+    Stray,
 }
 
 /// Collects what is wanted.
 #[derive(Debug)]
 pub struct Planner<'a> {
-    /// The file system.
-    pub root: &'a Root,
-    /// The directory of the libraries, inside.
-    pub lib: &'a Path,
-    /// Whether a present state that is in no journal may be taken as the one before.
-    pub may_adopt: fn(&Root, &Path, &State) -> bool,
+    /// The directory of the libraries.
+    pub lib: &'a LibDir,
+    /// How much may be taken over.
+    pub reach: Reach,
     /// What comes of it.
     pub plan: Plan,
+    /// The places that hold something of the user's, or will.
+    kept: BTreeSet<Place>,
+    /// Directories that are there or planned, with the right permissions.
+    directories: BTreeSet<Place>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    /// A plan that begins with this journal.
+    #[must_use]
+    pub fn new(lib: &'a LibDir, reach: Reach, journal: Journal) -> Self {
+        let kept = journal.kept();
+        let plan = Plan { steps: Vec::new(), journal, remarks: Vec::new() };
+        Self { lib, reach, plan, kept, directories: BTreeSet::new() }
+    }
+
     /// A remark for people.
     pub fn remark(&mut self, text: String) {
         self.plan.remarks.push(text);
     }
 
-    /// A step that has no path of its own.
+    /// A step that is not about what is wanted at a place.
     pub fn step(&mut self, action: Action, reason: &str) {
         self.plan.steps.push(Step { action, reason: reason.to_owned() });
     }
 
-    /// A path in the store.
-    #[must_use]
-    pub fn in_store(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.lib.join(STORE).join(name)
+    /// What was planned so far reaches the disk before what is planned from now on.
+    pub fn barrier(&mut self, reason: &str) {
+        let last = self.plan.steps.last().map(|step| &step.action);
+        if last.is_some_and(|action| !matches!(action, Action::Sync)) {
+            self.step(Action::Sync, reason);
+        }
     }
 
-    /// A directory, and those that it is in as far as they are in the store.
-    pub fn directory(&mut self, path: &Path, reason: &str) -> Result<()> {
-        if path == self.lib {
+    /// What is at a place now.
+    pub fn now(&self, place: &Place) -> Result<State> {
+        self.lib.state(place).with_context(|| format!("cannot look at {}", self.lib.show(place)))
+    }
+
+    /// Whether a place holds something of the user's in the store.
+    #[must_use]
+    pub fn is_kept(&self, place: &Place) -> bool {
+        self.kept.contains(place)
+    }
+
+    /// Nothing of the user's is at a place in the store any more.
+    pub fn forget(&mut self, place: &Place) {
+        self.kept.remove(place);
+    }
+
+    /// Whether something of the user's is kept below a place.
+    #[must_use]
+    pub fn holds_originals(&self, place: &Place) -> bool {
+        self.kept.iter().any(|kept| kept.starts_with(place))
+    }
+
+    /// A directory in the store, and those that it is in.
+    pub fn directory(&mut self, place: &Place, reason: &str) -> Result<()> {
+        if self.directories.contains(place) {
             return Ok(());
         }
-        let recorded = self.plan.journal.entry(path).is_some();
-        let state = self.now(path)?;
-        if recorded && state == State::Directory {
-            return Ok(());
+        if let Some(parent) = place.parent() {
+            self.directory(&parent, reason)?;
         }
-        let is_planned = |step: &Step| matches!(&step.action, Action::MakeDirectory { path: planned } if planned == path);
-        if self.plan.steps.iter().any(is_planned) {
-            return Ok(());
+        match self.now(place)? {
+            State::Directory => self.permit_directory(place)?,
+            // The store itself is made with the journal.
+            State::Absent if *place == Place::store() => {}
+            State::Absent => self.step(Action::MakeDirectory { path: place.clone() }, reason),
+            other => bail!(
+                "{} is {other}, and the installer needs a directory there: move it away",
+                self.lib.show(place)
+            ),
         }
-        if let Some(parent) = path.parent() {
-            self.directory(parent, reason)?;
-        }
-        // The store itself goes last, with the journal in it, and is in no entry.
-        if path != self.lib.join(STORE) && state != State::Directory {
-            let path = path.to_owned();
-            self.change(&path, State::Directory, None)?;
-            self.step(Action::MakeDirectory { path }, reason);
+        self.directories.insert(place.clone());
+        Ok(())
+    }
+
+    /// A store that was made under a strict umask is of no use to other users' programs.
+    fn permit_directory(&mut self, place: &Place) -> Result<()> {
+        let mode = |directory: &Directory| {
+            directory.metadata().map(|metadata| metadata.permissions().mode() & 0o7777)
+        };
+        let directory = self.lib.directory();
+        let modes =
+            || -> io::Result<_> { Ok((mode(directory)?, mode(&directory.below(place.path())?)?)) };
+        let (outer, own) =
+            modes().with_context(|| format!("cannot look at {}", self.lib.show(place)))?;
+        if outer & 0o055 & !own != 0 {
+            let action = Action::Permit { path: place.clone(), mode: files::DIRECTORY_MODE };
+            self.step(action, "other users' programs load what is in it");
         }
         Ok(())
     }
 
-    /// A copy of a file of the machine; one that was unpacked into the store may be moved.
-    pub fn file(&mut self, path: &Path, from: &Path, unpacked: bool, reason: &str) -> Result<()> {
-        let metadata = from
-            .metadata()
-            .with_context(|| format!("cannot read {}, which is to be placed", from.display()))?;
-        let mut state = FileState::of(&metadata);
-        state.mode = crate::files::plain_mode(state.mode);
-        if !self.wanted(path, State::File(state.clone()))? {
+    /// What is to be at a place. Whatever of the user's is there is kept.
+    pub fn want(&mut self, place: &Place, wanted: Wanted, reason: &str) -> Result<()> {
+        self.want_with(place, wanted, &Fate::Kept(None), reason)
+    }
+
+    /// What is to be at a place, and what becomes of something of the user's that is there.
+    pub fn want_with(
+        &mut self,
+        place: &Place,
+        wanted: Wanted,
+        fate: &Fate,
+        reason: &str,
+    ) -> Result<()> {
+        if self.kept.contains(place) {
+            bail!(
+                "{} holds a file of yours that revert puts back, so nothing else can be placed \
+                 there. If it is a backend's name that is taken, give another with --name",
+                self.lib.show(place)
+            );
+        }
+        let now = self.now(place)?;
+        let after = wanted.state();
+        let entry = self.plan.journal.entries.get(place).cloned();
+        let Some(mut entry) = entry else {
+            // What was so before the installer came is not the installer's to remove.
+            if now.same(&after) {
+                return Ok(());
+            }
+            let (before, keep) = self.before(place, &now, fate, &after)?;
+            self.plan.journal.entries.insert(place.clone(), Entry { before, after });
+            return self.carry_out(place, wanted, keep, &now, reason);
+        };
+        if now.same(&after) && !self.is_damaged(place, &entry)? {
+            // The digest is known from placing it.
+            if !entry.after.same(&after) {
+                entry.after = after;
+            }
+            self.plan.journal.entries.insert(place.clone(), entry);
             return Ok(());
         }
-        let (from, path, size) = (from.to_owned(), path.to_owned(), state.size);
-        let action = if unpacked {
-            Action::Unpacked { from, path, size, state }
+        let keep = if now == State::Absent || self.is_ours(place, &now, &entry)? {
+            if let Some(mode) = only_mode_differs(&now, &entry.after, &after) {
+                let action = Action::Permit { path: place.clone(), mode };
+                self.step(action, "its permissions were changed");
+                return Ok(());
+            }
+            None
         } else {
-            Action::Copy { from, path, size }
+            self.take_over(place, &now, &mut entry, fate, &after)?
+        };
+        entry.after = after;
+        self.plan.journal.entries.insert(place.clone(), entry);
+        self.carry_out(place, wanted, keep, &now, reason)
+    }
+
+    /// What the journal is to say of what is at a place that it does not know yet.
+    fn before(
+        &mut self,
+        place: &Place,
+        now: &State,
+        fate: &Fate,
+        after: &State,
+    ) -> Result<(Before, Option<Place>)> {
+        match (now, fate) {
+            (State::Absent, _) => Ok((Before::Nothing, None)),
+            (State::Directory | State::Other, _) => bail!(
+                "{} is {now}, and is to be {after}: move it out of the way, then run this again",
+                self.lib.show(place)
+            ),
+            (State::File(_), Fate::Deleted(package)) => {
+                Ok((Before::Deleted { state: now.clone(), package: package.clone() }, None))
+            }
+            (_, fate) => {
+                let at = self.keep_at(place, fate)?;
+                Ok((Before::Kept { at: at.clone(), state: now.clone() }, Some(at)))
+            }
+        }
+    }
+
+    /// The entry of a place that holds something of the user's, and where that is kept.
+    fn take_over(
+        &mut self,
+        place: &Place,
+        now: &State,
+        entry: &mut Entry,
+        fate: &Fate,
+        after: &State,
+    ) -> Result<Option<Place>> {
+        let is_original = now.same(entry.before.state());
+        if matches!(fate, Fate::Stray) && (is_original || self.may_adopt(place, now)) {
+            if is_kept_already(self.lib, &self.plan.journal, place, now)? {
+                return Ok(None);
+            }
+            let at = self.keep_at(place, fate)?;
+            self.remark(format!(
+                "{} was written over, with a library of yours; it is kept as {}",
+                self.lib.show(place),
+                self.lib.show(&at)
+            ));
+            self.plan.journal.superseded.insert(at.clone());
+            return Ok(Some(at));
+        }
+        if let Before::Kept { at, .. } = &entry.before {
+            let at = at.clone();
+            let held = self.now(&at)?;
+            let is_free = held == State::Absent
+                || (is_original && self.is_pending(&at, &held, &entry.after)?);
+            if is_free && (is_original || self.may_adopt(place, now)) {
+                if let Some(parent) = at.parent() {
+                    self.directory(&parent, "for what revert brings back")?;
+                }
+                entry.before = Before::Kept { at: at.clone(), state: now.clone() };
+                return Ok(Some(at));
+            }
+            if !is_free && self.is_identical(place, now, &at, &held)? {
+                return Ok(None);
+            }
+        }
+        if !is_original && !self.may_adopt(place, now) {
+            return Err(Disturbed {
+                path: self.lib.show(place),
+                now: now.clone(),
+                after: entry.after.clone(),
+                before: entry.before.state().clone(),
+                keep: self.lib.show(&self.free_place(place)?),
+            }
+            .into());
+        }
+        if let Before::Kept { at, .. } = &entry.before
+            && self.now(at)? != State::Absent
+        {
+            // It stays in the store: whatever has replaced it in the tree, nobody said to delete it.
+            let at = at.clone();
+            self.remark(format!(
+                "{} was replaced since; the earlier one stays as {}",
+                self.lib.show(place),
+                self.lib.show(&at)
+            ));
+            self.plan.journal.superseded.insert(at);
+        }
+        let (before, keep) = self.before(place, now, fate, after)?;
+        entry.before = before;
+        Ok(keep)
+    }
+
+    /// Where something of the user's is kept: at the place that was asked for if that is free.
+    fn keep_at(&mut self, place: &Place, fate: &Fate) -> Result<Place> {
+        let asked = if let Fate::Kept(Some(asked)) = fate { Some(asked.clone()) } else { None };
+        let at = match asked {
+            Some(asked) if self.is_free(&asked)? => asked,
+            _ => self.free_place(place)?,
+        };
+        if let Some(parent) = at.parent() {
+            self.directory(&parent, "for what revert brings back")?;
+        }
+        self.kept.insert(at.clone());
+        Ok(at)
+    }
+
+    fn is_free(&self, place: &Place) -> Result<bool> {
+        let known = self.kept.contains(place) || self.plan.journal.entries.contains_key(place);
+        Ok(!known && self.now(place)? == State::Absent)
+    }
+
+    /// `kept/NAME`, or `kept/NAME~2` and so on.
+    fn free_place(&self, place: &Place) -> Result<Place> {
+        let kept = Place::in_store(KEPT)?;
+        let name = place.file_name();
+        let mut at = kept.join(name)?;
+        let mut number = 2;
+        while !self.is_free(&at)? {
+            at = kept.join(format!("{name}~{number}"))?;
+            number += 1;
+        }
+        Ok(at)
+    }
+
+    /// Whether what lies where an original is to be kept is the installer's own new file, which was
+    /// to be exchanged for it when an apply was killed.
+    fn is_pending(&self, at: &Place, held: &State, after: &State) -> Result<bool> {
+        Ok(held.same(after)
+            || matches!(held, State::File(_)) && self.is_shim(at)?
+            || same_digest(self.lib, at, held, after)?)
+    }
+
+    fn is_shim(&self, place: &Place) -> Result<bool> {
+        Ok(matches!(present::what(self.lib.root(), &self.lib.inside(place))?, What::Shim(_)))
+    }
+
+    /// Whether two things of the user's are the same, so that one of them will do.
+    fn is_identical(&self, place: &Place, now: &State, at: &Place, held: &State) -> Result<bool> {
+        Ok(match (now, held) {
+            (State::File(a), State::File(b)) => {
+                let digest = |place: &Place| {
+                    let digest = files::digest_at(self.lib, place);
+                    digest.with_context(|| format!("cannot read {}", self.lib.show(place)))
+                };
+                a.size == b.size && digest(place)? == digest(at)?
+            }
+            (State::Link { .. }, State::Link { .. }) => now == held,
+            _ => false,
+        })
+    }
+
+    /// Whether what is at a place is the installer's, whatever its time and permissions.
+    fn is_ours(&self, place: &Place, now: &State, entry: &Entry) -> Result<bool> {
+        is_ours(self.lib, place, now, entry)
+    }
+
+    /// Whether a file that looks as it was placed has other contents; only a repair reads it.
+    fn is_damaged(&self, place: &Place, entry: &Entry) -> Result<bool> {
+        let State::File(FileState { digest: Some(digest), .. }) = &entry.after else {
+            return Ok(false);
+        };
+        if self.reach != Reach::Repair {
+            return Ok(false);
+        }
+        let now = files::digest_at(self.lib, place);
+        Ok(now.with_context(|| format!("cannot read {}", self.lib.show(place)))? != *digest)
+    }
+
+    /// Whether what somebody put at a place since is one of the things that upgrades, ldconfig and
+    /// people put there: another rocBLAS, a link to one, or settings. Anything else is only taken
+    /// over by a repair.
+    fn may_adopt(&self, place: &Place, now: &State) -> bool {
+        if self.reach == Reach::Repair {
+            return matches!(now, State::File(_) | State::Link { .. });
+        }
+        match now {
+            State::Absent => true,
+            State::Link { target } => target
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("librocblas.so")),
+            State::File(_) => {
+                let path = self.lib.inside(place);
+                matches!(
+                    present::what(self.lib.root(), &path),
+                    Ok(What::Rocblas(_) | What::Shim(_))
+                )
+            }
+            State::Directory | State::Other => false,
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        place: &Place,
+        wanted: Wanted,
+        keep: Option<Place>,
+        now: &State,
+        reason: &str,
+    ) -> Result<()> {
+        if place.is_in_store()
+            && let Some(parent) = place.parent()
+            && !matches!(wanted, Wanted::Nothing)
+        {
+            self.directory(&parent, reason)?;
+        }
+        let path = place.clone();
+        let action = match (wanted, keep) {
+            (Wanted::Nothing, Some(at)) => Action::Keep { path, at },
+            (Wanted::Nothing, None) if *now == State::Absent => return Ok(()),
+            (Wanted::Nothing, None) => Action::Remove { path },
+            (Wanted::Link(target), keep) => Action::Link { path, target, keep },
+            (Wanted::Copy { from, source, state }, keep) => {
+                Action::Copy { from, path, size: state.size, keep, source, state }
+            }
+            (Wanted::Bytes(bytes, state), keep) => Action::Write { path, keep, bytes, state },
         };
         self.step(action, reason);
         Ok(())
     }
 
-    /// A file with these bytes.
-    pub fn bytes(&mut self, path: &Path, bytes: Vec<u8>, reason: &str) -> Result<()> {
-        // The time is a constant, so that an image built twice is the same twice.
-        let digest = Some(blake3::hash(&bytes).to_hex().to_string());
-        let state = FileState { size: bytes.len() as u64, mode: 0o644, modified: 0, digest };
-        if self.wanted(path, State::File(state.clone()))? {
-            self.step(Action::Write { path: path.to_owned(), bytes, state }, reason);
-        }
-        Ok(())
-    }
-
     /// The shim's settings, which people edit: an edit is nobody's disturbance, and stays.
-    pub fn settings(&mut self, bytes: Vec<u8>, reason: &str) -> Result<()> {
-        let path = crate::settings::path(self.lib);
-        let now = self.now(&path)?;
+    pub fn settings(&mut self, text: &str, reason: &str) -> Result<()> {
+        let place = crate::settings::place();
+        // Without a digest, since people edit it.
+        let state = FileState { size: text.len() as u64, mode: 0o644, modified: 0, digest: None };
+        let now = self.now(&place)?;
         if matches!(now, State::File(_)) {
-            if self.root.read_to_string(&path)?.as_bytes() == bytes {
+            let path = self.lib.show(&place);
+            let present =
+                self.lib.read_text(&place).with_context(|| format!("cannot read {path}"))?;
+            if present == text {
                 return Ok(());
             }
-            if self.plan.journal.entry(&path).is_none() {
-                let at = self.in_store("kept/shim.toml");
-                self.keep(&path, &at, "revert brings it back")?;
-            }
         }
-        let after = FileState { size: bytes.len() as u64, mode: 0o644, modified: 0, digest: None };
-        if let Some(entry) = self.entry(&path) {
-            entry.after = State::File(after.clone());
-        } else {
-            self.change(&path, State::File(after.clone()), None)?;
+        let wanted = Wanted::Bytes(text.as_bytes().to_vec(), state.clone());
+        if let Some(entry) = self.plan.journal.entries.get_mut(&place) {
+            // In the store, so the installer's, edited or not.
+            entry.after = State::File(state);
+            return self.carry_out(&place, wanted, None, &now, reason);
         }
-        self.step(Action::Write { path, bytes, state: after }, reason);
-        Ok(())
+        self.want(&place, wanted, reason)
     }
+}
 
-    /// A link.
-    pub fn link(&mut self, path: &Path, target: &Path, reason: &str) -> Result<()> {
-        if self.wanted(path, State::Link { target: target.to_owned() })? {
-            let (path, target) = (path.to_owned(), target.to_owned());
-            self.step(Action::Link { path, target }, reason);
+/// Whether what is at a place is the installer's, whatever its time and permissions: it is as it was
+/// placed, or in the store, or the shim by its note, or a link to the shim, or has the digest that
+/// the journal knows.
+pub fn is_ours(lib: &LibDir, place: &Place, now: &State, entry: &Entry) -> Result<bool> {
+    if now.same(&entry.after) || place.is_in_store() {
+        return Ok(true);
+    }
+    let shown = || format!("cannot read {}", lib.show(place));
+    match now {
+        State::Link { target } => Ok(target.file_name().is_some_and(|name| name == SHIM_NAME)),
+        State::File(_) => {
+            let what = present::what(lib.root(), &lib.inside(place)).with_context(shown)?;
+            Ok(matches!(what, What::Shim(_)) || same_digest(lib, place, now, &entry.after)?)
         }
-        Ok(())
+        _ => Ok(false),
     }
+}
 
-    /// Nothing.
-    pub fn absent(&mut self, path: &Path, reason: &str) -> Result<()> {
-        if self.wanted(path, State::Absent)? {
-            self.step(Action::Remove { path: path.to_owned() }, reason);
+/// Whether a file has the same contents as one that is kept in the store, or as an original that is
+/// back in its place.
+pub fn is_kept_already(
+    lib: &LibDir,
+    journal: &Journal,
+    place: &Place,
+    now: &State,
+) -> Result<bool> {
+    let State::File(now) = now else { return Ok(false) };
+    let mut digest = None;
+    let originals = journal.entries.iter().filter(|(original, _)| *original != place);
+    let candidates = originals.flat_map(|(original, entry)| {
+        entry
+            .before
+            .kept()
+            .into_iter()
+            .chain(matches!(entry.before, Before::Kept { .. }).then_some(original))
+    });
+    for other in candidates {
+        let shown = || format!("cannot read {}", lib.show(other));
+        let State::File(held) = lib.state(other).with_context(shown)? else { continue };
+        if held.size != now.size {
+            continue;
         }
-        Ok(())
-    }
-
-    /// Nothing, where the installer put something; a directory goes if it is empty by then.
-    pub fn gone(&mut self, path: &Path, reason: &str) -> Result<()> {
-        if self.now(path)? != State::Directory {
-            return self.absent(path, reason);
-        }
-        if let Some(entry) = self.entry(path) {
-            entry.after = State::Absent;
-        }
-        self.step(Action::RemoveDirectory { path: path.to_owned() }, reason);
-        Ok(())
-    }
-
-    /// The regular file at a path is about to be replaced: keeps it. Does nothing where the path
-    /// holds what the installer put there.
-    pub fn keep(&mut self, path: &Path, at: &Path, reason: &str) -> Result<()> {
-        let now = self.now(path)?;
-        if self.is_ours(path, &now) || !matches!(now, State::File(_)) {
-            return Ok(());
-        }
-        self.directory(at.parent().unwrap_or(self.lib), reason)?;
-        // From before an upgrade, or from a run that was interrupted: then it is the same file.
-        if self.now(at)? != State::Absent {
-            self.step(Action::Remove { path: at.to_owned() }, "an earlier one is kept there");
-        }
-        self.step(Action::Keep { path: path.to_owned(), at: at.to_owned() }, reason);
-        self.change(path, now, Some(at.to_owned()))
-    }
-
-    /// What is at a path now.
-    pub fn now(&self, path: &Path) -> Result<State> {
-        State::of(self.root, path).with_context(|| format!("cannot look at {}", path.display()))
-    }
-
-    /// Whether what is at a path is what the journal says that the installer put there.
-    fn is_ours(&self, path: &Path, now: &State) -> bool {
-        self.plan.journal.entry(path).is_some_and(|entry| entry.after.same(now))
-    }
-
-    /// Whether a step is needed for a state at a path; the journal knows of the state afterwards.
-    fn wanted(&mut self, path: &Path, state: State) -> Result<bool> {
-        let now = self.now(path)?;
-        if now.same(&state) {
-            // What was there before the installer came is not the installer's to remove.
-            if let Some(entry) = self.entry(path)
-                && !entry.after.same(&state)
-            {
-                entry.after = state;
-            }
-            return Ok(false);
-        }
-        self.change(path, state, None)?;
-        Ok(true)
-    }
-
-    fn entry(&mut self, path: &Path) -> Option<&mut Entry> {
-        self.plan.journal.entries.iter_mut().find(|entry| entry.path == path)
-    }
-
-    /// Writes a change into the journal. The first state stays the one to go back to, except where
-    /// somebody who may has put something else there since.
-    fn change(&mut self, path: &Path, after: State, kept: Option<PathBuf>) -> Result<()> {
-        let now = self.now(path)?;
-        let (root, may_adopt) = (self.root, self.may_adopt);
-        let Some(entry) = self.entry(path) else {
-            let entry = Entry { path: path.to_owned(), before: now, after, kept };
-            self.plan.journal.entries.push(entry);
-            return Ok(());
+        let own = match &digest {
+            Some(own) => own,
+            None => digest.insert(
+                files::digest_at(lib, place)
+                    .with_context(|| format!("cannot read {}", lib.show(place)))?,
+            ),
         };
-        // Something gone is put there again: nobody's work is lost by that.
-        let known = now.same(&entry.after) || now.same(&entry.before) || now == State::Absent;
-        if !known {
-            if !may_adopt(root, path, &now) {
-                let Entry { path, before, after, .. } = entry.clone();
-                return Err(Disturbed { path, now, after, before }.into());
-            }
-            entry.before = now;
-            entry.kept = None;
+        if files::digest_at(lib, other).with_context(shown)? == *own {
+            return Ok(true);
         }
-        entry.after = after;
-        entry.kept = kept.or(entry.kept.take());
-        Ok(())
     }
+    Ok(false)
+}
+
+fn same_digest(lib: &LibDir, place: &Place, now: &State, after: &State) -> Result<bool> {
+    let (State::File(now), State::File(FileState { size, digest: Some(digest), .. })) =
+        (now, after)
+    else {
+        return Ok(false);
+    };
+    if now.size != *size {
+        return Ok(false);
+    }
+    let now = files::digest_at(lib, place);
+    Ok(now.with_context(|| format!("cannot read {}", lib.show(place)))? == *digest)
+}
+
+/// The permissions to set, where nothing else than those is different from what was placed.
+fn only_mode_differs(now: &State, placed: &State, wanted: &State) -> Option<u32> {
+    let (State::File(now), State::File(placed), State::File(wanted)) = (now, placed, wanted) else {
+        return None;
+    };
+    let same = |other: &FileState| (now.size, now.modified) == (other.size, other.modified);
+    (same(placed) && same(wanted) && now.mode != wanted.mode).then_some(wanted.mode)
+}
+
+/// A relative path as a target for links, from a place in the store to one beside the libraries.
+#[must_use]
+pub fn relative_target(from: &Place, to: &str) -> PathBuf {
+    let depth = from.as_str().matches('/').count();
+    let mut target = PathBuf::new();
+    target.extend(std::iter::repeat_n(Path::new(".."), depth));
+    target.join(to)
 }

@@ -48,7 +48,7 @@ pub fn libraries(root: &Root, lib: &Path) -> Result<Vec<Library>> {
 
 /// What is at a path.
 pub fn what(root: &Root, path: &Path) -> Result<What> {
-    let state = State::of(root, path);
+    let state = root.state(path);
     Ok(match state.with_context(|| format!("cannot look at {}", path.display()))? {
         State::Link { target } => What::Link(target),
         State::File(_) => {

@@ -1,166 +1,438 @@
-//! The way back: the plan that undoes a journal.
+//! The way back: the plan that undoes a journal, and the check that it did.
 
 use crate::{
-    files::{self, Incoming},
-    journal::{self, Entry, Journal, Phase, STORE},
+    execute,
+    files::Incoming,
+    journal::{Before, Entry, Journal, Loaded, Phase, STORE},
     ldconfig,
-    plan::{Action, Plan, Step},
-    present::{self, Library, What},
-    root::Root,
+    lib_dir::LibDir,
+    place::Place,
+    plan::{self, Action, Plan, Step},
+    present::{self, SHIM_NAME, SONAME, What},
     settings,
     state::State,
 };
 use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// The steps that lead back. An original that was deleted at the user's word and has not come back
-/// is an error: without it the tree would have no rocBLAS at all.
-pub fn plan(root: &Root, lib: &Path, journal: Journal) -> Result<Plan> {
-    let mut steps = Vec::new();
-    let mut remarks = Vec::new();
-    let mut step = |action, reason: &str| steps.push(Step { action, reason: reason.to_owned() });
-    for diversion in &journal.diversions {
-        step(Action::EndDiversion(diversion.clone()), "the stock library gets its own name back");
-    }
-    let others = rocblas_remains(root, lib, &journal)?;
-    // Originals come back first, so that no link is put back before what it leads to.
-    let (originals, rest): (Vec<&Entry>, Vec<&Entry>) =
-        journal.entries.iter().rev().partition(|entry| matches!(entry.before, State::File(_)));
-    for entry in originals.into_iter().chain(rest) {
-        // What dpkg was told to put elsewhere is newer than what was there at first.
-        let diversion = journal.diversions.iter().find(|d| d.path == entry.path);
-        let places = [diversion.map(|d| &d.to), entry.kept.as_ref()];
-        let mut kept = None;
-        for place in places.into_iter().flatten() {
-            if kept.is_none() && state(root, place)? != State::Absent {
-                kept = Some(place.clone());
-            }
-        }
-        if entry.path == settings::path(lib) {
-            show_settings(root, lib, &mut remarks)?;
-        }
-        undo(root, lib, entry, kept, others, &mut step, &mut remarks)?;
-    }
-    if ldconfig::concerns(root, lib) {
-        step(Action::Ldconfig, "the loader's cache is to name the stock library");
-    }
-    Ok(Plan { steps, journal, remarks })
+/// What a revert came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What a person should know.
+    pub remarks: Vec<String>,
+    /// What is not as it was before the first apply, a sentence each.
+    pub left: Vec<String>,
 }
 
-fn state(root: &Root, path: &Path) -> Result<State> {
-    State::of(root, path).with_context(|| format!("cannot look at {}", path.display()))
+/// A plan and what it will leave.
+#[derive(Debug)]
+pub struct Reverting {
+    /// The steps.
+    pub plan: Plan,
+    /// What is not going to be as it was before the first apply, a sentence each.
+    pub left: Vec<String>,
+}
+
+/// Undoes what a journal says, whatever can be had of one: for an apply that failed.
+pub fn now(lib: &LibDir) -> Result<Outcome> {
+    match Journal::load(lib)? {
+        None => {
+            let mut outcome = Outcome::default();
+            remove_store(lib, &mut outcome.left)?;
+            Ok(outcome)
+        }
+        Some(loaded) => execute(lib, plan(lib, loaded)?),
+    }
+}
+
+/// The steps that lead back. An original that is gone and that nothing replaces is an error: without
+/// it the tree would have no rocBLAS at all.
+pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
+    let others = rocblas_remains(lib, &loaded.journal)?;
+    if loaded.rebuilt && !loaded.has_originals() && !others {
+        return Err(nothing_to_go_back_to(lib, &loaded.journal));
+    }
+    let Loaded { journal, remarks, .. } = loaded;
+    let mut back =
+        Back { lib, others, steps: Vec::new(), remarks, left: Vec::new(), journal: &journal };
+    back.other_backend()?;
+    for diversion in &journal.diversions {
+        let action = Action::EndDiversion(diversion.clone());
+        back.step(action, "the stock library gets its own name back");
+    }
+    // Originals come back first, then the names that lead to them, and what the installer placed goes
+    // last: at each moment what programs load is complete, and it is on disk before the next.
+    let groups: [(fn(&Place, &Entry) -> bool, &str); 3] = [
+        (|place, entry| is_file(entry) && !is_front(place), "the originals are on disk"),
+        (
+            |_, entry| entry.before.state() != &State::Absent,
+            "the names that lead to them are on disk",
+        ),
+        (|_, _| true, "what was placed is gone on disk"),
+    ];
+    let mut done = std::collections::BTreeSet::new();
+    for (belongs, reason) in groups {
+        // Files come after their directories in a journal.
+        for (place, entry) in journal.entries.iter().rev() {
+            if belongs(place, entry) && done.insert(place) {
+                back.undo(place, entry)?;
+            }
+        }
+        back.barrier(reason);
+    }
+    for at in &journal.superseded {
+        if lib.state(at)? != State::Absent {
+            back.left.push(format!("{} is a file of yours that was replaced since", lib.show(at)));
+        }
+    }
+    if ldconfig::concerns(lib) {
+        back.step(Action::Ldconfig, "the loader's cache is to name the stock library");
+    }
+    let Back { steps, remarks, left, .. } = back;
+    Ok(Reverting { plan: Plan { steps, journal, remarks }, left })
+}
+
+/// The store was deleted by hand, and the stock library with it; or the shim was placed by hand.
+fn nothing_to_go_back_to(lib: &LibDir, journal: &Journal) -> anyhow::Error {
+    let ends = journal.diversions.iter().map(|diversion| {
+        let path = lib.show(&diversion.path);
+        format!("dpkg-divert --local --no-rename --remove {path}; ")
+    });
+    let ends: String = ends.collect();
+    anyhow::anyhow!(
+        "{} has the shim, and neither a journal nor a stock library: the store was deleted, or the \
+         shim was placed by hand. Without it the tree would have no rocBLAS. Either install the \
+         package again that has {SONAME} ({ends}then apt-get install --reinstall rocblas, Debian: \
+         librocblas5; or dnf reinstall rocblas), and revert; or keep the shim with `installer apply \
+         --backend PATH`",
+        lib.path().display()
+    )
+}
+
+fn is_file(entry: &Entry) -> bool {
+    matches!(entry.before.state(), State::File(_))
+}
+
+fn is_front(place: &Place) -> bool {
+    [SONAME, "librocblas.so"].contains(&place.as_str())
 }
 
 /// Whether a stock library is there, or comes back, besides one that is gone for good.
-fn rocblas_remains(root: &Root, lib: &Path, journal: &Journal) -> Result<bool> {
-    let libraries = present::libraries(root, lib)?;
-    let is_stock = |library: &Library| matches!(&library.what, What::Rocblas(soname) if soname == present::SONAME);
-    let kept = journal.entries.iter().filter_map(|entry| entry.kept.as_ref());
+fn rocblas_remains(lib: &LibDir, journal: &Journal) -> Result<bool> {
+    let libraries = present::libraries(lib.root(), lib.path())?;
+    let is_stock = |what: &What| matches!(what, What::Rocblas(soname) if soname == SONAME);
+    if libraries.iter().any(|library| is_stock(&library.what)) {
+        return Ok(true);
+    }
+    let kept = journal.entries.values().filter_map(|entry| entry.before.kept());
     let diverted = journal.diversions.iter().map(|diversion| &diversion.to);
-    let comes_back =
-        kept.chain(diverted).any(|path| matches!(State::of(root, path), Ok(State::File(_))));
-    Ok(comes_back || libraries.iter().any(is_stock))
-}
-
-/// Settings that a person edited go with the store, so they are shown once more.
-fn show_settings(root: &Root, lib: &Path, remarks: &mut Vec<String>) -> Result<()> {
-    let text = settings::text(root, lib)?;
-    let plain = settings::backend(&text).ok().flatten();
-    let plain = plain.and_then(|backend| settings::with_backend("", &backend).ok());
-    if !text.is_empty() && plain.as_ref() != Some(&text) {
-        let path = settings::path(lib);
-        remarks.push(format!("{} was edited; this was in it:\n{text}", path.display()));
-    }
-    Ok(())
-}
-
-fn undo(
-    root: &Root,
-    lib: &Path,
-    entry: &Entry,
-    kept: Option<PathBuf>,
-    others: bool,
-    step: &mut impl FnMut(Action, &str),
-    remarks: &mut Vec<String>,
-) -> Result<()> {
-    let Entry { path, before, after, .. } = entry;
-    let path = path.clone();
-    let now = state(root, &path)?;
-    let edited = path == settings::path(lib) && matches!(now, State::File(_));
-    if now.same(before) {
-        // As it was; a second name for it, made before a crash, is not needed.
-        if let Some(path) = kept {
-            step(Action::Remove { path }, "the file is in its own place");
+    for place in kept.chain(diverted) {
+        if matches!(lib.state(place)?, State::File(_)) {
+            return Ok(true);
         }
-        return Ok(());
     }
-    if !now.same(after) && now != State::Absent && !edited {
-        remarks.push(format!(
-            "{} is left alone: it is {now}, which somebody put there since",
-            path.display()
-        ));
-        return Ok(());
+    Ok(false)
+}
+
+/// A plan in the making.
+struct Back<'a> {
+    lib: &'a LibDir,
+    journal: &'a Journal,
+    others: bool,
+    steps: Vec<Step>,
+    remarks: Vec<String>,
+    left: Vec<String>,
+}
+
+impl Back<'_> {
+    fn step(&mut self, action: Action, reason: &str) {
+        self.steps.push(Step { action, reason: reason.to_owned() });
     }
-    match (before, kept) {
-        (_, Some(from)) => step(Action::PutBack { from, path }, "as it was"),
-        (State::File(_), None) if others => {
-            remarks.push(format!(
-                "{} does not come back: an upgrade has replaced it by another version",
-                path.display()
-            ));
-            if now != State::Absent {
-                step(Action::Remove { path }, "placed by apply");
+
+    fn barrier(&mut self, reason: &str) {
+        let last = self.steps.last().map(|step| &step.action);
+        if last.is_some_and(|action| !matches!(action, Action::Sync)) {
+            self.step(Action::Sync, reason);
+        }
+    }
+
+    fn state(&self, place: &Place) -> Result<State> {
+        self.lib.state(place).with_context(|| format!("cannot look at {}", self.lib.show(place)))
+    }
+
+    /// The stock library may be the backend in use. It is about to leave the store, so that the shim
+    /// uses another until programs do not load it any more.
+    fn other_backend(&mut self) -> Result<()> {
+        let (root, lib) = (self.lib.root(), self.lib.path());
+        let text = settings::text(root, lib)?;
+        self.show_settings(&text);
+        let Some(name) = settings::backend(&text).ok().flatten() else { return Ok(()) };
+        let in_use =
+            |place: &Place| place.path().iter().nth(2).is_some_and(|part| part == name.as_str());
+        if !self.journal.kept().iter().any(in_use) {
+            return Ok(());
+        }
+        let others = self.journal.origins.keys().filter(|other| **other != name);
+        let usable =
+            others.filter(|other| crate::apply::backend::library_of(root, lib, other).is_ok());
+        if let Some(other) = usable.min() {
+            let bytes = settings::with_backend(&text, other)?.into_bytes();
+            let plan::Wanted::Bytes(bytes, state) = plan::Wanted::bytes(bytes) else {
+                return Ok(());
+            };
+            let action = Action::Write { path: settings::place(), keep: None, bytes, state };
+            self.step(action, "the backend in use is the stock library, which is about to move");
+            self.barrier("the other backend is on disk");
+        }
+        Ok(())
+    }
+
+    /// Settings that a person edited go with the store, so they are shown once more.
+    fn show_settings(&mut self, text: &str) {
+        let plain = settings::backend(text).ok().flatten();
+        let plain = plain.and_then(|backend| settings::with_backend("", &backend).ok());
+        if !text.is_empty() && plain.as_deref() != Some(text) {
+            let path = self.lib.show(&settings::place());
+            self.remarks.push(format!("{path} was edited; this was in it:\n{text}"));
+        }
+    }
+
+    fn undo(&mut self, place: &Place, entry: &Entry) -> Result<()> {
+        let now = self.state(place)?;
+        let is_ours = now == State::Absent || plan::is_ours(self.lib, place, &now, entry)?;
+        // What dpkg was told to put elsewhere is newer than what was there at first.
+        let diversion = self.journal.diversions.iter().find(|diversion| diversion.path == *place);
+        if let Some(diversion) = diversion
+            && Some(&diversion.to) != entry.before.kept()
+            && self.state(&diversion.to)? != State::Absent
+        {
+            let from = diversion.to.clone();
+            if is_ours {
+                self.step(Action::PutBack { from, path: place.clone() }, "as dpkg brought it");
+                return self.drop_kept(entry);
+            }
+            self.left.push(format!("{} is what dpkg brought for {place}", self.lib.show(&from)));
+        }
+        match &entry.before {
+            Before::Nothing => self.remove(place, &now, is_ours),
+            Before::Kept { at, state } => self.put_back(place, &now, is_ours, entry, at, state),
+            Before::Deleted { package, .. } => {
+                if !is_ours {
+                    // It has come back: its package was installed again.
+                    return Ok(());
+                }
+                let why = "was deleted, as --original delete asks for";
+                self.without_original(place, &now, package.as_deref(), why)
             }
         }
-        (State::File(_), None) => bail!(
-            "{} was deleted (--original delete), so it cannot be put back. Install its package \
-             again (apt-get install --reinstall rocblas, or dnf reinstall rocblas), then revert",
-            path.display()
-        ),
-        (State::Link { target }, _) => {
-            step(Action::Link { path, target: target.clone() }, "as it was");
-        }
-        (State::Absent, _) if now == State::Directory => {
-            step(Action::RemoveDirectory { path }, "made by apply");
-        }
-        (State::Absent, _) => step(Action::Remove { path }, "placed by apply"),
-        (State::Directory | State::Other, _) => {}
     }
-    Ok(())
+
+    fn remove(&mut self, place: &Place, now: &State, is_ours: bool) -> Result<()> {
+        let is_copy = || plan::is_kept_already(self.lib, self.journal, place, now);
+        if *now == State::Absent {
+            return Ok(());
+        }
+        if is_ours {
+            self.step(Action::Remove { path: place.clone() }, "placed by apply");
+        } else if place.as_str() == SHIM_NAME && is_copy()? {
+            let reason = "written over the shim through a link; a copy of the stock library";
+            self.step(Action::Remove { path: place.clone() }, reason);
+        } else {
+            self.left_alone(place, now);
+        }
+        Ok(())
+    }
+
+    fn left_alone(&mut self, place: &Place, now: &State) {
+        let path = self.lib.show(place);
+        self.left
+            .push(format!("{path} is left alone: it is {now}, which somebody put there since"));
+    }
+
+    fn put_back(
+        &mut self,
+        place: &Place,
+        now: &State,
+        is_ours: bool,
+        entry: &Entry,
+        at: &Place,
+        before: &State,
+    ) -> Result<()> {
+        let held = self.state(at)?;
+        let is_original = now.same(before);
+        if is_ours && !(is_original && held == State::Absent) {
+            return match (&held, before) {
+                (State::Absent, State::Link { target }) => {
+                    let (path, target) = (place.clone(), target.clone());
+                    self.step(Action::Link { path, target, keep: None }, "as it was");
+                    Ok(())
+                }
+                (State::Absent, _) => {
+                    let why = format!("was kept as {}, which is gone", self.lib.show(at));
+                    self.without_original(place, now, None, &why)
+                }
+                _ => {
+                    let (from, path) = (at.clone(), place.clone());
+                    self.step(Action::PutBack { from, path }, "as it was");
+                    Ok(())
+                }
+            };
+        }
+        if held == State::Absent {
+            if !is_original {
+                self.left_alone(place, now);
+            }
+            return Ok(());
+        }
+        // It is in its own place; what lies where it was to be kept was to be exchanged for it.
+        if is_original
+            && (held.same(&entry.after) || self.is_shim(at)? || same_link(&held, &entry.after))
+        {
+            self.step(Action::Remove { path: at.clone() }, "the file is in its own place");
+            return Ok(());
+        }
+        if self.is_same(place, now, at, &held)? {
+            self.step(Action::Remove { path: at.clone() }, "the same file is in its own place");
+            return Ok(());
+        }
+        self.left_alone(place, now);
+        let (at, place) = (self.lib.show(at), self.lib.show(place));
+        self.left.push(format!("{at} is what was at {place} before the first apply"));
+        Ok(())
+    }
+
+    fn is_shim(&self, place: &Place) -> Result<bool> {
+        Ok(matches!(present::what(self.lib.root(), &self.lib.inside(place))?, What::Shim(_)))
+    }
+
+    /// Whether two files have the same contents, or two links the same target.
+    fn is_same(&self, place: &Place, now: &State, at: &Place, held: &State) -> Result<bool> {
+        let (State::File(a), State::File(b)) = (now, held) else { return Ok(now == held) };
+        if a.size != b.size {
+            return Ok(false);
+        }
+        let digest = |place: &Place| {
+            let digest = crate::files::digest_at(self.lib, place);
+            digest.with_context(|| format!("cannot read {}", self.lib.show(place)))
+        };
+        Ok(digest(place)? == digest(at)?)
+    }
+
+    /// An original that does not come back.
+    fn without_original(
+        &mut self,
+        place: &Place,
+        now: &State,
+        package: Option<&str>,
+        why: &str,
+    ) -> Result<()> {
+        let path = self.lib.show(place);
+        if !self.others {
+            let package = package.map_or_else(
+                || {
+                    "its package (AMD's and Fedora's is called rocblas, Debian's librocblas5)"
+                        .into()
+                },
+                |package| format!("the package {package}"),
+            );
+            bail!(
+                "{path} {why}, so it cannot be put back. Install {package} again (apt-get install \
+                 --reinstall, or dnf reinstall), then revert"
+            );
+        }
+        self.remarks.push(format!(
+            "{path} {why}; another version, which an upgrade or a package brought, takes its place"
+        ));
+        if *now != State::Absent {
+            self.step(Action::Remove { path: place.clone() }, "placed by apply");
+        }
+        Ok(())
+    }
+
+    /// The original of something newer.
+    fn drop_kept(&mut self, entry: &Entry) -> Result<()> {
+        if let Before::Kept { at, .. } = &entry.before
+            && self.state(at)? != State::Absent
+        {
+            self.step(Action::Remove { path: at.clone() }, "its package has brought a newer one");
+        }
+        Ok(())
+    }
 }
 
-/// Carries the plan out and removes the journal and the store. Answers what had to stay.
-pub fn execute(root: &Root, lib: &Path, plan: Plan) -> Result<Vec<String>> {
-    let Plan { steps, mut journal, mut remarks } = plan;
-    let mut incoming = Incoming::open(root, lib)?;
+fn same_link(a: &State, b: &State) -> bool {
+    matches!((a, b), (State::Link { .. }, State::Link { .. })) && a == b
+}
+
+/// Carries the plan out, looks at what came of it, and removes the journal and the store.
+pub fn execute(lib: &LibDir, reverting: Reverting) -> Result<Outcome> {
+    let Reverting { plan: Plan { steps, mut journal, remarks }, mut left } = reverting;
+    let had_rocblas = journal.entries.values().any(|entry| entry.before.state() != &State::Absent);
+    let mut incoming = Incoming::open(lib)?;
     journal.phase = Phase::Changing;
     // On a full disk this may fail, and then the phase is not the truth; the entries are, and going
     // back is what frees space.
-    let _ = journal.store(root, lib, incoming.directory());
+    let _ = journal.store(lib, &mut incoming);
     for Step { action, .. } in &steps {
-        if let Action::RemoveDirectory { path } = action {
-            if !files::remove_directory(&root.on_machine(path))? {
-                remarks.push(format!("{} stays: there are files of others in it", path.display()));
-            }
-            continue;
-        }
-        crate::execute::run(root, lib, action, &mut incoming)
+        execute::run(lib, action, &mut incoming)
             .with_context(|| format!("cannot do this: {action}"))?;
     }
-    files::sync(&root.on_machine(lib))?;
     incoming.close()?;
-    remove_store(root, lib, &mut remarks)?;
-    Ok(remarks)
+    if let Some(fault) = fault(lib, had_rocblas)? {
+        left.push(fault);
+    }
+    // The journal goes last of all, since without it there is no sure way back.
+    lib.directory().sync_file_system()?;
+    remove_store(lib, &mut left)?;
+    lib.directory().sync()?;
+    Ok(Outcome { remarks, left })
 }
 
-/// Removes the journal and what is left of the store: last of all, since without the journal there
-/// is no way back.
-pub fn remove_store(root: &Root, lib: &Path, remarks: &mut Vec<String>) -> Result<()> {
-    let store = lib.join(STORE);
-    files::remove(&root.on_machine(&journal::path(lib)))?;
-    files::remove_tree(&root.on_machine(&store.join("incoming")))?;
-    if !files::remove_directory(&root.on_machine(&store))? {
-        remarks.push(format!("{} stays: there are files of others in it", store.display()));
+/// What is wrong with the name that programs load, after all is said to be as before.
+fn fault(lib: &LibDir, had_rocblas: bool) -> Result<Option<String>> {
+    let (root, path) = (lib.root(), lib.path());
+    let Some(front) = present::front(root, path) else {
+        let fault = format!("{} has no {SONAME} now", path.display());
+        return Ok(had_rocblas.then_some(fault));
+    };
+    let shown = front.display();
+    let resolved: PathBuf =
+        match root.resolve(&front).and_then(|path| root.metadata(&path).map(|_| path)) {
+            Ok(resolved) => resolved,
+            Err(e) => return Ok(Some(format!("{shown} leads to no file ({e})"))),
+        };
+    Ok(match present::what(root, &resolved)? {
+        What::Shim(_) => Some(format!("{shown} still leads to the shim")),
+        What::Rocblas(_) | What::Link(_) => None,
+        What::Other(why) => Some(format!("{shown} leads to {}: {why}", resolved.display())),
+    })
+}
+
+/// Removes the journal and the directories of the store that are empty by now. What is in one is
+/// somebody's, and is said.
+pub fn remove_store(lib: &LibDir, left: &mut Vec<String>) -> Result<()> {
+    let store = lib.show(&Place::store());
+    let remove = || -> std::io::Result<bool> {
+        Incoming::discard(lib)?;
+        Journal::remove(lib)?;
+        remove_empty(lib, &Place::store())
+    };
+    if !remove().with_context(|| format!("cannot remove {store}"))? && left.is_empty() {
+        let names = lib.names(&Place::store()).unwrap_or_default().join(", ");
+        left.push(format!("{store} stays, with files of others in it: {names}"));
     }
     Ok(())
+}
+
+/// Removes a directory and those in it that are empty. Returns whether it is gone.
+fn remove_empty(lib: &LibDir, place: &Place) -> std::io::Result<bool> {
+    for name in lib.names(place)? {
+        if let Ok(inner) = place.join(&name)
+            && lib.state(&inner)? == State::Directory
+        {
+            remove_empty(lib, &inner)?;
+        }
+    }
+    debug_assert!(place.path().starts_with(STORE), "only the store is the installer's");
+    lib.parent(place)?.remove_directory(place.name())
 }

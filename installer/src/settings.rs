@@ -1,7 +1,7 @@
 //! `shim.toml` in the store: which backend the shim uses. People edit this file, so a change keeps
 //! what else is in it, comments and all.
 
-use crate::{journal::STORE, root::Root};
+use crate::{place::Place, root::Root};
 use anyhow::{Context, Result};
 use std::{
     io,
@@ -9,10 +9,16 @@ use std::{
 };
 use toml_edit::{DocumentMut, value};
 
-/// Where the settings of a tree are.
+/// Where the settings of a tree are, beside its libraries.
+#[must_use]
+pub fn place() -> Place {
+    Place::in_store("shim.toml").expect("a plain name")
+}
+
+/// Where the settings of a tree are, inside the root.
 #[must_use]
 pub fn path(lib: &Path) -> PathBuf {
-    lib.join(STORE).join("shim.toml")
+    lib.join(place().path())
 }
 
 /// The text of the settings, empty if there are none.
@@ -26,14 +32,14 @@ pub fn text(root: &Root, lib: &Path) -> Result<String> {
 
 /// The backend that a text of settings names.
 pub fn backend(text: &str) -> Result<Option<String>> {
-    let document: DocumentMut = text.parse().context("shim.toml is no TOML")?;
+    let document: DocumentMut = text.parse().context("shim.toml is not valid TOML")?;
     Ok(document.get("backend").and_then(|item| item.as_str()).map(str::to_owned))
 }
 
 /// The same settings with another backend.
 pub fn with_backend(text: &str, name: &str) -> Result<String> {
     let mut document: DocumentMut = text.parse().context(
-        "shim.toml is no TOML; mend it, or move it away and run this again to have a new one",
+        "shim.toml is not valid TOML; repair it, or move it away and run this again to have a new one",
     )?;
     if document.is_empty() && document.trailing().as_str().unwrap_or("").is_empty() {
         return Ok(format!(

@@ -1,15 +1,14 @@
 //! What is at a path: the value that plans compare and that the journal keeps.
 
-use crate::root::Root;
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt, fs, io,
+    fmt, fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-/// What is at a path. Owners are not part of it: what is kept is kept by its inode, and what is
-/// placed belongs to whoever runs the installer.
+/// What is at a path. Owners and the like are not part of it: what was there before is kept by
+/// renaming it, with all that it has, and what is placed belongs to whoever runs the installer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum State {
@@ -35,7 +34,7 @@ pub struct FileState {
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
-    /// Time of the last change, in seconds since 1970: image layers keep no more.
+    /// Time of the last change, in seconds since 1970, negative before: image layers keep no more.
     pub modified: i64,
     /// BLAKE3, in hexadecimal. BLAKE3 and not SHA-256: the libraries are a gigabyte, and many
     /// machines with an MI50 have no SHA instructions.
@@ -44,30 +43,16 @@ pub struct FileState {
 }
 
 impl State {
-    /// What is at a path inside; a link is not followed.
-    pub fn of(root: &Root, inside: &Path) -> io::Result<Self> {
-        let path = match root.find_entry(inside) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::Absent),
-            other => other?,
-        };
-        Self::on_machine(&path)
-    }
-
-    /// What is at a path of the machine.
-    pub fn on_machine(path: &Path) -> io::Result<Self> {
-        let metadata = match path.symlink_metadata() {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::Absent),
-            other => other?,
-        };
-        Ok(if metadata.is_symlink() {
-            Self::Link { target: fs::read_link(path)? }
-        } else if metadata.is_dir() {
+    /// Of an entry's metadata, which is not a link's.
+    #[must_use]
+    pub fn of(metadata: &fs::Metadata) -> Self {
+        if metadata.is_dir() {
             Self::Directory
         } else if metadata.is_file() {
-            Self::File(FileState::of(&metadata))
+            Self::File(FileState::of(metadata))
         } else {
             Self::Other
-        })
+        }
     }
 
     /// Whether two are the same as far as both know: a digest counts where both have one.
@@ -81,6 +66,24 @@ impl State {
             }
             _ => self == other,
         }
+    }
+
+    /// What is different in another, for people: what it is, or which property of the file.
+    #[must_use]
+    pub fn difference(&self, now: &Self) -> String {
+        let (Self::File(was), Self::File(is)) = (self, now) else {
+            return format!("is {now} and not {self}");
+        };
+        if was.size != is.size {
+            return format!("has {} bytes and not {}", is.size, was.size);
+        }
+        if was.digest.as_ref().zip(is.digest.as_ref()).is_some_and(|(was, is)| was != is) {
+            return "does not have the contents that were placed".to_owned();
+        }
+        if was.mode != is.mode {
+            return format!("has permissions {:04o} and not {:04o}", is.mode, was.mode);
+        }
+        "has another time of modification than it was placed with".to_owned()
     }
 }
 
@@ -105,6 +108,28 @@ impl fmt::Display for State {
             Self::Link { target } => write!(f, "a link to {}", target.display()),
             Self::File(file) => write!(f, "a file of {} bytes", file.size),
             Self::Other => f.write_str("neither file, link nor directory"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_names_the_property() {
+        let file = |size, mode, modified, digest: Option<&str>| {
+            State::File(FileState { size, mode, modified, digest: digest.map(str::to_owned) })
+        };
+        let placed = file(10, 0o644, 5, Some("a"));
+        for (now, said) in [
+            (file(11, 0o644, 5, None), "has 11 bytes and not 10"),
+            (file(10, 0o600, 5, None), "has permissions 0600 and not 0644"),
+            (file(10, 0o644, 6, None), "has another time of modification than it was placed with"),
+            (file(10, 0o644, 6, Some("b")), "does not have the contents that were placed"),
+            (State::Absent, "is nothing and not a file of 10 bytes"),
+        ] {
+            assert_eq!(placed.difference(&now), said);
         }
     }
 }

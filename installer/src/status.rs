@@ -1,8 +1,12 @@
 //! Whether a tree is as `apply` left it, and what is different if not.
 
 use crate::{
+    apply::backend,
     dpkg, files,
-    journal::{Entry, Journal, Phase},
+    journal::{Entry, Journal, Loaded, Phase, rebuild::KEPT},
+    lib_dir::LibDir,
+    lock,
+    place::Place,
     present::{self, SONAME, What},
     root::Root,
     settings,
@@ -10,7 +14,12 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::{fmt, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 /// The state of a tree in one word, and the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,16 +39,26 @@ pub enum Status {
         /// What, a sentence each.
         changes: Vec<String>,
     },
+    /// The shim is in front, and no journal knows how it came there.
+    Unrecorded {
+        /// The name that programs load.
+        front: PathBuf,
+    },
+    /// An installer is changing the tree now.
+    Busy {
+        /// Which process, as far as it can be seen.
+        holder: String,
+    },
 }
 
 impl Status {
-    /// The exit code of `status`: scripts tell the three apart by it.
+    /// The exit code of `status`: scripts tell applied, not applied and the rest apart by it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Applied { .. } => 0,
             Self::NotApplied => 3,
-            Self::Disturbed { .. } => 4,
+            Self::Disturbed { .. } | Self::Unrecorded { .. } | Self::Busy { .. } => 4,
         }
     }
 }
@@ -53,118 +72,206 @@ impl fmt::Display for Status {
             }
             Self::Disturbed { changes } => {
                 write!(f, "disturbed: {}", changes.join("; "))?;
-                f.write_str(". `installer apply` repairs it")
+                f.write_str(". `installer repair` puts it right")
+            }
+            Self::Unrecorded { front } => write!(
+                f,
+                "not recorded: {} is the shim, and there is no journal of it: either the store was \
+                 deleted, or it was placed by hand. `installer repair` takes it over",
+                front.display()
+            ),
+            Self::Busy { holder } => {
+                write!(f, "busy: locked by {holder}, which may be changing it")
             }
         }
     }
 }
 
-/// Looks at every path of the journal, without reading files.
-pub fn status(root: &Root, lib: &Path) -> Result<Status> {
-    let Some(journal) = Journal::load(root, lib)? else { return Ok(Status::NotApplied) };
-    let mut changes = Vec::new();
-    if journal.phase == Phase::Changing {
+/// Looks at every place of the journal, without reading files.
+pub fn status(root: &Root, path: &Path) -> Result<Status> {
+    let lib = LibDir::open(root, path)?;
+    if let Some(holder) = lock::held_by(&lib).context("cannot ask for the lock")? {
+        let unseen = || "a process that cannot be seen from here".to_owned();
+        return Ok(Status::Busy {
+            holder: holder.map_or_else(unseen, |holder| holder.to_string()),
+        });
+    }
+    let Some(loaded) = Journal::load_or_rebuild(&lib)? else {
+        return Ok(Status::NotApplied);
+    };
+    if loaded.rebuilt
+        && !loaded.has_originals()
+        && let Some(front) = present::front(root, path)
+    {
+        return Ok(Status::Unrecorded { front });
+    }
+    let Loaded { journal, remarks: mut changes, .. } = loaded;
+    if journal.phase == Phase::Changing && changes.is_empty() {
         changes.push("an apply or revert was interrupted".to_owned());
     }
-    let settings_path = settings::path(lib);
-    for entry in &journal.entries {
-        let now = now(root, &entry.path)?;
-        let edited = entry.path == settings_path && matches!(now, State::File(_));
-        if !now.same(&entry.after) && !edited {
-            changes.push(change(entry, &now));
-        }
-        if let (State::File(_), Some(kept)) = (&entry.before, &entry.kept)
-            && now.same(&entry.after)
-            && now_is_absent(root, kept)?
-        {
-            changes.push(format!("{}, which revert needs, is gone", kept.display()));
-        }
+    for (place, entry) in &journal.entries {
+        changes.extend(change(&lib, place, entry)?);
     }
     for diversion in &journal.diversions {
-        if dpkg::is_lost(root, diversion).context("cannot read dpkg's diversions")? {
-            changes.push(format!("dpkg does not divert {} any more", diversion.path.display()));
+        if dpkg::is_lost(&lib, diversion).context("cannot read dpkg's diversions")? {
+            changes.push(format!("dpkg does not divert {} any more", lib.show(&diversion.path)));
         }
     }
-    changes.extend(arrivals(root, lib, &journal)?);
+    changes.extend(arrivals(&lib, &journal)?);
+    changes.extend(closed_directories(&lib, &journal)?);
+    let backend = chosen(&lib, &mut changes)?;
+    changes.extend(front(&lib)?);
     if !changes.is_empty() {
         return Ok(Status::Disturbed { changes });
     }
-    let backend = settings::backend(&settings::text(root, lib)?)?;
-    let backend = backend.unwrap_or_else(|| "the only one in the store".to_owned());
     Ok(Status::Applied { shim: journal.shim, backend })
 }
 
-fn now(root: &Root, path: &Path) -> Result<State> {
-    State::of(root, path).with_context(|| format!("cannot look at {}", path.display()))
+fn look(lib: &LibDir, place: &Place) -> Result<State> {
+    lib.state(place).with_context(|| format!("cannot look at {}", lib.show(place)))
 }
 
-fn now_is_absent(root: &Root, path: &Path) -> Result<bool> {
-    Ok(now(root, path)? == State::Absent)
-}
-
-fn change(entry: &Entry, now: &State) -> String {
-    let (path, after) = (entry.path.display(), &entry.after);
-    let back = now.same(&entry.before) && *now != State::Absent;
-    match now {
-        _ if back => format!("{path} is {now} again, as before apply (an upgrade, or ldconfig)"),
-        State::Absent => format!("{path} is gone"),
-        _ => format!("{path} is {now} and not {after}"),
+/// How a place is not as the journal says.
+fn change(lib: &LibDir, place: &Place, entry: &Entry) -> Result<Option<String>> {
+    let now = look(lib, place)?;
+    let edited = *place == settings::place() && matches!(now, State::File(_));
+    let path = lib.show(place);
+    if !now.same(&entry.after) && !edited {
+        let back = now.same(entry.before.state()) && now != State::Absent;
+        return Ok(Some(match now {
+            _ if back => {
+                format!("{path} is {now} again, as before apply (an upgrade, or ldconfig)")
+            }
+            State::Absent => format!("{path} is gone"),
+            _ => format!("{path} {}", entry.after.difference(&now)),
+        }));
     }
+    match entry.before.kept() {
+        Some(at) if look(lib, at)? == State::Absent && !is_link(entry) => {
+            Ok(Some(format!("{}, which revert needs, is gone", lib.show(at))))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A link that is not kept is made again by its target.
+fn is_link(entry: &Entry) -> bool {
+    matches!(entry.before.state(), State::Link { .. })
 }
 
 /// Stock libraries that no journal knows: an upgrade to another version brings one. The shim's name
 /// wins over it for ldconfig.
-fn arrivals(root: &Root, lib: &Path, journal: &Journal) -> Result<Vec<String>> {
-    let libraries = present::libraries(root, lib)?;
-    let new = libraries.iter().filter(|library| {
-        present::is_versioned_name(&library.name)
-            && matches!(&library.what, What::Rocblas(soname) if soname == SONAME)
-            && journal.entry(&lib.join(&library.name)).is_none()
-    });
-    Ok(new.map(|library| format!("{} is a stock library that came since", library.name)).collect())
+fn arrivals(lib: &LibDir, journal: &Journal) -> Result<Vec<String>> {
+    let libraries = present::libraries(lib.root(), lib.path())?;
+    let mut arrived = Vec::new();
+    for library in libraries {
+        let is_stock = present::is_versioned_name(&library.name)
+            && matches!(&library.what, What::Rocblas(soname) if soname == SONAME);
+        if is_stock && journal.entry(&Place::new(library.name.as_ref())?).is_none() {
+            arrived.push(format!("{} is a stock library that came since", library.name));
+        }
+    }
+    Ok(arrived)
+}
+
+/// Directories of the store that other users' programs cannot go through, where they can go through
+/// the one of the libraries.
+fn closed_directories(lib: &LibDir, journal: &Journal) -> Result<Vec<String>> {
+    let kept = Place::in_store(KEPT)?;
+    let in_use =
+        journal.entries.keys().filter(|place| place.is_in_store() && !place.starts_with(&kept));
+    let directories: BTreeSet<Place> =
+        in_use.flat_map(|place| std::iter::successors(place.parent(), Place::parent)).collect();
+    let mode = |metadata: std::fs::Metadata| metadata.permissions().mode();
+    let outer = lib.directory().metadata().map(mode).context("cannot look at the libraries")?;
+    let mut closed = Vec::new();
+    for place in directories {
+        let Ok(directory) = lib.directory().below(place.path()) else { continue };
+        let own = directory.metadata().map(mode);
+        let own = own.with_context(|| format!("cannot look at {}", lib.show(&place)))?;
+        if outer & 0o055 & !own != 0 {
+            closed.push(format!(
+                "{} has permissions {:04o}, so that programs of other users cannot load what is in it",
+                lib.show(&place),
+                own & 0o7777
+            ));
+        }
+    }
+    Ok(closed)
+}
+
+/// The backend that the shim uses, which has to be there.
+fn chosen(lib: &LibDir, changes: &mut Vec<String>) -> Result<String> {
+    let text = settings::text(lib.root(), lib.path())?;
+    let shown = lib.show(&settings::place());
+    let name = match settings::backend(&text) {
+        Ok(name) => name,
+        Err(e) => {
+            changes.push(format!("{shown}: {e:#}"));
+            return Ok(String::new());
+        }
+    };
+    let Some(name) = name else {
+        changes.push(format!("{shown} names no backend"));
+        return Ok(String::new());
+    };
+    if let Err(e) = backend::library_of(lib.root(), lib.path(), &name) {
+        changes.push(format!("{shown} names the backend {name:?}, which cannot be used: {e:#}"));
+    }
+    Ok(name)
+}
+
+/// What is wrong with the name that programs load.
+fn front(lib: &LibDir) -> Result<Option<String>> {
+    let (root, path) = (lib.root(), lib.path());
+    let Some(front) = present::front(root, path) else {
+        return Ok(Some(format!("{} has no {SONAME}", path.display())));
+    };
+    let what = root.resolve(&front).map_err(anyhow::Error::from);
+    Ok(match what.and_then(|path| present::what(root, &path)) {
+        Ok(What::Shim(_)) => None,
+        Ok(_) => Some(format!("{} does not lead to the shim", front.display())),
+        Err(e) => Some(format!("{} leads nowhere ({e:#})", front.display())),
+    })
 }
 
 /// One file of `verify`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verified {
     /// Inside the root.
-    pub path: std::path::PathBuf,
+    pub path: PathBuf,
     /// What is wrong with it, if anything.
     pub fault: Option<String>,
 }
 
 /// Reads every file that was placed and compares its digest with that of placing it.
-pub fn verify(root: &Root, lib: &Path) -> Result<Option<Vec<Verified>>> {
-    let Some(journal) = Journal::load(root, lib)? else { return Ok(None) };
-    let settings_path = settings::path(lib);
-    let placed = journal.entries.iter().filter(|entry| !matches!(entry.after, State::Absent));
-    placed
-        .map(|entry| {
-            let edited = entry.path == settings_path;
-            let now = match &entry.after {
-                State::File(file) if file.digest.is_some() && !edited => {
-                    files::state_with_digest(root, &entry.path)
-                }
-                _ => State::of(root, &entry.path),
-            };
-            let now = now.with_context(|| format!("cannot read {}", entry.path.display()))?;
+pub fn verify(root: &Root, path: &Path) -> Result<Option<Vec<Verified>>> {
+    let lib = LibDir::open(root, path)?;
+    let Some(Loaded { journal, .. }) = Journal::load(&lib)? else { return Ok(None) };
+    let placed = journal.entries.iter().filter(|(_, entry)| entry.after != State::Absent);
+    let mut files = placed
+        .map(|(place, entry)| {
+            let edited = *place == settings::place();
+            let shown = || format!("cannot read {}", lib.show(place));
+            let mut now = lib.state(place).with_context(shown)?;
+            if let (State::File(now), State::File(after)) = (&mut now, &entry.after)
+                && after.digest.is_some()
+                && now.size == after.size
+                && !edited
+            {
+                now.digest = Some(files::digest_at(&lib, place).with_context(shown)?);
+            }
             let same_kind = matches!((&now, &entry.after), (State::File(_), State::File(_)));
             let fine = now.same(&entry.after) || (edited && same_kind);
-            let other_bytes = matches!(
-                (&now, &entry.after),
-                (State::File(a), State::File(b)) if a.digest != b.digest
-            );
-            let fault = (!fine).then(|| {
-                if other_bytes {
-                    "its contents are not those that were placed".to_owned()
-                } else if same_kind {
-                    "its time or permissions are not those that were placed".to_owned()
-                } else {
-                    format!("it is {now} and not {}", entry.after)
-                }
-            });
-            Ok(Verified { path: entry.path.clone(), fault })
+            let fault = (!fine).then(|| format!("it {}", entry.after.difference(&now)));
+            Ok(Verified { path: lib.inside(place), fault })
         })
-        .collect::<Result<Vec<_>>>()
-        .map(Some)
+        .collect::<Result<Vec<_>>>()?;
+    let closed = closed_directories(&lib, &journal)?;
+    files.extend(
+        closed
+            .into_iter()
+            .map(|fault| Verified { path: lib.inside(&Place::store()), fault: Some(fault) }),
+    );
+    Ok(Some(files))
 }

@@ -5,6 +5,7 @@ use crate::{
     journal::STORE,
     present,
     root::Root,
+    trust,
 };
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -13,8 +14,16 @@ use std::path::Path;
 pub fn choose(root: &Root, named: Option<&Path>) -> Result<Tree> {
     let given: Vec<_> = named.map(Path::to_owned).into_iter().collect();
     let mut trees = layout::find(root, &given)?;
+    let mut doubted = Vec::new();
     if named.is_none() {
         trees.retain(|tree| is_rocm_7(root, tree));
+        trees.retain(|tree| match doubt(root, tree) {
+            None => true,
+            Some(why) => {
+                doubted.push(format!("{} ({why})", tree.lib.display()));
+                false
+            }
+        });
         // One with the shim in it is the one that is meant.
         if trees.iter().any(|tree| has_store(root, tree)) {
             trees.retain(|tree| has_store(root, tree));
@@ -22,6 +31,11 @@ pub fn choose(root: &Root, named: Option<&Path>) -> Result<Tree> {
     }
     match trees.len() {
         1 => Ok(trees.remove(0)),
+        0 if !doubted.is_empty() => bail!(
+            "no ROCm 7 tree with rocBLAS that only its owner and root may change. If one of these is \
+             meant, name it with --rocm DIR: {}",
+            doubted.join(", ")
+        ),
         0 => bail!(
             "no ROCm 7 tree with rocBLAS in {}. Name one with --rocm DIR; `installer inspect` says \
              what is here. AMD's plain images lack it: apt-get install rocblas hipblas-dev",
@@ -33,6 +47,17 @@ pub fn choose(root: &Root, named: Option<&Path>) -> Result<Tree> {
             bail!("there are several ROCm trees; say which one is meant: {}", places.join(" or "))
         }
     }
+}
+
+/// Why a tree is only used by name: another user may have arranged it.
+fn doubt(root: &Root, tree: &Tree) -> Option<String> {
+    let store = tree.lib.join(STORE);
+    let paths = [tree.lib.as_path(), &store];
+    let parts = paths.into_iter().filter(|path| root.metadata_of_entry(path).is_ok());
+    parts.into_iter().find_map(|path| match trust::doubt(root, path) {
+        Ok(doubt) => doubt.map(|doubt| format!("{}: {}", doubt.path.display(), doubt.who)),
+        Err(e) => Some(format!("{}: {e}", path.display())),
+    })
 }
 
 fn has_store(root: &Root, tree: &Tree) -> bool {

@@ -130,7 +130,8 @@ fn a_deleted_original_is_gone_and_revert_says_how_to_get_it_back() {
     let applied = machine.snapshot();
     let refused = machine.revert();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.stderr.contains("--reinstall rocblas"), "{refused:?}");
+    assert!(refused.stderr.contains("librocblas.so.5.0.70002 was deleted"), "{refused:?}");
+    assert!(refused.stderr.contains("--reinstall"), "{refused:?}");
     applied.assert_same(&machine.snapshot());
     // As the package manager brings it back; its time is the package's.
     let place = machine.lib("librocblas.so.5.0.70002");
@@ -168,7 +169,10 @@ fn verify_reads_what_status_does_not() {
     machine.assert_applied();
     let ended = machine.tree.installer(&["verify"]);
     assert_eq!(ended.status.code(), Some(4), "{ended:?}");
-    assert!(ended.stdout.contains("librocblas.so.4.3.60300: its contents"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("librocblas.so.4.3.60300: it does not have the contents"),
+        "{ended:?}"
+    );
 }
 
 const WHEEL: &str = "/usr/local/lib/python3.12/site-packages/torch/lib";
@@ -253,7 +257,7 @@ fn backends_are_added_used_and_removed() {
     backends(&["remove", "again"]).success();
     assert!(!machine.lib("rocblas-shim/backends/again").exists());
     let refused = backends(&["use", "../../x"]);
-    assert!(refused.stderr.contains("is no name"), "{refused:?}");
+    assert!(refused.stderr.contains("is not a valid name"), "{refused:?}");
     machine.revert().success();
 }
 
@@ -272,7 +276,8 @@ fn two_installers_take_turns() {
     let mut line = String::new();
     let stderr = waiting.stderr.take().expect("piped");
     std::io::BufRead::read_line(&mut std::io::BufReader::new(stderr), &mut line).expect("read");
-    assert!(line.contains("Another installer is at work"), "{line}");
+    let holder = format!("locked by process {}", std::process::id());
+    assert!(line.contains(&holder), "{line}");
     assert!(waiting.try_wait().expect("a child").is_none(), "it waits");
     drop(directory);
     assert!(waiting.wait().expect("a child").success());

@@ -172,7 +172,7 @@ fn what_is_no_shim() {
     let machine = Machine::new();
     let stock = machine.lib("librocblas.so.5.0.70002");
     let ended = machine.apply(&["--shim", stock.to_str().expect("UTF-8")]);
-    refused(&machine, &ended, &["is no shim", "rocblas-shim"]);
+    refused(&machine, &ended, &["is not the shim", "rocblas-shim"]);
 }
 
 #[test]

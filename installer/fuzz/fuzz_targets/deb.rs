@@ -2,14 +2,15 @@
 
 #![no_main]
 
-use installer::source::{Intake, Limits, deb};
+use installer::source::{Intake, Limits, Staging, deb};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let staging = tempfile::tempdir().expect("a temporary directory");
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let staging = Staging::at(place.path()).expect("a temporary directory");
     let limits = Limits { unpacked: 8 << 20, taken: 1 << 20, members: 100 };
     let gpus = ["gfx906".to_owned()];
-    let mut intake = Intake::new("fuzzed", staging.path(), Some(&gpus), limits);
+    let mut intake = Intake::new("fuzzed", &staging, Some(&gpus), limits);
     // Either is right; what is looked for is a panic, a hang or memory without end.
     let _either = deb::unpack(bytes, &mut intake);
 });

@@ -1,104 +1,257 @@
 //! The backend: which one is asked for, its files in the store, and which one the shim is to use.
 
-use super::{Request, Staging, checks};
+use super::{Request, Unpacking, checks, stock};
 use crate::{
-    elf,
+    elf, files,
     inspect::layout::Tree,
-    journal::{Journal, Options, Package},
-    plan::Planner,
+    journal::{Journal, Options, Origin},
+    lib_dir::LibDir,
+    place::{Place, STORE},
+    plan::{Planner, Reach, Wanted},
     present::{self, What},
-    root::{Root, open_regular},
+    root::Root,
     settings,
-    source::{self, Content, Kept, Source},
-    state::State,
+    source::{self, Content, Source},
+    state::{FileState, State},
 };
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+
+/// The backend that is asked for.
+pub(super) enum Asked {
+    /// One that the settings name, or that is in the store as it was placed.
+    InStore(String),
+    /// One whose files are to be placed.
+    Source(Box<Placed>),
+}
 
 /// A source and the name that it gets in the store.
 pub(super) struct Placed {
     name: String,
     source: Source,
-    package: Option<Package>,
+    origin: Origin,
     remarks: Vec<String>,
 }
 
-/// The backend that the shim will use: its library on the machine.
+/// The backend that the shim will use.
 pub(super) struct Chosen {
     pub(super) name: String,
     pub(super) summary: elf::Summary,
 }
 
-/// What is asked for, read and checked; `None` where the store has it already.
+/// Where a source is, and the name that it is to have.
+struct Named {
+    root: Root,
+    path: PathBuf,
+    in_root: bool,
+    name: Option<String>,
+}
+
+/// What is asked for, read and checked.
 pub(super) fn source(
-    root: &Root,
+    lib: &LibDir,
     tree: &Tree,
     request: &Request,
     before: Option<&Journal>,
     options: &Options,
-    staging: &mut Staging<'_>,
-) -> Result<Option<Placed>> {
-    let path = match (&request.backend, before) {
-        (Some(path), _) => path.clone(),
-        (None, Some(journal)) if has_backend(root, &tree.lib, journal)? => return Ok(None),
-        (None, _) => root.on_machine(&found(root, tree)?),
+    unpacking: &mut Unpacking<'_>,
+) -> Result<Asked> {
+    let store = Store { lib, journal: before, reach: request.reach };
+    let named = match &request.backend {
+        Some(path) => {
+            let root = Root::machine().context("cannot open the machine's root")?;
+            let path = std::path::absolute(path)
+                .with_context(|| format!("cannot tell where {} is", path.display()))?;
+            Named { root, path, in_root: false, name: request.name.clone() }
+        }
+        None => match store.present(request.name.as_deref())? {
+            Present::Usable(name) => return Ok(Asked::InStore(name)),
+            Present::Damaged { name, what, origin: Some(origin) } => {
+                store.again(name, what, origin)?
+            }
+            Present::Damaged { name, what, origin: None } => bail!(
+                "{what} of backend {name} is not as it was placed, and where it came from is not \
+                 known. Give --backend with ROCm 6.3's rocBLAS, or choose another with `installer \
+                 backends use`"
+            ),
+            Present::None => Named {
+                root: lib.root().clone(),
+                path: found(lib.root(), tree)?,
+                in_root: true,
+                name: request.name.clone(),
+            },
+        },
     };
-    let state = State::on_machine(&path.canonicalize().unwrap_or_else(|_| path.clone()))
-        .with_context(|| format!("cannot look at {}", path.display()))?;
-    let is_package = source::is_package(&path)
-        .with_context(|| format!("cannot read the backend {}", path.display()))?;
-    if let Some(known) = before.and_then(|journal| {
-        journal.packages.iter().find(|package| {
-            package.state.same(&state) && package.gpus == options.gpus && package.file == path
-        })
-    }) && is_intact(root, &tree.lib, before, &known.backend)
-        && request.name.as_ref().is_none_or(|name| *name == known.backend)
+    let shown = named.path.display().to_string();
+    let cannot = || format!("cannot read the backend {shown}");
+    let resolved = named.root.resolve(&named.path).with_context(cannot)?;
+    let state = named.root.state(&resolved).with_context(cannot)?;
+    let origin = Origin {
+        // A name that is no UTF-8 cannot be in JSON; the backend is then not placed again by itself.
+        path: named.path.to_string_lossy().into_owned().into(),
+        in_root: named.in_root,
+        state,
+        gpus: options.gpus.clone(),
+    };
+    let is_package = source::is_package(&named.root, &named.path).with_context(cannot)?;
+    if is_package
+        && let Some(known) = store.placed_from(&origin)
+        && named.name.as_ref().is_none_or(|name| name == known)
+        && store.damage(known)?.is_none()
     {
-        return Ok(None);
+        return Ok(Asked::InStore(known.clone()));
     }
     let gpus = (!options.gpus.is_empty()).then_some(options.gpus.as_slice());
-    let empty = tempfile::tempdir().context("cannot make a temporary directory")?;
-    let place = if is_package { staging.directory()? } else { empty.path().to_owned() };
-    let source = source::open(&path, &place, gpus)?;
-    let name = match &request.name {
+    let source = source::open(&named.root, &named.path, || unpacking.staging(), gpus)?;
+    if !request.only_add {
+        refuse_the_same_major(&source, options)?;
+    }
+    let name = match &named.name {
         Some(name) => name.clone(),
         None => source.version.clone().unwrap_or_else(|| source.soname.clone()),
     };
     check_name(&name)?;
-    let remarks = checks::backend(root, &source, options)?;
-    let package = is_package.then(|| Package {
-        backend: name.clone(),
-        file: path,
-        state,
-        gpus: options.gpus.clone(),
-    });
-    Ok(Some(Placed { name, source, package, remarks }))
+    let remarks = checks::backend(lib.root(), &source, options)?;
+    Ok(Asked::Source(Box::new(Placed { name, source, origin, remarks })))
+}
+
+/// A rocBLAS of ROCm 7 has no kernels for the GPUs that the shim is for, unless it is asked for with
+/// a GPU that it serves.
+fn refuse_the_same_major(source: &Source, options: &Options) -> Result<()> {
+    if stock::is_newer_than_backends(&source.soname) && options.gpus.is_empty() {
+        bail!(
+            "{} is ROCm 7's rocBLAS ({}), which is what the shim stands in for; 6.3's is needed: \
+             rocblas_4.3.0.60300-*_amd64.deb. To place this one beside it, use `installer backends \
+             add`; to use it all the same, name with --gpu the GPU that it serves",
+            source.origin,
+            source.soname
+        );
+    }
+    Ok(())
 }
 
 /// A backend's name is a directory's.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-        bail!("{name:?} is no name for a backend: take letters, digits, dots and hyphens");
+        bail!("{name:?} is not a valid name for a backend: take letters, digits, dots and hyphens");
     }
     Ok(())
 }
 
-/// Whether the store has a backend to go on with.
-fn has_backend(root: &Root, lib: &Path, journal: &Journal) -> Result<bool> {
-    let named = settings::backend(&settings::text(root, lib)?)?;
-    Ok(named.is_some_and(|name| is_intact(root, lib, Some(journal), &name)))
+/// The backends that were placed before.
+struct Store<'a> {
+    lib: &'a LibDir,
+    journal: Option<&'a Journal>,
+    reach: Reach,
 }
 
-/// Whether all files of a backend are as they were placed.
-fn is_intact(root: &Root, lib: &Path, journal: Option<&Journal>, name: &str) -> bool {
-    let prefix = lib.join(crate::journal::STORE).join("backends").join(name);
-    let mut entries = journal
-        .iter()
-        .flat_map(|journal| &journal.entries)
-        .filter(|entry| entry.path.starts_with(&prefix))
-        .peekable();
-    entries.peek().is_some()
-        && entries.all(|e| State::of(root, &e.path).is_ok_and(|now| now.same(&e.after)))
+/// What the store has to go on with.
+enum Present {
+    None,
+    Usable(String),
+    Damaged { name: String, what: String, origin: Option<Origin> },
+}
+
+impl Store<'_> {
+    /// The backend that the settings name, or that is asked for by name, or the only one.
+    fn present(&self, asked: Option<&str>) -> Result<Present> {
+        let Some(journal) = self.journal else { return Ok(Present::None) };
+        let text = settings::text(self.lib.root(), self.lib.path())?;
+        let named = asked.map(str::to_owned).or(settings::backend(&text)?);
+        let name = match (named, &journal.origins.keys().collect::<Vec<_>>()[..]) {
+            (Some(name), _) => name,
+            // Settings that somebody removed.
+            (None, [only]) => (*only).clone(),
+            (None, _) => return Ok(Present::None),
+        };
+        // A path that somebody wrote into the settings is theirs to keep right.
+        if name.contains('/') {
+            return Ok(Present::Usable(name));
+        }
+        match self.damage(&name)? {
+            None => Ok(Present::Usable(name)),
+            Some(what) => {
+                let origin = journal.origins.get(&name).cloned();
+                let is_there = origin.is_some() || !self.files(&name).is_empty();
+                Ok(if is_there { Present::Damaged { name, what, origin } } else { Present::None })
+            }
+        }
+    }
+
+    /// The source that a damaged backend came from, to place it again.
+    fn again(&self, name: String, what: String, origin: Origin) -> Result<Named> {
+        let root = match origin.in_root {
+            true => self.lib.root().clone(),
+            false => Root::machine().context("cannot open the machine's root")?,
+        };
+        if root.metadata(&origin.path).is_err() {
+            bail!(
+                "{what} of backend {name} is not as it was placed, and {}, which it came from, is \
+                 not there any more. Give --backend with it, or with ROCm 6.3's rocBLAS from \
+                 elsewhere",
+                origin.path.display()
+            );
+        }
+        Ok(Named { root, path: origin.path, in_root: origin.in_root, name: Some(name) })
+    }
+
+    /// The backend that was placed from this very source.
+    fn placed_from(&self, origin: &Origin) -> Option<&String> {
+        let origins = &self.journal?.origins;
+        let same = |known: &&Origin| {
+            known.path == origin.path
+                && known.in_root == origin.in_root
+                && known.gpus == origin.gpus
+                && known.state.same(&origin.state)
+        };
+        origins.iter().find(|(_, known)| same(known)).map(|(name, _)| name)
+    }
+
+    fn files(&self, name: &str) -> Vec<(&Place, &State)> {
+        let Ok(prefix) = backend_place(name) else { return Vec::new() };
+        let entries = self.journal.iter().flat_map(|journal| &journal.entries);
+        entries
+            .filter(|(place, entry)| place.starts_with(&prefix) && entry.after != State::Absent)
+            .map(|(place, entry)| (place, &entry.after))
+            .collect()
+    }
+
+    /// A file of a backend that is not as it was placed; a repair reads them all.
+    fn damage(&self, name: &str) -> Result<Option<String>> {
+        for (place, after) in self.files(name) {
+            let shown = || format!("cannot look at {}", self.lib.show(place));
+            let now = self.lib.state(place).with_context(shown)?;
+            let has_other_bytes = || -> Result<bool> {
+                let (Reach::Repair, State::File(FileState { digest: Some(digest), .. })) =
+                    (self.reach, after)
+                else {
+                    return Ok(false);
+                };
+                Ok(files::digest_at(self.lib, place).with_context(shown)? != *digest)
+            };
+            if !same_contents(&now, after) || has_other_bytes()? {
+                return Ok(Some(self.lib.show(place)));
+            }
+        }
+        let library = library_of(self.lib.root(), self.lib.path(), name);
+        Ok(library.is_err().then(|| "the library".to_owned()))
+    }
+}
+
+/// Permissions alone are set again without the source.
+fn same_contents(now: &State, after: &State) -> bool {
+    match (now, after) {
+        (State::File(now), State::File(after)) => {
+            (now.size, now.modified) == (after.size, after.modified)
+        }
+        _ => now == after,
+    }
+}
+
+/// The directory of a backend in the store.
+fn backend_place(name: &str) -> Result<Place> {
+    check_name(name)?;
+    Ok(Place::in_store("backends")?.join(name)?)
 }
 
 /// A rocBLAS of ROCm 6 in the root: beside the stock library, where people put it by hand, or in a
@@ -131,68 +284,81 @@ fn found(root: &Root, tree: &Tree) -> Result<PathBuf> {
 }
 
 /// Its files in a prefix of their own, and no others of an earlier apply.
-pub(super) fn plan(planner: &mut Planner<'_>, placed: &Placed) -> Result<()> {
-    let Placed { name, source, package, remarks } = placed;
+pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
+    let Asked::Source(placed) = asked else { return Ok(()) };
+    let Placed { name, source, origin, remarks } = placed.as_ref();
     planner.plan.remarks.extend(remarks.iter().cloned());
-    let lib = planner.in_store("backends").join(name).join("lib");
+    let prefix = backend_place(name)?;
+    if planner.holds_originals(&prefix) {
+        bail!(
+            "{name} is the name of the stock library, which is kept there for revert: give this \
+             backend another with --name"
+        );
+    }
+    let lib = prefix.join("lib")?;
     let reason = format!("backend {name}, from {}", source.origin);
-    let mut wanted = Vec::new();
+    let mut wanted = std::collections::BTreeSet::new();
     for file in &source.files {
-        let path = lib.join(&file.to);
-        planner.directory(path.parent().unwrap_or(&lib), &reason)?;
-        match &file.content {
-            Content::File { from, .. } => {
-                planner.file(&path, from, source.kept == Kept::Staged, &reason)?;
-            }
-            Content::Link { target } => planner.link(&path, target, &reason)?,
-        }
-        wanted.push(path);
+        let place = lib.join(&file.to)?;
+        let what = match &file.content {
+            Content::File { from, size, mode, modified } => Wanted::Copy {
+                from: match from {
+                    crate::plan::Contents::In(_, path) => path.clone(),
+                    _ => PathBuf::from(&source.origin),
+                },
+                source: from.clone(),
+                state: FileState { size: *size, mode: *mode, modified: *modified, digest: None },
+            },
+            Content::Link { target } => Wanted::Link(target.clone()),
+        };
+        planner.want(&place, what, &reason)?;
+        wanted.insert(place);
     }
-    let prefix = lib.parent().unwrap_or(&lib);
-    let obsolete: Vec<PathBuf> = (planner.plan.journal.entries.iter())
-        .filter(|entry| entry.path.starts_with(prefix))
-        .filter(|entry| !matches!(entry.after, State::Directory | State::Absent))
-        .map(|entry| entry.path.clone())
-        .filter(|path| !wanted.contains(path))
+    let obsolete: Vec<Place> = (planner.plan.journal.entries.iter())
+        .filter(|(place, entry)| place.starts_with(&prefix) && entry.after != State::Absent)
+        .map(|(place, _)| place.clone())
+        .filter(|place| !wanted.contains(place) && !planner.is_kept(place))
         .collect();
-    for path in obsolete {
-        planner.absent(&path, "not part of this backend any more")?;
+    for place in obsolete {
+        planner.want(&place, Wanted::Nothing, "not part of this backend any more")?;
     }
-    let packages = &mut planner.plan.journal.packages;
-    packages.retain(|package| package.backend != *name);
-    packages.extend(package.clone());
+    planner.plan.journal.origins.insert(name.clone(), origin.clone());
     Ok(())
 }
 
-/// Writes the shim's settings and answers which backend they name.
-pub(super) fn choose(planner: &mut Planner<'_>, placed: Option<&Placed>) -> Result<Chosen> {
-    let text = settings::text(planner.root, planner.lib)?;
-    let (name, library) = match placed {
-        Some(Placed { name, source, .. }) => {
-            let file = source.files.iter().find(|file| file.to == source.library);
-            match file.map(|file| &file.content) {
-                Some(Content::File { from, .. }) => (name.clone(), from.clone()),
-                _ => bail!("{} lists no library of its own", source.origin),
-            }
+/// Writes the shim's settings and returns which backend they name.
+pub(super) fn choose(planner: &mut Planner<'_>, asked: &Asked) -> Result<Chosen> {
+    let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
+    let text = settings::text(&root, &lib)?;
+    let (name, file, shown) = match asked {
+        Asked::Source(placed) => {
+            let shown = format!("the library of {}", placed.source.origin);
+            (&placed.name, placed.source.open_library(), shown)
         }
-        None => {
-            let name = settings::backend(&text)?.context("shim.toml names no backend")?;
-            let library = library_of(planner.root, planner.lib, &name)?;
-            (name.clone(), planner.root.on_machine(&library))
+        Asked::InStore(name) => {
+            let library = library_of(&root, &lib, name)?;
+            (name, root.open(&library), library.display().to_string())
         }
     };
-    let wanted = settings::with_backend(&text, &name)?;
-    planner.settings(wanted.into_bytes(), "the backend to use")?;
-    let file = open_regular(&library)
-        .with_context(|| format!("cannot read the backend {}", library.display()))?;
-    let summary = elf::summary(&file).with_context(|| library.display().to_string())?;
+    let wanted = settings::with_backend(&text, name)?;
+    planner.settings(&wanted, "the backend to use")?;
+    let file = file.with_context(|| format!("cannot read {shown}"))?;
+    let summary = elf::summary(&file).with_context(|| shown)?;
     Ok(Chosen { name: name.clone(), summary })
 }
 
-/// The library of a backend in the store, inside the root.
+/// The library of a backend in the store, inside the root. The name may be a path, as in the
+/// settings: relative to the store.
 pub(crate) fn library_of(root: &Root, lib: &Path, name: &str) -> Result<PathBuf> {
-    let prefix = lib.join(crate::journal::STORE).join("backends").join(name).join("lib");
-    let libraries = present::libraries(root, &prefix)?;
+    let store = lib.join(STORE);
+    if name.contains('/') {
+        let path = store.join(name);
+        root.open(&path).with_context(|| format!("cannot read the backend {}", path.display()))?;
+        return Ok(path);
+    }
+    let prefix = store.join("backends").join(name).join("lib");
+    let libraries = present::libraries(root, &prefix)
+        .with_context(|| format!("there is no backend {name} in {}", store.display()))?;
     let library = libraries.iter().find(|library| matches!(library.what, What::Rocblas(_)));
     let library = library
         .with_context(|| format!("backend {name} has no librocblas in {}", prefix.display()))?;

@@ -5,16 +5,17 @@ use crate::{
     elf,
     inspect::{self, machine},
     journal::Options,
+    lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
-    plan::{Action, Step},
+    plan::{Action, Contents, Step},
     present::{self, SONAME, What},
-    root::{Root, open_regular},
+    root::Root,
     settings,
-    source::{self, Content, Source},
+    source::{self, Source},
 };
 use anyhow::{Context, Result, bail};
 use rustix::{
-    fs::{Access, access, statvfs},
+    fs::{Access, AtFlags, accessat, fstatvfs},
     io::Errno,
 };
 use std::{
@@ -24,7 +25,9 @@ use std::{
 
 /// Whether this process may change a directory.
 pub fn writable(root: &Root, lib: &Path) -> Result<()> {
-    match access(root.on_machine(lib), Access::WRITE_OK) {
+    let directory = root.open_directory(lib);
+    let directory = directory.with_context(|| format!("cannot open {}", lib.display()))?;
+    match accessat(&directory, c".", Access::WRITE_OK, AtFlags::empty()) {
         Ok(()) => Ok(()),
         Err(Errno::ROFS) => bail!(
             "{} is on a read-only file system. Remount it, or do this while the image is built",
@@ -38,25 +41,25 @@ pub fn writable(root: &Root, lib: &Path) -> Result<()> {
     }
 }
 
-/// Whether the files of a plan fit.
-pub(super) fn space(root: &Root, lib: &Path, steps: &[Step]) -> Result<()> {
-    let needed: u64 = steps
-        .iter()
-        .map(|step| match &step.action {
-            Action::Copy { size, .. } => *size,
-            _ => 0,
-        })
-        .sum();
-    let directory = root.on_machine(lib);
-    let free = statvfs(&directory)
-        .with_context(|| format!("cannot ask {} for its free space", directory.display()))?;
+/// Whether the files of a plan fit. What was unpacked for it is on the disk already; what is kept is
+/// renamed and takes no space.
+pub(super) fn space(lib: &LibDir, steps: &[Step]) -> Result<()> {
+    let sizes = steps.iter().map(|step| match &step.action {
+        Action::Copy { size, source: Contents::In(..), .. } => *size,
+        Action::Write { bytes, .. } => bytes.len() as u64,
+        _ => 0,
+    });
+    // A journal entry and the rest of a block for each.
+    let needed: u64 = sizes.sum::<u64>() + 8192 * steps.len() as u64;
+    let shown = lib.path().display();
+    let free = fstatvfs(lib.directory());
+    let free = free.with_context(|| format!("cannot ask {shown} for its free space"))?;
     let free = free.f_bavail.saturating_mul(free.f_frsize);
     if needed > free {
         bail!(
-            "not enough space: {} for the backend, and {} has {}. Make room, or place fewer \
+            "not enough space: {} for the backend, and {shown} has {}. Make room, or place fewer \
              Tensile files with --gpu",
             indicatif::HumanBytes(needed),
-            lib.display(),
             indicatif::HumanBytes(free)
         );
     }
@@ -67,12 +70,9 @@ pub(super) fn space(root: &Root, lib: &Path, steps: &[Step]) -> Result<()> {
 /// asked for, the machine's own GPUs count: one of them has to be served. Answers what a person should
 /// know of the others.
 pub(super) fn backend(root: &Root, source: &Source, options: &Options) -> Result<Vec<String>> {
-    let library = source.files.iter().find(|file| file.to == source.library);
-    let Some(Content::File { from, .. }) = library.map(|file| &file.content) else {
-        bail!("{} has no library", source.origin)
-    };
-    let file = open_regular(from).with_context(|| format!("cannot read {}", from.display()))?;
-    let summary = elf::summary(&file).with_context(|| from.display().to_string())?;
+    let shown = || format!("the library of {}", source.origin);
+    let file = source.open_library().with_context(shown)?;
+    let summary = elf::summary(&file).with_context(shown)?;
     system_libraries(root, source, &summary)?;
     let machine = match (options.gpus.is_empty(), root.is_system()) {
         (true, true) => machine::targets(),
@@ -82,7 +82,7 @@ pub(super) fn backend(root: &Root, source: &Source, options: &Options) -> Result
         return Ok(Vec::new());
     }
     let targets = inspect::library::targets_of(&file)
-        .with_context(|| format!("{}, the GPU code in it", from.display()))?;
+        .with_context(|| format!("the GPU code in the library of {}", source.origin))?;
     for gpu in &options.gpus {
         match lack(source, &targets, gpu) {
             None => {}
@@ -198,7 +198,8 @@ impl Checked {
 }
 
 /// Resolves it all as the loader would, with an empty LD_LIBRARY_PATH.
-pub(super) fn closure(root: &Root, lib: &Path, backend: Option<&Path>, built: &Built) -> Checked {
+pub(super) fn closure(lib: &LibDir, backend: Option<&Path>, built: &Built) -> Checked {
+    let (root, lib) = (lib.root(), lib.path());
     let mut starts = Vec::new();
     for name in root.names(lib).unwrap_or_default() {
         let text = name.to_string_lossy();
@@ -226,18 +227,23 @@ pub(super) fn closure(root: &Root, lib: &Path, backend: Option<&Path>, built: &B
     Checked { closures, programs }
 }
 
-/// Checks the tree after the change, and answers how many files were looked at. What was wrong
+/// Checks the tree after the change, and returns how many files were looked at. What was wrong
 /// before and is not ours is no failure of this.
-pub(super) fn after(root: &Root, lib: &Path, built: &Built, before: &Checked) -> Result<usize> {
+pub(super) fn after(lib: &LibDir, built: &Built, before: &Checked) -> Result<usize> {
+    let root = lib.root();
+    let shown = lib.path().display();
     let front =
-        present::front(root, lib).with_context(|| format!("{} has no {SONAME}", lib.display()))?;
-    let name = settings::backend(&settings::text(root, lib)?)?.context("no backend is chosen")?;
-    let backend = super::backend::library_of(root, lib, &name)?;
-    match present::what(root, &root.resolve(&front)?)? {
+        present::front(root, lib.path()).with_context(|| format!("{shown} has no {SONAME}"))?;
+    let name = settings::backend(&settings::text(root, lib.path())?)?;
+    let name = name.context("no backend is chosen")?;
+    let backend = super::backend::library_of(root, lib.path(), &name)?;
+    let front_is =
+        root.resolve(&front).with_context(|| format!("{} leads nowhere", front.display()))?;
+    match present::what(root, &front_is)? {
         What::Shim(_) => {}
         other => bail!("{} leads to {other:?} and not to the shim", front.display()),
     }
-    let after = closure(root, lib, Some(&backend), built);
+    let after = closure(lib, Some(&backend), built);
     let mut new: Vec<String> = (after.problems())
         .filter(|problem| !before.problems().any(|known| known == *problem))
         .map(ToString::to_string)

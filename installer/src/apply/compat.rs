@@ -12,7 +12,8 @@ use crate::{
     elf::{self, Stub},
     journal::Compat,
     loader,
-    plan::Planner,
+    place::Place,
+    plan::{Planner, Wanted},
     root::Root,
     state::State,
 };
@@ -47,43 +48,44 @@ fn versioned(name: &str) -> Option<(&'static str, u32)> {
 fn provide_plain(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     let Some((stem, _)) = name.split_once(".so.") else { return Ok(()) };
     let plain = PathBuf::from(format!("{stem}.so"));
-    let (path, file) = (planner.lib.join(name), planner.lib.join(&plain));
-    let is_free = match State::of(planner.root, &path)? {
+    let (Ok(place), Ok(file)) = (Place::new(name.as_ref()), Place::new(&plain)) else {
+        return Ok(());
+    };
+    let is_free = match planner.now(&place)? {
         State::Absent => true,
         State::Link { target } => target == plain,
         _ => false,
     };
-    let is_it = matches!(State::of(planner.root, &file)?, State::File(_))
-        && planner.root.open(&file).is_ok_and(|file| {
-            elf::summary(&file).is_ok_and(|summary| summary.soname.as_deref() == Some(name))
-        });
+    let is_it = planner.lib.open_file(&file).is_ok_and(|file| {
+        elf::summary(&file).is_ok_and(|summary| summary.soname.as_deref() == Some(name))
+    });
     if is_free && is_it {
-        planner.link(&path, &plain, "the backend asks for it by its SONAME")?;
+        planner.want(&place, Wanted::Link(plain), "the backend asks for it by its SONAME")?;
     }
     Ok(())
 }
 
 fn provide(planner: &mut Planner<'_>, backend: &Chosen, name: &str, stem: &str) -> Result<()> {
-    let present = present_library(planner.root, planner.lib, stem, name)?;
+    let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
+    let present = present_library(&root, &lib, stem, name)?;
     if present.as_ref().is_some_and(|present| present.soname == name) {
         // This ROCm has it under the name that is asked for.
         return Ok(());
     }
-    let mut path = planner.lib.join(name);
-    match elsewhere(planner, &path, present.as_ref())? {
+    let mut place = Place::new(name.as_ref())?;
+    match elsewhere(planner, &place, present.as_ref())? {
         Occupied::No => {}
         Occupied::ByTheSame => return Ok(()),
         Occupied::ByAnother => {
-            let aside = planner.in_store(ASIDE);
-            planner.directory(&aside, "for names that are taken beside the libraries")?;
+            let aside = Place::in_store(ASIDE)?;
             planner.remark(format!(
                 "{} is a real library of another version and is left alone; backend {} gets this \
                  ROCm's {stem} by the name {name} from {}",
-                path.display(),
+                planner.lib.show(&place),
                 backend.name,
-                aside.display()
+                planner.lib.show(&aside)
             ));
-            path = aside.join(name);
+            place = aside.join(name)?;
         }
     }
     let Some(present) = present else {
@@ -91,12 +93,12 @@ fn provide(planner: &mut Planner<'_>, backend: &Chosen, name: &str, stem: &str) 
             bail!(
                 "no HIP runtime: {} has no {stem}.so.N, and the loader finds none. Install ROCm 7's \
                  hip-runtime-amd, or name the right tree with --rocm DIR",
-                planner.lib.display()
+                lib.display()
             );
         }
         let reason =
             "there is no hipBLASLt here; the backend only asks for it and is not to call it";
-        return planner.bytes(&path, stub(backend, name, Vec::new())?, reason);
+        return planner.want(&place, Wanted::bytes(stub(backend, name, Vec::new())?), reason);
     };
     let missing = missing_versions(backend, name, &present);
     if !missing.is_empty() {
@@ -111,20 +113,21 @@ fn provide(planner: &mut Planner<'_>, backend: &Chosen, name: &str, stem: &str) 
     let reason = format!("backend {} asks for {stem} by this name", backend.name);
     match planner.plan.journal.options.compat {
         Compat::Links => {
-            let beside = present.path.parent() == path.parent();
+            let beside = present.path.parent() == Some(lib.as_path()) && !place.is_in_store();
             let target = match present.path.file_name().filter(|_| beside) {
                 // Through the SONAME's link, which an upgrade re-points.
-                Some(name)
-                    if planner.root.metadata(&path.with_file_name(&present.soname)).is_err() =>
-                {
+                Some(name) if root.metadata(&lib.join(&present.soname)).is_err() => {
                     PathBuf::from(name)
                 }
                 Some(_) => PathBuf::from(&present.soname),
                 None => present.path.clone(),
             };
-            planner.link(&path, &target, &reason)
+            planner.want(&place, Wanted::Link(target), &reason)
         }
-        Compat::Stubs => planner.bytes(&path, stub(backend, name, vec![present.soname])?, &reason),
+        Compat::Stubs => {
+            let stub = stub(backend, name, vec![present.soname])?;
+            planner.want(&place, Wanted::bytes(stub), &reason)
+        }
     }
 }
 
@@ -173,7 +176,9 @@ fn present_library(
         let Ok(file) = root.open(&path) else { continue };
         let Ok(summary) = elf::summary(&file) else { continue };
         let Some(soname) = summary.soname else { continue };
-        if !summary.has_code || (soname == but && stem == "libamdhip64") {
+        // A real runtime of the old name is another ROCm's, unless there is no other.
+        let is_old = soname == but && stem == "libamdhip64" && soname != usual;
+        if !summary.has_code || is_old {
             continue;
         }
         let version = versioned(&soname).map_or(0, |(_, version)| version);
@@ -199,20 +204,21 @@ enum Occupied {
 
 fn elsewhere(
     planner: &Planner<'_>,
-    path: &Path,
+    place: &Place,
     present: Option<&PresentLibrary>,
 ) -> Result<Occupied> {
-    let now = planner.now(path)?;
-    let ours = planner.plan.journal.entry(path).is_some_and(|e| e.after.same(&now));
+    let now = planner.now(place)?;
+    let ours = planner.plan.journal.entry(place).is_some_and(|e| e.after.same(&now));
     if now == State::Absent || ours {
         return Ok(Occupied::No);
     }
-    let leads_to = planner.root.resolve(path).ok();
+    let root = planner.lib.root();
+    let leads_to = root.resolve(&planner.lib.inside(place)).ok();
     if leads_to.is_some() && leads_to.as_ref() == present.map(|present| &present.path) {
         return Ok(Occupied::ByTheSame);
     }
     let code = leads_to
-        .and_then(|path| planner.root.open(&path).ok())
+        .and_then(|path| root.open(&path).ok())
         .and_then(|file| elf::summary(&file).ok())
         .map(|summary| summary.has_code);
     Ok(match code {

@@ -9,19 +9,25 @@ mod stock;
 
 use crate::{
     elf, execute,
-    files::{self, Incoming},
+    files::Incoming,
     inspect::layout::Tree,
-    journal::{Compat, Journal, Options, Original, Phase, STORE},
-    ldconfig, lock,
-    plan::{Action, Plan, Planner, Step},
-    present::{self, What},
-    revert,
-    root::{Root, open_regular},
-    state::State,
+    journal::{Before, Compat, Journal, Options, Original, Phase},
+    ldconfig,
+    lib_dir::LibDir,
+    lock,
+    place::Place,
+    plan::{Action, Contents, Plan, Planner, Reach, Step},
+    present, revert,
+    root::Root,
+    source::Staging,
 };
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// What a person asks of `apply`. What is `None` stays as it was at the last apply.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +52,10 @@ pub struct Request {
     pub only_add: bool,
     /// Make the plan and stop.
     pub dry_run: bool,
+    /// How much of what somebody changed since may be taken over.
+    pub reach: Reach,
+    /// How long another installer is waited for.
+    pub patience: Duration,
 }
 
 /// What came of it.
@@ -61,13 +71,31 @@ pub struct Report {
     pub carried_out: bool,
     /// How many files the closure check went through.
     pub checked: usize,
+    /// What is not as it was before the first apply after a revert, a sentence each.
+    pub left: Vec<String>,
+    /// What was deleted for good, and has to be installed again before a revert: package or path.
+    pub deleted: Vec<String>,
 }
 
 impl Report {
     /// Of steps that are not carried out yet.
     #[must_use]
     pub fn of(lib: &Path, steps: Vec<Step>, remarks: Vec<String>) -> Self {
-        Self { lib: lib.to_owned(), steps, remarks, carried_out: false, checked: 0 }
+        Self {
+            lib: lib.to_owned(),
+            steps,
+            remarks,
+            carried_out: false,
+            checked: 0,
+            left: Vec::new(),
+            deleted: Vec::new(),
+        }
+    }
+
+    /// 0, or 5 where a revert had to leave something.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.left.is_empty() { 0 } else { 5 }
     }
 }
 
@@ -75,101 +103,119 @@ pub use checks::writable;
 
 /// Brings a tree to what is asked for. `say` tells a person what is being waited for.
 pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) -> Result<Report> {
-    let lib = tree.lib.as_path();
-    let _lock = if request.dry_run {
-        None
-    } else {
-        writable(root, lib)?;
-        Some(lock::take(root, lib, say)?)
+    let path = tree.lib.as_path();
+    if !request.dry_run {
+        writable(root, path)?;
+    }
+    let lib = LibDir::open(root, path)?;
+    let _lock = match request.dry_run {
+        true => None,
+        false => Some(lock::take(&lib, request.patience, say)?),
     };
-    let before = Journal::load(root, lib)?;
+    let loaded = Journal::load_or_rebuild(&lib)?;
+    let (before, remarks) = loaded.map_or((None, Vec::new()), |l| (Some(l.journal), l.remarks));
     let options = options(request, before.as_ref());
     let built = built::find(root, &request.built)?;
-    let known_problems = checks::closure(root, lib, None, &built);
+    let known_problems = checks::closure(&lib, None, &built);
 
-    let mut staging = Staging::new(root, lib, request.dry_run);
-    let source = backend::source(root, tree, request, before.as_ref(), &options, &mut staging)?;
-    let plan = plan(root, tree, request, before.as_ref(), options, source.as_ref())?;
-    let mut report = Report::of(lib, plan.steps.clone(), plan.remarks.clone());
+    let mut staging = Unpacking::new(&lib, request.dry_run);
+    let source = backend::source(&lib, tree, request, before.as_ref(), &options, &mut staging)?;
+    let mut plan = plan(&lib, tree, request, before.as_ref(), options, &source)?;
+    plan.remarks.splice(0..0, remarks.iter().cloned());
+    let mut report = Report::of(path, plan.steps.clone(), plan.remarks.clone());
     if request.dry_run {
         return Ok(report);
     }
-    let settled = before.as_ref() == Some(&plan.journal) && plan.journal.phase == Phase::Applied;
+    // A journal that was rebuilt or came from the copy is to be on disk again.
+    let settled = before.as_ref() == Some(&plan.journal)
+        && plan.journal.phase == Phase::Applied
+        && remarks.is_empty();
     if plan.steps.is_empty() && settled {
         drop(staging);
         // An apply that was killed when all but tidying up was done left it behind.
-        files::remove_tree(&root.on_machine(&lib.join(STORE).join("incoming")))?;
-        report.checked = checks::after(root, lib, &built, &known_problems)?;
+        Incoming::discard(&lib).context("cannot tidy up the store")?;
+        report.checked = checks::after(&lib, &built, &known_problems)?;
         return Ok(report);
     }
-    checks::space(root, lib, &plan.steps)?;
+    checks::space(&lib, &plan.steps)?;
     let mut incoming = staging.into_incoming()?;
-    let carried_out = execute::execute(root, lib, plan, &mut incoming).and_then(|journal| {
-        report.checked = checks::after(root, lib, &built, &known_problems)?;
+    let carried_out = execute::execute(&lib, plan, &mut incoming).and_then(|journal| {
+        if !request.only_add {
+            report.checked = checks::after(&lib, &built, &known_problems)?;
+        }
         Ok(journal)
     });
-    let mut journal = carried_out.or_else(|error| undo(root, lib, before.is_none(), error))?;
-    execute::settle(root, lib, &mut journal, incoming)?;
+    let mut journal = carried_out.or_else(|error| undo(&lib, before.is_none(), error))?;
+    execute::settle(&lib, &mut journal, incoming)?;
     report.carried_out = true;
+    report.deleted = deleted(&lib, &journal);
     Ok(report)
+}
+
+/// What a revert needs to be installed again.
+fn deleted(lib: &LibDir, journal: &Journal) -> Vec<String> {
+    let entries = journal.entries.iter();
+    let deleted = entries.filter_map(|(place, entry)| match &entry.before {
+        Before::Deleted { package: Some(package), .. } => Some(package.clone()),
+        Before::Deleted { package: None, .. } => Some(lib.show(place)),
+        _ => None,
+    });
+    let mut deleted: Vec<String> = deleted.collect();
+    deleted.dedup();
+    deleted
 }
 
 /// Changes a tree that has the shim already, by a plan of its own.
 pub fn change(
     root: &Root,
     tree: &Tree,
+    patience: Duration,
     say: &dyn Fn(&str),
     make: impl FnOnce(&mut Planner<'_>) -> Result<()>,
 ) -> Result<Report> {
-    let lib = tree.lib.as_path();
-    writable(root, lib)?;
-    let _lock = lock::take(root, lib, say)?;
-    let journal = crate::backends::journal_of(root, tree)?;
-    let plan = Plan { steps: Vec::new(), journal, remarks: Vec::new() };
-    let mut planner = Planner { root, lib, may_adopt, plan };
+    let path = tree.lib.as_path();
+    writable(root, path)?;
+    let lib = LibDir::open(root, path)?;
+    let _lock = lock::take(&lib, patience, say)?;
+    let loaded = crate::backends::journal_of(&lib)?;
+    let mut planner = Planner::new(&lib, Reach::Usual, loaded.journal);
+    planner.plan.remarks = loaded.remarks;
     make(&mut planner)?;
     let plan = planner.plan;
-    let (steps, remarks) = (plan.steps.clone(), plan.remarks.clone());
-    let mut incoming = Incoming::open(root, lib)?;
-    let mut journal = execute::execute(root, lib, plan, &mut incoming)?;
-    execute::settle(root, lib, &mut journal, incoming)?;
-    Ok(Report { lib: lib.to_owned(), steps, remarks, carried_out: true, checked: 0 })
+    let mut report = Report::of(path, plan.steps.clone(), plan.remarks.clone());
+    let mut incoming = Incoming::open(&lib)?;
+    let mut journal = execute::execute(&lib, plan, &mut incoming)?;
+    execute::settle(&lib, &mut journal, incoming)?;
+    report.carried_out = true;
+    Ok(report)
 }
 
 /// After a failure: a tree that had no shim before has none again.
-fn undo(root: &Root, lib: &Path, first: bool, error: anyhow::Error) -> Result<Journal> {
+fn undo(lib: &LibDir, first: bool, error: anyhow::Error) -> Result<Journal> {
     if !first {
         return Err(error.context(
-            "apply did not finish. Cure what is said below and run it again; `installer revert` \
+            "apply did not finish. Fix what is said below and run it again; `installer revert` \
              goes back to before the first apply",
         ));
     }
-    let undone = Journal::load(root, lib).and_then(|journal| match journal {
-        None => revert::remove_store(root, lib, &mut Vec::new()),
-        Some(journal) => {
-            let plan = revert::plan(root, lib, journal)?;
-            revert::execute(root, lib, plan).map(drop)
-        }
-    });
+    let undone = revert::now(lib).map(|outcome| outcome.left);
     Err(match undone {
-        Ok(()) => error.context("apply did not succeed, and the tree is as it was before"),
+        Ok(left) if left.is_empty() => {
+            error.context("apply did not succeed, and the tree is as it was before")
+        }
+        Ok(left) => error.context(format!(
+            "apply did not succeed, and the tree is as it was before but for: {}",
+            left.join("; ")
+        )),
         Err(e) => error.context(format!(
-            "apply did not finish, and taking it back did not either ({e:#}). Cure what is said \
+            "apply did not finish, and taking it back did not either ({e:#}). Fix what is said \
              below, then `installer apply` or `installer revert` completes one or the other"
         )),
     })
 }
 
 fn options(request: &Request, before: Option<&Journal>) -> Options {
-    let mut options = before.map_or_else(
-        || Options {
-            gpus: Vec::new(),
-            compat: Compat::Links,
-            original: Original::Keep,
-            build_link: true,
-        },
-        |journal| journal.options.clone(),
-    );
+    let mut options = before.map_or_else(Options::default, |journal| journal.options.clone());
     if let Some(gpus) = &request.gpus {
         options.gpus.clone_from(gpus);
     }
@@ -179,90 +225,79 @@ fn options(request: &Request, before: Option<&Journal>) -> Options {
     options
 }
 
-/// The plan for what is asked for.
+/// The plan for what is asked for: first all that the switch depends on, then the switch, then what
+/// is in its way, with everything on disk in between.
 fn plan(
-    root: &Root,
+    lib: &LibDir,
     tree: &Tree,
     request: &Request,
     before: Option<&Journal>,
     options: Options,
-    source: Option<&backend::Placed>,
+    source: &backend::Asked,
 ) -> Result<Plan> {
-    let lib = tree.lib.as_path();
-    let shim = shim_file(root, lib, request.shim.as_deref())?;
+    let shim = shim_file(lib, request.shim.as_deref())?;
     let mut journal = before.cloned().unwrap_or_else(|| Journal::new(options.clone()));
     journal.installer = env!("CARGO_PKG_VERSION").to_owned();
     journal.shim.clone_from(&shim.version);
     journal.options = options;
-    let plan = Plan { steps: Vec::new(), journal, remarks: Vec::new() };
-    let mut planner = Planner { root, lib, may_adopt, plan };
+    let mut planner = Planner::new(lib, request.reach, journal);
 
-    let now = stock::Present::of(root, tree)?;
+    let now = stock::Present::of(lib, tree)?;
     now.forget_removed(&mut planner)?;
     now.remark_on_patches(&mut planner);
-    if let Some(source) = source {
-        backend::plan(&mut planner, source)?;
-    }
+    backend::plan(&mut planner, source)?;
     if request.only_add {
         return Ok(planner.plan);
     }
-    stock::plan_keeping(&mut planner, &now)?;
     let chosen = backend::choose(&mut planner, source)?;
     compat::plan(&mut planner, &chosen)?;
-    if !planner.plan.steps.is_empty() {
-        planner.step(Action::Sync, "all is on disk before the switch");
-    }
-    stock::plan_shim(&mut planner, &now, &shim.path)?;
-    stock::plan_switch(&mut planner, &now)?;
+    stock::plan_shim(&mut planner, &now, &shim)?;
+    stock::plan_switch(&mut planner, &now, &shim, &chosen.name)?;
     let changes = planner.plan.steps.iter().any(|step| !matches!(step.action, Action::Sync));
     let interrupted = before.is_some_and(|journal| journal.phase == Phase::Changing);
-    if (changes || interrupted) && ldconfig::concerns(root, lib) {
+    if (changes || interrupted) && ldconfig::concerns(lib) {
         planner.step(Action::Ldconfig, "the loader's cache is to name the shim");
     }
+    planner.barrier("what was changed is on disk before it is said to be done");
     Ok(planner.plan)
-}
-
-/// Whether what somebody put at a path since is one of the things that upgrades, ldconfig and people
-/// put there: another rocBLAS, a link to one, or settings. Anything else is not ours to replace.
-fn may_adopt(root: &Root, path: &Path, now: &State) -> bool {
-    match now {
-        State::Absent => true,
-        State::Link { target } => target
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("librocblas.so")),
-        State::File(_) => {
-            matches!(present::what(root, path), Ok(What::Rocblas(_) | What::Shim(_)))
-        }
-        State::Directory | State::Other => false,
-    }
 }
 
 /// The shim to place.
 struct Shim {
+    /// For people.
     path: PathBuf,
+    source: Contents,
     version: String,
 }
 
 /// The shim that was named, or the one that came with this program, or the one that is placed.
-fn shim_file(root: &Root, lib: &Path, given: Option<&Path>) -> Result<Shim> {
-    let mut candidates = match given {
-        Some(path) => vec![path.to_owned()],
-        None => beside_this_program()?,
+fn shim_file(lib: &LibDir, given: Option<&Path>) -> Result<Shim> {
+    let machine = Root::machine().context("cannot open the machine's root")?;
+    let on_machine = |path: PathBuf| {
+        let absolute = std::path::absolute(&path).unwrap_or(path);
+        (machine.clone(), absolute)
+    };
+    let mut candidates: Vec<(Root, PathBuf)> = match given {
+        Some(path) => vec![on_machine(path.to_owned())],
+        None => beside_this_program()?.into_iter().map(on_machine).collect(),
     };
     if given.is_none() {
         let names = [present::SHIM_NAME, present::SONAME, "librocblas.so"];
-        candidates.extend(names.iter().filter_map(|name| root.find(&lib.join(name)).ok()));
+        candidates.extend(names.iter().map(|name| (lib.root().clone(), lib.path().join(name))));
     }
-    for path in &candidates {
-        let file = match open_regular(path) {
+    for (root, path) in &candidates {
+        let file = match root.open(path) {
             Err(_) if given.is_none() => continue,
             other => other.with_context(|| format!("cannot read the shim {}", path.display()))?,
         };
         let summary = elf::summary(&file).with_context(|| path.display().to_string());
         match summary.map(|summary| summary.shim) {
-            Ok(Some(version)) => return Ok(Shim { path: path.clone(), version }),
+            Ok(Some(version)) => {
+                let source = Contents::In(root.clone(), path.clone());
+                return Ok(Shim { path: path.clone(), source, version });
+            }
             Ok(None) if given.is_some() => bail!(
-                "{} is no shim: it lacks the ELF note by which one is known. --shim takes the \
+                "{} is not the shim: it lacks the ELF note by which it is known. --shim takes the \
                  librocblas.so that `cargo build --release --package rocblas-shim` makes",
                 path.display()
             ),
@@ -270,9 +305,10 @@ fn shim_file(root: &Root, lib: &Path, given: Option<&Path>) -> Result<Shim> {
             _ => {}
         }
     }
+    let places = candidates.iter().map(|(_, path)| path.display().to_string());
     bail!(
         "cannot find the shim; looked for {}. Name it with --shim FILE",
-        candidates.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+        places.collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -287,55 +323,55 @@ fn beside_this_program() -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-/// Where packages are unpacked to: nowhere until one is; on the tree's own file system if the plan
-/// is to be carried out, so that nothing has to be copied again.
-enum Staging<'a> {
-    /// For a plan only.
-    Temporary(Option<tempfile::TempDir>),
+/// Where packages are unpacked to: nowhere until one is; in the store if the plan is to be carried
+/// out, so that nothing has to be copied again.
+enum Unpacking<'a> {
+    /// For a plan that is only shown: the library alone is unpacked, to be judged.
+    Listing { place: Option<tempfile::TempDir> },
     /// In the store.
-    Store { root: &'a Root, lib: &'a Path, incoming: Option<Incoming> },
+    Store { lib: &'a LibDir, incoming: Option<Incoming> },
 }
 
-impl<'a> Staging<'a> {
-    fn new(root: &'a Root, lib: &'a Path, dry_run: bool) -> Self {
-        if dry_run { Self::Temporary(None) } else { Self::Store { root, lib, incoming: None } }
+impl<'a> Unpacking<'a> {
+    fn new(lib: &'a LibDir, dry_run: bool) -> Self {
+        if dry_run { Self::Listing { place: None } } else { Self::Store { lib, incoming: None } }
     }
 
     /// An empty directory.
-    fn directory(&mut self) -> Result<PathBuf> {
+    fn staging(&mut self) -> io::Result<Staging> {
         match self {
-            Self::Temporary(place) => {
-                let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
-                Ok(place.insert(directory).path().to_owned())
+            Self::Listing { place } => {
+                let new = tempfile::tempdir()?;
+                Staging::listing(place.insert(new).path())
             }
-            Self::Store { root, lib, incoming } => {
-                let incoming = incoming.insert(Incoming::open(root, lib)?);
-                incoming.sub_directory("unpacked").context("cannot make a directory in the store")
+            Self::Store { lib, incoming } => {
+                let incoming = incoming.insert(Incoming::open(lib).map_err(io::Error::other)?);
+                Ok(Staging::new(incoming.staging()?))
             }
         }
     }
 
     fn into_incoming(mut self) -> Result<Incoming> {
         match &mut self {
-            Self::Store { root, lib, incoming } => match incoming.take() {
+            Self::Store { lib, incoming } => match incoming.take() {
                 Some(incoming) => Ok(incoming),
-                None => Incoming::open(root, lib),
+                None => Incoming::open(lib),
             },
-            Self::Temporary(_) => bail!("a plan for show is not carried out"),
+            Self::Listing { .. } => bail!("a plan that is only shown cannot be carried out"),
         }
     }
 }
 
 /// What was unpacked and is not used goes, and the store with it if it was made for this.
-impl Drop for Staging<'_> {
+impl Drop for Unpacking<'_> {
     fn drop(&mut self) {
-        if let Self::Store { root, lib, incoming } = self
+        if let Self::Store { lib, incoming } = self
             && let Some(incoming) = incoming.take()
         {
             // The error that led here matters more than one of tidying up, and the next apply or
             // revert empties the directory first thing.
             let _ = incoming.close();
-            let _ = files::remove_directory(&root.on_machine(&lib.join(STORE)));
+            let _ = lib.directory().remove_directory(Place::store().name());
         }
     }
 }

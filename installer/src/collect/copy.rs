@@ -2,26 +2,32 @@
 //! leaves to a base system what it has.
 
 use crate::{
-    files,
-    progress::Bar,
+    directory::{Directory, Name},
+    files::{self, DIRECTORY_MODE},
     root::{self, Root},
     state::{FileState, State},
 };
 use anyhow::{Context, Result};
+use rustix::{
+    fs::{AtFlags, Gid, Mode, Uid, chownat, fchmod, fchown},
+    io::Errno,
+};
 use std::{
     collections::BTreeSet,
-    fs::{self, Permissions},
+    fs::Metadata,
     io,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-/// A directory that is being filled with parts of a root.
-#[derive(Debug)]
+/// Bits that make a program run as its owner or group.
+const SET_ID: u32 = 0o6000;
+
+/// A copy in the making.
 pub(super) struct Copy<'a> {
     root: &'a Root,
     base: Option<&'a Root>,
-    into: &'a Path,
+    into: Directory,
     done: BTreeSet<PathBuf>,
     /// Directories whose contents were copied.
     listed: BTreeSet<PathBuf>,
@@ -31,11 +37,13 @@ pub(super) struct Copy<'a> {
     pub(super) bytes: u64,
     /// Names that were left to the base.
     pub(super) left: BTreeSet<PathBuf>,
+    /// Pipes, sockets and devices, which are not copied.
+    pub(super) skipped: BTreeSet<PathBuf>,
 }
 
 impl<'a> Copy<'a> {
-    /// Into a directory of the machine, which exists.
-    pub(super) fn new(root: &'a Root, base: Option<&'a Root>, into: &'a Path) -> Self {
+    /// Into an empty directory.
+    pub(super) fn new(root: &'a Root, base: Option<&'a Root>, into: Directory) -> Self {
         let none = BTreeSet::new;
         Self {
             root,
@@ -46,6 +54,7 @@ impl<'a> Copy<'a> {
             files: none(),
             bytes: 0,
             left: none(),
+            skipped: none(),
         }
     }
 
@@ -83,7 +92,7 @@ impl<'a> Copy<'a> {
                 continue;
             }
             let entry = resolved.join(name);
-            match State::of(self.root, &entry)? {
+            match self.root.state(&entry)? {
                 State::Directory => {
                     self.directory(&entry)?;
                     resolved = entry;
@@ -101,7 +110,10 @@ impl<'a> Copy<'a> {
                 State::File(_) if self.is_left(&entry) => {}
                 State::File(_) => self.file(&entry)?,
                 State::Absent => return Err(io::ErrorKind::NotFound.into()),
-                State::Other => return Err(io::Error::other("neither file, link nor directory")),
+                State::Other => {
+                    self.skipped.insert(entry);
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -120,10 +132,11 @@ impl<'a> Copy<'a> {
         if !self.done.insert(entry.to_owned()) {
             return Ok(());
         }
-        let copy = self.at(entry);
-        fs::create_dir(&copy)?;
-        let mode = self.root.metadata(entry)?.permissions().mode();
-        fs::set_permissions(copy, Permissions::from_mode(mode & 0o7777))
+        let (parent, name) = self.at(entry)?;
+        let (copy, _) = parent.make(name, DIRECTORY_MODE)?;
+        let metadata = self.root.metadata_of_entry(entry)?;
+        let owned = kept(fchown(&copy, Some(uid(&metadata)), Some(gid(&metadata))))?;
+        Ok(fchmod(&copy, Mode::from_raw_mode(permissions(&metadata, owned)))?)
     }
 
     fn link(&mut self, entry: &Path, target: &Path) -> io::Result<()> {
@@ -132,7 +145,11 @@ impl<'a> Copy<'a> {
         if in_base || !self.done.insert(entry.to_owned()) {
             return Ok(());
         }
-        symlink(target, self.at(entry))
+        let (parent, name) = self.at(entry)?;
+        parent.symlink(target, name)?;
+        let metadata = self.root.metadata_of_entry(entry)?;
+        let (uid, gid) = (Some(uid(&metadata)), Some(gid(&metadata)));
+        kept(chownat(&parent, name.as_os_str(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)).map(drop)
     }
 
     /// With the time of the original, by which the journal knows placed files.
@@ -141,17 +158,47 @@ impl<'a> Copy<'a> {
             return Ok(());
         }
         let source = self.root.open(entry)?;
-        let state = FileState::of(&source.metadata()?);
-        let name = entry.file_name().unwrap_or_default().to_string_lossy();
-        let bar = Bar::bytes(&format!("Copying {name}"), state.size);
-        files::duplicate(source, &state, &self.at(entry))?;
-        bar.advance(state.size);
+        let metadata = source.metadata()?;
+        let mut state = FileState::of(&metadata);
+        let label = entry.file_name().unwrap_or_default().to_string_lossy();
+        let (parent, name) = self.at(entry)?;
+        let new = parent.create(name)?;
+        // The owner first: changing it takes the bits away that make a program run as its owner.
+        let owned = kept(fchown(&new, Some(uid(&metadata)), Some(gid(&metadata))))?;
+        state.mode = permissions(&metadata, owned);
+        files::duplicate(source, &state, &new, &label)?;
         self.bytes += state.size;
         self.files.insert(entry.to_owned());
         Ok(())
     }
 
-    fn at(&self, entry: &Path) -> PathBuf {
-        self.into.join(entry.strip_prefix("/").unwrap_or(entry))
+    /// The directory of the copy that an entry goes to, and its name there.
+    fn at<'b>(&self, entry: &'b Path) -> io::Result<(Directory, Name<'b>)> {
+        let relative = entry.strip_prefix("/").unwrap_or(entry);
+        let parent = self.into.below(relative.parent().unwrap_or(Path::new("")))?;
+        Ok((parent, Name::last_of(entry).ok_or(Errno::INVAL)?))
     }
+}
+
+fn uid(metadata: &Metadata) -> Uid {
+    Uid::from_raw(metadata.uid())
+}
+
+fn gid(metadata: &Metadata) -> Gid {
+    Gid::from_raw(metadata.gid())
+}
+
+/// Whether an owner could be given: only the superuser may.
+fn kept(result: rustix::io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Errno::PERM | Errno::INVAL | Errno::NOTSUP) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// A program that runs as its owner does so only while it has that owner.
+fn permissions(metadata: &Metadata, owned: bool) -> u32 {
+    let mode = metadata.permissions().mode() & 0o7777;
+    if owned { mode } else { mode & !SET_ID }
 }

@@ -8,9 +8,12 @@ use crate::{
         backend,
         built::{self, Built},
     },
-    backends, elf,
+    backends,
+    directory::Directory,
+    elf,
     inspect::layout::Tree,
-    journal::{self, Journal, STORE},
+    journal::{self, Journal, Loaded, STORE},
+    lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
     present,
     root::Root,
@@ -67,7 +70,8 @@ pub struct Collected {
 pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected> {
     let lib = tree.lib.as_path();
     let status = status::status(root, lib)?;
-    let (Status::Applied { .. }, Some(journal)) = (&status, Journal::load(root, lib)?) else {
+    let loaded = Journal::load(&LibDir::open(root, lib)?)?;
+    let (Status::Applied { .. }, Some(Loaded { journal, .. })) = (&status, loaded) else {
         bail!("{}: {status}. Collect when `installer apply` has been", lib.display());
     };
     let base = request.base.as_deref().map(|base| {
@@ -78,8 +82,8 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
     let mut remarks = Vec::new();
     let closures = closures(root, lib, &built, &mut remarks)?;
 
-    make_empty(&request.into)?;
-    let mut copy = Copy::new(root, base.as_ref(), &request.into);
+    let into = Into::empty(&request.into)?;
+    let mut copy = Copy::new(root, base.as_ref(), into.directory.clone());
     for program in &request.programs {
         copy.add_all(program, &|_| true)?;
     }
@@ -92,17 +96,45 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
         copy.add(&file)?;
     }
     add_store(&mut copy, root, lib, &journal)?;
-    let Copy { files, bytes, left, .. } = copy;
+    let Copy { files, bytes, left, skipped, .. } = copy;
+    for path in &skipped {
+        let what = "is neither file, link nor directory, and was left out";
+        remarks.push(format!("{} {what}", path.display()));
+    }
+    into.keep();
     Ok(Collected { into: request.into.clone(), files, bytes, left, remarks })
 }
 
-fn make_empty(directory: &Path) -> Result<()> {
-    fs::create_dir_all(directory).with_context(|| format!("--into {}", directory.display()))?;
-    let mut entries = fs::read_dir(directory)?;
-    if entries.next().is_some() {
-        bail!("--into {}: it is not empty; remove it, or name another", directory.display());
+/// The directory that is copied into; empty again if the copy is not completed, so that a second try
+/// finds it as the first did.
+struct Into {
+    directory: Directory,
+    completed: bool,
+}
+
+impl Into {
+    fn empty(path: &Path) -> Result<Self> {
+        let shown = || format!("--into {}", path.display());
+        fs::create_dir_all(path).with_context(shown)?;
+        let directory = Directory::of(fs::File::open(path).with_context(shown)?.into());
+        if !directory.is_empty().with_context(shown)? {
+            bail!("--into {}: it is not empty; remove it, or name another", path.display());
+        }
+        Ok(Self { directory, completed: false })
     }
-    Ok(())
+
+    fn keep(mut self) {
+        self.completed = true;
+    }
+}
+
+impl Drop for Into {
+    fn drop(&mut self) {
+        if !self.completed {
+            // The error that led here matters more.
+            let _ = self.directory.remove_contents();
+        }
+    }
 }
 
 /// Everything that is loaded: by the programs, by the backends, and by name.
@@ -214,17 +246,19 @@ fn add_store(copy: &mut Copy<'_>, root: &Root, lib: &Path, journal: &Journal) ->
         gpus.is_empty() || source::is_for(&name, gpus)
     };
     // A lock that is held and what an apply left unfinished stay behind.
-    copy.add(&journal::path(lib))?;
+    for place in journal::places() {
+        copy.add(&lib.join(place.path()))?;
+    }
     copy.add(&settings::path(lib))?;
-    for directory in ["backends", "compat"] {
+    for directory in ["backends", "compat", journal::rebuild::KEPT] {
         let path = lib.join(STORE).join(directory);
         if root.metadata(&path).is_ok() {
             copy.add_all(&path, &wanted)?;
         }
     }
-    for entry in &journal.entries {
+    for (place, entry) in &journal.entries {
         if entry.after != State::Absent {
-            copy.add(&entry.path)?;
+            copy.add(&lib.join(place.path()))?;
         }
     }
     Ok(())

@@ -9,13 +9,12 @@ use crate::{
         tensile::{self, Tensile},
     },
     present::SONAME,
-    root::{Root, open_regular},
+    root::Root,
 };
 use offload::Target;
 use serde::Serialize;
 use std::{
     collections::BTreeSet,
-    fs,
     io::Read,
     path::{Path, PathBuf},
 };
@@ -38,14 +37,8 @@ const COMMAND_LINE: u64 = 1 << 20;
 
 /// The dead ends in a tree's library directory, inside the root, and around it. `stock_targets` are
 /// the GPU targets that the stock library itself has code for; where nothing is known of it, none.
-/// `proc` is the machine's `/proc`.
 #[must_use]
-pub fn dead_ends(
-    root: &Root,
-    lib: &Path,
-    stock_targets: &BTreeSet<String>,
-    proc: &Path,
-) -> Vec<DeadEnd> {
+pub fn dead_ends(root: &Root, lib: &Path, stock_targets: &BTreeSet<String>) -> Vec<DeadEnd> {
     // A directory that cannot be read is a finding of the inspection.
     let libraries = library::of(root, lib).unwrap_or_default();
     let front = store::rocblas(lib, &libraries);
@@ -55,7 +48,7 @@ pub fn dead_ends(
         wrong_tensile_files(&files, stock_targets)
     });
     let link = front.and_then(|front| link_to_an_older_one(front, lib, &libraries));
-    let found = [tensile, link, empty_programs(root), overridden_tensors(proc)];
+    let found = [tensile, link, empty_programs(root), overridden_tensors(root)];
     found.into_iter().flatten().collect()
 }
 
@@ -161,13 +154,14 @@ fn is_empty_program(root: &Root, path: &Path) -> bool {
 
 /// Running programs of llama.cpp that were told to keep tensors of state-space models on the CPU.
 /// Of their command lines only that argument is told: others may be secret.
-fn overridden_tensors(proc: &Path) -> Option<DeadEnd> {
-    let mut processes: Vec<(u32, String)> = fs::read_dir(proc)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|id: u32| Some((id, override_of(&proc.join(id.to_string()).join("cmdline"))?)))
+fn overridden_tensors(root: &Root) -> Option<DeadEnd> {
+    let proc = Path::new("/proc");
+    let names = root.names(proc).unwrap_or_default();
+    let mut processes: Vec<(u32, String)> = (names.iter())
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .filter_map(|id: u32| {
+            Some((id, override_of(root, &proc.join(id.to_string()).join("cmdline"))?))
+        })
         .collect();
     processes.sort();
     let seen: Vec<String> = (processes.into_iter())
@@ -184,10 +178,10 @@ fn overridden_tensors(proc: &Path) -> Option<DeadEnd> {
 }
 
 /// The value of the argument, where a process is llama.cpp's and has it.
-fn override_of(command_line: &Path) -> Option<String> {
+fn override_of(root: &Root, command_line: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     // Processes come and go, and others' may not be readable.
-    open_regular(command_line).ok()?.take(COMMAND_LINE).read_to_end(&mut bytes).ok()?;
+    root.open(command_line).ok()?.take(COMMAND_LINE).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let mut arguments = text.split('\0');
     let program = arguments.next()?.rsplit('/').next()?;

@@ -107,21 +107,23 @@ fn of_status(
     found: &Found,
     machine: &Machine,
 ) -> Option<Finding> {
-    let has_shim = front.is_some_and(|library| library.shim.is_some());
     Some(match status {
         Err(e) => finding(Severity::Error, "the installer's record of this tree cannot be read")
             .because(format!("{e:#}")),
         Ok(applied @ Status::Applied { .. }) => finding(Severity::Fine, applied.to_string()),
+        Ok(busy @ Status::Busy { .. }) => {
+            finding(Severity::Warning, busy.to_string()).cured_by("look again when it has ended")
+        }
         Ok(Status::Disturbed { changes }) => {
             finding(Severity::Error, "the tree is not as `installer apply` left it")
                 .seen(changes)
                 .because("An upgrade of packages, ldconfig or a person changed it.")
-                .cured_by("installer apply   (repairs it)")
+                .cured_by("installer repair")
         }
-        Ok(Status::NotApplied) if has_shim => {
+        Ok(Status::Unrecorded { .. }) => {
             finding(Severity::Warning, "the shim is here, but not by the installer")
                 .because("An upgrade or ldconfig may undo it, and `revert` does not know of it.")
-                .cured_by("installer apply")
+                .cured_by("installer repair")
         }
         Ok(Status::NotApplied) if front.is_none() => {
             finding(Severity::Error, "there is no rocBLAS")

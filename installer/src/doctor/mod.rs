@@ -127,8 +127,7 @@ pub fn doctor(root: &Root, named: Option<&Path>, log: Option<&str>) -> Diagnosis
         findings.extend(findings::of_live(&live));
         status = read.ok();
         let targets = stock_targets(found);
-        let proc = root.on_machine(Path::new("/proc"));
-        let dead_ends = dead_ends::dead_ends(root, lib, &targets, &proc);
+        let dead_ends = dead_ends::dead_ends(root, lib, &targets);
         findings.extend(dead_ends.into_iter().map(findings::of_dead_end));
     }
     findings.extend(log.map(findings::of_log).unwrap_or_default());
@@ -140,7 +139,7 @@ fn live_of(root: &Root, lib: &Path, findings: &mut Vec<Finding>) -> Live {
     let Some(shim) = present::front(root, lib) else {
         return Live::NotDone { why: "there is no rocBLAS to open".to_owned() };
     };
-    live::check(root, &root.on_machine(&shim)).unwrap_or_else(|e| {
+    live::check(root, &shim).unwrap_or_else(|e| {
         findings.push(findings::no_child(&e));
         Live::NotDone { why: format!("the child process cannot be started: {e}") }
     })

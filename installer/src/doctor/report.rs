@@ -4,7 +4,8 @@
 use super::{Diagnosis, environment};
 use crate::{
     inspect,
-    journal::{self, Journal},
+    journal::{Journal, Loaded},
+    lib_dir::LibDir,
     root::Root,
     settings,
 };
@@ -58,7 +59,7 @@ fn text(root: &Root, diagnosis: &Diagnosis) -> String {
     section("Status", &in_json(&diagnosis.status));
     if let Some(lib) = &diagnosis.lib {
         section("Settings", &settings::text(root, lib).unwrap_or_else(|e| format!("{e:#}")));
-        section(&format!("Journal ({})", journal::path(lib).display()), &journal_of(root, lib));
+        section("Journal", &journal_of(root, lib));
     }
     let os = root.read_to_string(Path::new("/etc/os-release"));
     section("/etc/os-release", &os.unwrap_or_else(|e| format!("cannot be read: {e}")));
@@ -83,8 +84,11 @@ fn versions(root: &Root) -> String {
 }
 
 fn journal_of(root: &Root, lib: &Path) -> String {
-    match Journal::load(root, lib) {
-        Ok(Some(journal)) => in_json(&journal),
+    let loaded = LibDir::open(root, lib).and_then(|lib| Journal::load_or_rebuild(&lib));
+    match loaded {
+        Ok(Some(Loaded { journal, remarks, .. })) => {
+            remarks.into_iter().chain([in_json(&journal)]).collect::<Vec<_>>().join("\n")
+        }
         Ok(None) => "none: nothing was applied".to_owned(),
         Err(e) => format!("{e:#}"),
     }

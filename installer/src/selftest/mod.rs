@@ -108,7 +108,6 @@ pub fn selftest(root: &Root, lib: &Path) -> Result<Selftest> {
     let library = present::front(root, lib).with_context(|| {
         format!("{} has no rocBLAS; `installer doctor` says what to do", lib.display())
     })?;
-    let library = root.on_machine(&library);
     let counted = run::<Counted>(&library, None, LIMIT_OF_COUNTING)?;
     let devices = match counted {
         Ended { answer: Some(Counted { devices: count @ 1.., .. }), .. } => (0..count)

@@ -1,7 +1,7 @@
 //! A backend in a package or archive: what was taken from it, put in order.
 
 use super::{
-    Content, Error, Kept, Source, SourceFile,
+    Content, Error, Source, SourceFile,
     candidate::{Backend, Candidate, choose},
     intake::{Intake, follow},
     part, release,
@@ -38,7 +38,7 @@ pub(super) fn source(origin: &str, intake: Intake<'_>) -> Result<Source, Error> 
     check_layout(origin, &own)?;
     let kernels = own.into_iter().map(|(to, content)| SourceFile { to, content }).collect();
     let version = release::of_library(&name).or_else(|| release::of_path(&lib)).or(package_release);
-    Ok(Source::new(origin, soname, &name, content, kernels, Kept::Staged, version))
+    Ok(Source::new(origin, soname, &name, content, kernels, version))
 }
 
 /// Nothing may be below a file or link, and every link has to lead to a file that is taken.

@@ -1,7 +1,7 @@
 //! Which of the files named `librocblas.so*` is the backend, by what is in them.
 
 use super::{Error, part};
-use crate::{elf, root::open_regular};
+use crate::{elf, plan::Contents};
 use std::path::{Path, PathBuf};
 
 /// A file that has a library's name.
@@ -11,8 +11,8 @@ pub(super) struct Candidate {
     pub(super) lib: PathBuf,
     /// Its name there.
     pub(super) name: String,
-    /// Where it can be read on the machine.
-    pub(super) from: PathBuf,
+    /// Where it can be read.
+    pub(super) from: Contents,
 }
 
 /// A candidate that can be a backend.
@@ -30,10 +30,10 @@ pub(super) fn choose(
 ) -> Result<Backend, Error> {
     let (mut backends, mut refused) = (Vec::new(), Vec::new());
     for candidate in candidates {
-        match examine(&candidate.from)? {
+        let path = candidate.lib.join(&candidate.name);
+        match examine(&candidate.from, &path)? {
             Ok(soname) => backends.push(Backend { candidate, soname }),
             Err(reason) => {
-                let path = candidate.lib.join(&candidate.name);
                 refused.push(format!("{}: {reason}", path.display()));
             }
         }
@@ -56,8 +56,8 @@ pub(super) fn choose(
 }
 
 /// The SONAME of a file that can be a backend, or why it cannot.
-pub(super) fn examine(path: &Path) -> Result<Result<String, String>, Error> {
-    let file = open_regular(path).map_err(|e| Error::unreadable(path, e))?;
+pub(super) fn examine(from: &Contents, path: &Path) -> Result<Result<String, String>, Error> {
+    let file = from.open().map_err(|e| Error::unreadable(path, e))?;
     let summary = match elf::summary(&file) {
         Ok(summary) => summary,
         Err(malformed) => return Ok(Err(malformed.to_string())),

@@ -12,16 +12,53 @@ use super::{
     release,
     stream::Stream,
 };
+use crate::{
+    directory::{Directory, Name},
+    files,
+    plan::Contents,
+};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     ffi::OsStr,
     fmt::Display,
-    fs::{self, File, FileTimes},
+    fs::File,
     io::{self, Read, Write},
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    os::{fd::AsFd, unix::ffi::OsStrExt},
     path::{Component, Path, PathBuf},
-    time::{Duration, SystemTime},
 };
+
+/// Where an archive is unpacked to.
+#[derive(Debug)]
+pub struct Staging {
+    directory: Directory,
+    /// Whether the plan is only shown: then the library is unpacked, to be judged, and of other files
+    /// only the sizes are noted.
+    listing: bool,
+}
+
+impl Staging {
+    /// An empty directory, whose files are going to be moved.
+    #[must_use]
+    pub fn new(directory: Directory) -> Self {
+        Self { directory, listing: false }
+    }
+
+    /// An empty directory of the machine.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::new(Directory::of(File::open(path)?.into())))
+    }
+
+    /// An empty directory of the machine, for a plan that is only shown.
+    pub fn listing(path: &Path) -> io::Result<Self> {
+        Ok(Self { listing: true, ..Self::at(path)? })
+    }
+
+    /// How many bytes fit.
+    fn free(&self) -> io::Result<u64> {
+        let space = rustix::fs::fstatvfs(self.directory.as_fd())?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+}
 
 /// How much an archive may hold.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +111,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub struct Intake<'a> {
     archive: String,
-    staging: &'a Path,
+    staging: &'a Staging,
     gpus: Gpus,
     limits: Limits,
     taken: u64,
@@ -91,9 +128,14 @@ pub(super) const LONGEST_NAME: u64 = 4096;
 const LONGEST_TEXT: u64 = 64 << 10;
 
 impl<'a> Intake<'a> {
-    /// For an archive of that name, into an empty directory of the machine.
+    /// For an archive of that name.
     #[must_use]
-    pub fn new(archive: &str, staging: &'a Path, gpus: Option<&[String]>, limits: Limits) -> Self {
+    pub fn new(
+        archive: &str,
+        staging: &'a Staging,
+        gpus: Option<&[String]>,
+        limits: Limits,
+    ) -> Self {
         let (gpus, archive) = (Gpus::new(gpus), archive.to_owned());
         let (taken, files, entries, release) = (0, 0, BTreeMap::new(), None);
         Self { archive, staging, gpus, limits, taken, files, entries, release }
@@ -199,11 +241,22 @@ impl<'a> Intake<'a> {
             let what = format!("with its {} bytes, rocBLAS would be over {most}", member.size);
             return Err(self.damaged(name, member.offset, what));
         }
-        let path = self.next_name();
-        let unwritable = |source| Error::Unwritable { path: path.clone(), source };
+        // Neither set-user-ID bits nor anything unreadable comes from an archive.
+        let mode = if member.mode & 0o111 == 0 { 0o644 } else { 0o755 };
+        let modified = member.modified.map_or(0, i64::from);
+        let content = |from| Content::File { from, size: member.size, mode, modified };
+        self.taken += member.size;
+        let is_library = plain(&member.name).is_ok_and(|path| is_library(&path));
+        if self.staging.listing && !is_library {
+            return Ok(content(Contents::Listed));
+        }
+        let own = self.next_name();
+        let shown = printable(&member.name);
+        let unwritable = |source| Error::Unwritable { path: (&shown).into(), source };
+        self.check_space(member.size).map_err(unwritable)?;
         // With O_EXCL a link at that name is not followed either, but an error.
-        let new = File::options().write(true).create_new(true).mode(0o600).open(&path);
-        let mut new = new.map_err(unwritable)?;
+        let name_of_file = Name::new(&own).expect("a number");
+        let mut new = self.staging.directory.create(name_of_file).map_err(unwritable)?;
         let mut buffer = vec![0; 1 << 17];
         let mut left = member.size;
         while left > 0 {
@@ -217,14 +270,23 @@ impl<'a> Intake<'a> {
             new.write_all(&buffer[..n]).map_err(unwritable)?;
             left -= n as u64;
         }
-        if let Some(modified) = member.modified {
-            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(modified.into());
-            new.set_times(FileTimes::new().set_modified(time)).map_err(unwritable)?;
+        files::finish(&new, mode, modified).map_err(unwritable)?;
+        Ok(content(Contents::Staged(self.staging.directory.clone(), own)))
+    }
+
+    /// Full disks are said before they are full.
+    fn check_space(&self, needed: u64) -> io::Result<()> {
+        let free = self.staging.free()?;
+        if needed > free {
+            let what = format!(
+                "it takes {}, and only {} are free; make room, or place fewer Tensile files with \
+                 --gpu",
+                indicatif::HumanBytes(needed),
+                indicatif::HumanBytes(free)
+            );
+            return Err(io::Error::new(io::ErrorKind::StorageFull, what));
         }
-        self.taken += member.size;
-        // Neither set-user-ID bits nor anything unreadable comes from an archive.
-        let mode = if member.mode & 0o111 == 0 { 0o644 } else { 0o755 };
-        Ok(Content::File { from: path, size: member.size, mode })
+        Ok(())
     }
 
     fn hard_link(&mut self, member: &Member, to: &[u8]) -> Result<Content, Error> {
@@ -233,19 +295,27 @@ impl<'a> Intake<'a> {
             this.damaged(Some(&member.name), member.offset, what)
         };
         let target = plain(to).map_err(|what| bad(self, what))?;
-        let Some(Content::File { from, size, mode }) = self.entries.get(&target).cloned() else {
+        let Some(Content::File { from, size, mode, modified }) = self.entries.get(&target).cloned()
+        else {
             return Err(bad(self, "which is no file of rocBLAS before it"));
         };
-        let path = self.next_name();
         // A file of its own, since the caller may move each of them.
-        fs::hard_link(&from, &path)
-            .map_err(|source| Error::Unwritable { path: path.clone(), source })?;
-        Ok(Content::File { from: path, size, mode })
+        let from = match from {
+            Contents::Staged(directory, first) => {
+                let own = self.next_name();
+                let names = [&first, &own].map(|name| Name::new(name).expect("a number"));
+                let linked = directory.link(names[0], &directory, names[1]);
+                linked.map_err(|source| Error::Unwritable { path: target, source })?;
+                Contents::Staged(directory, own)
+            }
+            other => other,
+        };
+        Ok(Content::File { from, size, mode, modified })
     }
 
-    fn next_name(&mut self) -> PathBuf {
+    fn next_name(&mut self) -> String {
         self.files += 1;
-        self.staging.join(self.files.to_string())
+        self.files.to_string()
     }
 
     fn read_version(

@@ -1,5 +1,5 @@
-//! Where a backend comes from: a library or directory of the machine, a .deb, an .rpm or a tar
-//! archive. What it is is told by its content, never by its name.
+//! Where a backend comes from: a library or directory of a root, a .deb, an .rpm or a tar archive.
+//! What it is is told by its content, never by its name.
 //!
 //! The result, a [`Source`], says which files go where in a prefix of their own. Of a package only
 //! what belongs to a rocBLAS is unpacked.
@@ -21,12 +21,12 @@ mod tests;
 
 pub use error::{Error, Layer, Place};
 pub use gpu::gpu_of;
-pub use intake::{Intake, Limits};
+pub use intake::{Intake, Limits, Staging};
 
-use crate::{progress::Bar, root::open_regular};
+use crate::{plan::Contents, progress::Bar, root::Root};
 use part::Gpus;
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufReader, Read, Seek},
     path::{Path, PathBuf},
 };
@@ -40,8 +40,6 @@ pub struct Source {
     pub library: PathBuf,
     /// All files and links; the library is the first.
     pub files: Vec<SourceFile>,
-    /// Whose they are.
-    pub kept: Kept,
     /// What was named, for people: `rocblas_4.3.0.60300-39~22.04_amd64.deb`.
     pub origin: String,
     /// The ROCm release, where a name or a package's version tells it: `6.3.0`.
@@ -49,7 +47,7 @@ pub struct Source {
 }
 
 /// One file or link of a backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SourceFile {
     /// Relative to the prefix's `lib/`; has neither `..` nor a root.
     pub to: PathBuf,
@@ -58,31 +56,24 @@ pub struct SourceFile {
 }
 
 /// What is to be at a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Content {
     /// A regular file.
     File {
-        /// Where it is on the machine.
-        from: PathBuf,
+        /// Where it is read: the user's own files stay where they are, unpacked ones are moved.
+        from: Contents,
         /// In bytes.
         size: u64,
         /// Its permissions.
         mode: u32,
+        /// When it was last modified, in seconds since 1970.
+        modified: i64,
     },
     /// A symbolic link.
     Link {
         /// Relative, and inside the prefix.
         target: PathBuf,
     },
-}
-
-/// Whose files they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// The user's, who keeps them: to be copied.
-    InPlace,
-    /// Unpacked for this: may be moved.
-    Staged,
 }
 
 impl Source {
@@ -94,7 +85,6 @@ impl Source {
         name: &str,
         library: Content,
         kernels: Vec<SourceFile>,
-        kept: Kept,
         version: Option<String>,
     ) -> Self {
         let name = if part::is_library_name(name) { name } else { &soname };
@@ -105,24 +95,37 @@ impl Source {
             files.push(SourceFile { to: PathBuf::from(&soname), content });
         }
         files.extend(kernels);
-        Self { library: path, soname, files, kept, origin: origin.to_owned(), version }
+        Self { library: path, soname, files, origin: origin.to_owned(), version }
+    }
+
+    /// The library's file, opened for reading.
+    pub fn open_library(&self) -> io::Result<File> {
+        let library = self.files.iter().find(|file| file.to == self.library);
+        match library.map(|file| &file.content) {
+            Some(Content::File { from, .. }) => from.open(),
+            _ => Err(io::Error::other("it lists no library of its own")),
+        }
     }
 }
 
-/// Finds the backend in a file or directory of the machine. Packages are unpacked into `staging`, an
-/// existing, empty directory, of which nothing is to be used after an error. Kernels for other GPUs
-/// than `gpus` (`gfx906`; None: any) are left out.
-pub fn open(path: &Path, staging: &Path, gpus: Option<&[String]>) -> Result<Source, Error> {
+/// Finds the backend in a file or directory of a root. Packages are unpacked into what `staging`
+/// makes, of which nothing is to be used after an error. Kernels for other GPUs than `gpus`
+/// (`gfx906`; None: any) are left out.
+pub fn open(
+    root: &Root,
+    path: &Path,
+    staging: impl FnOnce() -> io::Result<Staging>,
+    gpus: Option<&[String]>,
+) -> Result<Source, Error> {
     let unreadable = |e| Error::unreadable(path, e);
-    if fs::metadata(path).map_err(unreadable)?.is_dir() {
-        return directory::open(path, &Gpus::new(gpus));
+    if root.metadata(path).map_err(unreadable)?.is_dir() {
+        return directory::open(root, path, &Gpus::new(gpus));
     }
-    let mut file = open_regular(path).map_err(unreadable)?;
+    let mut file = root.open(path).map_err(unreadable)?;
     let format = Format::of(&mut file).map_err(unreadable)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut intake = Intake::new(&name, staging, gpus, Limits::default());
     let unpack = match format {
-        Format::Library => return directory::file(path, &Gpus::new(gpus)),
+        Format::Library => return directory::file(root, path, &Gpus::new(gpus)),
         Format::Unknown(what) => {
             let reason = format!(
                 "{what}; give a librocblas.so.*, a directory with one, a .deb, an .rpm or a tar \
@@ -134,6 +137,9 @@ pub fn open(path: &Path, staging: &Path, gpus: Option<&[String]>) -> Result<Sour
         Format::Rpm => rpm::unpack,
         Format::Tar => tarball::unpack,
     };
+    let staging =
+        staging().map_err(|source| Error::Unwritable { path: "the store".into(), source })?;
+    let mut intake = Intake::new(&name, &staging, gpus, Limits::default());
     unpack(Metered::new(file, &name).map_err(unreadable)?, &mut intake)?;
     archive::source(&name, intake)
 }
@@ -145,14 +151,14 @@ pub fn is_for(name: &str, gpus: &[String]) -> bool {
     Gpus::new(Some(gpus)).want(name)
 }
 
-/// Whether [`open`] would unpack a file into the staging directory. False for a directory, and for a
-/// file that is nothing that it knows.
-pub fn is_package(path: &Path) -> Result<bool, Error> {
+/// Whether [`open`] would unpack a file. False for a directory, and for a file that is nothing that it
+/// knows.
+pub fn is_package(root: &Root, path: &Path) -> Result<bool, Error> {
     let unreadable = |e| Error::unreadable(path, e);
-    if fs::metadata(path).map_err(unreadable)?.is_dir() {
+    if root.metadata(path).map_err(unreadable)?.is_dir() {
         return Ok(false);
     }
-    let format = open_regular(path).and_then(|mut file| Format::of(&mut file));
+    let format = root.open(path).and_then(|mut file| Format::of(&mut file));
     Ok(matches!(format.map_err(unreadable)?, Format::Deb | Format::Rpm | Format::Tar))
 }
 

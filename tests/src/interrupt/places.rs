@@ -40,7 +40,11 @@ impl Places<'_> {
             return self.opened(directory);
         }
         let proc = self.tracee.proc();
-        let path = if let Ok(inside) = name.strip_prefix("/") {
+        let own = name.strip_prefix("/proc/self").ok().map(|below| proc.join(below));
+        let path = if let Some(own) = own {
+            // A descriptor that the process names by a path.
+            own
+        } else if let Ok(inside) = name.strip_prefix("/") {
             // As the process sees it: it may have changed its root.
             fs::read_link(proc.join("root")).ok()?.join(inside)
         } else if directory == libc::AT_FDCWD {

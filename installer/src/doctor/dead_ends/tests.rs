@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::inspect::tensile::Files;
+use std::fs;
 
 fn targets(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(ToString::to_string).collect()
@@ -60,17 +61,19 @@ fn only_empty_programs_of_llama_cpp_are_named() {
 
 #[test]
 fn a_running_program_with_the_argument_is_named_and_nothing_else_of_it() {
-    let proc = tempfile::tempdir().expect("a directory");
+    let top = tempfile::tempdir().expect("a directory");
+    let proc = top.path().join("proc");
+    let root = Root::new(top.path()).expect("a root");
     let run = |id: &str, arguments: &[&str]| {
-        let directory = proc.path().join(id);
+        let directory = proc.join(id);
         fs::create_dir_all(&directory).expect("a directory");
         fs::write(directory.join("cmdline"), arguments.join("\0") + "\0").expect("a file");
     };
     run("1", &["/sbin/init"]);
     run("20", &["/app/llama-server", "--api-key", "secret", "-m", "x.gguf"]);
     run("self", &["/app/llama-server", "-ot", "ssm_=CPU"]);
-    fs::create_dir(proc.path().join("99")).expect("a process that is gone");
-    assert_eq!(overridden_tensors(proc.path()), None);
+    fs::create_dir(proc.join("99")).expect("a process that is gone");
+    assert_eq!(overridden_tensors(&root), None);
 
     run("300", &["/app/llama-server", "--api-key", "secret", "--override-tensor", "ssm_=CPU"]);
     run("31", &["./llama-cli", "-ot", "exps=CPU,blk.*ssm_.*=CPU", "-ngl", "99"]);
@@ -79,7 +82,7 @@ fn a_running_program_with_the_argument_is_named_and_nothing_else_of_it() {
     run("34", &["llama-server", "-ot", "ssm_=ROCm1"]);
     run("35", &["grep", "-ot", "ssm_=CPU"]);
     run("36", &["llama-server", "-ot"]);
-    let seen = overridden_tensors(proc.path()).expect("three processes").seen;
+    let seen = overridden_tensors(&root).expect("three processes").seen;
     assert_eq!(
         seen,
         [

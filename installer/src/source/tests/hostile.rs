@@ -196,7 +196,8 @@ fn limits_hold_for_all_that_is_unpacked_and_all_that_is_taken() {
     let members = amd_package();
     let unpack = |limits: Limits| {
         let staging = tempfile::tempdir().expect("a directory");
-        let mut intake = Intake::new("a", staging.path(), None, limits);
+        let staging = Staging::at(staging.path()).expect("a directory");
+        let mut intake = Intake::new("a", &staging, None, limits);
         tarball::unpack(&tar(&members)[..], &mut intake).map_err(|error| error.to_string())
     };
     let enough = Limits { unpacked: 16 << 10, taken: 2 << 10, members: 10 };
@@ -215,7 +216,8 @@ fn limits_hold_for_all_that_is_unpacked_and_all_that_is_taken() {
     assert!(bomb.len() < 64 << 10, "{}", bomb.len());
     let staging = tempfile::tempdir().expect("a directory");
     let limits = Limits { unpacked: 1 << 20, ..enough };
-    let mut intake = Intake::new("a", staging.path(), None, limits);
+    let place = Staging::at(staging.path()).expect("a directory");
+    let mut intake = Intake::new("a", &place, None, limits);
     let error = tarball::unpack(&bomb[..], &mut intake).expect_err("a bomb").to_string();
     assert!(error.contains("more than 1.00 MiB"), "{error}");
 }

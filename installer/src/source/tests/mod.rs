@@ -7,10 +7,11 @@ mod hostile;
 mod layout;
 mod packages;
 
-use super::{Content, Error, Source, open};
+use super::{Content, Error, Source, Staging, open};
+use crate::{plan::Contents, root::Root};
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -284,7 +285,20 @@ impl Scene {
 fn open_at(path: &Path, staging: &Path, gpus: Option<&[&str]>) -> Result<Source, Error> {
     let gpus: Option<Vec<String>> =
         gpus.map(|gpus| gpus.iter().map(|&gpu| gpu.to_owned()).collect());
-    open(path, staging, gpus.as_deref())
+    let machine = Root::machine().expect("the machine");
+    open(&machine, path, || Staging::at(staging), gpus.as_deref())
+}
+
+/// What is in a file of a source.
+fn read(contents: &Contents) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    contents.open().and_then(|mut file| file.read_to_end(&mut bytes)).expect("readable");
+    bytes
+}
+
+/// What is known of a file of a source.
+fn metadata(contents: &Contents) -> fs::Metadata {
+    contents.open().and_then(|file| file.metadata()).expect("there")
 }
 
 /// Where everything goes: `name` for files with their contents as text, `name -> target` for links.
@@ -292,7 +306,7 @@ fn listing(source: &Source) -> Vec<String> {
     let line = |file: &super::SourceFile| match &file.content {
         Content::Link { target } => format!("{} -> {}", file.to.display(), target.display()),
         Content::File { from, size, .. } => {
-            assert_eq!(fs::metadata(from).expect("there").len(), *size);
+            assert_eq!(metadata(from).len(), *size);
             file.to.display().to_string()
         }
     };
