@@ -1,5 +1,18 @@
 //! Trees and packages made to lead the installer astray: an error with a file's name, nothing
 //! written outside of the root, no panic.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `canary.rs` | the machine around a tree, which nothing may touch |
+//! | `scene.rs` | a tree to be made hostile, with the canary around |
+//! | `attempt.rs` | commands on such a tree, and what holds after each |
+//! | `links.rs` and others | the trees, by what is wrong with them |
+
+mod attempt;
+mod canary;
+mod journals;
+mod links;
+mod scene;
 
 use crate::machine::Machine;
 use std::{fs, os::unix::fs::symlink, process::Command};

@@ -6,6 +6,7 @@
 pub mod amd_tree;
 pub mod artefacts;
 pub mod compile;
+pub mod confined;
 pub mod docker;
 pub mod dpkg;
 pub mod elf;
@@ -15,6 +16,7 @@ pub mod real;
 pub mod run;
 pub mod scenario;
 pub mod skip;
+pub mod small_tree;
 pub mod snapshot;
 pub mod traces;
 pub mod tree;

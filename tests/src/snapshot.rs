@@ -1,9 +1,14 @@
 //! What a directory holds, to compare with what it holds later: kinds, modes, owners, contents,
-//! links, and times if wanted. Extended attributes are not part of it.
+//! links; and, if wanted, times, extended attributes and hard-link counts.
 
+use rustix::{
+    buffer::spare_capacity,
+    fs::{lgetxattr, llistxattr},
+    io::Errno,
+};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::DefaultHasher},
-    ffi::OsString,
+    ffi::{CStr, OsString},
     fs::{self, File, Metadata},
     hash::Hasher,
     io::{self, Read},
@@ -20,11 +25,17 @@ pub struct Snapshot {
     entries: BTreeMap<PathBuf, Properties>,
 }
 
-/// Whether the times of the last change (mtime) count.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Times {
-    Kept,
-    Ignored,
+/// The property of a file's number of names.
+pub const LINKS: &str = "links";
+
+/// How much of each entry counts, each with all before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    Plain,
+    /// The time of the last change (mtime).
+    Times,
+    /// Extended attributes and hard-link counts.
+    Exact,
 }
 
 impl Snapshot {
@@ -34,7 +45,7 @@ impl Snapshot {
     /// When something in it cannot be read.
     #[must_use]
     pub fn of(directory: &Path) -> Self {
-        Self::new(directory, Times::Ignored)
+        Self::new(directory, Detail::Plain)
     }
 
     /// As [`Self::of`], with the time of each entry's last change, to the nanosecond.
@@ -43,10 +54,20 @@ impl Snapshot {
     /// When something in it cannot be read.
     #[must_use]
     pub fn with_times(directory: &Path) -> Self {
-        Self::new(directory, Times::Kept)
+        Self::new(directory, Detail::Times)
     }
 
-    fn new(directory: &Path, times: Times) -> Self {
+    /// As [`Self::with_times`], with extended attributes and the number of names that each file has,
+    /// those outside of the directory included.
+    ///
+    /// # Panics
+    /// When something in it cannot be read.
+    #[must_use]
+    pub fn exact(directory: &Path) -> Self {
+        Self::new(directory, Detail::Exact)
+    }
+
+    fn new(directory: &Path, detail: Detail) -> Self {
         let mut entries = BTreeMap::new();
         let mut seen = HashMap::new();
         let mut pending = BTreeSet::from([PathBuf::from(".")]);
@@ -54,7 +75,7 @@ impl Snapshot {
         while let Some(path) = pending.pop_first() {
             let place = directory.join(&path);
             let (metadata, mut properties, children) =
-                read(&place, times).unwrap_or_else(|e| panic!("{}: {e}", place.display()));
+                read(&place, detail).unwrap_or_else(|e| panic!("{}: {e}", place.display()));
             if metadata.nlink() > 1 && !metadata.is_dir() {
                 let file = (metadata.dev(), metadata.ino());
                 let first = seen.entry(file).or_insert_with(|| path.clone());
@@ -72,6 +93,15 @@ impl Snapshot {
     #[must_use]
     pub fn without(mut self, left_out: impl Fn(&Path) -> bool) -> Self {
         self.entries.retain(|path, _| !left_out(path));
+        self
+    }
+
+    /// Leaves out one property of every entry, [`LINKS`] for example.
+    #[must_use]
+    pub fn ignoring(mut self, property: &str) -> Self {
+        self.entries.values_mut().for_each(|properties| {
+            properties.remove(property);
+        });
         self
     }
 
@@ -123,7 +153,7 @@ fn summary(properties: &Properties) -> String {
 }
 
 /// An entry, and the names in it if it is a directory.
-fn read(path: &Path, times: Times) -> io::Result<(Metadata, Properties, Vec<OsString>)> {
+fn read(path: &Path, detail: Detail) -> io::Result<(Metadata, Properties, Vec<OsString>)> {
     let metadata = path.symlink_metadata()?;
     let kind = metadata.file_type();
     let mut properties = Properties::from([
@@ -142,9 +172,16 @@ fn read(path: &Path, times: Times) -> io::Result<(Metadata, Properties, Vec<OsSt
     } else if !kind.is_dir() {
         properties.insert("kind", "pipe or socket".to_owned());
     }
-    if times == Times::Kept {
+    if detail >= Detail::Times {
         let time = format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec());
         properties.insert("time", time);
+    }
+    if detail >= Detail::Exact {
+        // A directory's count is that of its sub-directories, which are entries of their own.
+        if !kind.is_dir() {
+            properties.insert(LINKS, metadata.nlink().to_string());
+        }
+        properties.insert("attributes", attributes(path)?);
     }
     let children = if kind.is_dir() {
         path.read_dir()?.map(|child| Ok(child?.file_name())).collect::<io::Result<_>>()?
@@ -152,6 +189,24 @@ fn read(path: &Path, times: Times) -> io::Result<(Metadata, Properties, Vec<OsSt
         Vec::new()
     };
     Ok((metadata, properties, children))
+}
+
+/// The extended attributes of an entry itself, `user.name=value` each.
+fn attributes(path: &Path) -> io::Result<String> {
+    let mut names = Vec::with_capacity(1 << 16);
+    match llistxattr(path, spare_capacity(&mut names)) {
+        Err(Errno::OPNOTSUPP) => return Ok(String::new()),
+        other => other?,
+    };
+    let names = names.split_inclusive(|byte| *byte == 0).map(CStr::from_bytes_with_nul);
+    let mut attributes = BTreeSet::new();
+    for name in names {
+        let name = name.expect("names end with NUL");
+        let mut value = Vec::with_capacity(1 << 16);
+        lgetxattr(path, name, spare_capacity(&mut value))?;
+        attributes.insert(format!("{}={}", name.to_string_lossy(), value.escape_ascii()));
+    }
+    Ok(attributes.into_iter().collect::<Vec<_>>().join(" "))
 }
 
 /// Tells contents apart; nobody tries to make two that it does not.
@@ -244,6 +299,32 @@ mod tests {
         assert!(differences(Snapshot::of, touch).is_empty());
         let changed = differences(Snapshot::with_times, touch);
         assert!(changed[0].starts_with("lib/a: time 0.000000000, was "), "{changed:?}");
+    }
+
+    #[test]
+    fn an_exact_snapshot_has_names_elsewhere_and_attributes() {
+        let elsewhere = tempfile::tempdir().expect("make a directory");
+        let link = |top: &Path| {
+            let other = elsewhere.path().join("other");
+            let _ = fs::remove_file(&other);
+            fs::hard_link(top.join("lib/a"), other)
+        };
+        assert!(differences(Snapshot::with_times, link).is_empty());
+        let changed = differences(Snapshot::exact, link);
+        assert_eq!(changed, ["lib/a: links 3, was 2", "lib/b: links 3, was 2"]);
+        let without_links = |top: &Path| Snapshot::exact(top).ignoring(LINKS);
+        assert!(differences(without_links, link).is_empty());
+
+        let directory = tempfile::tempdir().expect("make a directory");
+        let flags = rustix::fs::XattrFlags::empty();
+        let set = |path: &Path| rustix::fs::lsetxattr(path, c"user.a", b"x\xff", flags);
+        if set(directory.path()).is_err() {
+            crate::skip::skip("extended attributes", "this file system has none");
+            return;
+        }
+        let changed = differences(Snapshot::exact, |top| Ok(set(&top.join("lib/a"))?));
+        let line = |name| format!("lib/{name}: attributes user.a=x\\xff, was ");
+        assert_eq!(changed, [line("a"), line("b")]);
     }
 
     #[test]

@@ -1,0 +1,323 @@
+//! Journals and settings that name what they should not: files elsewhere, through links, files of the
+//! store itself, names that are no names.
+//!
+//! Journals are made from the one that the installer wrote, so that they are refused for what is wrong
+//! with them and not for their format.
+
+use super::{
+    attempt::{Case, Verb, case, examine},
+    scene::{Scene, Start},
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, symlink},
+    path::{Path, PathBuf},
+};
+use tests::small_tree::{self, LIB};
+
+/// A file that is placed, so that its entry says that nothing was there before.
+const PLACED: &str = "librocblas.so.5.99.0";
+
+/// The journal of a scene, for a change.
+fn edit(scene: &Scene, change: impl FnOnce(&mut Value)) {
+    let path = scene.store("journal.json");
+    let text = fs::read_to_string(&path).expect("a journal");
+    let mut journal = serde_json::from_str(&text).expect("JSON");
+    change(&mut journal);
+    fs::write(path, journal.to_string()).expect("write");
+}
+
+fn entries(journal: &mut Value) -> &mut Vec<Value> {
+    journal["entries"].as_array_mut().expect("entries")
+}
+
+/// The entry of a file beside the libraries.
+fn entry<'a>(journal: &'a mut Value, file: &str) -> &'a mut Value {
+    let is_its = |entry: &&mut Value| {
+        entry["path"].as_str().is_some_and(|path| Path::new(path).ends_with(file))
+    };
+    entries(journal).iter_mut().find(is_its).expect("an entry")
+}
+
+/// A path as the journal writes those beside the libraries: relative to them, or inside the root.
+fn written(journal: &mut Value, path: &str) -> Value {
+    let own = entry(journal, PLACED)["path"].as_str().expect("a path").to_owned();
+    let prefix = own.strip_suffix(PLACED).expect("it ends so").to_owned();
+    json!(prefix + path)
+}
+
+/// Adds an entry that says that a path had one state and has another.
+fn add(journal: &mut Value, path: Value, before: Value, after: Value, kept: Option<Value>) {
+    let mut new = entry(journal, PLACED).clone();
+    (new["path"], new["before"], new["after"]) = (path, before, after);
+    if let Some(kept) = kept {
+        new["kept"] = kept;
+    }
+    entries(journal).push(new);
+}
+
+/// What the journal would say of a file.
+fn state(path: &Path) -> Value {
+    let metadata = fs::metadata(path).expect("a file");
+    let mode = metadata.mode() & 0o7777;
+    json!({"kind": "file", "size": metadata.len(), "mode": mode, "modified": metadata.mtime()})
+}
+
+/// Makes `lib/evil` a link to a directory that both the canary and the root have, with the same in it.
+fn evil(scene: &Scene) -> PathBuf {
+    let victims = scene.machine("victims");
+    let inside = small_tree::at(&scene.root(), victims.to_str().expect("UTF-8"));
+    fs::create_dir_all(inside.parent().expect("in a directory")).expect("make a directory");
+    small_tree::duplicate(&victims, &inside);
+    for name in ["plain", "private", "setuid", "others", "second", "closed/inner"] {
+        let text = "x".repeat(fs::metadata(victims.join(name)).expect("a file").len() as usize);
+        let modified = fs::metadata(victims.join(name)).and_then(|m| m.modified());
+        let file = inside.join(name);
+        fs::write(&file, text).expect("write");
+        let file = fs::File::open(file).expect("open");
+        file.set_modified(modified.expect("a time")).expect("set");
+        // Another file that is set-user-ID would be one of the tree's own.
+        let plain = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        file.set_permissions(plain).expect("set");
+    }
+    symlink(&victims, scene.lib("evil")).expect("link");
+    inside
+}
+
+/// An entry behind `lib/evil`: before, after, and where it is kept, by names there.
+fn behind_a_link(
+    name: &str,
+    path: &'static str,
+    before: Value,
+    after: Option<Value>,
+    kept: Option<&'static str>,
+) -> Case {
+    let name = format!("the journal names a path behind a link, {name}");
+    case(name, Start::AppliedWithoutDpkg, move |scene| {
+        let inside = evil(scene);
+        let after = after.clone().unwrap_or_else(|| state(&inside.join(path)));
+        let before = before.clone();
+        edit(scene, |journal| {
+            let path = written(journal, &format!("evil/{path}"));
+            let kept = kept.map(|kept| written(journal, kept));
+            add(journal, path, before, after, kept);
+        });
+    })
+}
+
+/// An entry or diversion with a path that it should not have, as the journal has it.
+fn naming(name: &str, path: impl Fn(&Scene) -> Value + 'static) -> Case {
+    let name = format!("the journal names {name}");
+    case(name, Start::AppliedWithoutDpkg, move |scene| {
+        let path = path(scene);
+        let victim = state(&scene.machine("victims/plain"));
+        edit(scene, |journal| add(journal, path, json!({"kind": "absent"}), victim, None));
+    })
+}
+
+/// As [`naming`], with what is where a placed file is to come back from.
+fn kept_at(name: &str, kept: impl Fn(&Scene) -> Value + 'static) -> Case {
+    let name = format!("the journal says that a file is kept at {name}");
+    case(name, Start::AppliedWithoutDpkg, move |scene| {
+        let kept = kept(scene);
+        let placed = state(&scene.lib(PLACED));
+        edit(scene, |journal| {
+            let entry = entry(journal, PLACED);
+            entry["before"] = placed;
+            entry["before"]["size"] = json!(1);
+            entry["kept"] = kept;
+        });
+    })
+}
+
+#[test]
+fn journals_that_lead_elsewhere_are_not_followed() {
+    let absent = || json!({"kind": "absent"});
+    let directory = || json!({"kind": "directory"});
+    let mut cases = vec![
+        behind_a_link("to be removed", "plain", absent(), None, None),
+        behind_a_link("to be removed, private", "private", absent(), None, None),
+        behind_a_link("a directory to be removed", "empty", absent(), Some(directory()), None),
+        behind_a_link(
+            "to become a link",
+            "plain",
+            json!({"kind": "link", "target": "/etc/passwd"}),
+            None,
+            None,
+        ),
+        behind_a_link("to be put back", "plain", absent(), None, Some("librocblas.so")),
+        behind_a_link(
+            "from which a file is put back",
+            "second",
+            absent(),
+            None,
+            Some("evil/private"),
+        ),
+        behind_a_link(
+            "which is gone and has to come again",
+            "new",
+            json!({"kind": "link", "target": "/etc/passwd"}),
+            Some(absent()),
+            None,
+        ),
+    ];
+    let outside = |path: &'static str| {
+        move |scene: &Scene| json!(scene.machine(path).to_str().expect("UTF-8"))
+    };
+    let climbing = |path: &'static str| {
+        move |scene: &Scene| {
+            let climbing = scene.climbing(path);
+            json!(format!("{LIB}/{}", climbing.to_str().expect("UTF-8")))
+        }
+    };
+    let plain = |path: &str| {
+        let path = path.to_owned();
+        move |_: &Scene| json!(path)
+    };
+    let inside = |path: &str| plain(&format!("{LIB}/{path}"));
+    let revert = &[Verb::Revert, Verb::DryRevert];
+    cases.extend([
+        naming("a file of the machine", outside("victims/plain")).refuses(revert),
+        naming("a file of the machine, climbing", climbing("victims/plain")).refuses(revert),
+        naming("a file of the root", plain("/etc/ld.so.conf")).refuses(revert),
+        naming("a file of the root, climbing", inside("../../../etc/ld.so.conf")).refuses(revert),
+        naming("nothing", plain("")),
+        naming("the root", plain("/")),
+        naming("a directory above", plain("/opt")),
+        naming("the directory of the libraries", plain(LIB)),
+        naming("the directory of the libraries with a dot", inside(".")),
+        naming("what is above the libraries", inside("..")),
+        naming("the store", inside("rocblas-shim")),
+        naming("itself", inside("rocblas-shim/journal.json")),
+        naming("what is unfinished", inside("rocblas-shim/incoming")),
+        naming("a name with NUL", inside("librocblas.so\0.5")),
+        naming("a name with a newline and an escape", inside("a\n\u{1b}]0;x\u{7}b")),
+        naming("a name of 300 bytes", inside(&"x".repeat(300))),
+        naming("a path of a megabyte", inside(&"x/".repeat(1 << 19))),
+        naming("a number", |_| json!(7)),
+        kept_at("a place outside", outside("victims/plain")).refuses(revert),
+        kept_at("a place outside, climbing", climbing("victims/plain")).refuses(revert),
+        kept_at("a place of the root", plain("/etc/ld.so.conf")).refuses(revert),
+        kept_at("the journal's own place", inside("rocblas-shim/journal.json")),
+        kept_at("its own place", inside(PLACED)),
+        kept_at("a directory", inside("rocblas")),
+        kept_at("a name with NUL", inside("rocblas-shim/\0")),
+    ]);
+    examine("journals", cases);
+}
+
+/// The same journal with a part that is of the wrong kind, or far too much of it.
+#[test]
+fn journals_that_are_no_journals_are_refused() {
+    let edited = |name: &str, change: fn(&mut Value)| {
+        case(name, Start::Applied, move |scene| edit(scene, change))
+    };
+    let written = |name: &str, text: fn() -> String| {
+        let name = format!("the journal is {name}");
+        case(name, Start::Applied, move |scene| scene.write(&scene.store("journal.json"), text()))
+            .refuses(&[Verb::Status, Verb::Verify, Verb::Revert, Verb::DryRevert])
+    };
+    let cases = vec![
+        written("empty", String::new),
+        written("half of one", || "{\"format\": 1, \"entries\": [".to_owned()),
+        written("a list of lists", || "[".repeat(200_000)),
+        written("objects in objects", || "{\"entries\":".repeat(100_000)),
+        written("a name of a megabyte", || format!("{{\"{}\": 1}}", "x".repeat(1 << 20))),
+        edited("the journal has an entry twice", |journal| {
+            let again = entry(journal, PLACED).clone();
+            entries(journal).push(again);
+        }),
+        edited("the journal has an entry twice, and they differ", |journal| {
+            let mut again = entry(journal, PLACED).clone();
+            again["after"] = json!({"kind": "directory"});
+            entries(journal).push(again);
+        }),
+        edited("the journal says that directories are files and files are links", |journal| {
+            for entry in entries(journal) {
+                entry["after"] = match entry["after"]["kind"].as_str() {
+                    Some("directory") => json!({"kind": "link", "target": "/"}),
+                    _ => json!({"kind": "directory"}),
+                };
+            }
+        }),
+        edited("the journal says that all was there before", |journal| {
+            for entry in entries(journal) {
+                entry["before"] = entry["after"].clone();
+            }
+        }),
+        edited("the journal has a size that no file has", |journal| {
+            entry(journal, PLACED)["after"]["size"] = json!(u64::MAX);
+        }),
+        edited("the journal has a time that no file has", |journal| {
+            entry(journal, PLACED)["after"]["modified"] = json!(i64::MIN);
+        }),
+        edited("the journal has a digest that is none", |journal| {
+            entry(journal, PLACED)["after"]["digest"] = json!("../../x");
+        }),
+        edited("the journal has 20,000 entries more", |journal| {
+            let mut more = entry(journal, PLACED).clone();
+            let path = more["path"].as_str().expect("a path").to_owned();
+            for number in 0..20_000 {
+                more["path"] = json!(format!("{path}.{number}"));
+                entries(journal).push(more.clone());
+            }
+        }),
+        edited("the journal's diversion goes elsewhere", |journal| {
+            journal["diversions"][0]["to"] = json!("/etc/ld.so.conf");
+        })
+        .refuses(&[Verb::Revert, Verb::DryRevert]),
+        edited("the journal's diversion has a newline", |journal| {
+            journal["diversions"][0]["path"] = json!(format!("{LIB}/x\n/etc/shadow\n:"));
+        }),
+        edited("the journal's package is of a backend elsewhere", |journal| {
+            let state = json!({"kind": "absent"});
+            journal["packages"] = json!([{
+                "backend": "../../../../../..", "file": "/", "state": state, "gpus": []
+            }]);
+        }),
+        edited("the journal was written by a version with escapes", |journal| {
+            journal["shim"] = json!("\u{1b}[2J\n/");
+            journal["installer"] = json!("\u{1b}]0;x\u{7}");
+        }),
+    ];
+    examine("journals that are none", cases);
+}
+
+#[test]
+fn settings_that_lead_elsewhere_are_not_followed() {
+    let settings = |name: &str, text: fn(&Scene) -> Vec<u8>| {
+        let name = format!("the settings are {name}");
+        case(name, Start::AppliedWithoutDpkg, move |scene| {
+            scene.write(&scene.store("shim.toml"), text(scene));
+        })
+    };
+    fn bytes(text: &str) -> Vec<u8> {
+        text.as_bytes().to_vec()
+    }
+    let cases = vec![
+        settings("of a backend outside", |scene| {
+            format!("backend = {:?}\n", scene.machine("lib/rocblas-shim/backends/6.3.0")).into()
+        }),
+        settings("of a backend outside, climbing", |scene| {
+            format!("backend = {:?}\n", scene.climbing("lib/rocblas-shim/backends/6.3.0")).into()
+        }),
+        settings("of a library outside", |scene| {
+            format!("backend = {:?}\n", scene.machine("lib/librocblas.so.4.3.60300")).into()
+        }),
+        settings("of the directory above", |_| bytes("backend = \"..\"\n")),
+        settings("of the store", |_| bytes("backend = \".\"\n")),
+        settings("of nothing", |_| bytes("backend = \"\"\n")),
+        settings("of a name with NUL", |_| bytes("backend = \"6.3.0\\u0000x\"\n")),
+        settings("of a name with escapes", |_| bytes("backend = \"\\u001b]0;x\\u0007\\n\"\n")),
+        settings("of a name of a megabyte", |_| {
+            format!("backend = \"{}\"\n", "x".repeat(1 << 20)).into()
+        }),
+        settings("of no text", |_| vec![0xff; 4096]),
+        settings("of bytes without an end of line", |_| vec![0; 1 << 20]),
+        settings("a table", |_| bytes("[backend]\nname = 1\n")),
+        settings("lists in lists", |_| format!("a = {}", "[".repeat(200_000)).into()),
+        settings("tables in tables", |_| format!("[{}a]\n", "a.".repeat(100_000)).into()),
+    ];
+    examine("settings", cases);
+}
