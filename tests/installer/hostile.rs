@@ -8,11 +8,15 @@
 //! | `attempt.rs` | commands on such a tree, and what holds after each |
 //! | `links.rs` and others | the trees, by what is wrong with them |
 
+mod archives;
 mod attempt;
 mod canary;
+mod endless;
 mod journals;
+mod kinds;
 mod links;
 mod scene;
+mod shared;
 
 use crate::machine::Machine;
 use std::{fs, os::unix::fs::symlink, process::Command};

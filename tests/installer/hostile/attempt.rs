@@ -55,18 +55,20 @@ pub(crate) const READERS: [Verb; 8] = [
 ];
 
 /// Commands that change the tree, each the first one on it.
-pub(crate) const WRITERS: [Verb; 10] = [
+pub(crate) const WRITERS: [Verb; 9] = [
     Verb::Apply,
     Verb::ApplyBackend,
     Verb::ApplyPackage,
     Verb::Add,
-    Verb::AddPackage,
     Verb::Use,
     Verb::Remove,
     Verb::Collect,
     Verb::Repair,
     Verb::Revert,
 ];
+
+/// Commands that leave the most for `revert` to do.
+const FOLLOWED: [Verb; 3] = [Verb::Apply, Verb::ApplyBackend, Verb::Repair];
 
 impl Verb {
     /// Its command line.
@@ -230,7 +232,7 @@ pub(crate) fn examine(what: &str, cases: Vec<Case>) {
         for &verb in case.writers.iter().filter(|verb| **verb != Verb::Repair || repair) {
             let mut scene = case.scene(&template);
             let contained = tally.attempt(case, &mut scene, verb);
-            if contained && verb != Verb::Revert && case.writers.contains(&Verb::Revert) {
+            if contained && FOLLOWED.contains(&verb) {
                 // What a command leaves of a hostile tree is as hostile.
                 tally.follow(case, &mut scene, verb);
             }

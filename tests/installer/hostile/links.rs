@@ -1,7 +1,7 @@
 //! Links out of the root, in every component of every path that the installer goes through.
 
 use super::{
-    attempt::{Case, case, examine},
+    attempt::{Case, Verb, case, examine},
     scene::{Scene, Start},
 };
 use std::{
@@ -81,7 +81,8 @@ fn both(path: &'static str, to: &'static str, start: Start) -> [Case; 2] {
         }),
         case(name("a climbing link"), start, move |scene| {
             scene.link(&place(scene, path), scene.climbing(to));
-        }),
+        })
+        .only(&[Verb::Status, Verb::DryRevert], &[Verb::ApplyBackend, Verb::Add, Verb::Revert]),
     ]
 }
 
