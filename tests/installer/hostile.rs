@@ -11,12 +11,15 @@
 mod archives;
 mod attempt;
 mod canary;
+mod collected;
 mod endless;
 mod journals;
 mod kinds;
 mod links;
+mod races;
 mod scene;
 mod shared;
+mod trust;
 
 use crate::machine::Machine;
 use std::{fs, os::unix::fs::symlink, process::Command};

@@ -6,6 +6,7 @@ mod collecting;
 mod crashes;
 mod doctor;
 mod hostile;
+mod locking;
 mod machine;
 mod patched;
 mod refusals;

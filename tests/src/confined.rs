@@ -40,6 +40,10 @@ pub struct Confined {
 /// # Panics
 /// When it cannot be started.
 #[must_use]
+#[expect(
+    clippy::zombie_processes,
+    reason = "`wait` waits for it, and learns how much memory it had"
+)]
 pub fn run(command: &mut Command, limits: Limits) -> Confined {
     let limit = Rlimit { current: Some(limits.memory), maximum: Some(limits.memory) };
     let limited = move || Ok(setrlimit(Resource::As, limit)?);

@@ -1,6 +1,6 @@
 //! A root directory with as little as `apply` needs: libraries of a few functions, one Tensile file,
-//! dpkg's database of one package. It is laid out in milliseconds and the installer is done with it
-//! soon, for suites that need thousands.
+//! dpkg's database of one package. It is copied in milliseconds and `apply` takes 50 ms on it, for
+//! suites that run thousands of commands.
 //!
 //! [`crate::amd_tree`] has what the real ones have.
 
@@ -161,7 +161,7 @@ fn database(root: &Path) {
     fs::write(admin.join("info/rocblas.list"), list).expect("make a database");
 }
 
-/// The installer's `apply` for a root, with the shim that is under test.
+/// A command of the installer for a root, with no setting of the shim from the environment.
 #[must_use]
 pub fn installer(root: &Path) -> Command {
     let mut command = Command::new(artefacts::installer());

@@ -28,6 +28,9 @@ pub struct Snapshot {
 /// The property of a file's number of names.
 pub const LINKS: &str = "links";
 
+/// The property of a file with more names than one: the first of them in the directory.
+pub const SAME_FILE: &str = "same file as";
+
 /// How much of each entry counts, each with all before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
@@ -79,7 +82,7 @@ impl Snapshot {
             if metadata.nlink() > 1 && !metadata.is_dir() {
                 let file = (metadata.dev(), metadata.ino());
                 let first = seen.entry(file).or_insert_with(|| path.clone());
-                properties.insert("same file as", first.display().to_string());
+                properties.insert(SAME_FILE, first.display().to_string());
             }
             let top = path == Path::new(".");
             let child = |name| if top { PathBuf::from(name) } else { path.join(name) };

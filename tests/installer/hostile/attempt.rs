@@ -34,7 +34,6 @@ pub(crate) enum Verb {
     ApplyBackend,
     ApplyPackage,
     Add,
-    AddPackage,
     Use,
     Remove,
     Collect,
@@ -91,12 +90,9 @@ impl Verb {
                 (&["apply", "--name", "6.3.0", "--backend"], vec![path(scene.package())])
             }
             Self::Add => (&["backends", "add", "--name", "other"], vec![path(scene.backend())]),
-            Self::AddPackage => {
-                (&["backends", "add", "--name", "other"], vec![path(scene.package())])
-            }
             Self::Use => (&["backends", "use", "7.0.2"], vec![]),
             Self::Remove => (&["backends", "remove", "6.3.0"], vec![]),
-            Self::Collect => (&["collect", "--into"], vec![path(scene.into()), PROGRAM.into()]),
+            Self::Collect => (&["collect", "--into"], vec![path(scene.image()), PROGRAM.into()]),
             Self::Repair => (&["repair"], vec![]),
             Self::Revert => (&["revert"], vec![]),
         };
@@ -244,7 +240,7 @@ pub(crate) fn examine(what: &str, cases: Vec<Case>) {
 }
 
 impl Tally {
-    /// Runs a command and answers whether the canary was left alone.
+    /// Runs a command; returns whether it left the canary alone.
     fn attempt(&mut self, case: &Case, scene: &mut Scene, verb: Verb) -> bool {
         let ended = self.contained(case, scene, verb, &format!("{verb:?}"));
         let success = ended.confined.ended.status.success();

@@ -13,7 +13,7 @@ use std::{
 /// As much as fits into the address space that commands have, and more than anybody waits for.
 const SIZES: [u64; 2] = [3 << 29, 1 << 40];
 
-const PLACES: [&str; 12] = [
+const PLACES: [&str; 11] = [
     "rocblas-shim/journal.json",
     "rocblas-shim/shim.toml",
     "cmake/rocblas/rocblas-targets-release.cmake",
@@ -25,7 +25,6 @@ const PLACES: [&str; 12] = [
     "/var/lib/dpkg/info/rocblas.list",
     "/var/lib/dpkg/diversions",
     "/var/lib/dpkg/status",
-    "/usr/bin/program",
 ];
 
 fn place(scene: &Scene, path: &str) -> PathBuf {

@@ -10,8 +10,8 @@ use super::{
 };
 use serde_json::{Value, json};
 use std::{
-    fs,
-    os::unix::fs::{MetadataExt, symlink},
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 use tests::small_tree::{self, LIB};
@@ -71,15 +71,14 @@ fn evil(scene: &Scene) -> PathBuf {
     fs::create_dir_all(inside.parent().expect("in a directory")).expect("make a directory");
     small_tree::duplicate(&victims, &inside);
     for name in ["plain", "private", "setuid", "others", "second", "closed/inner"] {
-        let text = "x".repeat(fs::metadata(victims.join(name)).expect("a file").len() as usize);
-        let modified = fs::metadata(victims.join(name)).and_then(|m| m.modified());
-        let file = inside.join(name);
-        fs::write(&file, text).expect("write");
+        // Of the same size and time, and without the secret.
+        let (from, file) = (victims.join(name), inside.join(name));
+        let metadata = fs::metadata(&from).expect("a file");
+        let size = usize::try_from(metadata.len()).expect("small");
+        fs::write(&file, "x".repeat(size)).expect("write");
         let file = fs::File::open(file).expect("open");
-        file.set_modified(modified.expect("a time")).expect("set");
-        // Another file that is set-user-ID would be one of the tree's own.
-        let plain = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.set_permissions(plain).expect("set");
+        file.set_modified(metadata.modified().expect("a time")).expect("set the time");
+        file.set_permissions(Permissions::from_mode(0o644)).expect("set the mode");
     }
     symlink(&victims, scene.lib("evil")).expect("link");
     inside

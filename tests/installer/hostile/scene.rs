@@ -180,7 +180,7 @@ impl Scene {
     }
 
     /// Where `collect` copies to, outside of the root.
-    pub(crate) fn into(&self) -> PathBuf {
+    pub(crate) fn image(&self) -> PathBuf {
         self.top.path().join("spare/into")
     }
 
