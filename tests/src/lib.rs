@@ -7,6 +7,7 @@ pub mod amd_tree;
 pub mod artefacts;
 pub mod compile;
 pub mod confined;
+pub mod consistency;
 pub mod docker;
 pub mod dpkg;
 pub mod elf;

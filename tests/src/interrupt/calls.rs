@@ -2,6 +2,7 @@
 
 use super::{
     Call,
+    observer::{Attempt, Spot},
     places::{Place, Places},
     tracee::Entry,
 };
@@ -95,22 +96,62 @@ const CALLS: &[Row] = &[
     (libc::SYS_fsync, "fsync", &[Descriptor(0)], Takes),
     (libc::SYS_fdatasync, "fdatasync", &[Descriptor(0)], Takes),
     (libc::SYS_syncfs, "syncfs", &[Descriptor(0)], Takes),
+    // It names no file, so it is shown to observers only.
+    (libc::SYS_sync, "sync", &[], Changes),
 ];
+
+/// The flags of a call that opens a file; 0 for other calls.
+fn open_flags(kind: Kind, entry: &Entry) -> Option<u64> {
+    match kind {
+        Opens(flags) => Some(entry.arguments[flags]),
+        // `flags` is the first field.
+        OpensHow(how) => entry.tracee.word(entry.arguments[how]),
+        Takes | Changes | Clones => Some(0),
+    }
+}
+
+/// Whether a full disk makes the call fail; `None` if it changes nothing.
+fn takes_space(kind: Kind, entry: &Entry) -> Option<bool> {
+    match kind {
+        Takes => Some(true),
+        Changes => Some(false),
+        Opens(_) | OpensHow(_) => opens(open_flags(kind, entry)?),
+        Clones => {
+            let request = entry.arguments[1];
+            [libc::FICLONE, libc::FICLONERANGE].contains(&request).then_some(true)
+        }
+    }
+}
+
+/// The call that is about to be made, for an observer, if it is one of [`CALLS`].
+pub(super) fn attempted(entry: &Entry) -> Option<Attempt> {
+    let (_, name, arguments, kind) = CALLS.iter().find(|row| row.0 == entry.number)?;
+    takes_space(*kind, entry)?;
+    let flags = match *name {
+        "creat" => (O_CREAT | O_WRONLY | O_TRUNC) as u64,
+        "renameat2" => entry.arguments[4],
+        _ => open_flags(*kind, entry)?,
+    };
+    let places = Places { tracee: &entry.tracee, below: std::path::Path::new("/") };
+    let spots = arguments
+        .iter()
+        .filter_map(|argument| match *argument {
+            Path(path) => places.spot(libc::AT_FDCWD, entry.arguments[path]),
+            At(directory, path) => {
+                places.spot(entry.arguments[directory] as i32, entry.arguments[path])
+            }
+            Descriptor(descriptor) => {
+                Some(Spot::Opened(places.descriptor(entry.arguments[descriptor] as i32)))
+            }
+        })
+        .collect();
+    Some(Attempt { thread: entry.tracee.id, name, spots, flags })
+}
 
 /// The call that is about to be made, if it counts.
 pub(super) fn counted(entry: &Entry, below: &std::path::Path) -> Option<Call> {
     let (_, name, arguments, kind) = CALLS.iter().find(|row| row.0 == entry.number)?;
-    let takes_space = match *kind {
-        Takes => true,
-        Changes => false,
-        Opens(flags) => opens(entry.arguments[flags])?,
-        // `flags` is the first field.
-        OpensHow(how) => opens(entry.tracee.word(entry.arguments[how])?)?,
-        Clones => {
-            let request = entry.arguments[1];
-            [libc::FICLONE, libc::FICLONERANGE].contains(&request).then_some(true)?
-        }
-    };
+    let takes_space = takes_space(*kind, entry)?;
     let places = Places { tracee: &entry.tracee, below };
     let places: Vec<Place> = arguments
         .iter()

@@ -7,11 +7,13 @@
 //! seen.
 
 mod calls;
+mod observer;
 mod places;
 mod trace;
 mod tracee;
 
 use crate::run::Ended;
+pub(crate) use observer::{Attempt, Observer, Spot};
 use std::{
     fmt,
     io::{self, Read},
@@ -100,6 +102,25 @@ pub fn run_within(
     interruption: Interruption,
     limit: Duration,
 ) -> io::Result<Outcome> {
+    run_observed(command, below, interruption, limit, None)
+}
+
+/// Runs a command to its end and shows an observer every call that changes files anywhere.
+pub(crate) fn observe(
+    command: &mut Command,
+    below: &Path,
+    observer: &mut (dyn Observer + 'static),
+) -> io::Result<Outcome> {
+    run_observed(command, below, Interruption::None, LIMIT, Some(observer))
+}
+
+fn run_observed(
+    command: &mut Command,
+    below: &Path,
+    interruption: Interruption,
+    limit: Duration,
+    observer: Option<&mut (dyn Observer + 'static)>,
+) -> io::Result<Outcome> {
     let below = below.canonicalize()?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A thread without other children: whatever it waits for is the command's.
@@ -109,7 +130,7 @@ pub fn run_within(
             let mut child = tracee::spawn(command)?;
             let stdout = drain(child.stdout.take().expect("piped"));
             let stderr = drain(child.stderr.take().expect("piped"));
-            let traced = trace::trace(child.id(), &below, interruption, limit);
+            let traced = trace::trace(child.id(), &below, interruption, limit, observer);
             let text = |pipe: thread::JoinHandle<String>| pipe.join().expect("no panic");
             let (stdout, stderr) = (text(stdout), text(stderr));
             let trace::Traced { calls, interrupted, status } = traced?;

@@ -1,6 +1,6 @@
 //! Which file a system call means: its paths and descriptors as seen from here.
 
-use super::tracee::Tracee;
+use super::{observer::Spot, tracee::Tracee};
 use std::{
     fs,
     path::{Component, Path, PathBuf},
@@ -31,6 +31,28 @@ impl Places<'_> {
         }
         // An unlinked file's is `/path (deleted)`: still its place, and its writes take space.
         Some(self.place(fs::read_link(link).ok()?, None))
+    }
+
+    /// The link in `/proc` to what is behind a descriptor.
+    pub(super) fn descriptor(&self, descriptor: i32) -> PathBuf {
+        self.tracee.proc().join(format!("fd/{descriptor}"))
+    }
+
+    /// The directory and the name in it that the path at an address of the process means.
+    pub(super) fn spot(&self, directory: i32, address: u64) -> Option<Spot> {
+        let name = if address == 0 { PathBuf::new() } else { self.tracee.path(address)? };
+        if name.as_os_str().is_empty() {
+            return Some(Spot::Opened(self.descriptor(directory)));
+        }
+        let path = if let Ok(inside) = name.strip_prefix("/") {
+            self.tracee.proc().join("root").join(inside)
+        } else if directory == libc::AT_FDCWD {
+            self.tracee.proc().join("cwd").join(&name)
+        } else {
+            self.descriptor(directory).join(&name)
+        };
+        let (directory, name) = path.parent().zip(path.file_name())?;
+        Some(Spot::Entry { directory: directory.to_owned(), name: name.to_owned() })
     }
 
     /// What the path at an address of the process means, relative to a directory.

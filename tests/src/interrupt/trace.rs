@@ -3,6 +3,7 @@
 
 use super::{
     Call, Interruption, calls,
+    observer::{Attempt, Observer},
     tracee::{SystemCall, Tracee},
 };
 use std::{
@@ -51,6 +52,7 @@ pub(super) fn trace(
     below: &Path,
     interruption: Interruption,
     limit: Duration,
+    observer: Option<&mut (dyn Observer + 'static)>,
 ) -> io::Result<Traced> {
     // A child like the others, so that waiting for them is waiting for it.
     let mut clock = Command::new("sleep");
@@ -59,6 +61,7 @@ pub(super) fn trace(
         below,
         interruption,
         limit,
+        observer,
         clock: Some(clock.id() as i32),
         threads: BTreeMap::new(),
         calls: Vec::new(),
@@ -100,12 +103,15 @@ struct Thread {
     started: bool,
     /// The error that its system call is to end with.
     failing: Option<i32>,
+    /// The system call that it is in, for the observer.
+    attempt: Option<Attempt>,
 }
 
 struct Tracer<'a> {
     below: &'a Path,
     interruption: Interruption,
     limit: Duration,
+    observer: Option<&'a mut (dyn Observer + 'static)>,
     /// The process that ends when the time is over, until it has.
     clock: Option<i32>,
     threads: BTreeMap<i32, Thread>,
@@ -185,10 +191,23 @@ impl Tracer<'_> {
 
     fn system_call(&mut self, tracee: Tracee) -> io::Result<()> {
         let call = match tracee.system_call()? {
-            SystemCall::Entry(entry) => calls::counted(&entry, self.below),
-            SystemCall::Exit => {
-                if let Some(errno) = self.thread(tracee).failing.take() {
+            SystemCall::Entry(entry) => {
+                if let Some(observer) = &mut self.observer {
+                    let attempt = calls::attempted(&entry);
+                    if let Some(attempt) = &attempt {
+                        observer.before(attempt)?;
+                    }
+                    self.thread(tracee).attempt = attempt;
+                }
+                calls::counted(&entry, self.below)
+            }
+            SystemCall::Exit(result) => {
+                let thread = self.thread(tracee);
+                let (failing, attempt) = (thread.failing.take(), thread.attempt.take());
+                if let Some(errno) = failing {
                     tracee.fail(errno)?;
+                } else if let (Some(observer), Some(attempt)) = (&mut self.observer, attempt) {
+                    observer.after(&attempt, result)?;
                 }
                 None
             }

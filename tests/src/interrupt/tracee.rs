@@ -58,7 +58,8 @@ pub(super) struct Entry {
 /// Where a thread stopped for a system call.
 pub(super) enum SystemCall {
     Entry(Entry),
-    Exit,
+    /// With what the call returns: a negative error number if it failed.
+    Exit(i64),
 }
 
 impl Tracee {
@@ -102,7 +103,8 @@ impl Tracee {
         let size = size_of_val(&info);
         request(libc::PTRACE_GET_SYSCALL_INFO, self.id, size, (&raw mut info).cast())?;
         if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
-            return Ok(SystemCall::Exit);
+            // SAFETY: at an exit, this is what the kernel fills; elsewhere it is zero.
+            return Ok(SystemCall::Exit(unsafe { info.u.exit }.sval));
         }
         // SAFETY: at an entry, this is what the kernel fills.
         let entry = unsafe { info.u.entry };
