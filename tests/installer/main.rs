@@ -3,6 +3,7 @@
 
 mod applying;
 mod collecting;
+mod consistency;
 mod crashes;
 mod doctor;
 mod hostile;

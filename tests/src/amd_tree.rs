@@ -69,6 +69,14 @@ impl AmdTree {
         Self { directory: tempfile::Builder::new().prefix("amd-").tempdir().expect("make a root") }
     }
 
+    /// A root with the files that a function makes in it.
+    #[must_use]
+    pub fn made_by(make: impl FnOnce(&Path)) -> Self {
+        let tree = Self::empty();
+        make(tree.root());
+        tree
+    }
+
     /// The same files once more, with their times.
     #[must_use]
     pub fn duplicate(&self) -> Self {

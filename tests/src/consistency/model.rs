@@ -3,7 +3,7 @@
 
 use super::{Attributes, Content, Effect, Place};
 use std::{
-    collections::{BTreeMap, HashSet, hash_map::DefaultHasher},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::DefaultHasher},
     ffi::OsStr,
     hash::{Hash, Hasher},
     path::{Component, Path, PathBuf},
@@ -241,31 +241,56 @@ impl FileSystem {
         hasher.finish()
     }
 
-    /// What is different in another file system, a line for each path.
+    /// Forgets the times of some files and links.
+    #[must_use]
+    pub fn without_times(mut self, of: impl Fn(&Path, &Node) -> bool) -> Self {
+        for (path, node) in self.paths() {
+            let (kind, attributes) = &mut self.nodes[node];
+            if of(&path, kind) {
+                Arc::make_mut(attributes).modified = (0, 0);
+            }
+        }
+        self
+    }
+
+    /// What is different in another file system, a line for each path: kinds, contents, attributes,
+    /// and which names are of one file.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let (mine, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            (self.paths().into_iter().collect(), other.paths().into_iter().collect());
-        let mut paths: Vec<_> = mine.keys().chain(others.keys()).collect();
-        paths.sort();
-        paths.dedup();
-        let shown = |files: &Self, node: Option<&NodeId>| match node {
-            None => "nothing".to_owned(),
-            Some(node) => {
-                let kind = match files.node(*node) {
-                    Node::Directory(_) => "directory".to_owned(),
-                    Node::File(content) => format!("file of {content:?}"),
-                    Node::Link(target) => format!("link to {}", target.display()),
-                    Node::Other => "neither file, directory nor link".to_owned(),
-                };
-                format!("{kind}, {:?}", files.attributes(*node))
-            }
-        };
+        let (mine, others) = (self.lines(), other.lines());
+        let paths: BTreeSet<&PathBuf> = mine.keys().chain(others.keys()).collect();
         let lines = paths.into_iter().filter_map(|path| {
-            let (before, after) = (shown(self, mine.get(path)), shown(other, others.get(path)));
+            let [before, after] =
+                [&mine, &others].map(|lines| lines.get(path).map_or("nothing", String::as_str));
             (before != after).then(|| format!("{}: {after}, was {before}", path.display()))
         });
         lines.collect()
+    }
+
+    /// A description of what is at each path.
+    fn lines(&self) -> BTreeMap<PathBuf, String> {
+        let mut first: HashMap<NodeId, PathBuf> = HashMap::new();
+        let mut lines = BTreeMap::new();
+        for (path, node) in self.paths() {
+            let mut line = match self.node(node) {
+                Node::Directory(_) => "directory".to_owned(),
+                Node::File(content) => format!("file of {content:?}"),
+                Node::Link(target) => format!("link to {}", target.display()),
+                Node::Other => "neither file, directory nor link".to_owned(),
+            };
+            let Attributes { mode, owner: (user, group), modified: (s, ns), extended } =
+                &**self.attributes(node);
+            line += &format!(", {mode:04o} {user}:{group} {s}.{ns:09}");
+            for (name, value) in extended {
+                line += &format!(" {}={value:?}", name.display());
+            }
+            match first.get(&node) {
+                Some(first) => line += &format!(", the same as {}", first.display()),
+                None => drop(first.insert(node, path.clone())),
+            }
+            lines.insert(path, line);
+        }
+        lines
     }
 }
 

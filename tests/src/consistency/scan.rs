@@ -10,6 +10,16 @@ use std::{
     sync::Arc,
 };
 
+impl FileSystem {
+    /// Reads the files below a directory.
+    ///
+    /// # Errors
+    /// Those of reading them.
+    pub fn read(directory: &Path) -> io::Result<Self> {
+        Ok(scan(directory)?.0)
+    }
+}
+
 /// What identifies an inode of the machine.
 pub(super) type Number = (u64, u64);
 

@@ -1,9 +1,9 @@
 //! The model on programs of a few lines, whose faults are known.
 
-use super::{Crash, Log, Ordering, record};
+use super::{Crash, FileSystem, Log, Ordering, record};
 use crate::{
     compile::compile,
-    interrupt::{self},
+    interrupt,
     skip::skip,
 };
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
@@ -228,7 +228,7 @@ fn every_call_on_files_is_understood() {
     let written = tempfile::tempdir().expect("make a directory");
     let end = recording.log.end();
     end.write(written.path()).expect("write");
-    let (read, _) = super::scan::scan(written.path()).expect("read");
+    let read = FileSystem::read(written.path()).expect("read");
     assert_eq!(end.differences(&read), Vec::<String>::new());
     // What was synced is there in every state after it.
     let at = texts.iter().position(|text| text.starts_with("syncfs")).expect("it syncs");

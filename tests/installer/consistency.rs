@@ -1,0 +1,358 @@
+//! A power cut at any moment of `apply`, `revert` and `repair`, on a model of a file system that
+//! forgets what was not synced (`tests::consistency`). In every state that may be left:
+//! 1. every file of before the first apply is still there, under some name;
+//! 2. `librocblas.so.5` is a library that loads: stock, or the shim with a complete backend;
+//! 3. `status` says what is there, `apply` leads to the new tree and `revert` to the old one.
+//!
+//! 1 and 2 are checked on the model in every state, 3 on real files in [`SAMPLE`] of them: one of
+//! each operation that is delayed or early at least, as far as that reaches.
+
+use crate::machine::{Machine, is_ldconfigs};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Mutex,
+        atomic::{self, AtomicUsize},
+    },
+    time::Instant,
+};
+use tests::{
+    amd_tree::AmdTree,
+    artefacts,
+    consistency::{Content, Crash, FileSystem, Node, Ordering, Recording, record},
+    interrupt, run,
+    skip::skip,
+};
+
+/// In so many states of each run the commands are run.
+const SAMPLE: usize = 120;
+
+/// The machine has two cores at least.
+const THREADS: usize = 2;
+
+const SEED: u64 = 12;
+
+/// What may be under the front name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Front {
+    Stock,
+    Shim,
+}
+
+/// What to compare states with.
+struct Expected {
+    /// Where the libraries are, relative to the root.
+    lib: PathBuf,
+    old: FileSystem,
+    new: FileSystem,
+    /// Of all files before the first apply, except those that ldconfig makes.
+    contents: HashSet<Content>,
+    stock: Content,
+    shim: Content,
+    /// The backend's files, relative to its directory, and the names beside the libraries that it is
+    /// loaded with, relative to them.
+    backend: Vec<(PathBuf, Content)>,
+    beside: Vec<(PathBuf, Content)>,
+}
+
+impl Expected {
+    fn new(old: &AmdTree, new: &AmdTree) -> Self {
+        let lib = old.lib().strip_prefix(old.root()).expect("below").to_owned();
+        let [old, new] = [old, new].map(|tree| FileSystem::read(tree.root()).expect("read"));
+        let content = |files: &FileSystem, path: &Path| {
+            files.content(path).unwrap_or_else(|| panic!("{}", path.display())).clone()
+        };
+        let contents = old.paths().into_iter().filter_map(|(path, node)| match old.node(node) {
+            Node::File(content) if !is_cache(&path) => Some(content.clone()),
+            _ => None,
+        });
+        let directory = lib.join("rocblas-shim/backends/6.3.0");
+        let backend = new.paths().into_iter().filter_map(|(path, _)| {
+            let name = path.strip_prefix(&directory).ok()?.to_owned();
+            Some((name, new.content(&path)?.clone()))
+        });
+        let beside = ["libamdhip64.so.6", "libhipblaslt.so.0"].map(PathBuf::from);
+        let beside = beside.map(|name| (name.clone(), content(&new, &lib.join(&name))));
+        Self {
+            contents: contents.collect(),
+            stock: content(&old, &lib.join("librocblas.so.5")),
+            shim: content(&new, &lib.join("librocblas.so.5")),
+            backend: backend.collect(),
+            beside: beside.into(),
+            lib,
+            old,
+            new,
+        }
+    }
+
+    /// What the front name leads to, if it loads.
+    fn front(&self, files: &FileSystem) -> Result<Front, String> {
+        let at = |name: &Path| self.lib.join(name);
+        let front = files.content(&at(Path::new("librocblas.so.5")));
+        let front = front.ok_or("librocblas.so.5 leads nowhere")?;
+        if *front == self.stock {
+            return Ok(Front::Stock);
+        }
+        if *front != self.shim {
+            let size = front.bytes().len();
+            return Err(format!("librocblas.so.5 is neither stock nor the shim: {size} bytes"));
+        }
+        let settings = files.content(&at(Path::new("rocblas-shim/shim.toml")));
+        let settings = settings.ok_or("the shim is there and shim.toml is not")?;
+        let settings = String::from_utf8_lossy(settings.bytes());
+        let name = settings.lines().find_map(|line| line.strip_prefix("backend = "));
+        let name = name.ok_or("the shim is there and shim.toml names no backend")?;
+        let backend = at(Path::new("rocblas-shim/backends")).join(name.trim_matches('"'));
+        let of_backend = self.backend.iter().map(|(name, content)| (backend.join(name), content));
+        let beside = self.beside.iter().map(|(name, content)| (at(name), content));
+        for (path, content) in of_backend.chain(beside) {
+            if files.content(&path) != Some(content) {
+                return Err(format!("the shim is there and {} is not complete", path.display()));
+            }
+        }
+        Ok(Front::Shim)
+    }
+
+    /// What of the user's is not there any more.
+    fn lost(&self, files: &FileSystem) -> Vec<String> {
+        let there = files.contents();
+        let lost = self.old.paths().into_iter().filter(|(path, node)| match self.old.node(*node) {
+            Node::File(content) => {
+                !is_cache(path) && self.contents.contains(content) && !there.contains(content)
+            }
+            _ => false,
+        });
+        lost.map(|(path, _)| path.display().to_string()).collect()
+    }
+}
+
+/// Whether a file is one that ldconfig makes.
+fn is_cache(path: &Path) -> bool {
+    is_ldconfigs(path) || path == Path::new("etc/ld.so.cache")
+}
+
+/// Times that are not the same in every run: those of links, and of the files that `apply` makes.
+fn comparable(files: FileSystem, lib: &Path) -> FileSystem {
+    let store = lib.join("rocblas-shim");
+    files.without_times(|path, node| {
+        !matches!(node, Node::File(_)) || path.starts_with(&store) || is_cache(path)
+    })
+}
+
+/// A command that may be cut short.
+struct Way<'a> {
+    machine: &'a Machine,
+    expected: &'a Expected,
+    /// Where it starts.
+    start: &'a AmdTree,
+    command: &'a str,
+    /// What is under the front name afterwards.
+    leads_to: Front,
+    /// Whether the front name loads from the beginning.
+    loads_at_first: bool,
+    ordering: Ordering,
+}
+
+fn installer(tree: &AmdTree, machine: &Machine, command: &str) -> Command {
+    let mut words = vec![command];
+    if command == "apply" {
+        let shim = artefacts::shim().to_str().expect("UTF-8");
+        let backend = machine.backend.to_str().expect("UTF-8");
+        words.extend(["--shim", shim, "--backend", backend]);
+    }
+    tree.installer_command(&words)
+}
+
+/// Faults, each with the number of states that have it and an example.
+type Faults = BTreeMap<String, (usize, String)>;
+
+fn example(crash: &Crash) -> String {
+    let mut text = format!("after {} operations ({})", crash.prefix, crash.kind);
+    for missing in crash.missing.iter().take(6) {
+        text += &format!("\n      without {missing}");
+    }
+    if crash.missing.len() > 6 {
+        text += &format!("\n      and {} more", crash.missing.len() - 6);
+    }
+    text
+}
+
+impl Way<'_> {
+    /// Checks all states, and panics with what is wrong with them.
+    fn check(&self) {
+        let tree = self.start.duplicate();
+        let begun = Instant::now();
+        let recording = record(&mut installer(&tree, self.machine, self.command), tree.root());
+        let Recording { log, ended } = recording.expect("recorded");
+        assert!(ended.status.success(), "{ended:?}");
+        let crashes = log.crashes(self.ordering, SEED);
+        let enumerated = begun.elapsed();
+        let faults = Mutex::new(Faults::new());
+        let add = |fault: String, crash: &Crash| {
+            let mut faults = faults.lock().expect("no panic");
+            let fault = faults.entry(fault).or_insert_with(|| (0, example(crash)));
+            fault.0 += 1;
+        };
+        each(&crashes, |crash| {
+            for fault in self.faults_of_files(crash) {
+                add(fault, crash);
+            }
+        });
+        let checked = begun.elapsed();
+        let sample = sample(&crashes);
+        each(&sample, |crash| {
+            for fault in self.faults_of_commands(crash) {
+                add(fault, crash);
+            }
+        });
+        println!(
+            "{} ({:?}): {} operations, {} prefixes, {} states in {:.1} s, checked in {:.1} s, \
+             commands run in {} of them in {:.1} s",
+            self.command,
+            self.ordering,
+            log.operations.len(),
+            log.operations.len() + 1,
+            crashes.len(),
+            enumerated.as_secs_f64(),
+            (checked - enumerated).as_secs_f64(),
+            sample.len(),
+            (begun.elapsed() - checked).as_secs_f64()
+        );
+        if std::env::var_os("SHOW_OPERATIONS").is_some() {
+            for (number, operation) in log.operations.iter().enumerate() {
+                println!("{number:4} {operation}");
+            }
+        }
+        let faults = faults.into_inner().expect("no panic");
+        let lines = faults.iter().map(|(fault, (count, example))| {
+            format!("  {fault}\n    in {count} states, for example {example}")
+        });
+        let lines: Vec<String> = lines.collect();
+        assert!(faults.is_empty(), "{} may leave:\n{}", self.command, lines.join("\n"));
+    }
+
+    fn faults_of_files(&self, crash: &Crash) -> Vec<String> {
+        let lost = self.expected.lost(&crash.files);
+        let mut faults: Vec<String> = lost.iter().map(|path| format!("{path} is lost")).collect();
+        match self.expected.front(&crash.files) {
+            Err(fault) if self.loads_at_first || crash.after_end => faults.push(fault),
+            Ok(front) if crash.after_end && front != self.leads_to => {
+                faults.push(format!("{} has ended, and the front is {front:?}", self.command));
+            }
+            _ => {}
+        }
+        faults
+    }
+
+    fn faults_of_commands(&self, crash: &Crash) -> Vec<String> {
+        let left = || {
+            AmdTree::made_by(|root| crash.files.write(root).expect("write a state"))
+        };
+        let mut faults = Vec::new();
+        let tree = left();
+        let status = run::run(&mut tree.installer_command(&["status"]));
+        let front = self.expected.front(&crash.files);
+        match (status.status.code(), &front) {
+            (Some(0), Ok(Front::Shim)) | (Some(3), Ok(Front::Stock)) | (Some(1 | 4), _) => {}
+            (Some(code), _) => faults.push(format!("status exits with {code}, front: {front:?}")),
+            (None, _) => faults.push(format!("status: {status:?}")),
+        }
+        for (command, end) in [("apply", &self.expected.new), ("revert", &self.expected.old)] {
+            let tree = if command == "revert" { left() } else { tree.duplicate() };
+            let ended = run::run(&mut installer(&tree, self.machine, command));
+            if !ended.status.success() {
+                let first = ended.stderr.lines().next().unwrap_or_default();
+                faults.push(format!("then {command} fails ({}): {first}", ended.status));
+                continue;
+            }
+            let after = FileSystem::read(tree.root()).expect("read");
+            let lib = &self.expected.lib;
+            let differences =
+                comparable(end.clone(), lib).differences(&comparable(after, lib));
+            let differences: BTreeSet<_> =
+                differences.into_iter().filter(|line| !line.starts_with("var/cache")).collect();
+            if let Some(first) = differences.first() {
+                let count = differences.len();
+                faults.push(format!("then {command} leaves {count} differences: {first}"));
+            }
+        }
+        faults
+    }
+}
+
+/// Calls a function for each, in [`THREADS`].
+fn each<T: Sync>(items: &[T], call: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, atomic::Ordering::Relaxed)) {
+                    call(item);
+                }
+            });
+        }
+    });
+}
+
+/// One state of each kind, then others, evenly.
+fn sample(crashes: &[Crash]) -> Vec<&Crash> {
+    let mut kinds: BTreeMap<&str, Vec<&Crash>> = BTreeMap::new();
+    for crash in crashes {
+        kinds.entry(&crash.kind).or_default().push(crash);
+    }
+    let one_of_each: Vec<&Crash> =
+        kinds.values().map(|crashes| crashes[crashes.len() / 2]).collect();
+    let step = (one_of_each.len() / SAMPLE).max(1);
+    one_of_each.into_iter().step_by(step).collect()
+}
+
+/// Runs a test on the two ends of `apply`, unless processes cannot be traced.
+fn with_ends(test: impl FnOnce(&Machine, &AmdTree, &Expected)) {
+    if let Err(why) = interrupt::permitted() {
+        skip("power cuts on a model", why);
+        return;
+    }
+    let machine = Machine::new();
+    let applied = machine.tree.duplicate();
+    run::run(&mut installer(&applied, &machine, "apply")).success();
+    let expected = Expected::new(&machine.tree, &applied);
+    test(&machine, &applied, &expected);
+}
+
+fn check_apply(ordering: Ordering) {
+    with_ends(|machine, _, expected| {
+        let start = &machine.tree;
+        let (command, leads_to, loads_at_first) = ("apply", Front::Shim, true);
+        Way { machine, expected, start, command, leads_to, loads_at_first, ordering }.check();
+    });
+}
+
+fn check_revert(ordering: Ordering) {
+    with_ends(|machine, applied, expected| {
+        let start = applied;
+        let (command, leads_to, loads_at_first) = ("revert", Front::Stock, true);
+        Way { machine, expected, start, command, leads_to, loads_at_first, ordering }.check();
+    });
+}
+
+#[test]
+fn apply_survives_a_power_cut() {
+    check_apply(Ordering::Directory);
+}
+
+#[test]
+fn apply_survives_a_power_cut_that_reorders_names_in_a_directory() {
+    check_apply(Ordering::Name);
+}
+
+#[test]
+fn revert_survives_a_power_cut() {
+    check_revert(Ordering::Directory);
+}
+
+#[test]
+fn revert_survives_a_power_cut_that_reorders_names_in_a_directory() {
+    check_revert(Ordering::Name);
+}
