@@ -1,7 +1,8 @@
 //! A power cut at any moment of `apply`, `revert` and `repair`, on a model of a file system that
 //! forgets what was not synced (`tests::consistency`). In every state that may be left:
 //! 1. every file of before the first apply is still there, under some name;
-//! 2. `librocblas.so.5` is a library that loads: stock, or the shim with a complete backend;
+//! 2. `librocblas.so.5` is a library that loads: stock, or the shim with a complete backend; once the
+//!    command has ended, it is the one that was promised, and so is the loader's cache;
 //! 3. `status` says what is there, `apply` leads to the new tree and `revert` to the old one.
 //!
 //! 1 and 2 are checked on the model in every state, 3 on real files in [`SAMPLE`] of them: one of
@@ -9,11 +10,12 @@
 
 use crate::machine::{Machine, is_ldconfigs};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{self, AtomicUsize},
     },
     time::Instant,
@@ -26,8 +28,8 @@ use tests::{
     skip::skip,
 };
 
-/// In so many states of each run the commands are run.
-const SAMPLE: usize = 120;
+/// In so many states of each run, or a few more, the commands are run.
+const SAMPLE: usize = 100;
 
 /// The machine has two cores at least.
 const THREADS: usize = 2;
@@ -36,13 +38,13 @@ const SEED: u64 = 12;
 
 /// What may be under the front name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Front {
+pub(crate) enum Front {
     Stock,
     Shim,
 }
 
 /// What to compare states with.
-struct Expected {
+pub(crate) struct Expected {
     /// Where the libraries are, relative to the root.
     lib: PathBuf,
     old: FileSystem,
@@ -58,7 +60,7 @@ struct Expected {
 }
 
 impl Expected {
-    fn new(old: &AmdTree, new: &AmdTree) -> Self {
+    pub(crate) fn new(old: &AmdTree, new: &AmdTree) -> Self {
         let lib = old.lib().strip_prefix(old.root()).expect("below").to_owned();
         let [old, new] = [old, new].map(|tree| FileSystem::read(tree.root()).expect("read"));
         let content = |files: &FileSystem, path: &Path| {
@@ -88,7 +90,7 @@ impl Expected {
     }
 
     /// What the front name leads to, if it loads.
-    fn front(&self, files: &FileSystem) -> Result<Front, String> {
+    pub(crate) fn front(&self, files: &FileSystem) -> Result<Front, String> {
         let at = |name: &Path| self.lib.join(name);
         let front = files.content(&at(Path::new("librocblas.so.5")));
         let front = front.ok_or("librocblas.so.5 leads nowhere")?;
@@ -109,14 +111,15 @@ impl Expected {
         let beside = self.beside.iter().map(|(name, content)| (at(name), content));
         for (path, content) in of_backend.chain(beside) {
             if files.content(&path) != Some(content) {
-                return Err(format!("the shim is there and {} is not complete", path.display()));
+                let fault = format!("the shim is there and {} is not complete", path.display());
+                return Err(shorter(&fault));
             }
         }
         Ok(Front::Shim)
     }
 
     /// What of the user's is not there any more.
-    fn lost(&self, files: &FileSystem) -> Vec<String> {
+    pub(crate) fn lost(&self, files: &FileSystem) -> Vec<String> {
         let there = files.contents();
         let lost = self.old.paths().into_iter().filter(|(path, node)| match self.old.node(*node) {
             Node::File(content) => {
@@ -125,6 +128,33 @@ impl Expected {
             _ => false,
         });
         lost.map(|(path, _)| path.display().to_string()).collect()
+    }
+
+    fn end(&self, front: Front) -> &FileSystem {
+        match front {
+            Front::Stock => &self.old,
+            Front::Shim => &self.new,
+        }
+    }
+
+    /// Whether the loader's cache is the one of that end.
+    pub(crate) fn cache(&self, files: &FileSystem, front: Front) -> Result<(), String> {
+        let path = Path::new("etc/ld.so.cache");
+        match (self.end(front).content(path), files.content(path)) {
+            (wanted, there) if wanted == there => Ok(()),
+            (_, there) => {
+                let there = there.map_or(0, |content| content.bytes().len());
+                Err(format!("etc/ld.so.cache has {there} bytes and is not the one of {front:?}"))
+            }
+        }
+    }
+
+    /// What is not as at that end, times of what `apply` makes apart.
+    pub(crate) fn differences(&self, front: Front, files: &FileSystem) -> Vec<String> {
+        let [wanted, there] =
+            [self.end(front), files].map(|files| comparable(files.clone(), &self.lib));
+        let differences = wanted.differences(&there).into_iter();
+        differences.filter(|line| !line.starts_with("var/cache/ldconfig")).collect()
     }
 }
 
@@ -152,12 +182,30 @@ struct Way<'a> {
     leads_to: Front,
     /// Whether the front name loads from the beginning.
     loads_at_first: bool,
+    /// The command that leads to the new tree afterwards.
+    forward: &'static str,
     ordering: Ordering,
 }
 
-fn installer(tree: &AmdTree, machine: &Machine, command: &str) -> Command {
+/// What `repair --help` says, if there is that command.
+fn help_of_repair() -> Option<&'static str> {
+    static HELP: OnceLock<Option<String>> = OnceLock::new();
+    let ask = || {
+        let mut command = Command::new(artefacts::installer());
+        let ended = run::run(command.args(["repair", "--help"]));
+        ended.status.success().then_some(ended.stdout)
+    };
+    HELP.get_or_init(ask).as_deref()
+}
+
+fn repair_takes_a_backend() -> bool {
+    help_of_repair().is_some_and(|help| help.contains("--backend") && help.contains("--shim"))
+}
+
+/// A command of the installer's, `apply` with what it needs here.
+pub(crate) fn installer(tree: &AmdTree, machine: &Machine, command: &str) -> Command {
     let mut words = vec![command];
-    if command == "apply" {
+    if command == "apply" || (command == "repair" && repair_takes_a_backend()) {
         let shim = artefacts::shim().to_str().expect("UTF-8");
         let backend = machine.backend.to_str().expect("UTF-8");
         words.extend(["--shim", shim, "--backend", backend]);
@@ -167,6 +215,32 @@ fn installer(tree: &AmdTree, machine: &Machine, command: &str) -> Command {
 
 /// Faults, each with the number of states that have it and an example.
 type Faults = BTreeMap<String, (usize, String)>;
+
+/// Without what tells alike faults apart: which file of the backend it is, and numbers.
+fn shorter(text: &str) -> String {
+    let word = |word: &str| {
+        let number = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let has_digit = number.chars().any(|c| c.is_ascii_digit());
+        if word.contains("backends/6.3.0/") {
+            "(a file of the backend)".to_owned()
+        } else if has_digit && number.chars().all(|c| c.is_ascii_hexdigit() || c == '.') {
+            word.replace(number, "N")
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Where trees are made: in memory if possible, as the installer's `syncfs` waits for everything that
+/// any program has written to the file system.
+fn in_memory() -> &'static Path {
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
+    PLACE.get_or_init(|| {
+        let memory = PathBuf::from("/dev/shm");
+        if tempfile::tempdir_in(&memory).is_ok() { memory } else { std::env::temp_dir() }
+    })
+}
 
 fn example(crash: &Crash) -> String {
     let mut text = format!("after {} operations ({})", crash.prefix, crash.kind);
@@ -243,39 +317,41 @@ impl Way<'_> {
             }
             _ => {}
         }
+        if crash.after_end
+            && let Err(fault) = self.expected.cache(&crash.files, self.leads_to)
+        {
+            faults.push(shorter(&format!("{} has ended, and {fault}", self.command)));
+        }
         faults
     }
 
     fn faults_of_commands(&self, crash: &Crash) -> Vec<String> {
         let left = || {
-            AmdTree::made_by(|root| crash.files.write(root).expect("write a state"))
+            AmdTree::made_by(in_memory(), |root| crash.files.write(root).expect("write a state"))
         };
         let mut faults = Vec::new();
-        let tree = left();
-        let status = run::run(&mut tree.installer_command(&["status"]));
+        let status = run::run(&mut left().installer_command(&["status"]));
         let front = self.expected.front(&crash.files);
         match (status.status.code(), &front) {
             (Some(0), Ok(Front::Shim)) | (Some(3), Ok(Front::Stock)) | (Some(1 | 4), _) => {}
             (Some(code), _) => faults.push(format!("status exits with {code}, front: {front:?}")),
             (None, _) => faults.push(format!("status: {status:?}")),
         }
-        for (command, end) in [("apply", &self.expected.new), ("revert", &self.expected.old)] {
-            let tree = if command == "revert" { left() } else { tree.duplicate() };
+        for (command, end) in [(self.forward, Front::Shim), ("revert", Front::Stock)] {
+            let tree = left();
             let ended = run::run(&mut installer(&tree, self.machine, command));
             if !ended.status.success() {
                 let first = ended.stderr.lines().next().unwrap_or_default();
-                faults.push(format!("then {command} fails ({}): {first}", ended.status));
+                let text = format!("then {command} fails ({}): {first}", ended.status);
+                faults.push(shorter(&text));
                 continue;
             }
             let after = FileSystem::read(tree.root()).expect("read");
-            let lib = &self.expected.lib;
-            let differences =
-                comparable(end.clone(), lib).differences(&comparable(after, lib));
-            let differences: BTreeSet<_> =
-                differences.into_iter().filter(|line| !line.starts_with("var/cache")).collect();
+            let differences = self.expected.differences(end, &after);
             if let Some(first) = differences.first() {
                 let count = differences.len();
-                faults.push(format!("then {command} leaves {count} differences: {first}"));
+                let text = format!("then {command} leaves {count} differences: {first}");
+                faults.push(shorter(&text));
             }
         }
         faults
@@ -323,18 +399,67 @@ fn with_ends(test: impl FnOnce(&Machine, &AmdTree, &Expected)) {
 
 fn check_apply(ordering: Ordering) {
     with_ends(|machine, _, expected| {
-        let start = &machine.tree;
-        let (command, leads_to, loads_at_first) = ("apply", Front::Shim, true);
-        Way { machine, expected, start, command, leads_to, loads_at_first, ordering }.check();
+        let way = Way {
+            machine,
+            expected,
+            start: &machine.tree,
+            command: "apply",
+            leads_to: Front::Shim,
+            loads_at_first: true,
+            forward: "apply",
+            ordering,
+        };
+        way.check();
     });
 }
 
 fn check_revert(ordering: Ordering) {
     with_ends(|machine, applied, expected| {
-        let start = applied;
-        let (command, leads_to, loads_at_first) = ("revert", Front::Stock, true);
-        Way { machine, expected, start, command, leads_to, loads_at_first, ordering }.check();
+        let way = Way {
+            machine,
+            expected,
+            start: applied,
+            command: "revert",
+            leads_to: Front::Stock,
+            loads_at_first: true,
+            forward: "apply",
+            ordering,
+        };
+        way.check();
     });
+}
+
+fn check_repair(ordering: Ordering) {
+    if help_of_repair().is_none() {
+        skip("power cuts during repair", "the installer has no such command");
+        return;
+    }
+    with_ends(|machine, applied, expected| {
+        let disturbed = applied.duplicate();
+        disturb(&disturbed);
+        let way = Way {
+            machine,
+            expected,
+            start: &disturbed,
+            command: "repair",
+            leads_to: Front::Shim,
+            loads_at_first: false,
+            forward: "repair",
+            ordering,
+        };
+        way.check();
+    });
+}
+
+/// Removes the front name and one that the backend needs, and cuts short a file in the store.
+fn disturb(tree: &AmdTree) {
+    let lib = tree.lib();
+    for name in ["librocblas.so.5", "libamdhip64.so.6"] {
+        fs::remove_file(lib.join(name)).expect("remove");
+    }
+    let backend = lib.join("rocblas-shim/backends/6.3.0/lib");
+    let file = backend.join("rocblas/library/TensileLibrary_lazy_gfx906.dat");
+    fs::write(file, "short").expect("write");
 }
 
 #[test]
@@ -355,4 +480,14 @@ fn revert_survives_a_power_cut() {
 #[test]
 fn revert_survives_a_power_cut_that_reorders_names_in_a_directory() {
     check_revert(Ordering::Name);
+}
+
+#[test]
+fn repair_survives_a_power_cut() {
+    check_repair(Ordering::Directory);
+}
+
+#[test]
+fn repair_survives_a_power_cut_that_reorders_names_in_a_directory() {
+    check_repair(Ordering::Name);
 }

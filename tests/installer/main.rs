@@ -10,6 +10,7 @@ mod hostile;
 mod locking;
 mod machine;
 mod patched;
+mod power_cut;
 mod refusals;
 mod selftest;
 mod upgrades;

@@ -69,10 +69,11 @@ impl AmdTree {
         Self { directory: tempfile::Builder::new().prefix("amd-").tempdir().expect("make a root") }
     }
 
-    /// A root with the files that a function makes in it.
+    /// A root in a directory, with the files that a function makes in it.
     #[must_use]
-    pub fn made_by(make: impl FnOnce(&Path)) -> Self {
-        let tree = Self::empty();
+    pub fn made_by(directory: &Path, make: impl FnOnce(&Path)) -> Self {
+        let root = tempfile::Builder::new().prefix("amd-").tempdir_in(directory);
+        let tree = Self { directory: root.expect("make a root") };
         make(tree.root());
         tree
     }

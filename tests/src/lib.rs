@@ -11,6 +11,7 @@ pub mod consistency;
 pub mod docker;
 pub mod dpkg;
 pub mod elf;
+pub mod ext4;
 pub mod interrupt;
 pub mod long_trace;
 pub mod real;

@@ -18,13 +18,13 @@ use std::{
 };
 
 /// Up to so many operations that are not durable, all choices are enumerated.
-pub const EXHAUSTIVE: usize = 10;
+const EXHAUSTIVE: usize = 10;
 
 /// Incomplete data is among them as long as there are at most so many.
 const MOST: usize = 2048;
 
 /// Random choices before each sync.
-pub const SAMPLES: usize = 100;
+const SAMPLES: usize = 100;
 
 /// Which operations on names persist in the order in which they were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,9 @@ struct Candidate {
     kind: String,
 }
 
+/// A name in a directory that an operation is about, or `None`: the directory itself.
+type Name = Option<Arc<OsStr>>;
+
 /// What a log's operations depend on.
 struct Dependencies {
     /// For each operation, those that it follows directly.
@@ -82,7 +85,7 @@ struct Dependencies {
 impl Dependencies {
     fn of(log: &Log, ordering: Ordering) -> Self {
         // For each directory, the operations so far on a name of it or on itself.
-        let mut before: HashMap<NodeId, Vec<(usize, Option<Arc<OsStr>>)>> = HashMap::new();
+        let mut before: HashMap<NodeId, Vec<(usize, Name)>> = HashMap::new();
         let mut follows = Vec::new();
         let mut files = log.start.clone();
         for (number, operation) in log.operations.iter().enumerate() {
@@ -92,7 +95,7 @@ impl Dependencies {
                 match ordering {
                     Ordering::Directory => followed.extend(before.last().map(|last| last.0)),
                     Ordering::Name => {
-                        let same = |other: &&(usize, Option<Arc<OsStr>>)| {
+                        let same = |other: &&(usize, Name)| {
                             name.is_none() || other.1.is_none() || other.1 == name
                         };
                         followed.extend(before.iter().filter(same).map(|other| other.0));
@@ -138,7 +141,7 @@ impl Dependencies {
 
 /// The names that an operation is about, each with its directory, and the directories themselves that
 /// it makes, removes or replaces.
-fn concerned(effect: &Effect, files: &FileSystem) -> Vec<(NodeId, Option<Arc<OsStr>>)> {
+fn concerned(effect: &Effect, files: &FileSystem) -> Vec<(NodeId, Name)> {
     let name = |place: &super::Place| (place.directory, Some(Arc::clone(&place.name)));
     let itself = |node: NodeId| files.names(node).map(|_| (node, None));
     match effect {
@@ -147,9 +150,7 @@ fn concerned(effect: &Effect, files: &FileSystem) -> Vec<(NodeId, Option<Arc<OsS
             place.iter().map(name).chain(made).collect()
         }
         Effect::Link { place, .. } => vec![name(place)],
-        Effect::Remove { place, node } => {
-            [name(place)].into_iter().chain(itself(*node)).collect()
-        }
+        Effect::Remove { place, node } => [name(place)].into_iter().chain(itself(*node)).collect(),
         Effect::Rename { from, to, .. } => {
             let replaced = files.named(to).and_then(itself);
             [name(from), name(to)].into_iter().chain(replaced).collect()
@@ -291,7 +292,8 @@ impl Enumeration<'_> {
         for prefix in 0..self.count() {
             // Up to where a sync would have made durable what is left out.
             for number in prefix + 1..self.count() {
-                let left_out = (prefix..number).any(|n| self.durable[number][n] && !self.is_sync(n));
+                let left_out =
+                    (prefix..number).any(|n| self.durable[number][n] && !self.is_sync(n));
                 if left_out {
                     break;
                 }
@@ -427,9 +429,8 @@ impl Log {
                     (_, effect) => files.apply(effect),
                 }
             }
-            let after_end = choices.iter().zip(durable).all(|(choice, durable)| {
-                !durable || *choice == Done
-            });
+            let after_end =
+                choices.iter().zip(durable).all(|(choice, durable)| !durable || *choice == Done);
             let digest = files.digest(&unchanged);
             if let Some(known) = seen.get(&digest) {
                 crashes[*known].after_end |= after_end;

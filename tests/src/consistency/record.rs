@@ -100,9 +100,9 @@ impl Observer for Recorder {
         let targets: Vec<Target> =
             attempt.spots.iter().map(|spot| self.target(spot)).collect::<io::Result<_>>()?;
         let writes_on = is_data(attempt.name)
-            && self.written.as_ref().is_some_and(|written| {
-                matches!(targets[..], [Target::Node(node)] if node == written.node)
-            });
+            && self.written.as_ref().is_some_and(
+                |written| matches!(targets[..], [Target::Node(node)] if node == written.node),
+            );
         let concerns = targets.iter().any(|target| !matches!(target, Target::Elsewhere));
         if !writes_on && (concerns || is_open(attempt.name) || attempt.name == "sync") {
             self.flush()?;
@@ -169,8 +169,18 @@ fn is_open(name: &str) -> bool {
 
 fn is_data(name: &str) -> bool {
     [
-        "write", "pwrite", "writev", "pwritev", "pwritev2", "sendfile", "splice",
-        "copy_file_range", "ioctl", "fallocate", "truncate", "ftruncate",
+        "write",
+        "pwrite",
+        "writev",
+        "pwritev",
+        "pwritev2",
+        "sendfile",
+        "splice",
+        "copy_file_range",
+        "ioctl",
+        "fallocate",
+        "truncate",
+        "ftruncate",
     ]
     .contains(&name)
 }

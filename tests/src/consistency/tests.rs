@@ -1,11 +1,7 @@
 //! The model on programs of a few lines, whose faults are known.
 
 use super::{Crash, FileSystem, Log, Ordering, record};
-use crate::{
-    compile::compile,
-    interrupt,
-    skip::skip,
-};
+use crate::{compile::compile, interrupt, skip::skip};
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 /// Records a script in a directory with a file `f` that holds `old`; `None` where nothing can be
@@ -84,9 +80,9 @@ fn names_in_different_directories_change_in_any_order() {
     // A file that moves by a link and a removal, which is lost without a sync between.
     let moved = |between: &str| script(&format!("mkdir d; sync -f .; ln f d/f; {between}; rm f"));
     let lost = |log: &Log, ordering| {
-        crashes(log, ordering).iter().any(|crash| {
-            !crash.files.contents().iter().any(|content| content.bytes() == b"old")
-        })
+        crashes(log, ordering)
+            .iter()
+            .any(|crash| !crash.files.contents().iter().any(|content| content.bytes() == b"old"))
     };
     let Some(log) = moved(":") else { return };
     for ordering in BOTH {
