@@ -59,7 +59,7 @@ fn a_package_is_not_unpacked_again() {
 }
 
 /// The backend's tree as a tar file.
-fn packed(machine: &Machine) -> PathBuf {
+pub(crate) fn packed(machine: &Machine) -> PathBuf {
     let package = machine.outside().join("rocblas.tar.gz");
     let mut tar = std::process::Command::new("tar");
     tar.arg("-C").arg(machine.outside()).arg("-czf").arg(&package).arg("rocm-6.3.0");

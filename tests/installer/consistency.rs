@@ -5,10 +5,13 @@
 //!    command has ended, it is the one that was promised, and so is the loader's cache;
 //! 3. `status` says what is there, `apply` leads to the new tree and `revert` to the old one.
 //!
-//! 1 and 2 are checked on the model in every state, 3 on real files in [`SAMPLE`] of them: one of
-//! each operation that is delayed or early at least, as far as that reaches.
+//! 1 and 2 are checked on the model in every state, 3 on real files in [`SAMPLE`] of them, which
+//! differ in the operation that is delayed or early. `SHOW_OPERATIONS=1` prints the operations.
 
-use crate::machine::{Machine, is_ldconfigs};
+use crate::{
+    applying::packed,
+    machine::{Machine, is_ldconfigs},
+};
 use std::{
     collections::{BTreeMap, HashSet},
     fs,
@@ -28,8 +31,9 @@ use tests::{
     skip::skip,
 };
 
-/// In so many states of each run, or a few more, the commands are run.
-const SAMPLE: usize = 100;
+/// In at most so many states of each run the commands are run, and in half as many where names of one
+/// directory are reordered.
+const SAMPLE: usize = 120;
 
 /// The machine has two cores at least.
 const THREADS: usize = 2;
@@ -93,7 +97,7 @@ impl Expected {
     pub(crate) fn front(&self, files: &FileSystem) -> Result<Front, String> {
         let at = |name: &Path| self.lib.join(name);
         let front = files.content(&at(Path::new("librocblas.so.5")));
-        let front = front.ok_or("librocblas.so.5 leads nowhere")?;
+        let front = front.ok_or("librocblas.so.5 does not resolve to a file")?;
         if *front == self.stock {
             return Ok(Front::Stock);
         }
@@ -102,16 +106,16 @@ impl Expected {
             return Err(format!("librocblas.so.5 is neither stock nor the shim: {size} bytes"));
         }
         let settings = files.content(&at(Path::new("rocblas-shim/shim.toml")));
-        let settings = settings.ok_or("the shim is there and shim.toml is not")?;
+        let settings = settings.ok_or("the shim is in front and shim.toml is missing")?;
         let settings = String::from_utf8_lossy(settings.bytes());
         let name = settings.lines().find_map(|line| line.strip_prefix("backend = "));
-        let name = name.ok_or("the shim is there and shim.toml names no backend")?;
+        let name = name.ok_or("the shim is in front and shim.toml names no backend")?;
         let backend = at(Path::new("rocblas-shim/backends")).join(name.trim_matches('"'));
         let of_backend = self.backend.iter().map(|(name, content)| (backend.join(name), content));
         let beside = self.beside.iter().map(|(name, content)| (at(name), content));
         for (path, content) in of_backend.chain(beside) {
             if files.content(&path) != Some(content) {
-                let fault = format!("the shim is there and {} is not complete", path.display());
+                let fault = format!("the shim is in front and {} is not complete", path.display());
                 return Err(shorter(&fault));
             }
         }
@@ -275,7 +279,8 @@ impl Way<'_> {
             }
         });
         let checked = begun.elapsed();
-        let sample = sample(&crashes);
+        let limit = if self.ordering == Ordering::Name { SAMPLE / 2 } else { SAMPLE };
+        let sample = sample(&crashes, limit);
         each(&sample, |crash| {
             for fault in self.faults_of_commands(crash) {
                 add(fault, crash);
@@ -372,33 +377,31 @@ fn each<T: Sync>(items: &[T], call: impl Fn(&T) + Sync) {
     });
 }
 
-/// One state of each kind, then others, evenly.
-fn sample(crashes: &[Crash]) -> Vec<&Crash> {
+/// At most so many states, each of another kind, from all over the enumeration.
+fn sample(crashes: &[Crash], limit: usize) -> Vec<&Crash> {
     let mut kinds: BTreeMap<&str, Vec<&Crash>> = BTreeMap::new();
     for crash in crashes {
         kinds.entry(&crash.kind).or_default().push(crash);
     }
-    let one_of_each: Vec<&Crash> =
-        kinds.values().map(|crashes| crashes[crashes.len() / 2]).collect();
-    let step = (one_of_each.len() / SAMPLE).max(1);
-    one_of_each.into_iter().step_by(step).collect()
+    let step = kinds.len().div_ceil(limit);
+    kinds.values().step_by(step).map(|crashes| crashes[crashes.len() / 2]).collect()
 }
 
 /// Runs a test on the two ends of `apply`, unless processes cannot be traced.
-fn with_ends(test: impl FnOnce(&Machine, &AmdTree, &Expected)) {
+fn with_ends(machine: impl FnOnce() -> Machine, test: impl FnOnce(&Machine, &AmdTree, &Expected)) {
     if let Err(why) = interrupt::permitted() {
         skip("power cuts on a model", why);
         return;
     }
-    let machine = Machine::new();
+    let machine = machine();
     let applied = machine.tree.duplicate();
     run::run(&mut installer(&applied, &machine, "apply")).success();
     let expected = Expected::new(&machine.tree, &applied);
     test(&machine, &applied, &expected);
 }
 
-fn check_apply(ordering: Ordering) {
-    with_ends(|machine, _, expected| {
+fn check_apply(machine: impl FnOnce() -> Machine, ordering: Ordering) {
+    with_ends(machine, |machine, _, expected| {
         let way = Way {
             machine,
             expected,
@@ -414,7 +417,7 @@ fn check_apply(ordering: Ordering) {
 }
 
 fn check_revert(ordering: Ordering) {
-    with_ends(|machine, applied, expected| {
+    with_ends(Machine::new, |machine, applied, expected| {
         let way = Way {
             machine,
             expected,
@@ -434,7 +437,7 @@ fn check_repair(ordering: Ordering) {
         skip("power cuts during repair", "the installer has no such command");
         return;
     }
-    with_ends(|machine, applied, expected| {
+    with_ends(Machine::new, |machine, applied, expected| {
         let disturbed = applied.duplicate();
         disturb(&disturbed);
         let way = Way {
@@ -464,12 +467,22 @@ fn disturb(tree: &AmdTree) {
 
 #[test]
 fn apply_survives_a_power_cut() {
-    check_apply(Ordering::Directory);
+    check_apply(Machine::new, Ordering::Directory);
 }
 
 #[test]
 fn apply_survives_a_power_cut_that_reorders_names_in_a_directory() {
-    check_apply(Ordering::Name);
+    check_apply(Machine::new, Ordering::Name);
+}
+
+#[test]
+fn apply_of_a_package_survives_a_power_cut() {
+    let packaged = || {
+        let mut machine = Machine::new();
+        machine.backend = packed(&machine);
+        machine
+    };
+    check_apply(packaged, Ordering::Directory);
 }
 
 #[test]

@@ -58,6 +58,11 @@ fn what_apply_and_revert_promised_is_on_the_disk() {
     let left = after(&cut, &tree);
     let files = FileSystem::read(left.root()).expect("read");
     assert_eq!(expected.front(&files), Ok(Front::Stock));
+    assert_eq!(expected.lost(&files), Vec::<String>::new());
+    assert_eq!(expected.cache(&files, Front::Stock), Ok(()));
+    // What is left of the store may be there still; it goes when `revert` is run again.
+    left.installer(&["revert"]).success();
+    let files = FileSystem::read(left.root()).expect("read");
     assert_eq!(expected.differences(Front::Stock, &files), Vec::<String>::new());
     assert_eq!(left.installer(&["status"]).status.code(), Some(3));
 }

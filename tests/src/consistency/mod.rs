@@ -15,9 +15,11 @@
 //! - Operations on names of one directory persist in order, those of different directories in any
 //!   order ([`Ordering::Directory`]); or only operations on the same name persist in order
 //!   ([`Ordering::Name`]). Making a directory comes before everything in it, removing it after.
-//! - Data, attributes and names are independent of each other.
+//! - Data, attributes and names are independent of each other. A file system that writes a file's
+//!   data before the name that replaces another (ext4's `auto_da_alloc`) promises more.
+//! - `O_SYNC`, `msync` and `sync_file_range` count for nothing.
 //!
-//! Journaling file systems promise more. What holds here holds on them.
+//! Journaling file systems promise more than this. What holds here holds on them.
 
 mod attributes;
 mod content;
