@@ -36,6 +36,9 @@ RUN if [ ! -x "$CARGO_HOME/bin/cargo" ]; then \
 
 WORKDIR /src
 COPY . .
+# `installer --version` says it: --build-arg INSTALLER_COMMIT="$(git rev-parse HEAD)". The repository
+# itself is not here.
+ARG INSTALLER_COMMIT=unknown
 # Times of files are part of an image's digest, and `installer` knows the placed shim by its own.
 ARG SOURCE_DATE_EPOCH=0
 RUN cargo build --locked --release --package rocblas-shim --package installer

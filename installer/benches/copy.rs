@@ -112,6 +112,7 @@ fn kept_by_an_exchange(bencher: divan::Bencher<'_, '_>) {
         });
 }
 
+#[expect(clippy::disallowed_macros, reason = "benchmarks print their results")]
 fn main() {
     let (source, copy) = (File::open(&FILE.1).expect("open"), File::create(place("shared")));
     let shares = rustix::fs::ioctl_ficlone(copy.expect("make"), source).is_ok();

@@ -73,6 +73,7 @@ fn list_targets_of_a_gigabyte() -> usize {
     offload::targets(&*FILE, section()).counts.len()
 }
 
+#[expect(clippy::disallowed_macros, reason = "benchmarks print their results")]
 fn main() {
     let counted = Counted { file: &FILE, bytes: Cell::new(0), calls: Cell::new(0) };
     let targets = offload::targets(&counted, section()).counts;

@@ -1,11 +1,18 @@
 //! The command line: what `--help`, the man page and the completions of shells are made from.
 
 use crate::{
+    complete,
     journal::{Compat, Original},
+    output::{self, Verbosity, printable},
     trace::{export::Format, select::Select},
+    version,
 };
-use clap::{Args, Parser, Subcommand, ValueHint};
-use std::{path::PathBuf, time::Duration};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint, error::ErrorKind};
+use clap_complete::engine::ArgValueCompleter;
+use std::{env, ffi::OsString, path::PathBuf, time::Duration};
+
+/// The program's name.
+pub const NAME: &str = "installer";
 
 /// Puts the rocBLAS shim into a ROCm 7 tree, checks it, and takes it out again.
 ///
@@ -13,7 +20,7 @@ use std::{path::PathBuf, time::Duration};
 /// still has kernels for gfx906 (MI50, MI60, Radeon VII) and others.
 #[derive(Debug, Parser)]
 #[command(
-    name = "installer",
+    name = NAME,
     version,
     propagate_version = true,
     after_help = "Example, in a Dockerfile, after llama.cpp was built or before:\n  \
@@ -44,6 +51,12 @@ pub struct Global {
     /// Print a JSON document for programs instead of text
     #[arg(long, global = true)]
     pub json: bool,
+    /// Print every step: a line for each file
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print errors only; documents, exports, scripts and pages are printed all the same
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
     /// Wait at most so long for another installer that is changing the tree [default: 300]
     #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true)]
     pub lock_timeout: Option<u64>,
@@ -55,6 +68,61 @@ impl Global {
     pub fn patience(&self) -> Duration {
         self.lock_timeout.map_or(crate::lock::USUAL_WAIT, Duration::from_secs)
     }
+
+    /// How much is printed.
+    #[must_use]
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+}
+
+/// Reads this process's arguments.
+///
+/// # Errors
+/// Wrong usage, and what is no command but a question: `--help`, `--version`. Nothing in it is
+/// harmful to a terminal.
+pub fn parse() -> Result<Cli, clap::Error> {
+    let words: Vec<OsString> = env::args_os().collect();
+    Cli::try_parse_from(&words).map_err(|error| {
+        // clap repeats arguments as they are, and `*` of a shell is any file's name.
+        let escaped = words.iter().map(|word| output::shown(word.as_ref()).to_string());
+        match Cli::try_parse_from(escaped) {
+            // It lists the commands, those that are hidden too.
+            Err(escaped) if escaped.kind() == ErrorKind::MissingSubcommand => {
+                visible().try_get_matches_from(&words).err().unwrap_or(escaped)
+            }
+            Err(escaped) if escaped.kind() == error.kind() => escaped,
+            // Escapes are valid UTF-8, and where that was the error there is nothing to repeat.
+            _ => clap::Error::raw(error.kind(), printable(&error.to_string()))
+                .with_cmd(&Cli::command()),
+        }
+    })
+}
+
+/// Whether JSON is asked for, by arguments that may not be valid otherwise.
+#[must_use]
+pub fn asks_for_json() -> bool {
+    env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
+}
+
+/// The program without what is hidden: for completions and manual pages.
+#[must_use]
+pub fn visible() -> clap::Command {
+    let program = Cli::command();
+    let commands = program.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    // clap has no way to remove a command from another.
+    let visible = Global::augment_args(clap::Command::new(NAME).subcommands(commands))
+        .version(version::OWN)
+        .propagate_version(true)
+        .subcommand_required(true);
+    let texts = (program.get_about(), program.get_long_about(), program.get_after_help());
+    let visible = visible.about(texts.0.cloned().unwrap_or_default());
+    let visible = visible.long_about(texts.1.cloned().unwrap_or_default());
+    visible.after_help(texts.2.cloned().unwrap_or_default())
 }
 
 /// What to do.
@@ -133,16 +201,24 @@ pub enum Command {
         with ROCBLAS_SHIM_TRACE=stderr."
     )]
     Trace(Trace),
-    /// Print a completion script for a shell
+    /// Print a completion script for a shell; it asks this program, which has to be on the PATH
     #[command(after_help = "Example:\n  installer completions bash > \
         /usr/share/bash-completion/completions/installer")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    #[command(after_help = "Example:\n  installer man > installer.1 && man ./installer.1")]
-    Man,
+    /// Print a manual page, or write those of all commands
+    #[command(after_help = "Examples:\n  installer man trace show | man -l -\n  \
+        installer man --into /usr/local/share/man/man1")]
+    Man {
+        /// The command; none: the program's own page
+        #[arg(value_name = "COMMAND", conflicts_with = "into")]
+        words: Vec<String>,
+        /// Write one file for each command into this directory: installer.1, installer-apply.1, ...
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        into: Option<PathBuf>,
+    },
     /// What `doctor` runs in a child process: opens the shim as a program would
     #[command(hide = true)]
     LiveCheck {
@@ -195,6 +271,9 @@ pub struct Apply {
     /// Take over whatever somebody changed since, as `repair` does
     #[arg(long)]
     pub force: bool,
+    /// Do not ask before what cannot be undone (--original delete); only a terminal is asked
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// Options of `collect`.
@@ -231,11 +310,13 @@ pub enum Backends {
     /// Make one the backend of all programs
     Use {
         /// Its name
+        #[arg(add = ArgValueCompleter::new(complete::backend_names))]
         name: String,
     },
     /// Remove one that is not in use
     Remove {
         /// Its name
+        #[arg(add = ArgValueCompleter::new(complete::backend_names))]
         name: String,
     },
 }

@@ -2,44 +2,65 @@
 //! that says what happened.
 
 use anyhow::{Context, Result, bail};
-use clap::{CommandFactory, Parser};
+use clap::error::ErrorKind;
 use installer::{
     apply::{self, Report, Request},
     backends,
-    cli::{Apply, Backends, Cli, Collect, Command, Doctor, Global},
-    collect, doctor,
+    cli::{self, Apply, Backends, Cli, Collect, Command, Doctor, Global},
+    collect, complete, confirm, doctor,
     inspect::{self, layout::Tree},
-    journal::Journal,
+    journal::{Journal, Original},
     lib_dir::LibDir,
-    lock, output,
+    lock, manual,
+    output::{self, Code, Line, Text, WithCode, shown},
     plan::Reach,
     revert::{self, Outcome},
     root::Root,
     selftest, status, trace, tree,
+    version::Versions,
 };
+use serde::Serialize;
 use serde_json::json;
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
-    match run(&global, command) {
-        Ok(code) => code,
-        Err(error) => {
-            output::error(&error, global.json);
-            ExitCode::FAILURE
-        }
+    if complete::respond() {
+        return ExitCode::SUCCESS;
     }
+    let code = match cli::parse() {
+        Ok(Cli { global, command }) => {
+            output::set_verbosity(global.verbosity());
+            run(&global, command).unwrap_or_else(|error| {
+                output::error(&error, global.json);
+                FAILURE
+            })
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
+            let versions = Versions::read();
+            output::result(cli::asks_for_json(), &versions, versions.text());
+            SUCCESS
+        }
+        Err(error) => output::from_clap(&error, cli::asks_for_json()),
+    };
+    output::finish(code)
 }
 
-fn run(global: &Global, command: Command) -> Result<ExitCode> {
+/// Runs a command. Returns the exit code.
+fn run(global: &Global, command: Command) -> Result<u8> {
     if let Command::Trace(command) = command {
         // Traces are of the running system, and a root without a ROCm tree has them too.
         trace::run(command, global.json)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(SUCCESS);
     }
     let root = Root::new(&global.root)
-        .with_context(|| format!("--root {}: cannot be used", global.root.display()))?;
-    let tree = || tree::choose(&root, global.rocm.as_deref());
+        .with_context(|| format!("--root {}: cannot be used", shown(&global.root)))?;
+    let tree = || tree::choose(&root, global.rocm.as_deref()).code(Code::NoTree);
     match command {
         Command::Inspect { paths, gpu, function } => {
             inspect(global, &root, paths, &function, &gpu)?;
@@ -49,9 +70,11 @@ fn run(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Status => {
             let tree = tree()?;
             let status = status::status(&root, &tree.lib)?;
-            let line = format!("{}: {status}", tree.lib.display());
-            output::result(global.json, &json!({"lib": tree.lib, "state": status}), &line);
-            return Ok(status.exit_code().into());
+            let line = format!("{}: {status}", shown(&tree.lib));
+            let exit_code = status.exit_code();
+            let document = State { lib: &tree.lib, state: status };
+            output::result(global.json, &document, &line);
+            return Ok(exit_code);
         }
         Command::Verify => return verify(global, &root, &tree()?),
         Command::Revert { dry_run } => return revert(global, &root, &tree()?, dry_run),
@@ -60,19 +83,49 @@ fn run(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Doctor(options) => return doctor(global, &root, &options),
         Command::Selftest => {
             let selftest = selftest::selftest(&root, &tree()?.lib)?;
-            output::result(global.json, &selftest, &selftest::text(&selftest));
-            return Ok(selftest.exit_code().into());
+            output::result(global.json, &selftest, selftest::text(&selftest));
+            return Ok(selftest.exit_code());
         }
         Command::LiveCheck { shim } => doctor::live::answer(&shim)?,
         Command::SelftestDevice { library, device } => selftest::device::answer(&library, device)?,
         // Carried out above.
         Command::Trace(_) => {}
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "installer", &mut io::stdout());
+            output::product(global.json, "script", &complete::script(shell)?);
         }
-        Command::Man => output::manual(&Cli::command()).context("cannot write the manual page")?,
+        Command::Man { words, into: None } => {
+            output::product(global.json, "page", &manual::page(&words)?.roff);
+        }
+        Command::Man { into: Some(directory), .. } => {
+            let files = manual::write(&directory)?;
+            let line = format!("{} manual pages are in {}", files.len(), shown(&directory));
+            output::result(global.json, &Files { files }, &line);
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(SUCCESS)
+}
+
+/// The document of `status`.
+#[derive(Serialize)]
+struct State<'a> {
+    #[serde(serialize_with = "output::json::path")]
+    lib: &'a Path,
+    state: status::Status,
+}
+
+/// The document of `man --into`.
+#[derive(Serialize)]
+struct Files {
+    #[serde(serialize_with = "output::json::paths")]
+    files: Vec<PathBuf>,
+}
+
+/// The document of `backends list`.
+#[derive(Serialize)]
+struct Store<'a> {
+    #[serde(serialize_with = "output::json::path")]
+    lib: &'a Path,
+    backends: &'a [backends::Listed],
 }
 
 fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()> {
@@ -90,6 +143,11 @@ fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()
         reach: if options.force { Reach::Repair } else { Reach::Usual },
         patience: global.patience(),
     };
+    if request.original == Some(Original::Delete) && !request.dry_run {
+        let question = "The stock rocBLAS will be deleted; to revert, its package has to be \
+                        installed again. Go on?";
+        confirm::confirm(question, options.yes)?;
+    }
     carry_out(global, root, tree, &request)
 }
 
@@ -105,7 +163,7 @@ fn repair(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<()
     if Journal::load_or_rebuild(&lib)?.is_none() {
         bail!(
             "{} has no shim, and no trace of one: start with `installer apply`",
-            tree.lib.display()
+            shown(&tree.lib)
         );
     }
     carry_out(global, root, tree, &request)
@@ -113,66 +171,66 @@ fn repair(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<()
 
 fn carry_out(global: &Global, root: &Root, tree: &Tree, request: &Request) -> Result<()> {
     let report = apply::apply(root, tree, request, &output::notice)?;
-    let end = if request.dry_run {
-        "Nothing was changed (--dry-run).".to_owned()
-    } else if report.carried_out {
+    if report.carried_out {
+        let checked = report.checked;
+        let end = format!("Applied; {checked} files were resolved as the loader does it.");
+        output::report(global.json, &report, &end);
         let way_back = match report.deleted.as_slice() {
             [] => "`installer revert` undoes it".to_owned(),
             deleted => {
                 format!("to revert, install again first what was deleted: {}", deleted.join(", "))
             }
         };
-        format!(
-            "Applied; {} files were resolved as the loader does it.\n`installer status` looks again; \
-             {way_back}.",
-            report.checked
-        )
+        output::hint(global.json, &format!("`installer status` looks again; {way_back}."));
+    } else if request.dry_run {
+        output::report(global.json, &report, "Nothing was changed (--dry-run).");
     } else {
-        "Nothing to do: everything is in place.".to_owned()
-    };
-    output::report(global.json, &report, &end);
+        output::report(global.json, &report, "Nothing to do: everything is in place.");
+    }
     Ok(())
 }
 
 fn collect(global: &Global, root: &Root, tree: &Tree, options: Collect) -> Result<()> {
     let Collect { programs, into, base } = options;
     let collected = collect::collect(root, tree, &collect::Request { programs, into, base })?;
-    output::result(global.json, &collected, &output::collected(&collected));
+    output::result(global.json, &collected, output::collected(&collected));
     Ok(())
 }
 
-fn verify(global: &Global, root: &Root, tree: &Tree) -> Result<ExitCode> {
+fn verify(global: &Global, root: &Root, tree: &Tree) -> Result<u8> {
     let Some(files) = status::verify(root, &tree.lib)? else {
         output::result(global.json, &json!({"verified": null}), "not applied: nothing to verify");
-        return Ok(status::Status::NotApplied.exit_code().into());
+        return Ok(status::Status::NotApplied.exit_code());
     };
     let faults: Vec<_> = files.iter().filter(|file| file.fault.is_some()).collect();
-    let mut text = String::new();
+    let mut text = Text::new();
     for file in &faults {
         let fault = file.fault.as_deref().unwrap_or_default();
-        text += &format!("{}: {fault}\n", file.path.display());
+        text.line(Line::from(shown(&file.path)).text(": ").text(fault));
     }
-    text +=
-        &format!("{} of {} paths are as they were placed", files.len() - faults.len(), files.len());
-    if !faults.is_empty() {
-        text += "; `installer repair` places the others again";
-    }
-    output::result(global.json, &json!({"verified": files}), &text);
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { 4.into() })
+    let good = files.len() - faults.len();
+    let end = format!("{good} of {} paths are as they were placed", files.len());
+    text.line(if faults.is_empty() {
+        end
+    } else {
+        end + "; `installer repair` places the others again"
+    });
+    output::result(global.json, &json!({"verified": files}), text);
+    Ok(if faults.is_empty() { SUCCESS } else { 4 })
 }
 
-fn doctor(global: &Global, root: &Root, options: &Doctor) -> Result<ExitCode> {
+fn doctor(global: &Global, root: &Root, options: &Doctor) -> Result<u8> {
     let log = options.log.as_deref().map(doctor::log::read).transpose()?;
     let diagnosis = doctor::doctor(root, global.rocm.as_deref(), log.as_deref());
-    output::result(global.json, &diagnosis, &doctor::text(&diagnosis));
+    output::result(global.json, &diagnosis, doctor::text(&diagnosis));
     if let Some(path) = &options.report {
         doctor::report::write(path, root, &diagnosis)?;
-        output::notice(&format!("{} is written: read it, and attach it", path.display()));
+        output::notice(&format!("{} is written: read it, and attach it", shown(path)));
     }
-    Ok(diagnosis.exit_code().into())
+    Ok(diagnosis.exit_code())
 }
 
-fn revert(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<ExitCode> {
+fn revert(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<u8> {
     let path = tree.lib.as_path();
     if !dry_run {
         apply::writable(root, path)?;
@@ -189,7 +247,7 @@ fn revert(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<Ex
         }
         let report = Report { left, ..Report::of(path, Vec::new(), Vec::new()) };
         output::report(global.json, &report, "Nothing to do: there is no shim here.");
-        return Ok(report.exit_code().into());
+        return Ok(report.exit_code());
     };
     let reverting = revert::plan(&lib, loaded)?;
     let plan = &reverting.plan;
@@ -207,15 +265,15 @@ fn revert(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<Ex
         }
     };
     output::report(global.json, &report, end);
-    Ok(if dry_run { ExitCode::SUCCESS } else { report.exit_code().into() })
+    Ok(if dry_run { SUCCESS } else { report.exit_code() })
 }
 
 fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Result<()> {
     let report = match command {
         Backends::List => {
             let list = backends::list(root, &tree.lib)?;
-            let text = output::backends(&list);
-            output::result(global.json, &json!({"lib": tree.lib, "backends": list}), &text);
+            let document = Store { lib: &tree.lib, backends: &list };
+            output::result(global.json, &document, output::backends(&list));
             return Ok(());
         }
         Backends::Add { path, name, gpu } => {
@@ -254,8 +312,6 @@ fn inspect(
 ) -> Result<()> {
     paths.extend(global.rocm.clone());
     let inspection = inspect::inspect(root, &paths, functions, gpus)?;
-    // Colours that stdout is no terminal for are taken out on the way.
-    let text = inspect::text(&inspection, output::width(), true);
-    output::result(global.json, &inspection, &text);
+    output::result(global.json, &inspection, inspect::text(&inspection, output::width()));
     Ok(())
 }

@@ -65,6 +65,7 @@ pub enum Action {
     /// A copy of a file.
     Copy {
         /// Where it comes from, for people.
+        #[serde(serialize_with = "crate::output::json::path")]
         from: PathBuf,
         /// Where it goes.
         path: Place,
@@ -99,6 +100,7 @@ pub enum Action {
         /// Where it goes.
         path: Place,
         /// As written in it.
+        #[serde(serialize_with = "crate::output::json::path")]
         target: PathBuf,
         /// Where what is there goes.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -27,7 +27,7 @@ pub struct Library {
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// A link to another name.
-    Link(PathBuf),
+    Link(#[serde(serialize_with = "crate::output::json::path")] PathBuf),
     /// The shim, of this version.
     Shim(String),
     /// A rocBLAS of this SONAME.

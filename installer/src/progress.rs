@@ -1,5 +1,6 @@
 //! Bars for what takes long, on a terminal only: a log file gets lines that stay, not frames.
 
+use crate::output::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Counts bytes up to a total, visibly where stderr is a terminal.
@@ -15,7 +16,7 @@ impl Bar {
         let style =
             ProgressStyle::with_template("{msg:30!} [{bar:30}] {bytes:>10}/{total_bytes} {eta:>4}");
         bar.set_style(style.expect("a template that indicatif knows"));
-        bar.set_message(what.to_owned());
+        bar.set_message(printable(what).into_owned());
         Self(bar)
     }
 

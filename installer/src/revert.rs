@@ -193,7 +193,8 @@ impl Back<'_> {
         let plain = plain.and_then(|backend| settings::with_backend("", &backend).ok());
         if !text.is_empty() && plain.as_deref() != Some(text) {
             let path = self.lib.show(&settings::place());
-            self.remarks.push(format!("{path} was edited; this was in it:\n{text}"));
+            self.remarks.push(format!("{path} was edited; this was in it:"));
+            self.remarks.extend(text.lines().map(|line| format!("  {line}")));
         }
     }
 

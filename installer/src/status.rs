@@ -239,6 +239,7 @@ fn front(lib: &LibDir) -> Result<Option<String>> {
 #[derive(Clone, Debug, Serialize)]
 pub struct Verified {
     /// Inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
     /// What is wrong with it, if anything.
     pub fault: Option<String>,

@@ -20,5 +20,6 @@ pub mod scenario;
 pub mod skip;
 pub mod small_tree;
 pub mod snapshot;
+pub mod terminal;
 pub mod traces;
 pub mod tree;

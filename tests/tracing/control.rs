@@ -111,7 +111,7 @@ fn a_running_process_is_traced_for_a_while() {
     assert!(started.stdout.starts_with(&format!("Recording to {directory}\n")), "{started:?}");
     Serving::go_on();
     let status = json(trace(&["status", &pid, "--json"]));
-    assert_eq!(status, serde_json::json!({"directory": directory, "threads": 1}));
+    assert_eq!(status, serde_json::json!({"schema": 1, "directory": directory, "threads": 1}));
     refused(
         &trace(&["start", &pid, "--output", place]),
         &format!("this process is being traced already, to {directory}; stop that first"),

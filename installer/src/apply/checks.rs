@@ -7,6 +7,7 @@ use crate::{
     journal::Options,
     lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
+    output,
     plan::{Action, Contents, Step},
     present::{self, SONAME, What},
     root::Root,
@@ -250,7 +251,7 @@ pub(super) fn after(lib: &LibDir, built: &Built, before: &Checked) -> Result<usi
         .collect();
     new.dedup();
     if !new.is_empty() {
-        bail!("what was placed would not load:\n  {}", new.join("\n  "));
+        return Err(output::Listed::new("what was placed would not load", new).into());
     }
     built::uses_rocblas(&after.programs, built)?;
     Ok(after.objects())

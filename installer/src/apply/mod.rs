@@ -62,6 +62,7 @@ pub struct Request {
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The directory of the libraries.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub lib: PathBuf,
     /// What was done, or would be.
     pub steps: Vec<Step>,
@@ -312,7 +313,8 @@ fn shim_file(lib: &LibDir, given: Option<&Path>) -> Result<Shim> {
     )
 }
 
-fn beside_this_program() -> Result<Vec<PathBuf>> {
+/// Where the shim is that came with this program, whether it is there or not.
+pub(crate) fn beside_this_program() -> Result<Vec<PathBuf>> {
     let program = std::env::current_exe().context("cannot tell where this program is")?;
     let directory = program.parent().unwrap_or(Path::new("/"));
     let places =

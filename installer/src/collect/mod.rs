@@ -15,7 +15,7 @@ use crate::{
     journal::{self, Journal, Loaded, STORE},
     lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
-    present,
+    output, present,
     root::Root,
     settings, source,
     state::State,
@@ -50,12 +50,15 @@ pub struct Request {
 #[derive(Clone, Debug, Serialize)]
 pub struct Collected {
     /// The directory of the machine that it is in.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub into: PathBuf,
     /// Every file, by its path in the root.
+    #[serde(serialize_with = "crate::output::json::paths")]
     pub files: BTreeSet<PathBuf>,
     /// In bytes.
     pub bytes: u64,
     /// Names of libraries that the base has.
+    #[serde(serialize_with = "crate::output::json::paths")]
     pub left: BTreeSet<PathBuf>,
     /// What a person should know.
     pub remarks: Vec<String>,
@@ -170,7 +173,7 @@ fn closures(
     problems.sort();
     problems.dedup();
     if !problems.is_empty() {
-        bail!("this would not load:\n  {}", problems.join("\n  "));
+        return Err(output::Listed::new("this would not load", problems).into());
     }
     let objects: BTreeSet<PathBuf> =
         closures.iter().flat_map(|closure| &closure.objects).map(|o| o.path.clone()).collect();

@@ -1,6 +1,7 @@
 //! A child process that does what might crash or hang: the parent gets what it said and how it
 //! ended, whatever it does.
 
+use crate::output;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     env,
@@ -101,7 +102,7 @@ fn run_command<T: DeserializeOwned>(
 pub(crate) fn answer(value: &impl Serialize) -> io::Result<()> {
     let line = serde_json::to_string(value)?;
     // A line of its own, whatever a library printed before.
-    let mut stdout = io::stdout().lock();
+    let mut stdout = output::data();
     writeln!(stdout, "\n{line}")?;
     stdout.flush()
 }

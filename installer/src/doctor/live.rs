@@ -37,6 +37,7 @@ pub enum Live {
     /// The loader refused a file.
     NotLoaded {
         /// Which.
+        #[serde(serialize_with = "crate::output::json::path")]
         file: PathBuf,
         /// The loader's own sentence.
         error: String,
@@ -46,6 +47,7 @@ pub enum Live {
     /// It was loaded and is no shim.
     NoShim {
         /// The file.
+        #[serde(serialize_with = "crate::output::json::path")]
         file: PathBuf,
     },
     /// The process did not come to an answer.
@@ -83,8 +85,15 @@ pub struct Answer {
 #[serde(rename_all = "snake_case")]
 enum Said {
     Opened(Answer),
-    NotLoaded { file: PathBuf, error: String },
-    NoShim { file: PathBuf },
+    NotLoaded {
+        #[serde(serialize_with = "crate::output::json::path")]
+        file: PathBuf,
+        error: String,
+    },
+    NoShim {
+        #[serde(serialize_with = "crate::output::json::path")]
+        file: PathBuf,
+    },
 }
 
 /// Opens the shim at a path of the machine in a child process. Only for the running system: a

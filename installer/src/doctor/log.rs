@@ -1,8 +1,9 @@
 //! What a program printed, from a file or a pipe.
 
-use crate::root::open_regular;
+use crate::{output::shown, root::open_regular};
 use anyhow::{Context, Result, bail};
 use std::{
+    fs::File,
     io::{self, Read},
     path::Path,
 };
@@ -15,22 +16,32 @@ pub fn read(path: &Path) -> Result<String> {
     let read = if path == Path::new("-") {
         up_to(io::stdin().lock(), MOST)
     } else {
-        open_regular(path).and_then(|file| up_to(file, MOST))
+        open(path).and_then(|file| {
+            // Nothing of a file that is too large anyway.
+            let length = file.metadata()?.len();
+            if length > MOST { Ok(None) } else { up_to(file, MOST) }
+        })
     };
-    let bytes = read.with_context(|| format!("--log {}: cannot be read", path.display()))?;
-    if bytes.len() as u64 > MOST {
-        bail!(
-            "--log {}: it has more than {} MiB; give the part with the error",
-            path.display(),
-            MOST >> 20
-        );
-    }
+    let path = shown(path);
+    let read = read.with_context(|| format!("--log {path}: cannot be read"))?;
+    let Some(bytes) = read else {
+        bail!("--log {path}: it is larger than {} MiB; give the part with the error", MOST >> 20);
+    };
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// One byte more tells that there is more.
-fn up_to(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
+/// Opens a regular file. Opening some devices has effects, so that they are not opened at all.
+fn open(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() {
+        return open_regular(path);
+    }
+    let what = "not a regular file (--log - reads a pipe from standard input)";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+}
+
+/// All of an input; `None`: it has more. One byte more tells that there is.
+fn up_to(input: impl Read, most: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     input.take(most + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
 }

@@ -77,6 +77,7 @@ pub struct Finding {
 #[derive(Debug, Serialize)]
 pub struct Diagnosis {
     /// The tree's library directory, if it is clear which tree is meant.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
     pub lib: Option<PathBuf>,
     /// The most important first.
     pub findings: Vec<Finding>,

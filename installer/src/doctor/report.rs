@@ -6,13 +6,13 @@ use crate::{
     inspect,
     journal::{Journal, Loaded},
     lib_dir::LibDir,
+    output::{Text, shown},
     root::Root,
-    settings,
+    settings, version,
 };
 use anyhow::{Context, Result};
 use std::{
     env,
-    fmt::Write as _,
     fs::{self, File},
     io::{ErrorKind, Write as _},
     path::Path,
@@ -34,7 +34,7 @@ const WIDTH: u16 = 100;
 /// Writes the report into a new file of the machine. A file that exists is left alone: that is an
 /// error.
 pub fn write(path: &Path, root: &Root, diagnosis: &Diagnosis) -> Result<()> {
-    let shown = path.display();
+    let shown = shown(path);
     let mut file = File::create_new(path).map_err(|e| match e.kind() {
         ErrorKind::AlreadyExists => {
             anyhow::anyhow!("{shown} exists and is not overwritten; give another name")
@@ -47,14 +47,18 @@ pub fn write(path: &Path, root: &Root, diagnosis: &Diagnosis) -> Result<()> {
 }
 
 fn text(root: &Root, diagnosis: &Diagnosis) -> String {
-    let mut text = HEAD.to_owned();
+    let mut text = Text::new();
+    text.block(HEAD);
+    // Whoever reads the file in a terminal gets no escape sequences of a file's name either.
     let mut section = |title: &str, body: &str| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "\n== {title}\n\n{}\n", body.trim_end());
+        text.line("");
+        text.line(format_args!("== {title}"));
+        text.line("");
+        text.block(body.trim_end());
     };
     section("Versions", &versions(root));
-    section("Findings", &anstream::adapter::strip_str(&super::text(diagnosis)).to_string());
-    section("Inspection", &inspect::text(&diagnosis.inspection, WIDTH, false));
+    section("Findings", &super::text(diagnosis).plain());
+    section("Inspection", &inspect::text(&diagnosis.inspection, WIDTH).plain());
     section("Live check", &in_json(&diagnosis.live));
     section("Status", &in_json(&diagnosis.status));
     if let Some(lib) = &diagnosis.lib {
@@ -66,7 +70,7 @@ fn text(root: &Root, diagnosis: &Diagnosis) -> String {
     let variables = environment::variables();
     let lines: Vec<String> = variables.iter().map(|(n, value)| format!("{n}={value}")).collect();
     section("Environment", &lines.join("\n"));
-    text
+    text.plain()
 }
 
 fn versions(root: &Root) -> String {
@@ -77,9 +81,9 @@ fn versions(root: &Root) -> String {
     });
     format!(
         "installer {}\nkernel {}\nroot {}",
-        env!("CARGO_PKG_VERSION"),
+        version::OWN,
         kernel.join(" "),
-        root.directory().display()
+        shown(root.directory())
     )
 }
 

@@ -1,34 +1,31 @@
 //! A diagnosis for a tired person: what is wrong, what shows it, why, and what to type.
 
 use super::{Diagnosis, Finding, Severity};
-use anstyle::{AnsiColor, Style};
-use std::fmt::Write;
+use crate::output::{BAD, GOOD, Line, NOTE, Text};
+use anstyle::Style;
 
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const NOTE: Style = AnsiColor::Yellow.on_default();
-const GOOD: Style = AnsiColor::Green.on_default();
 const DO: Style = Style::new().bold();
 
-/// The findings, the most important first, and a last line that counts them. The styles in it are
-/// for a terminal; lines are the terminal's to break.
+/// The findings, the most important first, and a last line that counts them. Lines are the
+/// terminal's to break.
 #[must_use]
-pub fn text(diagnosis: &Diagnosis) -> String {
-    let mut text = String::new();
+pub fn text(diagnosis: &Diagnosis) -> Text {
+    let mut text = Text::new();
     for finding in &diagnosis.findings {
         write_finding(&mut text, finding);
     }
     let count =
         |severity| diagnosis.findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let end = match (errors, warnings) {
-        (0, 0) => format!("{GOOD}Nothing is wrong.{GOOD:#}"),
-        (0, _) => format!("{GOOD}Nothing is wrong{GOOD:#}; {} worth a look.", things(warnings)),
-        _ => format!(
-            "{BAD}{} wrong.{BAD:#} For a bug report: installer doctor --report FILE",
-            things(errors)
-        ),
-    };
-    let _ = writeln!(text, "{end}");
+    text.line(match (errors, warnings) {
+        (0, 0) => Line::new().styled(GOOD, "Nothing is wrong."),
+        (0, _) => Line::new()
+            .styled(GOOD, "Nothing is wrong")
+            .text(format_args!("; {} worth a look.", things(warnings))),
+        _ => Line::new()
+            .styled(BAD, format_args!("{} wrong.", things(errors)))
+            .text(" For a bug report: installer doctor --report FILE"),
+    });
     text
 }
 
@@ -40,24 +37,23 @@ fn things(count: usize) -> String {
     }
 }
 
-fn write_finding(text: &mut String, finding: &Finding) {
+fn write_finding(text: &mut Text, finding: &Finding) {
     let (style, word) = match finding.severity {
         Severity::Error => (BAD, "error"),
         Severity::Warning => (NOTE, "warning"),
         Severity::Fine => (GOOD, "fine"),
     };
-    // Writing to a string does not fail.
-    let _ = writeln!(text, "{style}{word}{style:#}: {}", finding.title);
+    text.line(Line::new().styled(style, word).text(": ").text(&finding.title));
     for seen in &finding.seen {
-        let _ = writeln!(text, "  seen: {seen}");
+        text.line(Line::from("  seen: ").text(seen));
     }
     if !finding.why.is_empty() {
-        let _ = writeln!(text, "  why:  {}", finding.why);
+        text.line(Line::from("  why:  ").text(&finding.why));
     }
     if !finding.cure.is_empty() {
-        let _ = writeln!(text, "  do:   {DO}{}{DO:#}", finding.cure);
+        text.line(Line::from("  do:   ").styled(DO, &finding.cure));
     }
     if finding.severity != Severity::Fine {
-        text.push('\n');
+        text.line("");
     }
 }

@@ -43,6 +43,7 @@ pub struct Coverage {
     /// Whether all that a GPU needs is there.
     pub covered: bool,
     /// The rocBLAS that answers programs: the tree's own, or the shim's backend.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
     pub library: Option<PathBuf>,
     /// Whether it has code for the target.
     pub code: bool,
@@ -51,6 +52,7 @@ pub struct Coverage {
     /// Why they could not be counted.
     pub problem: Option<String>,
     /// The file by which Tensile finds its kernels for the target.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
     pub tensile: Option<PathBuf>,
     /// All of this in a sentence.
     pub sentence: String,

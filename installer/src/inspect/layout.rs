@@ -43,8 +43,10 @@ pub struct Tree {
     /// How it came there.
     pub layout: Layout,
     /// The directory that all of it is in, resolved, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub top: PathBuf,
     /// The directory with the libraries, resolved, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub lib: PathBuf,
     /// ROCm's release ("7.0.2"): from `.info/version` in `top` where that is, else from its name.
     pub release: Option<String>,

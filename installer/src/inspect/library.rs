@@ -40,6 +40,7 @@ pub struct Library {
     /// What its name says it is.
     pub kind: Kind,
     /// Where the file is, resolved, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
     /// The links in the library directory that lead to it.
     pub links: Vec<Link>,
@@ -68,8 +69,10 @@ pub struct Library {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Link {
     /// Where it is, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
     /// As written in it.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub target: PathBuf,
     /// The package that put it there.
     pub owner: Option<Owner>,
@@ -79,8 +82,10 @@ pub struct Link {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Broken {
     /// Where it is, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
     /// What is written in it, if it is a link.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
     pub target: Option<PathBuf>,
     /// Why there is no library.
     pub problem: String,

@@ -48,6 +48,7 @@ pub struct Gpu {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Device {
     /// On the machine.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
     /// Permission bits, as chmod takes them.
     pub mode: u32,

@@ -20,6 +20,7 @@ pub struct Backend {
     /// Its directory's name in `backends`.
     pub name: String,
     /// Its library directory, resolved, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub lib: PathBuf,
     /// The libraries in it.
     pub libraries: Libraries,

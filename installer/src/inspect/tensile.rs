@@ -23,6 +23,7 @@ const COMMON_ENTRY: &str = "TensileLibrary.dat";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tensile {
     /// The directory, resolved, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub directory: PathBuf,
     /// What there is for each target.
     pub targets: BTreeMap<String, Files>,
@@ -38,6 +39,7 @@ pub struct Files {
     /// Their sizes together, in bytes.
     pub bytes: u64,
     /// The file that rocBLAS reads first, where it is there.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
     pub entry: Option<PathBuf>,
 }
 

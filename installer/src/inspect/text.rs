@@ -4,13 +4,17 @@ use super::{
     Found, Inspection,
     layout::Layout,
     library::{Library, Link},
-    machine::{Device, Machine},
+    machine::{Device, Gpu, Machine},
     tensile::{Files, Tensile},
 };
+use crate::output::{self, HEADING, Line, Text, printable};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::HumanBytes;
-use std::{fmt::Write, path::Path};
+use std::path::Path;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
 
 /// Where what belongs to a heading begins.
 const INDENT: &str = "  ";
@@ -18,9 +22,8 @@ const INDENT: &str = "  ";
 /// The text of an inspection, in lines of at most `width` columns where words can be broken there.
 /// Without colours nothing is lost: they repeat what the words say.
 #[must_use]
-pub fn text(inspection: &Inspection, width: u16, colours: bool) -> String {
-    let styles = if colours { Styles::coloured() } else { Styles::default() };
-    let mut page = Page { text: String::new(), width: width.max(40), styles };
+pub fn text(inspection: &Inspection, width: u16) -> Text {
+    let mut page = Page { text: Text::new(), width: width.max(40) };
     page.machine(&inspection.machine);
     if inspection.trees.is_empty() {
         page.line("");
@@ -36,37 +39,18 @@ pub fn text(inspection: &Inspection, width: u16, colours: bool) -> String {
     page.text
 }
 
-#[derive(Default)]
-struct Styles {
-    heading: Style,
-    good: Style,
-    bad: Style,
-}
-
-impl Styles {
-    fn coloured() -> Self {
-        Self {
-            heading: Style::new().bold(),
-            good: AnsiColor::Green.on_default(),
-            bad: AnsiColor::Red.on_default(),
-        }
-    }
-}
-
 struct Page {
-    text: String,
+    text: Text,
     width: u16,
-    styles: Styles,
 }
 
 impl Page {
     fn line(&mut self, line: &str) {
-        self.text.push_str(line.trim_end());
-        self.text.push('\n');
+        self.text.line(line);
     }
 
     fn styled(&mut self, style: Style, line: &str) {
-        self.line(&format!("{style}{line}{style:#}"));
+        self.text.line(Line::new().styled(style, line));
     }
 
     /// Words in lines, the second and later ones indented further.
@@ -77,6 +61,8 @@ impl Page {
     }
 
     fn wrapped(&self, indent: &str, text: &str) -> Vec<String> {
+        // Before its width is counted.
+        let text = printable(text);
         let mut lines = Vec::new();
         let mut line = indent.to_owned();
         let mut is_empty = true;
@@ -97,7 +83,7 @@ impl Page {
     }
 
     fn machine(&mut self, machine: &Machine) {
-        self.styled(self.styles.heading, "This machine");
+        self.styled(HEADING, "This machine");
         if machine.gpus.is_empty() {
             self.paragraph(INDENT, "no GPU that the amdgpu driver offers for computing");
         }
@@ -106,8 +92,8 @@ impl Page {
                 0 => "memory shared with the machine".to_owned(),
                 bytes => HumanBytes(bytes).to_string(),
             };
-            let name = shown(&gpu.name);
-            self.paragraph(INDENT, &format!("{} {name}, {memory}, node {}", gpu.target, gpu.node));
+            let Gpu { target, name, node, .. } = gpu;
+            self.paragraph(INDENT, &format!("{target} {name}, {memory}, node {node}"));
         }
         for device in &machine.devices {
             self.device(device);
@@ -121,23 +107,21 @@ impl Page {
 
     fn device(&mut self, device: &Device) {
         let Device { path, mode, uid, gid, usable } = device;
-        let line = format!("{} mode {mode:04o}, user {uid}, group {gid}", path.display());
+        let line = format!("{} mode {mode:04o}, user {uid}, group {gid}", output::shown(path));
         if *usable {
             self.paragraph(INDENT, &line);
         } else {
             let line = format!("{line}: this process may not use it");
-            self.styled(self.styles.bad, &format!("{INDENT}{line}"));
+            self.styled(BAD, &format!("{INDENT}{line}"));
         }
     }
 
     fn tree(&mut self, found: &Found) {
         let tree = &found.tree;
-        let release = tree
-            .release
-            .as_ref()
-            .map_or(String::new(), |release| format!("ROCm {}, ", shown(release)));
+        let release =
+            tree.release.as_ref().map_or(String::new(), |release| format!("ROCm {release}, "));
         let heading = format!("{}: {release}{}", path(&tree.lib), words(tree.layout));
-        self.styled(self.styles.heading, &heading);
+        self.styled(HEADING, &heading);
         if let Some(problem) = &found.problem {
             self.bad(problem);
         }
@@ -150,7 +134,7 @@ impl Page {
         self.tensile(found.tensile.as_ref());
         for backend in &found.backends {
             self.line("");
-            self.line(&format!("{INDENT}backend {} in the shim's store", shown(&backend.name)));
+            self.line(&format!("{INDENT}backend {} in the shim's store", backend.name));
             self.libraries(&backend.lib, &backend.libraries.files);
             self.tensile(backend.tensile.as_ref());
         }
@@ -158,16 +142,16 @@ impl Page {
             self.line("");
         }
         for coverage in &found.coverage {
-            let style = if coverage.covered { self.styles.good } else { self.styles.bad };
-            for line in self.wrapped(INDENT, &shown(&coverage.sentence)) {
+            let style = if coverage.covered { GOOD } else { BAD };
+            for line in self.wrapped(INDENT, &coverage.sentence) {
                 self.styled(style, &line);
             }
         }
     }
 
     fn bad(&mut self, text: &str) {
-        for line in self.wrapped(INDENT, &shown(text)) {
-            self.styled(self.styles.bad, &line);
+        for line in self.wrapped(INDENT, text) {
+            self.styled(BAD, &line);
         }
     }
 
@@ -180,9 +164,9 @@ impl Page {
             let rows = [
                 ("is", facts(library)),
                 ("links", links(lib, &library.links)),
-                ("needs", shown(&library.needed.join(", "))),
-                ("code for", shown(&targets.join(", "))),
-                ("package", shown(&owner)),
+                ("needs", library.needed.join(", ")),
+                ("code for", targets.join(", ")),
+                ("package", owner),
             ];
             let known = rows.into_iter().filter(|(_, value)| !value.is_empty());
             self.rows(known.map(|(name, value)| [name.to_owned(), value]));
@@ -201,7 +185,7 @@ impl Page {
             let plural = if *files == 1 { "" } else { "s" };
             let no_entry = entry.is_none() && !tensile.common_entry;
             let missing = if no_entry { ", no entry file" } else { "" };
-            [shown(target), format!("{files} file{plural}, {}{missing}", HumanBytes(*bytes))]
+            [target.clone(), format!("{files} file{plural}, {}{missing}", HumanBytes(*bytes))]
         };
         self.rows(tensile.targets.iter().map(row));
     }
@@ -212,7 +196,8 @@ impl Page {
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(self.width);
-        table.add_rows(rows);
+        // A cell with a line break is several lines.
+        table.add_rows(rows.map(|row| row.map(|cell| printable(&cell).into_owned())));
         if let Some(names) = table.column_mut(0) {
             names.set_padding((2 * INDENT.len() as u16, 1));
         }
@@ -228,7 +213,7 @@ fn facts(library: &Library) -> String {
     let shim = library.shim.as_ref().map(|version| format!("the shim {version}"));
     let size = HumanBytes(library.size).to_string();
     let facts: Vec<String> = [shim, soname, version, Some(size)].into_iter().flatten().collect();
-    shown(&facts.join(", "))
+    facts.join(", ")
 }
 
 fn links(lib: &Path, links: &[Link]) -> String {
@@ -242,21 +227,7 @@ fn within(lib: &Path, whole: &Path) -> String {
 }
 
 fn path(path: &Path) -> String {
-    shown(&path.to_string_lossy())
-}
-
-/// A text without control characters, by which a file's name could steer the terminal.
-fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            // Writing to a string cannot fail.
-            let _ = write!(shown, "{}", c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
+    output::shown(path).to_string()
 }
 
 fn words(layout: Layout) -> &'static str {

@@ -56,12 +56,15 @@ pub struct Closure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loaded {
     /// The file behind all links, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
     /// The path by which the loader came to it, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub found: PathBuf,
     /// The name that it was first asked for by.
     pub name: String,
     /// The file that asked, if one did.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
     pub needed_by: Option<PathBuf>,
 }
 

@@ -18,8 +18,10 @@ pub enum Problem {
         /// The name asked for.
         name: String,
         /// The file that asks.
+        #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
         /// The directories, or the path if the name is one.
+        #[serde(serialize_with = "crate::output::json::paths")]
         looked_in: Vec<PathBuf>,
     },
     /// The only files of that name are for another machine.
@@ -32,8 +34,10 @@ pub enum Problem {
         /// The name asked for.
         name: String,
         /// The file that asks.
+        #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
         /// The file found.
+        #[serde(serialize_with = "crate::output::json::path")]
         path: PathBuf,
         /// What it is for.
         machine: String,
@@ -45,6 +49,7 @@ pub enum Problem {
     )]
     Malformed {
         /// The file.
+        #[serde(serialize_with = "crate::output::json::path")]
         path: PathBuf,
         /// Bytes from its beginning.
         offset: u64,
@@ -55,6 +60,7 @@ pub enum Problem {
     #[error("{} cannot be read: {why}", path.display())]
     Unreadable {
         /// The file.
+        #[serde(serialize_with = "crate::output::json::path")]
         path: PathBuf,
         /// The system's reason.
         why: String,
@@ -70,8 +76,10 @@ pub enum Problem {
         /// The node.
         version: String,
         /// The file that should define it.
+        #[serde(serialize_with = "crate::output::json::path")]
         library: PathBuf,
         /// The file that needs it.
+        #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
     },
     /// The same for glibc and libstdc++, which are the distribution's.
@@ -88,8 +96,10 @@ pub enum Problem {
         /// The newest of its kind.
         had: Option<String>,
         /// The file that should define it.
+        #[serde(serialize_with = "crate::output::json::path")]
         library: PathBuf,
         /// The file that needs it.
+        #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
     },
     /// A library has lost its version nodes; the loader warns of that, and binds.
@@ -101,8 +111,10 @@ pub enum Problem {
     )]
     NoVersions {
         /// The file that should define them.
+        #[serde(serialize_with = "crate::output::json::path")]
         library: PathBuf,
         /// The file that needs them.
+        #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
     },
     /// No loaded file defines a symbol.
@@ -120,6 +132,7 @@ pub enum Problem {
         /// Whether all goes well until it is called.
         only_called: bool,
         /// The file that needs it.
+        #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
     },
     /// Streams and pointers of one mean nothing to the other.
@@ -130,8 +143,10 @@ pub enum Problem {
     )]
     TwoHipRuntimes {
         /// The one loaded first.
+        #[serde(serialize_with = "crate::output::json::path")]
         first: PathBuf,
         /// The other.
+        #[serde(serialize_with = "crate::output::json::path")]
         second: PathBuf,
     },
 }

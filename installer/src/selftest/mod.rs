@@ -45,6 +45,7 @@ const LIMIT_OF_A_DEVICE: Duration = Duration::from_secs(300);
 #[derive(Debug, Serialize)]
 pub struct Selftest {
     /// The file that was tested, on the machine.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub library: PathBuf,
     /// GPU by GPU, in HIP's order.
     pub devices: Vec<Device>,

@@ -1,20 +1,17 @@
 //! A self-test in words.
 
 use super::{Device, Selftest, device::Report};
-use crate::doctor::known;
-use anstyle::{AnsiColor, Style};
-use std::fmt::Write;
-
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
+use crate::{
+    doctor::known,
+    output::{BAD, GOOD, Line, Text},
+};
 
 /// GPU by GPU: which library, each call with its time and error, and the verdict.
 #[must_use]
-pub fn text(selftest: &Selftest) -> String {
-    // Writing to a string does not fail.
-    let mut text = String::new();
+pub fn text(selftest: &Selftest) -> Text {
+    let mut text = Text::new();
     if let Some(none) = &selftest.none {
-        let _ = writeln!(text, "{BAD}error{BAD:#}: {none}");
+        text.line(Line::new().styled(BAD, "error").text(": ").text(none));
     }
     for device in &selftest.devices {
         match device {
@@ -23,7 +20,8 @@ pub fn text(selftest: &Selftest) -> String {
                 said(&mut text, stderr, !report.is_right());
             }
             Device::Died { device, end, stderr } => {
-                let _ = writeln!(text, "GPU {device}: {BAD}the test {end}{BAD:#}");
+                let line = Line::from(format_args!("GPU {device}: "));
+                text.line(line.styled(BAD, format_args!("the test {end}")));
                 said(&mut text, stderr, true);
             }
         }
@@ -32,46 +30,46 @@ pub fn text(selftest: &Selftest) -> String {
     if !selftest.devices.is_empty() {
         let all = selftest.devices.len();
         let style = if right == all { GOOD } else { BAD };
-        let _ = writeln!(text, "{style}{right} of {all} GPUs compute right{style:#}");
+        text.line(Line::new().styled(style, format_args!("{right} of {all} GPUs compute right")));
     }
     text
 }
 
-fn done(text: &mut String, device: u32, report: &Report) {
-    let _ = writeln!(text, "GPU {device}: {}", format!("{} {}", report.name, report.target).trim());
+fn done(text: &mut Text, device: u32, report: &Report) {
+    let name = format!("{} {}", report.name, report.target);
+    text.line(format_args!("GPU {device}: {}", name.trim()));
     if !report.served_by.is_empty() {
-        let _ = writeln!(text, "  {}", report.served_by);
+        text.line(Line::from("  ").text(&report.served_by));
     }
     if let Some(error) = &report.error {
-        let _ = writeln!(text, "  {BAD}failed{BAD:#}: {error}");
+        text.line(Line::from("  ").styled(BAD, "failed").text(": ").text(error));
     }
     for check in &report.checks {
-        let call = &check.call;
-        let _ = match (&check.error, check.max_error.zip(check.of_bound)) {
-            (Some(error), _) => writeln!(text, "  {call}: {BAD}failed{BAD:#}: {error}"),
+        let call = Line::from(format_args!("  {}: ", check.call));
+        text.line(match (&check.error, check.max_error.zip(check.of_bound)) {
+            (Some(error), _) => call.styled(BAD, "failed").text(": ").text(error),
             (None, Some((error, of_bound))) => {
                 let (style, word) = if check.right { (GOOD, "right") } else { (BAD, "wrong") };
-                writeln!(
-                    text,
-                    "  {call}: {style}{word}{style:#}, largest error {error:.1e}, {:.1} % of what \
-                     rounding may do, {:.1} ms",
+                call.styled(style, word).text(format_args!(
+                    ", largest error {error:.1e}, {:.1} % of what rounding may do, {:.1} ms",
                     of_bound * 1e2,
                     check.milliseconds
-                )
+                ))
             }
             (None, None) => {
-                writeln!(text, "  {call}: {BAD}wrong{BAD:#}: there are results that are no numbers")
+                call.styled(BAD, "wrong").text(": there are results that are no numbers")
             }
-        };
+        });
     }
 }
 
 /// What the libraries complained about, and what is known of it.
-fn said(text: &mut String, stderr: &str, explain: bool) {
+fn said(text: &mut Text, stderr: &str, explain: bool) {
     for line in stderr.lines().filter(|line| !line.trim().is_empty()) {
-        let _ = writeln!(text, "  said: {line}");
+        text.line(Line::from("  said: ").text(line));
     }
     for known in known::explain(stderr).into_iter().filter(|_| explain) {
-        let _ = writeln!(text, "  why:  {}: {}\n  do:   {}", known.title, known.cause, known.cure);
+        text.line(format_args!("  why:  {}: {}", known.title, known.cause));
+        text.line(format_args!("  do:   {}", known.cure));
     }
 }

@@ -1,8 +1,8 @@
 //! Why there is no backend in what was named.
 
+use crate::output::shown;
 use std::{
-    fmt::{self, Write as _},
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -44,7 +44,7 @@ pub enum Error {
         reason: String,
     },
     /// It could be several backends.
-    #[error("{origin} holds several rocBLAS libraries; {cure}:{}", list(found))]
+    #[error("{origin} holds several rocBLAS libraries; {cure}: {}", list(found))]
     Several {
         /// What was named.
         origin: String,
@@ -117,8 +117,5 @@ pub(super) fn printable(name: &[u8]) -> String {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths.iter().fold(String::new(), |mut text, path| {
-        let _ = write!(text, "\n  {}", path.display());
-        text
-    })
+    paths.iter().map(|path| shown(path).to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -1,13 +1,16 @@
 //! Carries out `installer trace`, and prints.
 
 use super::{control, diff, export, report, show, summary};
-use crate::{cli::Trace, output};
-use anyhow::{Context, Result};
+use crate::{
+    cli::Trace,
+    output::{self, Code, Line, Text, WithCode, shown},
+};
+use anyhow::{Context, Result, anyhow};
 use rocblas_trace::options::Options;
-use serde_json::json;
+use serde::Serialize;
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{BufWriter, Write},
     path::Path,
 };
 
@@ -24,16 +27,17 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
         Trace::Stop { pid } => {
             let answer = control::stop(pid)?;
             let text = match &answer.directory {
-                Some(directory) => format!(
-                    "Stopped: {} thread{} in {}\n`installer trace summary {}` has the figures.",
-                    answer.threads,
-                    if answer.threads == 1 { "" } else { "s" },
-                    directory.display(),
-                    directory.display(),
-                ),
-                None => "Stopped; no call was recorded in a file.".to_owned(),
+                Some(directory) => {
+                    let (threads, directory) = (answer.threads, shown(directory));
+                    let plural = if threads == 1 { "" } else { "s" };
+                    Text::from_iter([
+                        format!("Stopped: {threads} thread{plural} in {directory}"),
+                        format!("`installer trace summary {directory}` has the figures."),
+                    ])
+                }
+                None => "Stopped; no call was recorded in a file.".into(),
             };
-            output::result(as_json, &answer, &text);
+            output::result(as_json, &answer, text);
             Ok(())
         }
         Trace::Status { pid } => {
@@ -41,7 +45,7 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
             let text = match &answer.directory {
                 Some(directory) => format!(
                     "process {pid} is being traced to {}, {} threads so far",
-                    directory.display(),
+                    shown(directory),
                     answer.threads
                 ),
                 None => format!("process {pid} is not being traced to a directory"),
@@ -51,46 +55,57 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
         }
         Trace::Show { path, select, long, first } => {
             let options = show::Options { select, long, json: as_json, first };
-            complain(&show::show(&path, &options, &mut stdout())?);
+            complain(&show::show(&path, &options, &mut output::data())?);
             Ok(())
         }
         Trace::Follow { path, select, long } => {
             let options = show::Options { select, long, json: as_json, first: None };
-            complain(&show::follow(&path, &options, &mut stdout())?);
+            complain(&show::follow(&path, &options, &mut output::data())?);
             Ok(())
         }
         Trace::Summary { path, rows } => {
             let summary = summary::summary(&path)?;
-            output::result(as_json, &summary, &summary::text(&summary, rows));
+            output::result(as_json, &summary, summary::text(&summary, rows));
             Ok(())
         }
         Trace::Export { path, format, output, select } => {
-            let complaints = match &output {
-                None => export::export(&path, format, &select, &mut stdout())?,
-                Some(file) => {
-                    let failed = || format!("cannot write {}", file.display());
-                    let mut out = BufWriter::new(File::create(file).with_context(failed)?);
-                    let complaints = export::export(&path, format, &select, &mut out)?;
-                    out.flush().with_context(failed)?;
-                    complaints
+            let Some(file) = output else {
+                if as_json {
+                    let what = "--json and the exported calls would be mixed on standard output; \
+                                name a file with --output";
+                    return Err(anyhow!(what)).code(Code::Usage);
                 }
+                let mut out = output::data();
+                let problems = export::export(&path, format, &select, &mut out)?;
+                // A failure is remembered until the end.
+                let _ = out.flush();
+                complain(&problems);
+                return Ok(());
             };
-            complain(&complaints);
+            let failed = || format!("cannot write {}", shown(&file));
+            let mut out = BufWriter::new(File::create(&file).with_context(failed)?);
+            let problems = export::export(&path, format, &select, &mut out)
+                .with_context(|| format!("cannot export to {}", shown(&file)))?;
+            out.flush().with_context(failed)?;
+            complain(&problems);
+            if as_json {
+                output::result(true, &Exported { file: &file, problems }, Text::new());
+            }
             Ok(())
         }
         Trace::Diff { before, after, rows } => {
             let diff = diff::diff(&summary::summary(&before)?, &summary::summary(&after)?);
-            output::result(as_json, &diff, &diff::text(&diff, rows));
+            output::result(as_json, &diff, diff::text(&diff, rows));
             Ok(())
         }
         Trace::Report { path, output } => {
             let page = report::report(&path)?;
             report::replace(&output, page.as_bytes())
-                .with_context(|| format!("cannot write {}", output.display()))?;
+                .with_context(|| format!("cannot write {}", shown(&output)))?;
             let bytes = page.len();
             let kilobytes = bytes.div_ceil(1000);
-            let text = format!("{}, {kilobytes} kB: open it in a browser", output.display());
-            output::result(as_json, &json!({"file": output, "bytes": bytes}), &text);
+            let text = format!("{}, {kilobytes} kB: open it in a browser", shown(&output));
+            output::result(as_json, &Page { file: &output, bytes }, &text);
             Ok(())
         }
     }
@@ -124,22 +139,46 @@ fn options(
 fn start(pid: u32, place: &Path, options: &Options, as_json: bool) -> Result<()> {
     let answer = control::start(pid, place, &options.to_string())?;
     let text = match &answer.directory {
-        Some(directory) => format!(
-            "Recording to {}\n`installer trace follow {}` shows calls as they are made, \
-             `installer trace stop {pid}` ends it.",
-            directory.display(),
-            directory.display(),
-        ),
-        None => {
-            format!("Printing calls to the process's stderr; `installer trace stop {pid}` ends it.")
+        Some(directory) => {
+            let directory = shown(directory);
+            Text::from_iter([
+                format!("Recording to {directory}"),
+                format!(
+                    "`installer trace follow {directory}` shows calls as they are made, \
+                     `installer trace stop {pid}` ends it."
+                ),
+            ])
         }
+        None => Line::from("Printing calls to the process's stderr; ")
+            .text(format_args!("`installer trace stop {pid}` ends it."))
+            .into(),
     };
-    output::result(as_json, &json!({"pid": pid, "directory": answer.directory}), &text);
+    output::result(as_json, &Started { pid, directory: answer.directory.as_deref() }, text);
     Ok(())
 }
 
-fn stdout() -> impl Write {
-    BufWriter::new(io::stdout().lock())
+/// The document of `trace start`.
+#[derive(Serialize)]
+struct Started<'a> {
+    pid: u32,
+    #[serde(serialize_with = "output::json::optional_path")]
+    directory: Option<&'a Path>,
+}
+
+/// The document of `trace export --output`.
+#[derive(Serialize)]
+struct Exported<'a> {
+    #[serde(serialize_with = "output::json::path")]
+    file: &'a Path,
+    problems: Vec<String>,
+}
+
+/// The document of `trace report`.
+#[derive(Serialize)]
+struct Page<'a> {
+    #[serde(serialize_with = "output::json::path")]
+    file: &'a Path,
+    bytes: usize,
 }
 
 fn complain(complaints: &[String]) {

@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Answer {
     /// The directory of the trace; `None`: no trace, or one to stderr.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
     pub directory: Option<PathBuf>,
     /// How many threads were recorded.
     pub threads: u32,

@@ -2,11 +2,12 @@
 //! compared by function and shape, and times by their medians: a warm-up must not decide.
 
 use super::summary::{Row, Summary};
+use crate::output::{HEADING, Line, Text, printable};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use rocblas_trace::text::Time;
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
 /// What is different.
 #[derive(Clone, Debug, Serialize)]
@@ -137,28 +138,27 @@ fn same_outcomes(a: &Row, b: &Row) -> bool {
 
 /// The differences in words and tables, so many rows of each.
 #[must_use]
-pub fn text(diff: &Diff, rows: usize) -> String {
-    const HEADING: Style = Style::new().bold();
+pub fn text(diff: &Diff, rows: usize) -> Text {
     const BAD: Style = AnsiColor::Red.on_default();
-    let mut page = String::new();
+    let mut page = Text::new();
     for (name, i) in [("first ", 0), ("second", 1)] {
-        let _ = writeln!(
-            page,
+        page.line(format_args!(
             "{name} {} calls, {} in rocBLAS, backend {}",
             diff.calls[i],
             Time(diff.time[i]),
             diff.backends[i].join(", ")
-        );
+        ));
     }
     if !diff.statuses.is_empty() {
-        let _ = writeln!(page, "\n{BAD}Ended otherwise{BAD:#}");
+        page.line("");
+        page.line(Line::new().styled(BAD, "Ended otherwise"));
         for changed in diff.statuses.iter().take(rows) {
             let [a, b] = changed.statuses.each_ref().map(|statuses| {
                 let counts: Vec<String> =
                     statuses.iter().map(|(status, calls)| format!("{calls} {status}")).collect();
                 counts.join(", ")
             });
-            let _ = writeln!(page, "  {}({}): {a} -> {b}", changed.function, changed.shape);
+            page.line(format_args!("  {}({}): {a} -> {b}", changed.function, changed.shape));
         }
     }
     for (heading, entries) in [("Only in the first", &diff.gone), ("Only in the second", &diff.new)]
@@ -166,21 +166,22 @@ pub fn text(diff: &Diff, rows: usize) -> String {
         if entries.is_empty() {
             continue;
         }
-        let _ = writeln!(page, "\n{HEADING}{heading}{HEADING:#}");
+        page.line("");
+        page.line(Line::new().styled(HEADING, heading));
         for entry in entries.iter().take(rows) {
             let Entry { function, shape, calls, total } = entry;
-            let _ = writeln!(
-                page,
+            page.line(format_args!(
                 "  {calls:>8} calls {:>8}  {function}({shape})",
                 Time(*total).to_string()
-            );
+            ));
         }
         if entries.len() > rows {
-            let _ = writeln!(page, "  and {} more (--rows)", entries.len() - rows);
+            page.line(format_args!("  and {} more (--rows)", entries.len() - rows));
         }
     }
     if !diff.times.is_empty() {
-        let _ = writeln!(page, "\n{HEADING}In both, by the difference in time{HEADING:#}");
+        page.line("");
+        page.line(Line::new().styled(HEADING, "In both, by the difference in time"));
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
@@ -196,11 +197,13 @@ pub fn text(diff: &Diff, rows: usize) -> String {
                 Time(compared.p50[0]).to_string(),
                 Time(compared.p50[1]).to_string(),
                 ratio,
-                format!(
+                // A cell with a line break is several lines.
+                printable(&format!(
                     "{}({})",
                     compared.function.strip_prefix("rocblas_").unwrap_or(&compared.function),
                     compared.shape
-                ),
+                ))
+                .into_owned(),
             ]);
         }
         for column in 0..5 {
@@ -209,10 +212,10 @@ pub fn text(diff: &Diff, rows: usize) -> String {
             }
         }
         for text in table.lines() {
-            let _ = writeln!(page, "{}", text.trim_end());
+            page.line(text);
         }
         if diff.times.len() > rows {
-            let _ = writeln!(page, "  and {} more (--rows)", diff.times.len() - rows);
+            page.line(format_args!("  and {} more (--rows)", diff.times.len() - rows));
         }
     }
     page

@@ -1,7 +1,10 @@
 //! The traces at a path: one process's directory, or a directory of several.
 
-use crate::progress::Bar;
-use anyhow::{Context, Result, bail};
+use crate::{
+    output::{Listed, shown},
+    progress::Bar,
+};
+use anyhow::{Context, Result};
 use rocblas_trace::read::{Life, ThreadReader, Timeline, Trace, traces_in};
 use std::path::{Path, PathBuf};
 
@@ -55,7 +58,7 @@ impl Opened {
     #[must_use]
     pub fn name(&self) -> String {
         let Some(process) = self.trace.process() else {
-            return self.trace.directory().display().to_string();
+            return shown(self.trace.directory()).to_string();
         };
         let program = Path::new(&process.program);
         let program = program.file_name().unwrap_or_default().to_string_lossy();
@@ -88,13 +91,10 @@ pub(super) fn only_directory(path: &Path) -> Result<PathBuf> {
     let mut directories = directories(path)?;
     if directories.len() > 1 {
         let names: Vec<String> =
-            directories.iter().map(|directory| format!("\n  {}", directory.display())).collect();
-        bail!(
-            "{} has the traces of {} processes; name one of them:{}",
-            path.display(),
-            names.len(),
-            names.concat()
-        );
+            directories.iter().map(|directory| shown(directory).to_string()).collect();
+        let count = names.len();
+        let what = format!("{} has the traces of {count} processes; name one of them", shown(path));
+        return Err(Listed::new(what, names).into());
     }
-    directories.pop().with_context(|| format!("{} has no trace", path.display()))
+    directories.pop().with_context(|| format!("{} has no trace", shown(path)))
 }

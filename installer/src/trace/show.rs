@@ -4,6 +4,7 @@ use super::{
     opened::{Opened, only_directory},
     select::Select,
 };
+use crate::output::{json, printable};
 use anyhow::{Context, Result};
 use rocblas_trace::{
     call::Call,
@@ -11,7 +12,7 @@ use rocblas_trace::{
     read::{Life, Merged, Next, Record, ThreadReader, Timeline, Trace, Tracked},
     text::{Detail, Line},
 };
-use serde_json::json;
+use serde_json::Value;
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -46,7 +47,7 @@ pub fn show(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<S
     for opened in traces {
         complaints.extend(opened.complaints.iter().cloned());
         if several && !options.json {
-            gone_is_fine(writeln!(out, "# {}", opened.name()))?;
+            gone_is_fine(writeln!(out, "# {}", printable(&opened.name())))?;
         }
         let mut lines = Lines::new(opened.timeline, options);
         let mut merged = Merged::new(opened.threads);
@@ -134,11 +135,12 @@ impl<'o> Lines<'o> {
                 }
                 self.count += 1;
                 let line = if self.options.json {
-                    self.document(call, number)
+                    json::line(&self.document(call, number))?
                 } else {
-                    self.line(call, number)
+                    let line = self.line(call, number);
+                    format!("{}\n", printable(&line)).into_bytes()
                 };
-                if !gone_is_fine(writeln!(out, "{line}"))? {
+                if !gone_is_fine(out.write_all(&line))? {
                     return Ok(Drained::Enough);
                 }
             }
@@ -170,15 +172,15 @@ impl<'o> Lines<'o> {
         format!("  [handle {}{device}, stream {}{mode}]", state.number, state.stream)
     }
 
-    fn document(&self, call: &Call<'_>, thread: u32) -> String {
+    fn document(&self, call: &Call<'_>, thread: u32) -> Value {
         let mut document = super::export::document(call, &self.timeline);
-        document["thread"] = json!(thread);
+        document["thread"] = thread.into();
         if let Some(state) = self.tracked.state(call) {
-            document["handle"] = json!(state.number);
-            document["device"] = json!(state.device);
-            document["stream"] = json!(state.stream);
+            document["handle"] = state.number.into();
+            document["device"] = state.device.into();
+            document["stream"] = state.stream.into();
         }
-        document.to_string()
+        document
     }
 }
 

@@ -44,7 +44,7 @@ fn inspection() -> Inspection {
 fn all_that_matters_is_said_without_colours_and_fits() {
     let inspection = inspection();
     for width in [80, 100] {
-        let text = text(&inspection, width, false);
+        let text = text(&inspection, width).plain();
         assert!(!text.contains('\u{1b}'), "{text}");
         for line in text.lines() {
             let length = line.chars().count();
@@ -77,9 +77,9 @@ fn all_that_matters_is_said_without_colours_and_fits() {
 #[test]
 fn colours_change_nothing_but_colours() {
     let inspection = inspection();
-    let (plain, coloured) = (text(&inspection, 90, false), text(&inspection, 90, true));
-    assert_ne!(plain, coloured);
-    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    let text = text(&inspection, 90);
+    assert_ne!(text.plain(), text.styled());
+    assert_eq!(anstream::adapter::strip_str(text.styled()).to_string(), text.plain());
 }
 
 #[test]
@@ -98,6 +98,6 @@ fn the_same_is_there_for_programs() {
 fn nothing_found_is_said() {
     let image = Image::new();
     let empty = inspect_for(&image.root, &[], &[], &[], Machine::default()).expect("nothing");
-    let text = text(&empty, 20, false);
+    let text = text(&empty, 20).plain();
     assert!(text.contains("No ROCm tree") && text.contains("no GPU"), "{text}");
 }

@@ -176,6 +176,7 @@ fn the_distributions_layouts_keep_their_places() {
 }
 
 #[test]
+#[expect(clippy::disallowed_macros, reason = "a test says what it skipped")]
 fn what_dpkg_deb_builds_is_read() {
     if Command::new("dpkg-deb").arg("--version").output().is_err() {
         let why = "skipped: packages that dpkg-deb builds: it is not installed";

@@ -68,6 +68,7 @@ pub struct ProcessRow {
     /// `llama-server (process 4711)`
     pub name: String,
     /// The trace's directory.
+    #[serde(serialize_with = "crate::output::json::path")]
     pub directory: PathBuf,
     /// The command line.
     pub command: String,

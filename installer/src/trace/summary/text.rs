@@ -1,20 +1,17 @@
 //! A summary in words and tables, for a terminal or a log file.
 
 use super::{Failure, Instance, Row, Summary};
+use crate::output::{DIM, HEADING, Line, Text, printable};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use rocblas_trace::text::Time;
-use std::fmt::Write;
 
-const HEADING: Style = Style::new().bold();
 const BAD: Style = AnsiColor::Red.on_default();
-const DIM: Style = Style::new().dimmed();
 
-/// The text of a summary with so many rows of functions and of shapes. Colours repeat what the words say;
-/// `anstream` takes them out where there is no terminal.
+/// The text of a summary with so many rows of functions and of shapes.
 #[must_use]
-pub fn text(summary: &Summary, rows: usize) -> String {
-    let mut page = String::new();
+pub fn text(summary: &Summary, rows: usize) -> Text {
+    let mut page = Text::new();
     head(&mut page, summary);
     failures(&mut page, summary);
     in_flight(&mut page, summary);
@@ -23,10 +20,10 @@ pub fn text(summary: &Summary, rows: usize) -> String {
     let shapes: Vec<&Row> = summary.shaped().collect();
     table(&mut page, "By function and shape", &shapes, rows);
     for (why, count) in &summary.missing {
-        line(&mut page, &format!("{DIM}{count} calls {}{DIM:#}", missing(why)));
+        page.line(Line::new().styled(DIM, format_args!("{count} calls {}", missing(why))));
     }
     for problem in &summary.problems {
-        line(&mut page, &format!("{BAD}{problem}{BAD:#}"));
+        page.line(Line::new().styled(BAD, problem));
     }
     page
 }
@@ -39,42 +36,32 @@ pub(in crate::trace) fn missing(why: &str) -> String {
     }
 }
 
-fn line(page: &mut String, text: &str) {
-    page.push_str(text);
-    page.push('\n');
-}
-
-fn head(page: &mut String, summary: &Summary) {
+fn head(page: &mut Text, summary: &Summary) {
     for process in &summary.processes {
-        line(
-            page,
-            &format!("{HEADING}{}{HEADING:#} on {}, {}", process.name, process.host, process.life),
-        );
+        let rest = format_args!(" on {}, {}", process.host, process.life).to_string();
+        page.line(Line::new().styled(HEADING, &process.name).text(rest));
         if !process.command.is_empty() {
-            line(page, &format!("  {}", shortened(&process.command)));
+            page.line(Line::from("  ").text(shortened(&process.command)));
         }
         if !process.backend.is_empty() {
-            line(page, &format!("  shim {}, backend {}", process.shim, process.backend));
+            page.line(format_args!("  shim {}, backend {}", process.shim, process.backend));
         }
     }
     for (number, device) in &summary.devices {
-        line(page, &format!("  GPU {number}: {} ({})", device.name, device.target));
+        page.line(format_args!("  GPU {number}: {} ({})", device.name, device.target));
     }
     let threads: usize = summary.processes.iter().map(|process| process.threads).sum();
     let plural = |n: u64| if n == 1 { "" } else { "s" };
-    line(
-        page,
-        &format!(
-            "{} call{} of {} function{} in {threads} thread{} over {}, {} of it in rocBLAS on the host",
-            summary.calls,
-            plural(summary.calls),
-            summary.functions.len(),
-            plural(summary.functions.len() as u64),
-            plural(threads as u64),
-            Time(summary.span),
-            Time(summary.time),
-        ),
-    );
+    page.line(format_args!(
+        "{} call{} of {} function{} in {threads} thread{} over {}, {} of it in rocBLAS on the host",
+        summary.calls,
+        plural(summary.calls),
+        summary.functions.len(),
+        plural(summary.functions.len() as u64),
+        plural(threads as u64),
+        Time(summary.span),
+        Time(summary.time),
+    ));
 }
 
 /// Command lines of servers go on for long.
@@ -86,37 +73,40 @@ fn shortened(command: &str) -> String {
     }
 }
 
-fn failures(page: &mut String, summary: &Summary) {
+fn failures(page: &mut Text, summary: &Summary) {
     if summary.failures.is_empty() {
         return;
     }
-    line(page, "");
+    page.line("");
     let plural = if summary.errors == 1 { "" } else { "s" };
-    line(page, &format!("{BAD}{} call{plural} failed{BAD:#}", summary.errors));
+    let failed = format!("{} call{plural} failed", summary.errors);
+    page.line(Line::new().styled(BAD, failed));
     for failure in &summary.failures {
         let times =
             if failure.calls == 1 { "once".to_owned() } else { format!("{} times", failure.calls) };
         let Failure { status, first, .. } = failure;
-        line(page, &format!("  {BAD}{status}{BAD:#} {times}, first {}", place(first)));
-        line(page, &format!("    {}", first.call));
+        let rest = format!(" {times}, first {}", place(first));
+        page.line(Line::from("  ").styled(BAD, status).text(rest));
+        page.line(Line::from("    ").text(&first.call));
     }
 }
 
-fn in_flight(page: &mut String, summary: &Summary) {
+fn in_flight(page: &mut Text, summary: &Summary) {
     if summary.unfinished == 0 {
         return;
     }
-    line(page, "");
-    line(
-        page,
-        &format!("{BAD}In flight at the end{BAD:#}: a call that crashed or hung is one of these"),
+    page.line("");
+    page.line(
+        Line::new()
+            .styled(BAD, "In flight at the end")
+            .text(": a call that crashed or hung is one of these"),
     );
     for call in &summary.in_flight {
-        line(page, &format!("  {} {}", place(call), call.call));
+        page.line(format_args!("  {} {}", place(call), call.call));
     }
     let more = summary.unfinished - summary.in_flight.len() as u64;
     if more > 0 {
-        line(page, &format!("{DIM}  and {more} more{DIM:#}"));
+        page.line(Line::new().styled(DIM, format_args!("  and {more} more")));
     }
 }
 
@@ -125,12 +115,12 @@ fn place(call: &Instance) -> String {
     format!("at {:.6} s in thread {}:", call.at / 1e9, call.thread)
 }
 
-fn table(page: &mut String, heading: &str, rows: &[&Row], most: usize) {
+fn table(page: &mut Text, heading: &str, rows: &[&Row], most: usize) {
     if rows.is_empty() || most == 0 {
         return;
     }
-    line(page, "");
-    line(page, &format!("{HEADING}{heading}{HEADING:#}"));
+    page.line("");
+    page.line(Line::new().styled(HEADING, heading));
     let has_work = rows.iter().any(|row| row.work.is_some_and(|work| work.operations > 0.0));
     let has_errors = rows.iter().any(|row| row.errors > 0);
     let mut table = Table::new();
@@ -164,7 +154,8 @@ fn table(page: &mut String, heading: &str, rows: &[&Row], most: usize) {
             "" => name.to_owned(),
             shape => format!("{name}({shape})"),
         });
-        table.add_row(cells);
+        // A cell with a line break is several lines.
+        table.add_row(cells.iter().map(|cell| printable(cell)));
     }
     for column in 0..header.len() - 1 {
         if let Some(column) = table.column_mut(column) {
@@ -172,10 +163,12 @@ fn table(page: &mut String, heading: &str, rows: &[&Row], most: usize) {
         }
     }
     for text in table.lines() {
-        line(page, text.trim_end());
+        page.line(text);
     }
     if rows.len() > most {
-        let _ = writeln!(page, "{DIM}  and {} more (--rows){DIM:#}", rows.len() - most);
+        page.line(
+            Line::new().styled(DIM, format_args!("  and {} more (--rows)", rows.len() - most)),
+        );
     }
 }
 

@@ -9,12 +9,15 @@
 //! | `merged.rs` | the threads' records in the order of time |
 //! | `tracked.rs` | which handle is on which device and stream, in which mode |
 //! | `clock.rs` | ticks to nanoseconds |
+//! | `open.rs` | opens files, and no pipes or devices |
 //! | `problem.rs` | what could not be read, and where |
 //!
 //! Files are read and not mapped: a file that is cut off while it is read is an error and no signal.
+//! A trace may be anybody's: time and memory are bounded by what its files take on the disk.
 
 mod clock;
 mod merged;
+mod open;
 mod problem;
 mod table;
 #[cfg(test)]

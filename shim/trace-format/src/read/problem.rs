@@ -13,22 +13,28 @@ pub struct Problem {
     pub bytes: u64,
     /// How many records are missing by their numbers; `None`: not known.
     pub records: Option<u64>,
+    /// How many problems behind this one are only counted.
+    pub further: u64,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, offset, bytes, records } = self;
+        let Self { file, offset, bytes, records, further } = self;
         write!(f, "{}: ", file.display())?;
         match (bytes, records) {
-            (0, Some(n)) => write!(f, "{n} records are missing at offset {offset:#x}"),
-            (0, None) => write!(f, "records may be missing at offset {offset:#x}"),
+            (0, Some(n)) => write!(f, "{n} records are missing at offset {offset:#x}")?,
+            (0, None) => write!(f, "records may be missing at offset {offset:#x}")?,
             (_, Some(n)) => {
                 write!(
                     f,
                     "{bytes} bytes at offset {offset:#x} are damaged: {n} records are missing"
-                )
+                )?;
             }
-            (_, None) => write!(f, "{bytes} bytes at offset {offset:#x} are damaged"),
+            (_, None) => write!(f, "{bytes} bytes at offset {offset:#x} are damaged")?,
+        }
+        match further {
+            0 => Ok(()),
+            _ => write!(f, ", and {further} places behind it"),
         }
     }
 }

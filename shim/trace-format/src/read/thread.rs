@@ -2,6 +2,7 @@
 //! them.
 
 use super::{
+    open,
     problem::{Problem, Unreadable},
     table::Table,
     walk::{self, Record, Step},
@@ -24,6 +25,9 @@ const HEADER_WORDS: usize = size_of::<SegmentHeader>() / 8;
 
 /// How often a segment is read again that seems damaged: its program may be writing it just now.
 const ATTEMPTS: u32 = 3;
+
+/// The most problems of a file that are kept one by one.
+const MOST_PROBLEMS: usize = 1000;
 
 /// What a thread's file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +99,7 @@ impl ThreadReader {
     /// # Errors
     /// A file that cannot be read, or that does not begin as one of a version known here.
     pub fn open(path: &Path, table: Arc<Table>, live: bool) -> Result<Self, Unreadable> {
-        let file = File::open(path).map_err(|e| Unreadable::io(path, e))?;
+        let file = open::regular(path).map_err(|e| Unreadable::io(path, e))?;
         let written = written(&file, path)?;
         let mut reader = Self {
             file,
@@ -371,8 +375,14 @@ impl ThreadReader {
     }
 
     fn miss(&mut self, offset: u64, bytes: u64, records: Option<u64>) {
+        if self.problems.len() >= MOST_PROBLEMS
+            && let Some(last) = self.problems.last_mut()
+        {
+            last.further += 1;
+            return;
+        }
         let file = self.path.clone();
-        self.problems.push(Problem { file, offset, bytes, records });
+        self.problems.push(Problem { file, offset, bytes, records, further: 0 });
     }
 
     /// The segments whose first record has at least that number.
@@ -381,6 +391,8 @@ impl ThreadReader {
         let mut segments = Vec::new();
         let mut offset = HEADER_SIZE as u64;
         while offset < length {
+            let Some(data) = open::next_data(&self.file, offset) else { break };
+            offset += (data - offset) / SEGMENT_SIZE as u64 * SEGMENT_SIZE as u64;
             match self.header(offset)? {
                 Some(header) if header.sequence >= from => segments.push(Segment {
                     offset,

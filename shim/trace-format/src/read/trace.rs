@@ -1,6 +1,6 @@
 //! A trace's directory.
 
-use super::{clock::Timeline, problem::Unreadable, table::Table, thread::ThreadReader};
+use super::{clock::Timeline, open, problem::Unreadable, table::Table, thread::ThreadReader};
 use crate::{
     layout::{VERSION, table_identity},
     process::{ENDED, Ended, PROCESS, Process, is_thread_file},
@@ -219,9 +219,12 @@ fn thread_files(directory: &Path) -> io::Result<Vec<String>> {
 
 fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
     use std::io::Read;
-    let file = fs::File::open(path).map_err(|e| e.to_string())?;
+    let file = open::regular(path).map_err(|e| e.to_string())?;
     let mut text = Vec::new();
-    file.take(MOST_JSON).read_to_end(&mut text).map_err(|e| e.to_string())?;
+    file.take(MOST_JSON + 1).read_to_end(&mut text).map_err(|e| e.to_string())?;
+    if text.len() as u64 > MOST_JSON {
+        return Err(format!("it is larger than {} MiB", MOST_JSON >> 20));
+    }
     serde_json::from_slice(&text).map_err(|e| e.to_string())
 }
 

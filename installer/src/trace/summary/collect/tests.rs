@@ -129,7 +129,7 @@ fn all_calls_in_flight_are_counted_and_some_are_listed() {
     collector.merge(of_thread());
     let summary = collector.finish();
     assert_eq!((summary.unfinished, summary.in_flight.len()), (302, 2 * MOST_IN_FLIGHT));
-    let text = crate::trace::summary::text(&summary, 10);
+    let text = crate::trace::summary::text(&summary, 10).plain();
     assert!(text.contains("  and 102 more"), "{text}");
     let mut collector = Collector::default();
     let foreign = Record::Foreign { name: "rocblas_new", begin: 5, end: None };

@@ -1,0 +1,112 @@
+//! Error codes: a short word for each kind of refusal, stable across versions, by which programs
+//! that read `--json` tell them apart.
+
+use serde::Serialize;
+use std::{error::Error as StdError, fmt, io};
+
+/// A kind of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Code {
+    /// The command line is not one that this program takes.
+    Usage,
+    /// There is no ROCm tree to work on, or it is not clear which one is meant.
+    NoTree,
+    /// This user may not do that.
+    NoPermission,
+    /// The disk is full, or would be.
+    NoSpace,
+    /// Somebody else is changing the tree.
+    Busy,
+    /// Something was changed by others and would be lost.
+    Disturbed,
+    /// A person was asked and did not say yes.
+    Declined,
+    /// A trace is not one, or cannot be read.
+    Unreadable,
+    /// Any other failure.
+    Failed,
+}
+
+/// An error with its code. It reads as the error alone.
+#[derive(Debug)]
+pub struct Coded {
+    /// The kind.
+    pub code: Code,
+    /// The error.
+    pub error: anyhow::Error,
+}
+
+impl fmt::Display for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl StdError for Coded {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        // This one shows the error itself, so that what follows is its cause.
+        self.error.source()
+    }
+}
+
+/// Adds a code to the error of a result.
+pub trait WithCode<T> {
+    /// The same result; an error gets this code unless it has one.
+    ///
+    /// # Errors
+    /// That of the result.
+    fn code(self, code: Code) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> WithCode<T> for Result<T, E> {
+    fn code(self, code: Code) -> anyhow::Result<T> {
+        self.map_err(|error| {
+            let error = error.into();
+            if coded(&error).is_some() { error } else { Coded { code, error }.into() }
+        })
+    }
+}
+
+fn coded(error: &anyhow::Error) -> Option<Code> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Coded>()).map(|coded| coded.code)
+}
+
+impl Code {
+    /// The code of an error: the one it was given, or what its causes tell.
+    #[must_use]
+    pub fn of(error: &anyhow::Error) -> Self {
+        coded(error).or_else(|| error.chain().find_map(of_cause)).unwrap_or(Self::Failed)
+    }
+}
+
+fn of_cause(cause: &(dyn StdError + 'static)) -> Option<Code> {
+    if cause.is::<rocblas_trace::read::Unreadable>() {
+        return Some(Code::Unreadable);
+    }
+    match cause.downcast_ref::<io::Error>()?.kind() {
+        io::ErrorKind::PermissionDenied => Some(Code::NoPermission),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Code::NoSpace),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context, anyhow};
+
+    #[test]
+    fn a_code_is_found_below_context_and_does_not_change_the_words() {
+        let error = Err::<(), _>(anyhow!("inner").context("middle")).code(Code::NoTree);
+        let error = error.code(Code::Busy).context("outer").expect_err("an error");
+        assert_eq!(Code::of(&error), Code::NoTree, "the first code counts");
+        let words: Vec<String> = error.chain().map(ToString::to_string).collect();
+        assert_eq!(words, ["outer", "middle", "inner"]);
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(Code::of(&anyhow::Error::new(denied).context("x")), Code::NoPermission);
+        assert_eq!(Code::of(&anyhow!("x")), Code::Failed);
+        assert_eq!(serde_json::to_value(Code::NoTree).expect("JSON"), "no-tree");
+    }
+}
