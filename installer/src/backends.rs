@@ -1,54 +1,25 @@
-//! The backends in the store: `backends list|add|use|remove`.
+//! The backends in the store: `backends list|add|use|remove|prune`.
+
+mod listed;
+pub mod prune;
+mod size;
+
+pub use listed::{Listed, list, text};
 
 use crate::{
     apply::backend,
+    choice,
     journal::{Journal, Loaded, STORE},
     lib_dir::LibDir,
     place::Place,
     plan::{Action, Planner, Wanted},
-    present::{self, What},
     root::Root,
     settings,
     state::State,
 };
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
-use std::path::Path;
-
-/// A backend in the store.
-#[derive(Clone, Debug, Serialize)]
-pub struct Listed {
-    /// Its directory's name.
-    pub name: String,
-    /// The file name of its library.
-    pub library: Option<String>,
-    /// Its SONAME.
-    pub soname: Option<String>,
-    /// Whether the shim uses it.
-    pub in_use: bool,
-}
-
-/// All of them, by name.
-pub fn list(root: &Root, lib: &Path) -> Result<Vec<Listed>> {
-    let directory = lib.join(STORE).join("backends");
-    let in_use = settings::backend(&settings::text(root, lib)?)?;
-    let names = root.names(&directory).unwrap_or_default();
-    names
-        .into_iter()
-        .filter_map(|name| name.into_string().ok())
-        .map(|name| {
-            let prefix = directory.join(&name).join("lib");
-            let libraries = present::libraries(root, &prefix).unwrap_or_default();
-            let found = libraries.into_iter().find_map(|library| match library.what {
-                What::Rocblas(soname) => Some((library.name, soname)),
-                _ => None,
-            });
-            let (library, soname) = found.unzip();
-            let in_use = in_use.as_ref() == Some(&name);
-            Ok(Listed { name, library, soname, in_use })
-        })
-        .collect()
-}
+use std::{ffi::OsStr, path::Path};
+use toml_edit::{DocumentMut, Item, Value};
 
 /// A plan that makes another backend of the store the one in use.
 pub fn plan_use(planner: &mut Planner<'_>, name: &str) -> Result<()> {
@@ -64,23 +35,30 @@ pub fn plan_use(planner: &mut Planner<'_>, name: &str) -> Result<()> {
 /// A plan that removes a backend which is not in use.
 pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     backend::check_name(name)?;
-    let (root, lib) = (planner.lib.root(), planner.lib.path());
-    let in_use = settings::backend(&settings::text(root, lib)?)?;
-    if in_use.as_deref() == Some(name) {
-        bail!("{name} is in use; choose another one first: installer backends use NAME");
-    }
+    let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
     let prefix = Place::in_store("backends")?.join(name)?;
     if planner.holds_originals(&prefix) {
         bail!(
-            "{name} is the stock library, which revert puts back; `installer apply --original \
-             delete` removes it for good"
+            "{name} is the stock library: `installer revert` needs it to restore the tree. \
+             `installer apply --original delete` removes it for good"
         );
     }
+    let chosen = choice::backend(&root, &[lib.clone()], None, Path::new("/"));
+    let directory = planner.lib.inside(&prefix);
+    if chosen.is_ok_and(|chosen| is_in(&root, &chosen.path, &directory)) {
+        bail!("{name} is in use; choose another one first: installer backends use NAME");
+    }
+    if let Some(place) = named_elsewhere(&root, &lib, name)? {
+        bail!("{name} is in use: {place} in {} names it", settings::path(&lib).display());
+    }
+    // Those too of which a removal that was interrupted has written down that they are gone.
     let entries = planner.plan.journal.entries.iter().rev();
-    let places: Vec<Place> = entries
-        .filter(|(place, entry)| place.starts_with(&prefix) && entry.after != State::Absent)
-        .map(|(place, _)| place.clone())
-        .collect();
+    let mut places = Vec::new();
+    for (place, entry) in entries.filter(|(place, _)| place.starts_with(&prefix)) {
+        if entry.after != State::Absent || planner.now(place)? != State::Absent {
+            places.push(place.clone());
+        }
+    }
     if places.is_empty() {
         bail!("{} was not placed by the installer; remove it by hand", planner.lib.show(&prefix));
     }
@@ -97,6 +75,41 @@ pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     }
     planner.plan.journal.origins.remove(name);
     Ok(())
+}
+
+/// Whether a file is below a directory, wherever links lead.
+fn is_in(root: &Root, path: &Path, directory: &Path) -> bool {
+    let resolved = root.resolve(path).ok().zip(root.resolve(directory).ok());
+    resolved.is_some_and(|(path, directory)| path.starts_with(directory))
+}
+
+/// Whether a setting, which is a name or a path, means the backend of that name.
+fn stands_for(root: &Root, lib: &Path, value: &OsStr, name: &str) -> bool {
+    let store = lib.join(STORE);
+    value == name || is_in(root, &store.join(value), &store.join("backends").join(name))
+}
+
+/// The table of `shim.toml` that names a backend besides the choice for all programs: `[route]` has
+/// one for each GPU. `None` where none does.
+fn named_elsewhere(root: &Root, lib: &Path, name: &str) -> Result<Option<&'static str>> {
+    const ROUTE: &str = "route";
+    let document: DocumentMut =
+        settings::text(root, lib)?.parse().context("shim.toml is not valid TOML")?;
+    let route = document.get(ROUTE).and_then(Item::as_table_like);
+    let mut values = route.into_iter().flat_map(|table| table.iter().map(|(_, item)| item));
+    let is_named =
+        values.any(|item| item.as_value().is_some_and(|value| names(root, lib, value, name)));
+    Ok(is_named.then_some("[route]"))
+}
+
+/// Whether a value or a part of it means a backend.
+fn names(root: &Root, lib: &Path, value: &Value, name: &str) -> bool {
+    match value {
+        Value::String(text) => stands_for(root, lib, OsStr::new(text.value()), name),
+        Value::Array(all) => all.iter().any(|value| names(root, lib, value, name)),
+        Value::InlineTable(table) => table.iter().any(|(_, value)| names(root, lib, value, name)),
+        _ => false,
+    }
 }
 
 /// The journal of a tree that has the shim, which all of these need.

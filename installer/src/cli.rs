@@ -175,6 +175,41 @@ pub enum Command {
     #[command(after_help = "Example:\n  installer collect --into /image /app\n  \
         then, in the last stage: COPY --from=build /image/ /  and  RUN ldconfig")]
     Collect(Collect),
+    /// Say which rocBLAS, backend and HIP runtime a process has loaded, or a program would load
+    ///
+    /// A program is taken as if it were started from here: LD_LIBRARY_PATH, LD_PRELOAD and
+    /// ROCBLAS_SHIM_BACKEND count. What it opens while it runs is not foreseen: name the process, or
+    /// the library (libggml-hip.so).
+    ///
+    /// Exit codes: 0 all use a rocBLAS, 3 one uses none, 1 one cannot be read.
+    #[command(after_help = "Examples:\n  installer which $(pgrep llama-server)\n  \
+        installer which llama-cli /app/libggml-hip.so")]
+    Which {
+        /// Numbers of processes; names of programs in PATH; paths of programs or libraries
+        #[arg(required = true, value_name = "PID|PROGRAM", value_hint = ValueHint::CommandName)]
+        targets: Vec<OsString>,
+    },
+    /// Check that programs which were built would load, and with which rocBLAS, HIP and hipBLAS
+    ///
+    /// It is what `apply --built` checks, and changes nothing. Of a directory, its programs and
+    /// libraries are checked, or else those in its `bin`.
+    ///
+    /// Exit codes: 0 all would load, 1 one would not, 3 none uses rocBLAS.
+    #[command(after_help = "Examples:\n  installer check build\n  \
+        installer check /app /usr/local/bin/llama-cli")]
+    Check {
+        /// Programs, libraries, or directories of them
+        #[arg(required = true, value_name = "PROGRAM", value_hint = ValueHint::AnyPath)]
+        programs: Vec<PathBuf>,
+    },
+    /// Start a program with another backend, for this once
+    ///
+    /// The program takes this process's place: signals and the exit code are its own. Exit codes
+    /// before that: 1 refused, 126 the program cannot be started, 127 there is no such program.
+    #[command(after_help = "Examples: the stock library instead; every call, with ROCm 6.3's\n  \
+        installer run --backend 7.0.2 -- llama-cli -m model.gguf\n  \
+        installer run --backend 6.3.0 --trace traces -- llama-cli -m model.gguf")]
+    Run(Run),
     /// The rocBLAS versions in the store
     #[command(
         subcommand,
@@ -290,10 +325,26 @@ pub struct Collect {
     pub base: Option<PathBuf>,
 }
 
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A backend in the store, or the path of a rocBLAS, with a `/` in it
+    #[arg(long, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
+    pub backend: OsString,
+    /// Record its rocBLAS calls into a directory here; `stderr` prints them
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub trace: Option<PathBuf>,
+    /// The program, a path or a name in PATH, and its arguments
+    #[arg(required = true, value_name = "PROGRAM", trailing_var_arg = true)]
+    #[arg(allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
 /// What to do with backends.
 #[derive(Debug, Subcommand)]
 pub enum Backends {
-    /// List them; the one in use is marked
+    /// List them with sizes, GPUs and where they came from; the one in use is marked
+    #[command(after_help = "Example:\n  installer backends list --json | jq .backends[].name")]
     List,
     /// Put another one into the store
     #[command(after_help = "Example:\n  installer backends add /opt/rocm-6.4.4 --name 6.4.4")]
@@ -318,6 +369,16 @@ pub enum Backends {
         /// Its name
         #[arg(add = ArgValueCompleter::new(complete::backend_names))]
         name: String,
+    },
+    /// Remove all that are not needed: neither in use, nor named by a setting, nor the stock library
+    #[command(after_help = "Example:\n  installer backends prune --dry-run")]
+    Prune {
+        /// Say what would be removed, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask, where a terminal is there to ask on
+        #[arg(long)]
+        yes: bool,
     },
 }
 

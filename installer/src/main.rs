@@ -5,8 +5,8 @@ use anyhow::{Context, Result, bail};
 use clap::error::ErrorKind;
 use installer::{
     apply::{self, Report, Request},
-    backends,
-    cli::{self, Apply, Backends, Cli, Collect, Command, Doctor, Global},
+    backends, check,
+    cli::{self, Apply, Backends, Cli, Collect, Command, Doctor, Global, Run},
     collect, complete, confirm, doctor,
     inspect::{self, layout::Tree},
     journal::{Journal, Original},
@@ -16,12 +16,14 @@ use installer::{
     plan::Reach,
     revert::{self, Outcome},
     root::Root,
-    selftest, status, trace, tree,
+    run as starting, selftest, status, trace, tree,
     version::Versions,
+    which,
 };
 use serde::Serialize;
 use serde_json::json;
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -62,6 +64,13 @@ fn run(global: &Global, command: Command) -> Result<u8> {
         .with_context(|| format!("--root {}: cannot be used", shown(&global.root)))?;
     let tree = || tree::choose(&root, global.rocm.as_deref()).code(Code::NoTree);
     match command {
+        Command::Which { targets } => return Ok(which(global, &root, &targets)),
+        Command::Check { programs } => {
+            let report = check::check(&root, &programs);
+            output::result(global.json, &report, lines(&report.text()));
+            return Ok(report.exit_code());
+        }
+        Command::Run(options) => return Ok(start(global, &root, options)),
         Command::Inspect { paths, gpu, function } => {
             inspect(global, &root, paths, &function, &gpu)?;
         }
@@ -273,7 +282,17 @@ fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Res
         Backends::List => {
             let list = backends::list(root, &tree.lib)?;
             let document = Store { lib: &tree.lib, backends: &list };
-            output::result(global.json, &document, output::backends(&list));
+            output::result(global.json, &document, lines(&backends::text(&list)));
+            return Ok(());
+        }
+        Backends::Prune { dry_run, yes } => {
+            let pruned = backends::prune::prune(
+                root,
+                tree,
+                backends::prune::Request { dry_run, yes, patience: global.patience() },
+                &output::notice,
+            )?;
+            output::result(global.json, &pruned, lines(&pruned.text()));
             return Ok(());
         }
         Backends::Add { path, name, gpu } => {
@@ -301,6 +320,38 @@ fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Res
     };
     output::report(global.json, &report, "Done.");
     Ok(())
+}
+
+/// A text of several lines.
+fn lines(text: &str) -> Text {
+    text.lines().collect()
+}
+
+fn which(global: &Global, root: &Root, targets: &[OsString]) -> u8 {
+    let asked = which::which(root, targets);
+    let text = which::text(&asked);
+    if global.json {
+        output::result(true, &json!({"which": asked}), Text::new());
+    } else if !text.is_empty() {
+        output::result(false, &(), lines(&text));
+    }
+    for one in &asked {
+        if let (which::Outcome::Failed { error }, false) = (&one.result, global.json) {
+            output::error(error, false);
+        }
+    }
+    which::exit_code(&asked)
+}
+
+/// Does not return where the program was started: it has this process's place then.
+fn start(global: &Global, root: &Root, options: Run) -> u8 {
+    let Run { backend, trace, command } = options;
+    let mut words = command.into_iter();
+    let program = words.next().unwrap_or_default().into();
+    let request = starting::Request { backend, trace, program, arguments: words.collect() };
+    let Err(failure) = starting::run(root, global.rocm.as_deref(), &request);
+    output::error(&failure.error, global.json);
+    failure.code
 }
 
 fn inspect(

@@ -252,8 +252,11 @@ fn backends_are_added_used_and_removed() {
     backends(&["use", "7.0.2"]).success();
     let line = machine.status().1;
     assert!(line.contains("with backend 7.0.2"), "{line}");
-    let refused = backends(&["remove", "7.0.2"]);
+    backends(&["remove", "6.3.0"]).success();
+    backends(&["use", "again"]).success();
+    let refused = backends(&["remove", "again"]);
     assert!(!refused.status.success() && refused.stderr.contains("is in use"), "{refused:?}");
+    backends(&["use", "7.0.2"]).success();
     backends(&["remove", "again"]).success();
     assert!(!machine.lib("rocblas-shim/backends/again").exists());
     let refused = backends(&["use", "../../x"]);

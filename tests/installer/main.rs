@@ -2,13 +2,15 @@
 //! the real loader, ldconfig and dpkg. What is in a theme's file is what that theme is about.
 
 mod applying;
+mod backends;
+mod checking;
 mod collecting;
 mod consistency;
 mod crashes;
 mod doctor;
 mod hostile;
-mod locking;
 mod json;
+mod locking;
 mod machine;
 mod manual;
 mod patched;
@@ -17,6 +19,8 @@ mod printing;
 mod questions;
 mod readers;
 mod refusals;
+mod running;
 mod selftest;
 mod upgrades;
 mod using;
+mod which;

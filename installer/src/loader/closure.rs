@@ -3,6 +3,7 @@
 use super::{
     binding::Binder,
     directories::INTERPRETER,
+    environment::Environment,
     objects::Objects,
     problem::Problem,
     search::{Miss, Search},
@@ -71,11 +72,17 @@ pub struct Loaded {
 /// Foretells what the loader does. `library_path` is what `LD_LIBRARY_PATH` would hold.
 #[must_use]
 pub fn check(root: &Root, start: &Start, library_path: &[PathBuf]) -> Closure {
-    let (search, bad_cache) = Search::new(root, library_path);
+    check_in(root, start, &Environment { library_path: library_path.to_vec(), preload: Vec::new() })
+}
+
+/// As [`check`], with all of a process's environment that the loader goes by.
+#[must_use]
+pub fn check_in(root: &Root, start: &Start, environment: &Environment) -> Closure {
+    let (search, bad_cache) = Search::new(root, &environment.library_path);
     let mut binder = Binder::new(&search);
     let mut objects = Objects::new(&search);
     let started = match &start.how {
-        How::Program => run(&search, &mut objects, &mut binder, &start.path),
+        How::Program => run(&search, &mut objects, &mut binder, &start.path, &environment.preload),
         How::Backend { shim } => open(&search, &mut objects, &mut binder, &start.path, shim),
     };
     let mut closure =
@@ -92,6 +99,7 @@ fn run(
     objects: &mut Objects<'_>,
     binder: &mut Binder<'_>,
     path: &Path,
+    preload: &[String],
 ) -> Result<(), Problem> {
     let found = search.open(path).map_err(|miss| not_opened(miss, path))?;
     let is_program = found.summary.kind == Kind::Executable;
@@ -107,7 +115,16 @@ fn run(
             let _ = objects.load(INTERPRETER, program);
         }
     }
-    let (scope, missing) = objects.load_needed(&[program]);
+    let mut first = vec![program];
+    for name in preload {
+        match objects.load(name, program) {
+            Ok(object) if first.contains(&object) => {}
+            Ok(object) => first.push(object),
+            // The loader prints a warning and goes on without it.
+            Err(problem) => binder.remarks.push(problem),
+        }
+    }
+    let (scope, missing) = objects.load_needed(&first);
     binder.bind(objects, &scope, &scope, missing);
     Ok(())
 }

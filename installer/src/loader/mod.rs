@@ -2,20 +2,22 @@
 //! it maps, and what it would complain of.
 //!
 //! The model is glibc's `ld.so` (`elf/dl-load.c`, `dl-deps.c`, `dl-lookup.c`, `dl-version.c`),
-//! inside a [`Root`], whose libc need not be this machine's. Left out:
-//! `LD_PRELOAD` and audit libraries, filters (DT_FILTER), `-z nodeflib`, and the directories per
-//! processor that glibc searched before 2.37 besides `glibc-hwcaps`.
+//! inside a [`Root`], whose libc need not be this machine's. Left out: audit libraries, filters
+//! (DT_FILTER), `-z nodeflib`, and the directories per processor that glibc searched before 2.37
+//! besides `glibc-hwcaps`.
 
 mod binding;
 pub mod cache;
 pub mod closure;
 mod directories;
+mod environment;
 mod hwcaps;
 mod objects;
 mod problem;
 mod search;
 
-pub use closure::{Closure, How, Loaded, Start, check};
+pub use closure::{Closure, How, Loaded, Start, check, check_in};
+pub use environment::Environment;
 pub use problem::Problem;
 
 use crate::root::Root;

@@ -27,7 +27,7 @@ pub use list::Listed;
 pub use printable::{Shown, is_printable, printable, shown};
 pub use text::{Line, Text};
 
-use crate::{apply::Report, backends, collect::Collected};
+use crate::{apply::Report, collect::Collected};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::json;
@@ -209,18 +209,4 @@ pub fn collected(collected: &Collected) -> Text {
     );
     text.line(Line::new().styled(GOOD, end));
     text
-}
-
-/// The backends in the store, a line each.
-#[must_use]
-pub fn backends(list: &[backends::Listed]) -> Text {
-    if list.is_empty() {
-        return "no backends; `installer apply --backend PATH` places one".into();
-    }
-    let line = |backend: &backends::Listed| {
-        let mark = if backend.in_use { "*" } else { " " };
-        let library = backend.library.as_deref().unwrap_or("no library");
-        format!("{mark} {:<12} {library}", backend.name)
-    };
-    list.iter().map(line).collect()
 }

@@ -63,11 +63,7 @@ fn file(action: &Action) -> Option<(&'static str, &Path, Option<u64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        place::Place,
-        plan::Contents,
-        state::FileState,
-    };
+    use crate::{place::Place, plan::Contents, state::FileState};
 
     fn step(path: &str, reason: &str, size: Option<u64>) -> Step {
         let path = Place::new(path.as_ref()).expect("plain");

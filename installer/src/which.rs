@@ -1,0 +1,203 @@
+//! `which`: the rocBLAS, the shim's backend and the HIP runtime that a process has loaded, or that a
+//! program would load.
+
+pub mod library;
+mod process;
+pub mod program;
+mod text;
+
+pub use library::Library;
+pub use text::text;
+pub(crate) use text::{plain, rows};
+
+use crate::root::Root;
+use anyhow::Error;
+use library::Kind;
+use serde::{Serialize, Serializer};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// The variables by which a process finds its libraries and its backend.
+const VARIABLES: [&str; 3] = [crate::choice::VARIABLE, "LD_LIBRARY_PATH", "LD_PRELOAD"];
+
+/// What a process or a program uses.
+#[derive(Debug, Default, Serialize)]
+pub struct Uses {
+    /// Every rocBLAS but the backend, in the order of loading; more than one is rarely meant.
+    pub rocblas: Vec<Library>,
+    /// Behind the shim.
+    pub backend: Option<Backend>,
+    /// Every HIP runtime.
+    pub hip: Vec<Library>,
+    /// Every hipBLAS.
+    pub hipblas: Vec<Library>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// The library that the shim forwards to.
+#[derive(Debug, Serialize)]
+pub struct Backend {
+    /// Its name in the store, if it is in one.
+    pub name: Option<String>,
+    /// The library.
+    #[serde(flatten)]
+    pub library: Library,
+    /// What decided, if that is known: a process may have been started with other settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen_by: Option<crate::choice::ChosenBy>,
+}
+
+/// A process or a program.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Subject {
+    /// It runs, and has loaded what it has loaded.
+    Process {
+        /// Its number.
+        pid: u32,
+        /// Its program, if that can be told.
+        #[serde(serialize_with = "optional_lossy")]
+        program: Option<PathBuf>,
+        /// Whether paths are those of another mount namespace.
+        in_other_namespace: bool,
+    },
+    /// It would be started with the environment of this command.
+    Program {
+        /// Its file, inside the root.
+        #[serde(serialize_with = "lossy")]
+        path: PathBuf,
+    },
+}
+
+/// What was found of one that was asked about.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    /// What it is.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// What it uses.
+    #[serde(flatten)]
+    pub uses: Uses,
+    /// Those of [`VARIABLES`] that are set.
+    pub environment: BTreeMap<&'static str, String>,
+}
+
+/// One that was asked about.
+#[derive(Debug, Serialize)]
+pub struct Asked {
+    /// As it was given.
+    pub target: String,
+    /// What was found, or why nothing was.
+    #[serde(flatten)]
+    pub result: Outcome,
+}
+
+/// What was found, or the reason.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Outcome {
+    /// It could be read.
+    Found(Box<Found>),
+    /// It could not.
+    Failed {
+        /// With its causes.
+        #[serde(serialize_with = "causes")]
+        error: Error,
+    },
+}
+
+/// JSON has no names but those of Unicode; the rest of a name is still worth something.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+fn optional_lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.display().to_string()).serialize(serializer)
+}
+
+fn causes<S: Serializer>(error: &Error, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(error.chain().map(ToString::to_string))
+}
+
+/// Looks at each target: a process by its number, or a program by its name or path.
+#[must_use]
+pub fn which(root: &Root, targets: &[OsString]) -> Vec<Asked> {
+    let environment = program::Environment::current(root);
+    let one = |target: &OsString| {
+        let pid = target.to_str().and_then(|text| text.parse().ok());
+        let found = match pid {
+            Some(pid) => process::of(root, pid),
+            None => program::named(root, target.as_ref(), &environment),
+        };
+        let result = match found {
+            Ok(found) => Outcome::Found(Box::new(found)),
+            Err(error) => Outcome::Failed { error },
+        };
+        Asked { target: target.to_string_lossy().into_owned(), result }
+    };
+    targets.iter().map(one).collect()
+}
+
+/// 1 if one could not be read, else 3 if one uses no rocBLAS, else 0.
+#[must_use]
+pub fn exit_code(asked: &[Asked]) -> u8 {
+    let code = |one: &Asked| match &one.result {
+        Outcome::Failed { .. } => 1,
+        Outcome::Found(found) if found.uses.rocblas.is_empty() => 3,
+        Outcome::Found(_) => 0,
+    };
+    let codes: Vec<u8> = asked.iter().map(code).collect();
+    [1, 3].into_iter().find(|code| codes.contains(code)).unwrap_or(0)
+}
+
+impl Uses {
+    /// Sorts libraries by what they are. A rocBLAS behind a shim is its backend: see
+    /// [`Self::split_backend`].
+    fn of(libraries: impl IntoIterator<Item = (Kind, Library)>) -> Self {
+        let mut uses = Self::default();
+        for (kind, library) in libraries {
+            match kind {
+                Kind::Rocblas => uses.rocblas.push(library),
+                Kind::Hip => uses.hip.push(library),
+                Kind::Hipblas => uses.hipblas.push(library),
+            }
+        }
+        uses
+    }
+
+    /// Says where a library is there twice: neither knows of the other's handles and streams.
+    fn note_several(&mut self) {
+        for (what, libraries) in [("rocBLAS", &self.rocblas), ("HIP runtime", &self.hip)] {
+            if libraries.len() > 1 {
+                self.notes.push(format!("more than one {what} in one process"));
+            }
+        }
+    }
+
+    /// The shim, if it is the rocBLAS that is used.
+    #[must_use]
+    pub fn shim(&self) -> Option<&Library> {
+        self.rocblas.iter().find(|library| library.shim.is_some())
+    }
+
+    /// In a process that has the shim, takes the library that it forwards to for the backend: the one
+    /// that is in a store, or else the only other one.
+    fn split_backend(&mut self) {
+        if self.shim().is_none() {
+            return;
+        }
+        let is_other = |library: &Library| library.shim.is_none();
+        let in_store = |library: &Library| crate::choice::name_in_store(&library.path).is_some();
+        let position = (self.rocblas.iter().position(|l| is_other(l) && in_store(l)))
+            .or_else(|| self.rocblas.iter().position(is_other));
+        if let Some(position) = position {
+            let library = self.rocblas.remove(position);
+            let name = crate::choice::name_in_store(&library.path);
+            self.backend = Some(Backend { name, library, chosen_by: None });
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A library of ROCm's as it is found in a process: what it is, told by its ELF headers, or by its
+//! name where the file cannot be read any more.
+
+use crate::{choice, elf, present::SHIM_NAME, source::release};
+use serde::Serialize;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+/// What the SONAMEs of these libraries begin with.
+const HIP: &str = "libamdhip64.so";
+const HIPBLAS: &str = "libhipblas.so";
+
+/// Which of ROCm's libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// rocBLAS, or the shim.
+    Rocblas,
+    /// The HIP runtime.
+    Hip,
+    /// hipBLAS.
+    Hipblas,
+}
+
+/// A library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Library {
+    /// The file behind all links.
+    #[serde(serialize_with = "super::lossy")]
+    pub path: PathBuf,
+    /// The path by which the loader comes to it, where that is known and another one.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::optional_lossy")]
+    pub found: Option<PathBuf>,
+    /// The name that those linked with it ask for.
+    pub soname: Option<String>,
+    /// The ROCm release, where the file's name has it.
+    pub release: Option<String>,
+    /// The shim's version, if it is one.
+    pub shim: Option<String>,
+    /// Whether the file was removed or replaced since the process loaded it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
+}
+
+/// What a file is; `None` for anything that is none of these libraries, and for a stub, which only
+/// stands for a HIP runtime.
+pub(super) fn read(path: &Path, file: &File) -> Option<(Kind, Library)> {
+    let summary = elf::summary(file).ok()?;
+    let name = file_name(path);
+    let kind = match &summary.soname {
+        _ if summary.shim.is_some() => Kind::Rocblas,
+        // A wheel's library may have lost its SONAME, or have one with a digest in it.
+        soname => kind(soname.as_deref().unwrap_or_default()).or_else(|| kind(&name))?,
+    };
+    if kind == Kind::Hip && !summary.has_code {
+        return None;
+    }
+    let elf::Summary { soname, shim, .. } = summary;
+    Some((kind, Library { soname, shim, ..unread(path, &name) }))
+}
+
+/// What a file is by its name, where it cannot be opened.
+pub(super) fn by_name(path: &Path) -> Option<(Kind, Library)> {
+    let name = file_name(path);
+    let shim = (name == SHIM_NAME).then(|| "of unknown version".to_owned());
+    Some((kind(&name)?, Library { shim, ..unread(path, &name) }))
+}
+
+fn unread(path: &Path, name: &str) -> Library {
+    Library {
+        path: path.to_owned(),
+        found: None,
+        soname: None,
+        release: release::of_library(name),
+        shim: None,
+        replaced: false,
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn kind(name: &str) -> Option<Kind> {
+    let is = |stem: &str| {
+        name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    match name {
+        _ if choice::is_rocblas(name) => Some(Kind::Rocblas),
+        _ if is(HIP) => Some(Kind::Hip),
+        _ if is(HIPBLAS) => Some(Kind::Hipblas),
+        _ => None,
+    }
+}
