@@ -2,6 +2,7 @@
 
 use crate::{
     complete,
+    fetch::Sha256,
     journal::{Compat, Original},
     output::{self, Verbosity, printable},
     trace::{export::Format, select::Select},
@@ -210,6 +211,13 @@ pub enum Command {
         installer run --backend 7.0.2 -- llama-cli -m model.gguf\n  \
         installer run --backend 6.3.0 --trace traces -- llama-cli -m model.gguf")]
     Run(Run),
+    /// Download AMD's rocBLAS package of a ROCm release, for `apply --backend`
+    #[command(after_help = "Examples:\n  \
+        installer fetch 6.3 --output /tmp && installer apply --backend /tmp/rocblas_*.deb\n  \
+        installer fetch 6.3 --for jammy --dry-run\n\n\
+        Run the same command again to resume an interrupted download. HTTPS_PROXY and NO_PROXY are \
+        honoured; trusted certificates are those of the system.")]
+    Fetch(Fetch),
     /// The rocBLAS versions in the store
     #[command(
         subcommand,
@@ -309,6 +317,34 @@ pub struct Apply {
     /// Do not ask before what cannot be undone (--original delete); only a terminal is asked
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// Options of `fetch`.
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// The release of ROCm (6.3)
+    pub release: String,
+    /// Take the package for this distribution (ubuntu-22.04, jammy) [default: the root's]
+    ///
+    /// The package is only unpacked, so it need not be for this very distribution: it loads where
+    /// glibc is at least as new.
+    #[arg(long = "for", value_name = "DISTRIBUTION")]
+    pub distribution: Option<String>,
+    /// Accept the package with this digest only [default: the known one]
+    #[arg(long, value_name = "HEX")]
+    pub sha256: Option<Sha256>,
+    /// Where to, a path of the running system [default: the current directory]
+    #[arg(long, short, value_name = "DIR|FILE", value_hint = ValueHint::AnyPath)]
+    pub output: Option<PathBuf>,
+    /// Take the package from this URL, as on a mirror, instead of AMD's repository
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub source: Option<String>,
+    /// Show the URL, the digest and the file, and download nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Releases, distributions, URLs and digests instead of the program's own
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
 }
 
 /// Options of `collect`.

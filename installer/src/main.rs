@@ -6,8 +6,8 @@ use clap::error::ErrorKind;
 use installer::{
     apply::{self, Report, Request},
     backends, check,
-    cli::{self, Apply, Backends, Cli, Collect, Command, Doctor, Global, Run},
-    collect, complete, confirm, doctor,
+    cli::{self, Apply, Backends, Cli, Collect, Command, Doctor, Fetch, Global, Run},
+    collect, complete, confirm, doctor, fetch,
     inspect::{self, layout::Tree},
     journal::{Journal, Original},
     lib_dir::LibDir,
@@ -88,6 +88,7 @@ fn run(global: &Global, command: Command) -> Result<u8> {
         Command::Verify => return verify(global, &root, &tree()?),
         Command::Revert { dry_run } => return revert(global, &root, &tree()?, dry_run),
         Command::Collect(options) => collect(global, &root, &tree()?, options)?,
+        Command::Fetch(options) => fetch(global, &root, options)?,
         Command::Backends(command) => backends(global, &root, &tree()?, command)?,
         Command::Doctor(options) => return doctor(global, &root, &options),
         Command::Selftest => {
@@ -203,6 +204,21 @@ fn collect(global: &Global, root: &Root, tree: &Tree, options: Collect) -> Resul
     let Collect { programs, into, base } = options;
     let collected = collect::collect(root, tree, &collect::Request { programs, into, base })?;
     output::result(global.json, &collected, output::collected(&collected));
+    Ok(())
+}
+
+fn fetch(global: &Global, root: &Root, options: Fetch) -> Result<()> {
+    let request = fetch::Request {
+        release: options.release,
+        distribution: options.distribution,
+        sha256: options.sha256,
+        output: options.output,
+        source: options.source,
+        dry_run: options.dry_run,
+        catalogue: options.catalogue,
+    };
+    let fetched = fetch::fetch(root, &request, &output::notice)?;
+    output::result(global.json, &fetched, lines(&fetch::text(&fetched)));
     Ok(())
 }
 

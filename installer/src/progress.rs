@@ -20,6 +20,28 @@ impl Bar {
         Self(bar)
     }
 
+    /// A bar over a download of `total` bytes, or of as many as come, with its rate.
+    #[must_use]
+    pub fn download(what: &str, total: Option<u64>) -> Self {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+        let template = match total {
+            Some(_) => {
+                "{msg:30!} [{bar:20}] {bytes:>10}/{total_bytes} {bytes_per_sec:>12} {eta:>4}"
+            }
+            None => "{msg:30!} {spinner} {bytes:>10} {bytes_per_sec:>12}",
+        };
+        let style = ProgressStyle::with_template(template);
+        bar.set_style(style.expect("a template that indicatif knows"));
+        bar.set_message(what.to_owned());
+        Self(bar)
+    }
+
+    /// So many bytes were done before; they do not count for the rate.
+    pub fn continue_at(&self, bytes: u64) {
+        self.0.set_position(bytes);
+        self.0.reset_eta();
+    }
+
     /// More bytes are done.
     pub fn advance(&self, bytes: u64) {
         self.0.inc(bytes);

@@ -8,6 +8,7 @@ mod collecting;
 mod consistency;
 mod crashes;
 mod doctor;
+mod fetching;
 mod hostile;
 mod json;
 mod locking;

@@ -47,6 +47,22 @@ struct Named {
     name: Option<String>,
 }
 
+/// Points to `fetch`: nothing is downloaded here.
+fn refuse_url(path: &Path) -> Result<()> {
+    let text = path.as_os_str().as_encoded_bytes();
+    let is = |scheme: &str| {
+        text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme.as_bytes()))
+    };
+    if is("http://") || is("https://") {
+        bail!(
+            "--backend {} is a URL, but a backend is a local file. Download the package with `installer fetch 6.3` \
+             (add `--source URL` for a mirror), then pass the downloaded file",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// What is asked for, read and checked.
 pub(super) fn source(
     lib: &LibDir,
@@ -59,6 +75,7 @@ pub(super) fn source(
     let store = Store { lib, journal: before, reach: request.reach };
     let named = match &request.backend {
         Some(path) => {
+            refuse_url(path)?;
             let root = Root::machine().context("cannot open the machine's root")?;
             let path = std::path::absolute(path)
                 .with_context(|| format!("cannot tell where {} is", path.display()))?;
