@@ -115,9 +115,12 @@ pub(crate) fn run(
 
 fn put(lib: &LibDir, new: New, path: &Place, keep: Option<&Place>) -> io::Result<()> {
     let to = lib.parent(path)?;
+    // What programs load or read is complete on disk before it has its name. Of the hundreds of files
+    // of a backend nothing is read before the barrier that follows them.
+    if !path.is_in_store() || *path == crate::settings::place() {
+        new.sync()?;
+    }
     let Some(keep) = keep else { return new.replace(&to, path.name()) };
-    // It is about to be what programs load, so it is complete on disk first.
-    new.sync()?;
     new.exchange(&to, path.name(), &lib.parent(keep)?, keep.name())
 }
 

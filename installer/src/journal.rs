@@ -188,6 +188,8 @@ pub struct Loaded {
     pub remarks: Vec<String>,
     /// Whether it was rebuilt from what is in the store, so that it does not know everything.
     pub rebuilt: bool,
+    /// Whether the file and its copy are on disk and say the same.
+    pub complete: bool,
 }
 
 impl Loaded {
@@ -219,20 +221,20 @@ impl Journal {
     /// The journal of a tree, if it has one: the file, or its copy where the file is gone or
     /// damaged. An error is a journal that is there and of which neither can be read.
     pub fn load(lib: &LibDir) -> Result<Option<Loaded>> {
-        let main = Self::read(lib, NAME);
+        let (main, copy) = (Self::read(lib, NAME), Self::read(lib, COPY));
         if let Ok(Some(journal)) = main {
-            return Ok(Some(Loaded { journal, remarks: Vec::new(), rebuilt: false }));
+            let complete = matches!(copy, Ok(Some(copy)) if copy == journal);
+            return Ok(Some(Loaded { journal, remarks: Vec::new(), rebuilt: false, complete }));
         }
         let shown = lib.show(&place(NAME));
-        let copy = Self::read(lib, COPY);
         match (main, copy) {
             (Err(error), Ok(Some(journal))) if !is_newer(&error) => {
                 let remark = format!("{shown} is damaged ({error:#}); its copy is used");
-                Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: false }))
+                Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: false, complete: false }))
             }
             (Ok(None), Ok(Some(journal))) => {
                 let remark = format!("{shown} is gone; its copy is used");
-                Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: false }))
+                Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: false, complete: false }))
             }
             (Err(error), _) => Err(error.context(format!("cannot use {shown}"))),
             (_, Err(error)) => Err(error.context(format!("cannot use {}", lib.show(&place(COPY))))),

@@ -13,7 +13,7 @@
 use crate::{
     directory::Directory,
     files,
-    journal::{Before, Diversion, Entry, Journal, rebuild::KEPT},
+    journal::{Before, Diversion, Entry, Journal, Phase, rebuild::KEPT},
     lib_dir::LibDir,
     place::Place,
     present::{self, SHIM_NAME, What},
@@ -311,6 +311,9 @@ pub struct Planner<'a> {
     pub lib: &'a LibDir,
     /// How much may be taken over.
     pub reach: Reach,
+    /// Whether the journal is of a run that was interrupted, perhaps by a power cut: then a file may
+    /// have the right size and time and not its contents.
+    unsure: bool,
     /// What comes of it.
     pub plan: Plan,
     /// The places that hold something of the user's, or will.
@@ -323,9 +326,9 @@ impl<'a> Planner<'a> {
     /// A plan that begins with this journal.
     #[must_use]
     pub fn new(lib: &'a LibDir, reach: Reach, journal: Journal) -> Self {
-        let kept = journal.kept();
+        let (kept, unsure) = (journal.kept(), journal.phase == Phase::Changing);
         let plan = Plan { steps: Vec::new(), journal, remarks: Vec::new() };
-        Self { lib, reach, plan, kept, directories: BTreeSet::new() }
+        Self { lib, reach, unsure, plan, kept, directories: BTreeSet::new() }
     }
 
     /// A remark for people.
@@ -439,7 +442,7 @@ impl<'a> Planner<'a> {
             self.plan.journal.entries.insert(place.clone(), Entry { before, after });
             return self.carry_out(place, wanted, keep, &now, reason);
         };
-        if now.same(&after) && !self.is_damaged(place, &entry)? {
+        if now.same(&after) && !self.is_damaged(place, &entry, &after)? {
             // The digest is known from placing it.
             if !entry.after.same(&after) {
                 entry.after = after;
@@ -616,16 +619,23 @@ impl<'a> Planner<'a> {
         is_ours(self.lib, place, now, entry)
     }
 
-    /// Whether a file that looks as it was placed has other contents; only a repair reads it.
-    fn is_damaged(&self, place: &Place, entry: &Entry) -> Result<bool> {
-        let State::File(FileState { digest: Some(digest), .. }) = &entry.after else {
-            return Ok(false);
-        };
-        if self.reach != Reach::Repair {
+    /// Whether a file that looks as it was placed may have other contents. A repair reads it, and
+    /// whoever comes after an interruption; what nobody lived to read is placed again then.
+    fn is_damaged(&self, place: &Place, entry: &Entry, wanted: &State) -> Result<bool> {
+        let State::File(wanted) = wanted else { return Ok(false) };
+        if !self.unsure && self.reach != Reach::Repair {
             return Ok(false);
         }
-        let now = files::digest_at(self.lib, place);
-        Ok(now.with_context(|| format!("cannot read {}", self.lib.show(place)))? != *digest)
+        let known =
+            if let State::File(placed) = &entry.after { placed.digest.as_ref() } else { None };
+        match wanted.digest.as_ref().or(known) {
+            Some(digest) => {
+                let now = files::digest_at(self.lib, place);
+                let now = now.with_context(|| format!("cannot read {}", self.lib.show(place)))?;
+                Ok(now != *digest)
+            }
+            None => Ok(self.unsure && *place != crate::settings::place()),
+        }
     }
 
     /// Whether what somebody put at a place since is one of the things that upgrades, ldconfig and

@@ -4,7 +4,7 @@ use super::{Request, Unpacking, checks, stock};
 use crate::{
     elf, files,
     inspect::layout::Tree,
-    journal::{Journal, Options, Origin},
+    journal::{Journal, Options, Origin, Phase},
     lib_dir::LibDir,
     place::{Place, STORE},
     plan::{Planner, Reach, Wanted},
@@ -233,18 +233,26 @@ impl Store<'_> {
             .collect()
     }
 
+    /// Whether the last run was interrupted.
+    fn is_unsure(&self) -> bool {
+        self.journal.is_some_and(|journal| journal.phase == Phase::Changing)
+    }
+
     /// A file of a backend that is not as it was placed; a repair reads them all.
     fn damage(&self, name: &str) -> Result<Option<String>> {
         for (place, after) in self.files(name) {
             let shown = || format!("cannot look at {}", self.lib.show(place));
             let now = self.lib.state(place).with_context(shown)?;
             let has_other_bytes = || -> Result<bool> {
-                let (Reach::Repair, State::File(FileState { digest: Some(digest), .. })) =
-                    (self.reach, after)
-                else {
-                    return Ok(false);
-                };
-                Ok(files::digest_at(self.lib, place).with_context(shown)? != *digest)
+                let State::File(FileState { digest, .. }) = after else { return Ok(false) };
+                match digest {
+                    // Nobody lived to read it: see `Planner`.
+                    None => Ok(self.is_unsure()),
+                    Some(digest) if self.is_unsure() || self.reach == Reach::Repair => {
+                        Ok(files::digest_at(self.lib, place).with_context(shown)? != *digest)
+                    }
+                    Some(_) => Ok(false),
+                }
             };
             if !same_contents(&now, after) || has_other_bytes()? {
                 return Ok(Some(self.lib.show(place)));
@@ -317,6 +325,8 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     let mut wanted = std::collections::BTreeSet::new();
     for file in &source.files {
         let place = lib.join(&file.to)?;
+        // Also of those that need nothing: a power cut may have lost a directory's permissions.
+        planner.directory(&place.parent().unwrap_or_else(|| lib.clone()), &reason)?;
         let what = match &file.content {
             Content::File { from, size, mode, modified } => Wanted::Copy {
                 from: match from {

@@ -114,6 +114,7 @@ pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) ->
         false => Some(lock::take(&lib, request.patience, say)?),
     };
     let loaded = Journal::load_or_rebuild(&lib)?;
+    let complete = loaded.as_ref().is_some_and(|loaded| loaded.complete);
     let (before, remarks) = loaded.map_or((None, Vec::new()), |l| (Some(l.journal), l.remarks));
     let options = options(request, before.as_ref());
     let built = built::find(root, &request.built)?;
@@ -127,10 +128,9 @@ pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) ->
     if request.dry_run {
         return Ok(report);
     }
-    // A journal that was rebuilt or came from the copy is to be on disk again.
-    let settled = before.as_ref() == Some(&plan.journal)
-        && plan.journal.phase == Phase::Applied
-        && remarks.is_empty();
+    // A journal that was rebuilt or came from the copy is to be on disk again, and both the same.
+    let settled =
+        before.as_ref() == Some(&plan.journal) && plan.journal.phase == Phase::Applied && complete;
     if plan.steps.is_empty() && settled {
         drop(staging);
         // An apply that was killed when all but tidying up was done left it behind.

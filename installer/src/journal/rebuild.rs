@@ -57,7 +57,7 @@ pub(super) fn rebuild(lib: &LibDir, why: &str) -> Result<Option<Loaded>> {
          libamdhip64.so.6 that apply may have made are left as they are",
         lib.show(&places()[0])
     );
-    Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: true }))
+    Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: true, complete: false }))
 }
 
 fn look(lib: &LibDir, place: &Place) -> Result<State> {
