@@ -86,6 +86,7 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
         }
     }
     if ldconfig::concerns(lib) {
+        ldconfig::check(lib)?;
         back.step(Action::Ldconfig, "the loader's cache is to name the stock library");
     }
     let Back { steps, remarks, left, .. } = back;

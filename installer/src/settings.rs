@@ -1,13 +1,19 @@
 //! `shim.toml` in the store: which backend the shim uses. People edit this file, so a change keeps
 //! what else is in it, comments and all.
 
-use crate::{place::Place, root::Root};
+use crate::{
+    place::Place,
+    root::{Root, read_text},
+};
 use anyhow::{Context, Result};
 use std::{
     io,
     path::{Path, PathBuf},
 };
 use toml_edit::{DocumentMut, value};
+
+/// Larger than any settings that a person writes, in bytes.
+const MOST_SETTINGS: u64 = 1 << 20;
 
 /// Where the settings of a tree are, beside its libraries.
 #[must_use]
@@ -24,7 +30,7 @@ pub fn path(lib: &Path) -> PathBuf {
 /// The text of the settings, empty if there are none.
 pub fn text(root: &Root, lib: &Path) -> Result<String> {
     let path = path(lib);
-    match root.read_to_string(&path) {
+    match root.open(&path).and_then(|file| read_text(file, MOST_SETTINGS)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         other => other.with_context(|| format!("cannot read {}", path.display())),
     }

@@ -19,6 +19,7 @@ mod power_cut;
 mod printing;
 mod questions;
 mod readers;
+mod recovery;
 mod refusals;
 mod running;
 mod selftest;

@@ -257,6 +257,7 @@ fn plan(
     let changes = planner.plan.steps.iter().any(|step| !matches!(step.action, Action::Sync));
     let interrupted = before.is_some_and(|journal| journal.phase == Phase::Changing);
     if (changes || interrupted) && ldconfig::concerns(lib) {
+        ldconfig::check(lib)?;
         planner.step(Action::Ldconfig, "the loader's cache is to name the shim");
     }
     planner.barrier("what was changed is on disk before it is said to be done");

@@ -9,8 +9,9 @@ use crate::{
         built::{self, Built},
     },
     backends,
-    directory::Directory,
+    directory::{Directory, Name},
     elf,
+    files::DIRECTORY_MODE,
     inspect::layout::Tree,
     journal::{self, Journal, Loaded, STORE},
     lib_dir::LibDir,
@@ -118,8 +119,17 @@ struct Into {
 impl Into {
     fn empty(path: &Path) -> Result<Self> {
         let shown = || format!("--into {}", path.display());
-        fs::create_dir_all(path).with_context(shown)?;
-        let directory = Directory::of(fs::File::open(path).with_context(shown)?.into());
+        let directory = match (path.parent(), Name::last_of(path)) {
+            // The last component itself is never a link: whoever may rename it could lead the copy to
+            // a directory of their choice.
+            (Some(parent), Some(name)) => {
+                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+                fs::create_dir_all(parent).with_context(shown)?;
+                let parent = Directory::of(fs::File::open(parent).with_context(shown)?.into());
+                parent.make(name, DIRECTORY_MODE).with_context(shown)?.0
+            }
+            _ => Directory::of(fs::File::open(path).with_context(shown)?.into()),
+        };
         if !directory.is_empty().with_context(shown)? {
             bail!("--into {}: it is not empty; remove it, or name another", path.display());
         }

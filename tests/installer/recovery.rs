@@ -1,0 +1,663 @@
+//! A way back from anywhere: whatever people, upgrades and accidents do to a tree before or after
+//! `apply`, either it is afterwards exactly as it was, with owners, times and extended attributes, or
+//! the command refuses before it changes anything.
+
+use crate::machine::{Machine, is_ldconfigs, package, packaged};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tests::{
+    artefacts,
+    run::{Ended, run},
+    skip::skip,
+    snapshot::Snapshot,
+};
+
+const STOCK: &str = "librocblas.so.5.0.70002";
+const SHIM: &str = "librocblas.so.5.99.0";
+const BACKEND: &str = "rocblas-shim/backends/6.3.0/lib/librocblas.so.4.3.60300";
+
+fn shell(script: &str, machine: &Machine) -> Ended {
+    let mut command = Command::new("sh");
+    command.args(["-euc", script]).current_dir(machine.tree.lib());
+    command.env("STOCK", STOCK).env("SHIM", SHIM).env("BACKEND", BACKEND);
+    run(&mut command)
+}
+
+/// A machine whose stock library and links have what a copy would lose: another owner, times to the
+/// nanosecond, extended attributes, a second name.
+fn adorned() -> Machine {
+    let machine = Machine::new();
+    let script = "
+        ln $STOCK ../second-name
+        touch --date='2024-12-03 04:05:06.123456789' $STOCK
+        touch --no-dereference --date='1969-07-20 20:17:40.5' librocblas.so.5 librocblas.so
+        if [ $(id -u) = 0 ]; then chown -h 1234:5678 $STOCK librocblas.so.5 librocblas.so; fi
+        chmod 0754 $STOCK
+    ";
+    shell(script, &machine).success();
+    // Not every file system has them.
+    let stock = machine.lib(STOCK);
+    let _ = rustix::fs::setxattr(
+        &stock,
+        "user.origin",
+        b"the user's own",
+        rustix::fs::XattrFlags::empty(),
+    );
+    machine
+}
+
+/// All that can be told of a machine, but for what ldconfig keeps for itself.
+fn exactly(machine: &Machine) -> Snapshot {
+    Snapshot::exact(machine.tree.root()).without(is_ldconfigs)
+}
+
+/// Everything is as before, but for times of directories, which any name in them changes, and of the
+/// loader's cache, which is made anew.
+#[track_caller]
+fn assert_exactly(before: &Snapshot, machine: &Machine) {
+    let is_of_a_directory = |line: &str| {
+        let path = line.split(": ").next().unwrap_or_default();
+        let is_cache = path == "etc/ld.so.cache";
+        line.contains(": time ") && (is_cache || machine.tree.root().join(path).is_dir())
+    };
+    let mut differences = before.differences(&exactly(machine));
+    differences.retain(|line| !is_of_a_directory(line));
+    assert!(differences.is_empty(), "changed:\n{}", differences.join("\n"));
+}
+
+#[track_caller]
+fn repaired(machine: &Machine) -> Ended {
+    let ended = machine.tree.installer(&["repair"]).success();
+    machine.assert_applied();
+    machine.tree.installer(&["verify"]).success();
+    ended
+}
+
+#[test]
+fn revert_restores_owners_times_attributes_and_hard_links() {
+    let machine = adorned();
+    let before = exactly(&machine);
+    for options in [&[][..], &["--compat", "stubs"], &["--gpu", "gfx906"], &["--no-build-link"]] {
+        machine.apply(options).success();
+        machine.assert_applied();
+        machine.revert().success();
+        assert_exactly(&before, &machine);
+    }
+}
+
+#[test]
+fn revert_restores_a_regular_file_named_like_the_soname() {
+    for (what, script) in [
+        ("the same library", "cp --remove-destination $STOCK librocblas.so.5"),
+        (
+            "all names as files, as COPY in a Dockerfile makes them",
+            "cp --remove-destination $STOCK librocblas.so.5
+             cp --remove-destination $STOCK librocblas.so",
+        ),
+        (
+            "another library",
+            "cp --remove-destination $STOCK librocblas.so.5; echo other >> librocblas.so.5",
+        ),
+        ("only that name", "rm librocblas.so.5; mv $STOCK librocblas.so.5"),
+    ] {
+        let machine = adorned();
+        shell(script, &machine).success();
+        let before = exactly(&machine);
+        machine.apply(&[]).success();
+        machine.assert_applied();
+        let again = machine.apply(&[]).success();
+        assert!(again.stdout.contains("Nothing to do"), "{what}: {again:?}");
+        machine.revert().success();
+        println!("{what}");
+        assert_exactly(&before, &machine);
+    }
+}
+
+/// rocBLAS's CMake package, as AMD ships it.
+fn add_cmake(machine: &Machine) {
+    let package = machine.lib("cmake/rocblas");
+    fs::create_dir_all(&package).expect("make a package");
+    let text = format!("set(IMPORTED_LOCATION \"${{_IMPORT_PREFIX}}/lib/{STOCK}\")\n");
+    fs::write(package.join("rocblas-targets-release.cmake"), text).expect("write");
+}
+
+#[test]
+fn stock_copied_over_the_cmake_link_goes_into_the_shim_and_comes_out_again() {
+    for then in [&[][..], &["apply"], &["repair"], &["apply", "apply"]] {
+        let machine = adorned();
+        add_cmake(&machine);
+        fs::copy(machine.lib(STOCK), machine.outside().join(STOCK)).expect("copy");
+        let before = exactly(&machine);
+        machine.apply(&[]).success();
+        let mut cp = Command::new("cp");
+        run(cp.arg(machine.outside().join(STOCK)).arg(machine.tree.lib())).success();
+        assert!(machine.lib(STOCK).symlink_metadata().expect("there").is_symlink());
+        assert_eq!(machine.status().0, 4);
+        for command in then {
+            let shim = artefacts::shim().to_str().expect("UTF-8");
+            if *command == "apply" {
+                machine.tree.installer(&["apply", "--shim", shim]).success();
+            } else {
+                machine.tree.installer(&[command]).success();
+            }
+            machine.assert_applied();
+        }
+        machine.revert().success();
+        assert_exactly(&before, &machine);
+    }
+}
+
+#[test]
+fn another_library_that_was_written_over_the_shim_is_kept_and_said() {
+    let machine = Machine::new();
+    let before = exactly(&machine);
+    machine.apply(&[]).success();
+    let mut other =
+        fs::read(machine.lib("rocblas-shim/backends/7.0.2/lib").join(STOCK)).expect("stock");
+    other.extend(b"another build");
+    fs::write(machine.lib("librocblas.so.5"), &other).expect("write through the link");
+    let applied = machine.apply(&[]).success();
+    assert!(applied.stdout.contains("it is kept as"), "{applied:?}");
+    machine.assert_applied();
+    let reverted = machine.revert();
+    assert_eq!(reverted.status.code(), Some(5), "{reverted:?}");
+    let kept = machine.lib("rocblas-shim/kept").join(SHIM);
+    assert!(reverted.stdout.contains(kept.file_name().unwrap().to_str().unwrap()), "{reverted:?}");
+    assert_eq!(fs::read(&kept).expect("kept"), other);
+    fs::remove_dir_all(machine.lib("rocblas-shim")).expect("taken by the user");
+    assert_exactly(&before, &machine);
+}
+
+#[test]
+fn a_shim_that_was_touched_or_restored_is_still_the_installers() {
+    for script in [
+        "touch $SHIM",
+        "chmod 0700 $SHIM",
+        "cp --archive $SHIM ../backup; rm $SHIM; cp ../backup $SHIM; rm ../backup",
+        "cp --archive rocblas-shim ../backup; rm -r rocblas-shim; cp -r ../backup rocblas-shim; rm -r ../backup",
+        "rm librocblas.so.5; ln -s $SHIM librocblas.so.5",
+        "touch --no-dereference libamdhip64.so.6",
+        "find rocblas-shim -type f -exec touch {} +",
+    ] {
+        for first in [None, Some("repair")] {
+            let machine = adorned();
+            let before = exactly(&machine);
+            machine.apply(&[]).success();
+            shell(script, &machine).success();
+            if first.is_some() {
+                repaired(&machine);
+            }
+            let reverted = machine.revert();
+            println!("{script} {first:?}");
+            // Links and files that were copied are not those that were kept.
+            if script.contains("rocblas-shim ../backup") {
+                assert!(reverted.status.success(), "{reverted:?}");
+                continue;
+            }
+            reverted.success();
+            assert_exactly(&before, &machine);
+        }
+    }
+}
+
+/// The backend's tree as a package.
+fn packed(machine: &Machine) -> PathBuf {
+    let package = machine.outside().join("rocblas.tar.gz");
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(machine.outside()).arg("-czf").arg(&package).arg("rocm-6.3.0");
+    run(&mut tar).success();
+    package
+}
+
+#[test]
+fn a_backend_that_was_placed_before_becomes_the_one_in_use_when_it_is_named() {
+    let machine = Machine::new();
+    let before = exactly(&machine);
+    let package = packed(&machine);
+    let package = package.to_str().expect("UTF-8");
+    machine.apply(&[]).success();
+    machine.tree.installer(&["backends", "add", package, "--name", "packed"]).success();
+    machine.tree.installer(&["backends", "use", "7.0.2"]).success();
+    assert!(machine.status().1.contains("with backend 7.0.2"), "{:?}", machine.status());
+    // With the stock library in use, nothing is wrong.
+    let again = machine.tree.installer(&["apply"]).success();
+    assert!(again.stdout.contains("Nothing to do"), "{again:?}");
+    machine.tree.installer(&["apply", "--backend", package, "--name", "packed"]).success();
+    assert!(machine.status().1.contains("with backend packed"), "{:?}", machine.status());
+    machine.tree.installer(&["backends", "use", "7.0.2"]).success();
+    machine.revert().success();
+    assert_exactly(&before, &machine);
+}
+
+#[test]
+fn rocm_7_as_a_backend_is_said_to_be_rocm_7() {
+    let machine = Machine::new();
+    let lib = machine.outside().join("rocm-7.0.2/lib");
+    fs::create_dir_all(&lib).expect("make");
+    fs::copy(machine.lib(STOCK), lib.join(STOCK)).expect("copy");
+    let before = exactly(&machine);
+    let refused = machine.apply(&["--backend", lib.to_str().expect("UTF-8")]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("is ROCm 7's rocBLAS"), "{refused:?}");
+    assert!(refused.stderr.contains("6.3's is needed"), "{refused:?}");
+    assert_exactly(&before, &machine);
+    // Beside another it is welcome.
+    machine.apply(&[]).success();
+    let added = ["backends", "add", lib.to_str().expect("UTF-8"), "--name", "other-7"];
+    machine.tree.installer(&added).success();
+    let taken = ["backends", "add", lib.to_str().expect("UTF-8"), "--name", "7.0.2"];
+    let refused = machine.tree.installer(&taken);
+    assert!(refused.stderr.contains("is the name of the stock library"), "{refused:?}");
+    machine.assert_applied();
+    machine.revert().success();
+    assert_exactly(&before, &machine);
+}
+
+#[test]
+fn damaged_files_of_the_store_are_placed_again() {
+    for (script, noticed_by_status) in [
+        ("truncate --size=-1 $BACKEND", true),
+        (
+            "printf X | dd of=$BACKEND bs=1 seek=5000 conv=notrunc status=none; touch --reference=rocblas-shim/shim.toml $BACKEND",
+            true,
+        ),
+        ("rm $BACKEND", true),
+        ("rm -r rocblas-shim/backends/6.3.0", true),
+        ("rm rocblas-shim/shim.toml", true),
+        ("echo 'backend = \"absent\"' > rocblas-shim/shim.toml", true),
+        ("chmod 0600 $BACKEND", true),
+    ] {
+        let machine = adorned();
+        let before = exactly(&machine);
+        machine.apply(&[]).success();
+        let applied = machine.snapshot();
+        shell(script, &machine).success();
+        let (code, line) = machine.status();
+        assert_eq!(code == 4, noticed_by_status, "{script}: {line}");
+        let ended = machine.tree.installer(&["repair"]);
+        if script.contains("absent") {
+            // Somebody's own choice is not overruled; it is said.
+            assert!(!ended.status.success(), "{ended:?}");
+            assert!(ended.stderr.contains("absent"), "{ended:?}");
+            machine.apply(&[]).success();
+        } else {
+            ended.success();
+        }
+        println!("{script}");
+        applied.assert_same(&machine.snapshot());
+        machine.tree.installer(&["verify"]).success();
+        machine.revert().success();
+        assert_exactly(&before, &machine);
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_found_by_verify_and_repaired() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let applied = machine.snapshot();
+    for name in [BACKEND, SHIM] {
+        let file = machine.lib(name);
+        let time = fs::metadata(&file).and_then(|m| m.modified()).expect("a time");
+        let mut bytes = fs::read(&file).expect("readable");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&file, bytes).expect("write");
+        fs::File::options()
+            .write(true)
+            .open(&file)
+            .and_then(|f| f.set_modified(time))
+            .expect("set");
+        let found = machine.tree.installer(&["verify"]);
+        assert_eq!(found.status.code(), Some(4), "{found:?}");
+        assert!(found.stdout.contains("`installer repair`"), "{found:?}");
+        repaired(&machine);
+        applied.assert_same(&machine.snapshot());
+    }
+}
+
+#[test]
+fn a_damaged_backend_whose_source_is_gone_is_a_refusal_that_names_it() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    shell("truncate --size=-1 $BACKEND", &machine).success();
+    fs::rename(&machine.backend, machine.outside().join("elsewhere")).expect("move away");
+    let before = exactly(&machine);
+    for command in ["apply", "repair"] {
+        let refused = machine.tree.installer(&[command]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let backend = machine.backend.to_str().expect("UTF-8");
+        assert!(refused.stderr.contains(backend), "{refused:?}");
+        assert!(refused.stderr.contains("--backend"), "{refused:?}");
+    }
+    assert_exactly(&before, &machine);
+}
+
+#[test]
+fn a_tree_without_its_journal_still_has_a_way_back() {
+    let journals = ["journal.json", "journal.copy.json"];
+    for (removed, exact) in [(&journals[..1], true), (&journals[1..], true), (&journals[..], false)]
+    {
+        for first in [None, Some("repair")] {
+            let machine = adorned();
+            let before = exactly(&machine);
+            machine.apply(&[]).success();
+            for name in removed {
+                fs::remove_file(machine.lib("rocblas-shim").join(name)).expect("remove");
+            }
+            if removed.contains(&"journal.json") {
+                let (code, line) = machine.status();
+                assert_eq!(code, 4, "{line}");
+                assert!(line.contains("journal.json is gone"), "{line}");
+            }
+            if first.is_some() {
+                repaired(&machine);
+            }
+            let reverted = machine.revert().success();
+            if exact {
+                assert_exactly(&before, &machine);
+                continue;
+            }
+            // Links of compatibility cannot be told from a user's; that is said, unless a repair has
+            // found that the backend needs them.
+            let left = before.differences(&exactly(&machine));
+            let is_known = |line: &String| {
+                line.contains("libamdhip64.so.6")
+                    || line.contains("libhipblaslt.so.0")
+                    || line.contains("ld.so.cache")
+                    || line.contains(": time ")
+            };
+            assert!(left.iter().all(is_known), "{left:#?}");
+            assert!(
+                first.is_some() || reverted.stdout.contains("libamdhip64.so.6"),
+                "{reverted:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_store_that_was_deleted_is_said_and_nothing_is_made_worse() {
+    let machine = Machine::new();
+    fs::copy(machine.lib(STOCK), machine.outside().join(STOCK)).expect("copy");
+    machine.apply(&[]).success();
+    fs::remove_dir_all(machine.lib("rocblas-shim")).expect("remove");
+    let (code, line) = machine.status();
+    assert_eq!(code, 4, "{line}");
+    assert!(line.contains("is the shim, and there is no journal"), "{line}");
+    let before = exactly(&machine);
+    let refused = machine.revert();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("--reinstall"), "{refused:?}");
+    assert_exactly(&before, &machine);
+    // Either the shim is kept with a backend, or the stock library comes back.
+    machine.apply(&[]).success();
+    machine.assert_applied();
+    fs::remove_dir_all(machine.lib("rocblas-shim")).expect("remove");
+    fs::copy(machine.outside().join(STOCK), machine.lib(STOCK)).expect("reinstalled");
+    machine.revert();
+    machine.tree.ldconfig();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new(STOCK));
+    assert!(!machine.lib(SHIM).exists());
+}
+
+#[test]
+fn a_tree_that_was_moved_is_still_applied_and_reverted() {
+    let machine = adorned();
+    let before = exactly(&machine);
+    machine.apply(&[]).success();
+    let (old, new) = ("opt/rocm-7.0.2", "opt/elsewhere");
+    let at = |name: &str| machine.tree.root().join(name);
+    fs::rename(at(old), at(new)).expect("move");
+    let there = |command: &str| machine.tree.installer(&[command, "--rocm", "/opt/elsewhere"]);
+    assert!(there("status").success().stdout.contains("applied: shim"));
+    there("verify").success();
+    there("revert").success();
+    fs::rename(at(new), at(old)).expect("move back");
+    machine.tree.ldconfig();
+    assert_exactly(&before, &machine);
+}
+
+#[test]
+fn a_strict_umask_does_not_close_the_store() {
+    let machine = Machine::new();
+    let shim = artefacts::shim().to_str().expect("UTF-8");
+    let backend = machine.backend.to_str().expect("UTF-8");
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(artefacts::installer());
+    command.arg("--root").arg(machine.tree.root());
+    run(command.args(["apply", "--backend", backend, "--shim", shim])).success();
+    let store = machine.lib("rocblas-shim");
+    for entry in walkdir(&store) {
+        let mode = fs::symlink_metadata(&entry).expect("there").permissions().mode();
+        let wanted = if entry.is_dir() { 0o055 } else { 0o044 };
+        assert_eq!(mode & wanted, wanted, "{} {mode:o}", entry.display());
+    }
+    // As an installer of old made it.
+    for directory in ["", "backends", "backends/6.3.0/lib"] {
+        let closed = store.join(directory);
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("close");
+        let (code, line) = machine.status();
+        assert_eq!(code, 4, "{line}");
+        assert!(line.contains("programs of other users cannot load"), "{line}");
+        assert_eq!(machine.tree.installer(&["verify"]).status.code(), Some(4));
+        repaired(&machine);
+    }
+}
+
+/// All that is below a directory.
+fn walkdir(directory: &Path) -> Vec<PathBuf> {
+    let entries =
+        fs::read_dir(directory).expect("read").map(|entry| entry.expect("an entry").path());
+    let mut all = vec![directory.to_owned()];
+    for entry in entries {
+        if entry.is_dir() && !entry.is_symlink() {
+            all.extend(walkdir(&entry));
+        } else if !entry.is_symlink() {
+            all.push(entry);
+        }
+    }
+    all
+}
+
+#[test]
+fn a_deleted_original_names_the_package_that_has_it() {
+    let Some((machine, dpkg)) = packaged() else { return };
+    let applied = machine.apply(&["--original", "delete"]).success();
+    assert!(
+        applied.stdout.contains("install again first what was deleted: rocblas"),
+        "{applied:?}"
+    );
+    let before = exactly(&machine);
+    let refused = machine.revert();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("as --original delete asks for"), "{refused:?}");
+    assert!(refused.stderr.contains("the package rocblas"), "{refused:?}");
+    assert_exactly(&before, &machine);
+    let deb = package(&machine, "5.0.2.70002-57", STOCK);
+    dpkg.install(&deb).success();
+    machine.revert().success();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new(STOCK));
+}
+
+#[test]
+fn an_original_that_somebody_removed_from_the_store_is_not_said_to_be_deleted_by_an_option() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    fs::remove_file(machine.lib("rocblas-shim/backends/7.0.2/lib").join(STOCK)).expect("remove");
+    let (code, line) = machine.status();
+    assert_eq!(code, 4, "{line}");
+    assert!(line.contains("which revert needs, is gone"), "{line}");
+    let before = exactly(&machine);
+    let refused = machine.revert();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("which is gone"), "{refused:?}");
+    assert!(!refused.stderr.contains("--original delete"), "{refused:?}");
+    assert_exactly(&before, &machine);
+}
+
+#[test]
+fn the_stock_library_in_use_is_not_deleted() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    machine.tree.installer(&["backends", "use", "7.0.2"]).success();
+    let before = exactly(&machine);
+    let refused = machine.tree.installer(&["apply", "--original", "delete"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("is the backend in use"), "{refused:?}");
+    assert_exactly(&before, &machine);
+}
+
+#[test]
+fn a_store_on_another_file_system_is_refused_before_anything_is_changed() {
+    let machine = Machine::new();
+    let store = machine.lib("rocblas-shim");
+    fs::create_dir(&store).expect("make");
+    let mut mount = Command::new("mount");
+    let mounted = run(mount.args(["-t", "tmpfs", "tmpfs"]).arg(&store));
+    if !mounted.status.success() {
+        skip("a store on another file system", "mounting needs root's rights");
+        return;
+    }
+    let before = exactly(&machine);
+    let refused = machine.apply(&[]);
+    let differences = before.differences(&exactly(&machine));
+    run(Command::new("umount").arg(&store)).success();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("is on another file system"), "{refused:?}");
+    assert!(differences.is_empty(), "{differences:?}");
+}
+
+#[test]
+fn the_name_that_cmake_needs_is_made_where_stock_was_removed_by_hand() {
+    let machine = adorned();
+    add_cmake(&machine);
+    // A recipe that goes around: 6.3 beside it, links by hand, the stock library removed.
+    for name in ["librocblas.so.4", "librocblas.so.4.3.60300"] {
+        let from = machine.backend.join(name);
+        match fs::read_link(&from) {
+            Ok(target) => symlink(target, machine.lib(name)).expect("link"),
+            Err(_) => drop(fs::copy(&from, machine.lib(name)).expect("copy")),
+        }
+    }
+    let script = "
+        rm $STOCK
+        ln -sfn librocblas.so.4 librocblas.so.5
+        ln -sfn librocblas.so.4 librocblas.so
+    ";
+    shell(script, &machine).success();
+    let before = exactly(&machine);
+    machine.apply(&[]).success();
+    assert_eq!(machine.link(STOCK), Path::new(SHIM));
+    assert_eq!(machine.link("librocblas.so"), Path::new("librocblas.so.5"));
+    assert_eq!(machine.link("librocblas.so.5"), Path::new(SHIM));
+    machine.assert_applied();
+    let again = machine.apply(&[]).success();
+    assert!(again.stdout.contains("Nothing to do"), "{again:?}");
+    machine.revert().success();
+    let differences: Vec<String> = before.differences(&exactly(&machine));
+    // The cache was not up to date after the hand's work.
+    let differences: Vec<&String> = differences
+        .iter()
+        .filter(|line| !line.contains("ld.so.cache") && !line.contains(": time "))
+        .collect();
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+#[test]
+fn a_file_of_the_users_in_the_way_is_kept_by_repair() {
+    let machine = Machine::new();
+    let before = exactly(&machine);
+    machine.apply(&[]).success();
+    let link = machine.lib("librocblas.so.5");
+    fs::remove_file(&link).expect("remove");
+    fs::write(&link, "my own work").expect("write");
+    let refused = machine.tree.installer(&["apply"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("`installer repair` keeps it in the store"), "{refused:?}");
+    for command in [&["repair"][..], &["apply", "--force"]] {
+        let _ = fs::remove_file(&link);
+        fs::write(&link, "my own work").expect("write");
+        machine.tree.installer(command).success();
+        machine.assert_applied();
+    }
+    let reverted = machine.revert();
+    // What was there last comes back, and the rest is in the store and said.
+    assert_eq!(reverted.status.code(), Some(5), "{reverted:?}");
+    assert_eq!(fs::read_to_string(&link).expect("there"), "my own work");
+    let original = machine.lib("rocblas-shim/kept/librocblas.so.5");
+    assert!(reverted.stdout.contains("rocblas-shim/kept/librocblas.so.5"), "{reverted:?}");
+    fs::rename(original, &link).expect("put back by hand");
+    fs::remove_dir_all(machine.lib("rocblas-shim")).expect("remove");
+    machine.tree.ldconfig();
+    assert_exactly(&before, &machine);
+}
+
+#[test]
+fn a_source_that_is_older_than_1970_keeps_its_time() {
+    let machine = Machine::new();
+    let library = machine.backend.join("librocblas.so.4.3.60300");
+    let mut touch = Command::new("touch");
+    run(touch.args(["--date", "1965-03-01 00:00:00 UTC"]).arg(&library)).success();
+    machine.apply(&[]).success();
+    machine.assert_applied();
+    let time = |path: &Path| {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(path).expect("there").mtime()
+    };
+    assert_eq!(time(&machine.lib(BACKEND)), time(&library));
+    assert!(time(&library) < 0);
+    let again = machine.apply(&[]).success();
+    assert!(again.stdout.contains("Nothing to do"), "{again:?}");
+}
+
+#[test]
+fn an_apply_needs_no_directory_for_temporary_files_and_a_dry_run_unpacks_only_the_library() {
+    let machine = Machine::new();
+    let package = packed(&machine);
+    let package = package.to_str().expect("UTF-8");
+    let shim = artefacts::shim().to_str().expect("UTF-8");
+    let apply = ["apply", "--shim", shim, "--backend", package];
+    let mut command = machine.tree.installer_command(&apply);
+    run(command.env("TMPDIR", "/nowhere")).success();
+    machine.assert_applied();
+    machine.revert().success();
+    // Of several megabytes of Tensile files nothing is written.
+    let room = machine.outside().join("tmp");
+    fs::create_dir(&room).expect("make");
+    let mut mount = Command::new("mount");
+    let mounted = run(mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&room));
+    if !mounted.status.success() {
+        skip("a dry run with little room", "mounting needs root's rights");
+        return;
+    }
+    let big = machine.backend.join("rocblas/library/Kernels.so-000-gfx906.hsaco");
+    fs::write(big, vec![7; 8 << 20]).expect("write");
+    let package = packed(&machine);
+    let apply =
+        ["apply", "--dry-run", "--shim", shim, "--backend", package.to_str().expect("UTF-8")];
+    let ended = run(machine.tree.installer_command(&apply).env("TMPDIR", &room));
+    run(Command::new("umount").arg(&room)).success();
+    let ended = ended.success();
+    assert!(ended.stdout.contains("Nothing was changed"), "{ended:?}");
+}
+
+#[test]
+fn a_plan_of_8000_files_is_made_in_time_that_grows_with_their_number_alone() {
+    let machine = Machine::new();
+    let library = machine.backend.join("rocblas/library");
+    for number in 0..8000 {
+        fs::write(library.join(format!("TensileLibrary_{number}_gfx906.dat")), "x").expect("write");
+    }
+    let begun = std::time::Instant::now();
+    let shown = machine.apply(&["--dry-run"]).success();
+    let elapsed = begun.elapsed();
+    println!("8,000 files planned in {:.2} s", elapsed.as_secs_f64());
+    assert!(shown.stdout.contains("files in"), "{shown:?}");
+    // The quadratic plan took 14.6 s in a release build; this is a debug build on a busy machine.
+    assert!(elapsed.as_secs() < 10, "{elapsed:?}");
+}
