@@ -6,7 +6,7 @@ use crate::{
     directory::Name,
     journal::Diversion,
     lib_dir::LibDir,
-    root::{Root, inherited},
+    root::{MOST_TEXT, Root, inherited},
     state::State,
 };
 use anyhow::{Context, Result, bail};
@@ -84,15 +84,27 @@ pub fn end_diversion(lib: &LibDir, diversion: &Diversion) -> Result<()> {
     call(lib.root(), &[], None, "--remove", &lib.inside(&diversion.path))
 }
 
+/// Whether dpkg-divert would come to an end with this database: it reads files whole, follows links out
+/// of the root, and waits for pipes.
+pub fn check(root: &Root) -> Result<()> {
+    let database = root.open_directory(Path::new(DATABASE));
+    let database = database.with_context(|| format!("cannot open {DATABASE}"))?;
+    for name in ["status", "diversions", "statoverride"] {
+        match database.state(Name::new(name).expect("plain"))? {
+            State::Absent => {}
+            State::File(file) if file.size <= MOST_TEXT => {}
+            State::File(_) => bail!("{DATABASE}/{name} is too large to be a list of dpkg's"),
+            other => bail!("{DATABASE}/{name} is {other} and not a list of dpkg's"),
+        }
+    }
+    Ok(())
+}
+
 fn call(root: &Root, option: &[&str], to: Option<&Path>, verb: &str, path: &Path) -> Result<()> {
     let program = program().context("dpkg-divert is not installed")?;
     let database = root.open_directory(Path::new(DATABASE));
     let database = database.with_context(|| format!("cannot open {DATABASE}"))?;
-    // dpkg-divert follows a link there, out of the root too.
-    let list = database.state(Name::new("diversions").expect("plain"))?;
-    if !matches!(list, State::Absent | State::File(_)) {
-        bail!("{DATABASE}/diversions is {list}, and dpkg-divert would follow it");
-    }
+    check(root)?;
     let mut command = Command::new(program);
     // Not `--root`: since dpkg 1.21 it also looks for configuration there, and before 1.19 it does
     // not exist; these two say all that is meant. As descriptors, which the child inherits: a path

@@ -58,7 +58,29 @@ pub fn settle(lib: &LibDir, journal: &mut Journal, mut incoming: Incoming) -> Re
         .entries
         .retain(|_, entry| entry.before.state() != &State::Absent || entry.after != State::Absent);
     journal.store(lib, &mut incoming)?;
+    // Of a backend whose removal was interrupted only directories may be left.
+    let backends = Place::in_store("backends")?;
+    for name in lib.names(&backends).context("cannot read the store")? {
+        let Ok(backend) = backends.join(&name) else { continue };
+        if lib.state(&backend)? == State::Directory {
+            remove_empty(lib, &backend).context("cannot tidy up the store")?;
+        }
+    }
     incoming.close().context("cannot tidy up the store")
+}
+
+/// Removes a directory of the store and those in it, as far as they are empty. Returns whether it is
+/// gone.
+pub(crate) fn remove_empty(lib: &LibDir, place: &Place) -> io::Result<bool> {
+    debug_assert!(place.is_in_store(), "only the store is the installer's");
+    for name in lib.names(place)? {
+        if let Ok(inner) = place.join(&name)
+            && lib.state(&inner)? == State::Directory
+        {
+            remove_empty(lib, &inner)?;
+        }
+    }
+    lib.parent(place)?.remove_directory(place.name())
 }
 
 /// Carries out one step. Returns the digest of a file that was copied.

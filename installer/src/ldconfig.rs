@@ -15,7 +15,7 @@ pub fn concerns(lib: &LibDir) -> bool {
 }
 
 /// Larger than any settings of the loader, in bytes.
-const MOST_SETTINGS: u64 = 1 << 20;
+pub const MOST_SETTINGS: u64 = 1 << 20;
 
 /// Whether ldconfig would come to an end: it opens what its settings and the names of libraries lead to,
 /// and waits for a pipe or reads a device or a sparse file without end. Only regular files of a sane

@@ -1,9 +1,9 @@
 //! The way back: the plan that undoes a journal, and the check that it did.
 
 use crate::{
-    execute,
+    dpkg, execute,
     files::Incoming,
-    journal::{Before, Entry, Journal, Loaded, Phase, STORE},
+    journal::{Before, Entry, Journal, Loaded, Phase},
     ldconfig,
     lib_dir::LibDir,
     place::Place,
@@ -53,6 +53,9 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
         return Err(nothing_to_go_back_to(lib, &loaded.journal));
     }
     let Loaded { journal, remarks, .. } = loaded;
+    if !journal.diversions.is_empty() {
+        dpkg::check(lib.root())?;
+    }
     let mut back =
         Back { lib, others, steps: Vec::new(), remarks, left: Vec::new(), journal: &journal };
     back.other_backend()?;
@@ -417,24 +420,11 @@ pub fn remove_store(lib: &LibDir, left: &mut Vec<String>) -> Result<()> {
     let remove = || -> std::io::Result<bool> {
         Incoming::discard(lib)?;
         Journal::remove(lib)?;
-        remove_empty(lib, &Place::store())
+        execute::remove_empty(lib, &Place::store())
     };
     if !remove().with_context(|| format!("cannot remove {store}"))? && left.is_empty() {
         let names = lib.names(&Place::store()).unwrap_or_default().join(", ");
         left.push(format!("{store} stays, with files of others in it: {names}"));
     }
     Ok(())
-}
-
-/// Removes a directory and those in it that are empty. Returns whether it is gone.
-fn remove_empty(lib: &LibDir, place: &Place) -> std::io::Result<bool> {
-    for name in lib.names(place)? {
-        if let Ok(inner) = place.join(&name)
-            && lib.state(&inner)? == State::Directory
-        {
-            remove_empty(lib, &inner)?;
-        }
-    }
-    debug_assert!(place.path().starts_with(STORE), "only the store is the installer's");
-    lib.parent(place)?.remove_directory(place.name())
 }

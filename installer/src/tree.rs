@@ -2,10 +2,10 @@
 
 use crate::{
     inspect::layout::{self, Tree},
-    journal::STORE,
+    journal::{self, STORE},
     present,
     root::Root,
-    trust,
+    settings, trust,
 };
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -51,10 +51,12 @@ pub fn choose(root: &Root, named: Option<&Path>) -> Result<Tree> {
 
 /// Why a tree is only used by name: another user may have arranged it.
 fn doubt(root: &Root, tree: &Tree) -> Option<String> {
-    let store = tree.lib.join(STORE);
-    let paths = [tree.lib.as_path(), &store];
-    let parts = paths.into_iter().filter(|path| root.metadata_of_entry(path).is_ok());
-    parts.into_iter().find_map(|path| match trust::doubt(root, path) {
+    let lib = tree.lib.as_path();
+    let store = lib.join(STORE);
+    let records = journal::places().map(|place| lib.join(place.path()));
+    let paths = [lib.to_owned(), store, settings::path(lib)].into_iter().chain(records);
+    let mut parts = paths.filter(|path| root.metadata_of_entry(path).is_ok());
+    parts.find_map(|path| match trust::doubt(root, &path) {
         Ok(doubt) => doubt.map(|doubt| format!("{}: {}", doubt.path.display(), doubt.who)),
         Err(e) => Some(format!("{}: {e}", path.display())),
     })

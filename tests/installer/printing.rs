@@ -302,12 +302,13 @@ fn plan(machine: &Machine, more: &[&str]) -> Ended {
 fn a_plan_has_a_line_for_a_group_of_files_and_all_of_them_on_demand() {
     let machine = Machine::new();
     let files = fs::read_dir(machine.backend.join("rocblas/library")).expect("readable").count();
-    let lib = "/opt/rocm-7.0.2/lib/rocblas-shim/backends/6.3.0/lib";
+    let lib = "rocblas-shim/backends/6.3.0/lib";
     let brief = plan(&machine, &[]).stdout;
     let group = format!("  place   {files} files in {lib}/rocblas/library/ (");
     assert!(brief.contains(&group), "{brief}");
     assert!(!brief.contains("gfx906.dat"), "{brief}");
-    assert!(brief.contains("link    /opt/rocm-7.0.2/lib/librocblas.so.5 -> "), "{brief}");
+    assert!(brief.contains("in /opt/rocm-7.0.2/lib/\n"), "{brief}");
+    assert!(brief.contains("  link    librocblas.so.5 -> "), "{brief}");
     let long = plan(&machine, &["--verbose"]).stdout;
     assert!(long.contains("TensileLibrary_lazy_gfx906.dat ("), "{long}");
     assert_eq!(long.lines().count(), brief.lines().count() + files - 1);

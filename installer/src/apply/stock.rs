@@ -444,6 +444,7 @@ fn plan_diversions(
         if let Some(place) = to.parent() {
             planner.directory(&place, "for what dpkg brings")?;
         }
+        dpkg::check(lib.root())?;
         let diversion = Diversion { path, to };
         planner.plan.journal.diversions.push(diversion.clone());
         planner.step(Action::Divert(diversion), "an upgrade must not put stock over the shim");

@@ -14,6 +14,7 @@ use crate::{
     files::DIRECTORY_MODE,
     inspect::layout::Tree,
     journal::{self, Journal, Loaded, STORE},
+    ldconfig,
     lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
     output, present,
@@ -248,7 +249,11 @@ fn settings_of_the_loader(root: &Root, directories: &BTreeSet<PathBuf>) -> Vec<P
     };
     let main = Path::new("/etc/ld.so.conf").to_owned();
     let files = names.into_iter().map(|name| parts.join(name)).filter(concerned);
-    files.chain([main].into_iter().filter(|main| root.metadata(main).is_ok())).collect()
+    // A sparse file has any size; ldconfig would not read that to its end either.
+    let is_sane = |main: &PathBuf| {
+        root.metadata(main).is_ok_and(|m| m.is_file() && m.len() <= ldconfig::MOST_SETTINGS)
+    };
+    files.chain([main].into_iter().filter(is_sane)).collect()
 }
 
 /// The store, with Tensile files of the chosen GPUs only, and every name that apply put beside it.

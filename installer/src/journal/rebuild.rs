@@ -3,7 +3,7 @@
 //! in directories of their own; only links of compatibility cannot be told from a user's, so they
 //! are left alone and said.
 
-use super::{Before, Diversion, Entry, Journal, Loaded, Options, places};
+use super::{Before, Diversion, Entry, Journal, Loaded, Options, Phase, places};
 use crate::{
     dpkg,
     lib_dir::LibDir,
@@ -27,6 +27,8 @@ pub(super) fn rebuild(lib: &LibDir, why: &str) -> Result<Option<Loaded>> {
         return Ok(None);
     }
     let mut journal = Journal::new(Options::default());
+    // Nothing says that a run was interrupted, and of what is there nothing better is known.
+    journal.phase = Phase::Applied;
     for (place, after) in shims {
         journal.entries.insert(place, Entry { before: Before::Nothing, after });
     }

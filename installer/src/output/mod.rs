@@ -180,7 +180,12 @@ fn document(value: &impl Serialize) {
 
 /// The steps, remarks and the last line of a command that changes something.
 pub fn report(as_json: bool, report: &Report, end: &str) {
-    let mut text = plan::text(&report.steps, is(Verbosity::Verbose));
+    let mut text = Text::new();
+    if !report.steps.is_empty() {
+        // Places are relative to it.
+        text.line(Line::new().styled(DIM, "# in ").text(shown(&report.lib)).text("/"));
+    }
+    text.append(&plan::text(&report.steps, is(Verbosity::Verbose)));
     remarks(&mut text, &report.remarks);
     for left in &report.left {
         text.line(Line::new().styled(BAD, "left").text(": ").text(left));
