@@ -15,7 +15,6 @@ use crate::{
     plan::{Action, Planner, Wanted},
     root::Root,
     settings,
-    state::State,
 };
 use anyhow::{Context, Result, bail};
 use std::{ffi::OsStr, path::Path};
@@ -43,7 +42,7 @@ pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
              `installer apply --original delete` removes it for good"
         );
     }
-    let chosen = choice::backend(&root, &[lib.clone()], None, Path::new("/"));
+    let chosen = choice::backend(&root, std::slice::from_ref(&lib), None, Path::new("/"));
     let directory = planner.lib.inside(&prefix);
     if chosen.is_ok_and(|chosen| is_in(&root, &chosen.path, &directory)) {
         bail!("{name} is in use; choose another one first: installer backends use NAME");
@@ -51,14 +50,11 @@ pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     if let Some(place) = named_elsewhere(&root, &lib, name)? {
         bail!("{name} is in use: {place} in {} names it", settings::path(&lib).display());
     }
-    // Those too of which a removal that was interrupted has written down that they are gone.
-    let entries = planner.plan.journal.entries.iter().rev();
-    let mut places = Vec::new();
-    for (place, entry) in entries.filter(|(place, _)| place.starts_with(&prefix)) {
-        if entry.after != State::Absent || planner.now(place)? != State::Absent {
-            places.push(place.clone());
-        }
-    }
+    // Those too that a removal which was interrupted has written down to be gone.
+    let places: Vec<Place> = (planner.plan.journal.entries.keys().rev())
+        .filter(|place| place.starts_with(&prefix))
+        .cloned()
+        .collect();
     if places.is_empty() {
         bail!("{} was not placed by the installer; remove it by hand", planner.lib.show(&prefix));
     }

@@ -1,7 +1,7 @@
 //! Carries out the steps of a plan, with the journal on disk before the first of them.
 
 use crate::{
-    directory::{Name, Target},
+    directory::{Directory, Name, Target},
     dpkg,
     files::{self, Incoming, New},
     journal::{Journal, Phase},
@@ -123,16 +123,32 @@ pub(crate) fn run(
             source.rename(from.name(), &target, path.name(), Target::Replaced)?;
         }
         Action::Permit { path, mode } => permit(lib, path, *mode)?,
-        Action::Remove { path } => lib.parent(path)?.remove(path.name())?,
+        Action::Remove { path } => remove(lib, path, |parent, name| parent.remove(name))?,
         Action::RemoveDirectory { path } => {
-            lib.parent(path)?.remove_directory(path.name())?;
+            remove(lib, path, |parent, name| parent.remove_directory(name).map(drop))?;
         }
         Action::Divert(diversion) => dpkg::divert(lib, diversion)?,
         Action::EndDiversion(diversion) => dpkg::end_diversion(lib, diversion)?,
         Action::Sync => lib.directory().sync_file_system()?,
-        Action::Ldconfig => ldconfig::run(lib.root())?,
+        Action::Ldconfig => {
+            // What was put back may be something that it would wait for.
+            ldconfig::check(lib)?;
+            ldconfig::run(lib.root())?;
+        }
     }
     Ok(None)
+}
+
+/// Removes what may be gone already, with the directory that it was in.
+fn remove(
+    lib: &LibDir,
+    path: &Place,
+    how: impl FnOnce(Directory, Name<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    match lib.parent(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        parent => how(parent?, path.name()),
+    }
 }
 
 fn put(lib: &LibDir, new: New, path: &Place, keep: Option<&Place>) -> io::Result<()> {

@@ -329,7 +329,7 @@ struct Newer {
 }
 
 fn is_newer(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<Newer>())
+    error.downcast_ref::<Newer>().is_some() || error.root_cause().is::<Newer>()
 }
 
 fn name(name: &str) -> Name<'_> {

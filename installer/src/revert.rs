@@ -24,6 +24,9 @@ pub struct Outcome {
     pub left: Vec<String>,
 }
 
+/// Which entries are undone together, and why the next ones wait until they are on disk.
+type Group = (fn(&Place, &Entry) -> bool, &'static str);
+
 /// A plan and what it will leave.
 #[derive(Debug)]
 pub struct Reverting {
@@ -65,7 +68,7 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
     }
     // Originals come back first, then the names that lead to them, and what the installer placed goes
     // last: at each moment what programs load is complete, and it is on disk before the next.
-    let groups: [(fn(&Place, &Entry) -> bool, &str); 3] = [
+    let groups: [Group; 3] = [
         (|place, entry| is_file(entry) && !is_front(place), "the originals are on disk"),
         (
             |_, entry| entry.before.state() != &State::Absent,

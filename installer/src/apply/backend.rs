@@ -190,6 +190,15 @@ impl Store<'_> {
             Some(what) => {
                 let origin = journal.origins.get(&name).cloned();
                 let is_there = origin.is_some() || !self.files(&name).is_empty();
+                if !is_there && asked.is_none() && !journal.origins.is_empty() {
+                    let others: Vec<&str> = journal.origins.keys().map(String::as_str).collect();
+                    bail!(
+                        "{} names the backend {name:?}, which is not in the store. Choose one that is \
+                         with `installer backends use`: {}",
+                        self.lib.show(&settings::place()),
+                        others.join(", ")
+                    );
+                }
                 Ok(if is_there { Present::Damaged { name, what, origin } } else { Present::None })
             }
         }

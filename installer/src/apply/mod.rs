@@ -20,10 +20,12 @@ use crate::{
     present, revert,
     root::Root,
     source::Staging,
+    state::State,
 };
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -249,6 +251,13 @@ fn plan(
     backend::plan(&mut planner, source)?;
     if request.only_add {
         return Ok(planner.plan);
+    }
+    // Also of files that need nothing: a directory that was closed to others is opened again.
+    let placed = planner.plan.journal.entries.iter().filter(|(_, e)| e.after != State::Absent);
+    let directories: BTreeSet<Place> =
+        placed.filter(|(place, _)| place.is_in_store()).filter_map(|(p, _)| p.parent()).collect();
+    for directory in &directories {
+        planner.directory(directory, "for what is placed in it")?;
     }
     let chosen = backend::choose(&mut planner, source)?;
     compat::plan(&mut planner, &chosen)?;

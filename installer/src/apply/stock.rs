@@ -57,8 +57,12 @@ impl Present {
     fn stock(&self) -> impl Iterator<Item = &str> {
         self.libraries.iter().filter_map(|library| {
             let named = present::is_versioned_name(&library.name) || library.name == self.front;
+            // What is under the shim's own name came there through a link to it.
+            let is_stray = library.name == SHIM_NAME;
             match &library.what {
-                What::Rocblas(soname) if named && !is_older(soname) => Some(library.name.as_str()),
+                What::Rocblas(soname) if named && !is_stray && !is_older(soname) => {
+                    Some(library.name.as_str())
+                }
                 _ => None,
             }
         })
