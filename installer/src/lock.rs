@@ -4,8 +4,11 @@
 //! before the store does and goes with the process, however that ends. Whoever may read the
 //! directory may lock it too, so waiting has a limit, and who holds it is said.
 
-use crate::lib_dir::LibDir;
-use anyhow::{Context, Result, bail};
+use crate::{
+    lib_dir::LibDir,
+    output::{Code, WithCode},
+};
+use anyhow::{Context, Result, anyhow};
 use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
@@ -68,11 +71,12 @@ pub fn take(lib: &LibDir, patience: Duration, say: impl FnOnce(&str)) -> Result<
             |holder| holder.to_string(),
         );
         if Instant::now() >= end {
-            bail!(
+            let refusal = anyhow!(
                 "{shown} is locked by {holder}, since more than {} s. If that is no installer, end \
                  it; to wait longer, give --lock-timeout SECONDS",
                 patience.as_secs()
             );
+            return Err(refusal).code(Code::Busy);
         }
         if let Some(say) = say.take() {
             say(&format!(
@@ -100,26 +104,18 @@ fn reopen(lib: &LibDir) -> io::Result<rustix::fd::OwnedFd> {
     Ok(openat(lib.directory(), c".", flags, Mode::empty())?)
 }
 
-/// The holder by /proc/locks: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF`, device and inode
-/// being those of the file. (proc(5))
+/// The holder by /proc/locks: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF`, the last part of the
+/// sixth field being the inode (proc(5)). Its device is another than stat(2) gives on Btrfs and
+/// overlayfs, so the inode alone has to tell; this is for a message.
 fn holder(directory: &fs::File) -> Option<Holder> {
-    let metadata = directory.metadata().ok()?;
-    let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
+    let inode = directory.metadata().ok()?.ino().to_string();
     let locks = fs::read_to_string("/proc/locks").ok()?;
-    let pid = locks.lines().filter(|line| !line.contains("->")).find_map(|line| {
+    let pid: u32 = locks.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
+        // A line with `->` is one who waits.
         let [_, "FLOCK", _, _, pid, file, ..] = fields[..] else { return None };
-        let mut parts = file.split(':');
-        let mut number = |radix| u64::from_str_radix(parts.next()?, radix).ok();
-        let (locked_major, locked_minor) = (number(16)?, number(16)?);
-        let inode = number(10)?;
-        // Btrfs and overlayfs give files other devices than /proc/locks does; an inode's number
-        // alone tells less, but this is for a message.
-        let same_device = (locked_major, locked_minor) == (major.into(), minor.into());
-        (inode == metadata.ino()).then(|| (same_device, pid.parse::<u32>().ok()))
-    });
-    let (_, pid) = pid?;
-    let pid = pid?;
+        (file.rsplit(':').next() == Some(inode.as_str())).then(|| pid.parse().ok()).flatten()
+    })?;
     let command = fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline"));
     let command = command.unwrap_or_default();
     let words = command.split(|byte| *byte == 0).map(String::from_utf8_lossy);

@@ -410,6 +410,17 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
+    /// Sets the permissions of a file in the store again, if nothing else of it was changed.
+    pub fn permit(&mut self, place: &Place) -> Result<()> {
+        let now = self.now(place)?;
+        let placed = self.plan.journal.entry(place).map(|entry| &entry.after);
+        if let Some(mode) = placed.and_then(|placed| only_mode_differs(&now, placed, placed)) {
+            let action = Action::Permit { path: place.clone(), mode };
+            self.step(action, "its permissions were changed");
+        }
+        Ok(())
+    }
+
     /// What is to be at a place. Whatever of the user's is there is kept.
     pub fn want(&mut self, place: &Place, wanted: Wanted, reason: &str) -> Result<()> {
         self.want_with(place, wanted, &Fate::Kept(None), reason)

@@ -248,7 +248,7 @@ pub struct Verified {
 /// Reads every file that was placed and compares its digest with that of placing it.
 pub fn verify(root: &Root, path: &Path) -> Result<Option<Vec<Verified>>> {
     let lib = LibDir::open(root, path)?;
-    let Some(Loaded { journal, .. }) = Journal::load(&lib)? else { return Ok(None) };
+    let Some(Loaded { journal, .. }) = Journal::load_or_rebuild(&lib)? else { return Ok(None) };
     let placed = journal.entries.iter().filter(|(_, entry)| entry.after != State::Absent);
     let mut files = placed
         .map(|(place, entry)| {

@@ -1,8 +1,16 @@
 //! SIGKILL before every file-system call, and a disk that is full from any of them on: afterwards
 //! either command completes, and nothing that was the user's is lost.
 
-use crate::machine::{Machine, is_ldconfigs, packaged};
-use std::{path::Path, process::Command};
+use crate::{
+    applying,
+    machine::{Machine, is_ldconfigs, packaged},
+};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    process::Command,
+};
 use tests::{
     amd_tree::AmdTree,
     artefacts,
@@ -18,8 +26,10 @@ struct Way<'a> {
     /// Where each attempt starts.
     start: &'a AmdTree,
     command: Vec<String>,
-    old: End,
-    new: End,
+    /// What the command leads to.
+    end: End,
+    applied: End,
+    reverted: End,
 }
 
 /// What a tree is to be at the end of a way.
@@ -84,7 +94,7 @@ impl Way<'_> {
             interrupt::run(&mut command(&tree, &self.command), tree.root(), Interruption::None)
                 .expect("traced");
         assert!(whole.ended.status.success(), "{:?}", whole.ended);
-        self.new.assert_reached(&tree, what);
+        self.end.assert_reached(&tree, what);
         assert!(whole.calls.len() > 20, "{:?}", whole.calls);
         // A full disk shows at the calls that take space, and from each of them on.
         let full = matches!(how(0), Interruption::FailFrom { .. });
@@ -107,21 +117,13 @@ impl Way<'_> {
     fn completes(&self, left: &AmdTree, at: &str) {
         let forward = left.duplicate();
         for (tree, words, end) in [
-            (&forward, words(self.machine, &["apply"]), self.applied()),
-            (left, words(self.machine, &["revert"]), self.reverted()),
+            (&forward, words(self.machine, &["apply"]), &self.applied),
+            (left, words(self.machine, &["revert"]), &self.reverted),
         ] {
             let ended = tests::run::run(&mut command(tree, &words));
             assert!(ended.status.success(), "{at}, then {}: {ended:?}", words[0]);
             end.assert_reached(tree, &format!("{at}, then {}", words[0]));
         }
-    }
-
-    fn applied(&self) -> &End {
-        if self.command[0] == "apply" { &self.new } else { &self.old }
-    }
-
-    fn reverted(&self) -> &End {
-        if self.command[0] == "apply" { &self.old } else { &self.new }
     }
 }
 
@@ -141,12 +143,19 @@ fn with_ways(machine: impl FnOnce() -> Option<Machine>, test: impl Fn(&Way<'_>))
         machine: &machine,
         start: &machine.tree,
         command: words_of("apply"),
-        old: old.clone(),
-        new: new.clone(),
+        end: new.clone(),
+        applied: new.clone(),
+        reverted: old.clone(),
     };
     test(&apply);
-    let revert =
-        Way { machine: &machine, start: &applied, command: words_of("revert"), old: new, new: old };
+    let revert = Way {
+        machine: &machine,
+        start: &applied,
+        command: words_of("revert"),
+        end: old.clone(),
+        applied: new,
+        reverted: old,
+    };
     test(&revert);
 }
 
@@ -188,7 +197,7 @@ fn killed_while_dpkg_diverts_either_command_completes() {
     with_ways(
         || packaged().map(|(machine, _)| machine),
         |way| {
-            assert_ne!(way.old.diversions, way.new.diversions);
+            assert_ne!(way.applied.diversions, way.reverted.diversions);
             let what = format!("{} killed with dpkg", way.command[0]);
             way.interrupt_everywhere(Interruption::KillBefore, around_diversions, &what);
         },
@@ -205,4 +214,58 @@ fn a_disk_that_is_full_while_dpkg_diverts_loses_nothing() {
             way.interrupt_everywhere(full, around_diversions, &what);
         },
     );
+}
+
+/// Where files are placed, kept and switched; of the hundreds of calls that unpack or copy a Tensile file
+/// one is as good as another.
+fn but_for_tensile_files(call: &Call) -> bool {
+    !call.paths.iter().any(|path| path.to_string_lossy().contains("rocblas/library"))
+}
+
+#[test]
+fn killed_while_a_package_is_applied_the_same_command_completes() {
+    with_ways(
+        || {
+            let mut machine = Machine::new();
+            machine.backend = applying::packed(&machine);
+            Some(machine)
+        },
+        |way| {
+            if way.command[0] == "apply" {
+                let what = "apply of a package killed";
+                way.interrupt_everywhere(Interruption::KillBefore, but_for_tensile_files, what);
+            }
+        },
+    );
+}
+
+#[test]
+fn killed_while_it_repairs_either_command_completes() {
+    if let Err(why) = interrupt::permitted() {
+        skip("interrupting the installer", why);
+        return;
+    }
+    let machine = Machine::new();
+    let reverted = End::of(&machine.tree);
+    let start = machine.tree.duplicate();
+    assert!(tests::run::run(&mut command(&start, &words(&machine, &["apply"]))).status.success());
+    let applied = End::of(&start);
+    // A library cut short, a link turned back, a closed directory, settings and the shim gone.
+    let lib = start.lib();
+    let backend = lib.join("rocblas-shim/backends/6.3.0/lib");
+    fs::write(backend.join("librocblas.so.4.3.60300"), "cut").expect("damage");
+    fs::remove_file(lib.join("librocblas.so.5")).expect("remove");
+    symlink("librocblas.so.5.0.70002", lib.join("librocblas.so.5")).expect("link");
+    fs::set_permissions(&backend, fs::Permissions::from_mode(0o700)).expect("close");
+    fs::remove_file(lib.join("rocblas-shim/shim.toml")).expect("remove");
+    fs::remove_file(lib.join("librocblas.so.5.99.0")).expect("remove");
+    let way = Way {
+        machine: &machine,
+        start: &start,
+        command: words(&machine, &["repair"]),
+        end: applied.clone(),
+        applied,
+        reverted,
+    };
+    way.interrupt_everywhere(Interruption::KillBefore, anywhere, "repair killed");
 }

@@ -117,3 +117,19 @@ fn commands_that_change_nothing_do_not_wait() {
         assert!(ended.status.code().is_some_and(|code| code < 5), "{command:?}: {ended:?}");
     }
 }
+
+#[test]
+fn status_says_that_an_installer_is_at_work_and_who_it_is() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let Some(holder) = Holder::new(&machine.tree.lib(), "--exclusive") else { return };
+    let (code, line) = machine.status();
+    assert_eq!(code, 4, "{line}");
+    let who = format!("busy: locked by process {} (sleep", holder.0.id());
+    assert!(line.contains(&who), "{line}");
+    let refused = machine.tree.installer(&["--json", "--lock-timeout", "0", "revert"]);
+    let document: serde_json::Value = serde_json::from_str(&refused.stdout).expect("JSON");
+    assert_eq!(document["error"]["code"], "busy", "{refused:?}");
+    drop(holder);
+    machine.assert_applied();
+}

@@ -88,7 +88,7 @@ pub(super) fn source(
             }
             Present::Damaged { name, what, origin: None } => bail!(
                 "{what} of backend {name} is not as it was placed, and where it came from is not \
-                 known. Give --backend with ROCm 6.3's rocBLAS, or choose another with `installer \
+                 known. Give `installer apply --backend` ROCm 6.3's rocBLAS, or choose another with `installer \
                  backends use`"
             ),
             Present::None => Named {
@@ -213,8 +213,8 @@ impl Store<'_> {
         if root.metadata(&origin.path).is_err() {
             bail!(
                 "{what} of backend {name} is not as it was placed, and {}, which it came from, is \
-                 not there any more. Give --backend with it, or with ROCm 6.3's rocBLAS from \
-                 elsewhere",
+                 not there any more. Give `installer apply --backend` it, or ROCm 6.3's rocBLAS \
+                 from elsewhere",
                 origin.path.display()
             );
         }

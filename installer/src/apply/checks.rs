@@ -7,14 +7,14 @@ use crate::{
     journal::Options,
     lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
-    output,
+    output::{self, Code, WithCode},
     plan::{Action, Contents, Step},
     present::{self, SONAME, What},
     root::Root,
     settings,
     source::{self, Source},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::{
     fs::{Access, AtFlags, accessat, fstatvfs},
     io::Errno,
@@ -34,10 +34,11 @@ pub fn writable(root: &Root, lib: &Path) -> Result<()> {
             "{} is on a read-only file system. Remount it, or do this while the image is built",
             lib.display()
         ),
-        Err(Errno::ACCESS | Errno::PERM) => bail!(
+        Err(Errno::ACCESS | Errno::PERM) => Err(anyhow!(
             "no permission to change {}. Run this as root (sudo), or as the owner of the tree",
             lib.display()
-        ),
+        ))
+        .code(Code::NoPermission),
         Err(e) => Err(e).with_context(|| format!("cannot change {}", lib.display())),
     }
 }
@@ -57,12 +58,13 @@ pub(super) fn space(lib: &LibDir, steps: &[Step]) -> Result<()> {
     let free = free.with_context(|| format!("cannot ask {shown} for its free space"))?;
     let free = free.f_bavail.saturating_mul(free.f_frsize);
     if needed > free {
-        bail!(
+        let refusal = anyhow!(
             "not enough space: {} for the backend, and {shown} has {}. Make room, or place fewer \
              Tensile files with --gpu",
             indicatif::HumanBytes(needed),
             indicatif::HumanBytes(free)
         );
+        return Err(refusal).code(Code::NoSpace);
     }
     Ok(())
 }

@@ -25,7 +25,6 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::{
-    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -252,12 +251,18 @@ fn plan(
     if request.only_add {
         return Ok(planner.plan);
     }
-    // Also of files that need nothing: a directory that was closed to others is opened again.
-    let placed = planner.plan.journal.entries.iter().filter(|(_, e)| e.after != State::Absent);
-    let directories: BTreeSet<Place> =
-        placed.filter(|(place, _)| place.is_in_store()).filter_map(|(p, _)| p.parent()).collect();
-    for directory in &directories {
-        planner.directory(directory, "for what is placed in it")?;
+    // Also of files that need nothing: what was closed to others is opened again.
+    let placed: Vec<Place> = (planner.plan.journal.entries.iter())
+        .filter(|(place, entry)| place.is_in_store() && entry.after != State::Absent)
+        .map(|(place, _)| place.clone())
+        .collect();
+    for place in &placed {
+        if let Some(directory) = place.parent() {
+            planner.directory(&directory, "for what is placed in it")?;
+        }
+        if matches!(source, backend::Asked::InStore(_)) {
+            planner.permit(place)?;
+        }
     }
     let chosen = backend::choose(&mut planner, source)?;
     compat::plan(&mut planner, &chosen)?;

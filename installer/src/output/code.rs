@@ -1,6 +1,7 @@
 //! Error codes: a short word for each kind of refusal, stable across versions, by which programs
 //! that read `--json` tell them apart.
 
+use crate::plan::Disturbed;
 use serde::Serialize;
 use std::{error::Error as StdError, fmt, io};
 
@@ -84,6 +85,9 @@ impl Code {
 fn of_cause(cause: &(dyn StdError + 'static)) -> Option<Code> {
     if cause.is::<rocblas_trace::read::Unreadable>() {
         return Some(Code::Unreadable);
+    }
+    if cause.is::<Disturbed>() {
+        return Some(Code::Disturbed);
     }
     match cause.downcast_ref::<io::Error>()?.kind() {
         io::ErrorKind::PermissionDenied => Some(Code::NoPermission),
