@@ -1,7 +1,7 @@
 //! What a power cut may leave of a command's changes: the command's operations on files are
 //! recorded, and replayed on a model of a file system that forgets what was not synced.
 //!
-//! [`record`] runs a command under ptrace and returns its [`Log`]. [`Log::crashes`] enumerates the
+//! [`record()`] runs a command under ptrace and returns its [`Log`]. [`Log::crashes`] enumerates the
 //! file systems that a power cut may leave at any point of it. The method is that of ALICE
 //! (Pillai et al., OSDI 2014) and of SQLite's crash tests.
 //!
