@@ -82,7 +82,7 @@ pub struct Found {
     /// What it uses.
     #[serde(flatten)]
     pub uses: Uses,
-    /// Those of [`VARIABLES`] that are set.
+    /// Those of `VARIABLES` that are set.
     pub environment: BTreeMap<&'static str, String>,
 }
 
