@@ -62,7 +62,9 @@ pub fn settle(lib: &LibDir, journal: &mut Journal, mut incoming: Incoming) -> Re
     let backends = Place::in_store("backends")?;
     for name in lib.names(&backends).context("cannot read the store")? {
         let Ok(backend) = backends.join(&name) else { continue };
-        if lib.state(&backend)? == State::Directory {
+        // dpkg needs the directories that it diverts to.
+        let diverts = journal.diversions.iter().any(|d| d.to.starts_with(&backend));
+        if !diverts && lib.state(&backend)? == State::Directory {
             remove_empty(lib, &backend).context("cannot tidy up the store")?;
         }
     }

@@ -101,7 +101,12 @@ impl LibDir {
     /// What is at a place.
     pub fn state(&self, place: &Place) -> io::Result<State> {
         match self.parent(place) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(State::Absent),
+            // Below a file there is nothing either.
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                Ok(State::Absent)
+            }
             other => other?.state(place.name()),
         }
     }

@@ -220,7 +220,7 @@ impl fmt::Display for Action {
 }
 
 fn kept(f: &mut fmt::Formatter<'_>, keep: Option<&Place>) -> fmt::Result {
-    keep.map_or(Ok(()), |keep| write!(f, ", keeping what is there as {keep}"))
+    keep.map_or(Ok(()), |keep| write!(f, " (kept: {keep})"))
 }
 
 /// Something at a place that the installer neither put there nor knows how to take over.
@@ -360,6 +360,13 @@ impl<'a> Planner<'a> {
         self.kept.contains(place)
     }
 
+    /// Whether something of another name is kept directly in a directory of the store.
+    #[must_use]
+    pub fn holds_another_original(&self, directory: &Place, name: &str) -> bool {
+        let mut inside = self.kept.iter().filter(|kept| kept.parent().as_ref() == Some(directory));
+        inside.any(|kept| kept.file_name() != name)
+    }
+
     /// Nothing of the user's is at a place in the store any more.
     pub fn forget(&mut self, place: &Place) {
         self.kept.remove(place);
@@ -443,6 +450,12 @@ impl<'a> Planner<'a> {
         }
         let now = self.now(place)?;
         let after = wanted.state();
+        if matches!(now, State::Directory | State::Other) {
+            bail!(
+                "{} is {now}, and is to be {after}: move it out of the way, then run this again",
+                self.lib.show(place)
+            );
+        }
         let entry = self.plan.journal.entries.get(place).cloned();
         let Some(mut entry) = entry else {
             // What was so before the installer came is not the installer's to remove.

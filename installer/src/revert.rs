@@ -13,7 +13,7 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a revert came to.
 #[derive(Debug, Default)]
@@ -55,6 +55,7 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
     if loaded.rebuilt && !loaded.has_originals() && !others {
         return Err(nothing_to_go_back_to(lib, &loaded.journal));
     }
+    let loaded_rebuilt = loaded.rebuilt;
     let Loaded { journal, remarks, .. } = loaded;
     if !journal.diversions.is_empty() {
         dpkg::check(lib.root())?;
@@ -86,6 +87,8 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
         }
         back.barrier(reason);
     }
+    back.look_ahead(loaded_rebuilt)?;
+    back.strays(loaded_rebuilt)?;
     for at in &journal.superseded {
         if lib.state(at)? != State::Absent {
             back.left.push(format!("{} is a file of yours that was replaced since", lib.show(at)));
@@ -205,8 +208,148 @@ impl Back<'_> {
         }
     }
 
+    /// Refuses steps after which programs would find no rocBLAS, where that is because an original is
+    /// gone, damaged or in nobody's hands: as long as nothing was changed, the shim still serves them.
+    fn look_ahead(&self, rebuilt: bool) -> Result<()> {
+        let mut damaged = Vec::new();
+        for (place, entry) in &self.journal.entries {
+            let Before::Kept { at, state } = &entry.before else { continue };
+            let (held, now) = (self.state(at)?, self.state(place)?);
+            let is_link = matches!(state, State::Link { .. });
+            if !held.same(state) && !now.same(state) && !is_link {
+                damaged.push(format!("{}: {}", self.lib.show(at), state.difference(&held)));
+            }
+        }
+        let lost = self
+            .journal
+            .entries
+            .values()
+            .any(|entry| matches!(entry.before, Before::Deleted { .. }));
+        if damaged.is_empty() && !lost && self.left.is_empty() && !rebuilt && self.others {
+            // All is going to be exactly as before, whatever that was.
+            return Ok(());
+        }
+        let Some(fault) = self.ahead(self.front())? else { return Ok(()) };
+        let mut why = damaged;
+        why.extend(self.left.iter().cloned());
+        if why.is_empty() {
+            why.push("the stock library is not there".to_owned());
+        }
+        bail!(
+            "{} would lead to {fault} afterwards, so nothing was changed. The reason: {}. Install the \
+             package again that has {SONAME} (apt-get install --reinstall rocblas, Debian: \
+             librocblas5; or dnf reinstall rocblas) or move what is in the way, then revert",
+            self.lib.path().join(SONAME).display(),
+            why.join("; ")
+        )
+    }
+
+    /// The name that programs load.
+    fn front(&self) -> &'static str {
+        let plain = Place::new("librocblas.so".as_ref()).ok();
+        let entry = plain.and_then(|place| self.journal.entry(&place));
+        let is_plain = entry.is_some_and(is_file);
+        if is_plain { "librocblas.so" } else { SONAME }
+    }
+
+    /// What would be wrong with a name beside the libraries after the steps.
+    fn ahead(&self, name: &str) -> Result<Option<String>> {
+        let mut place = Place::new(name.as_ref())?;
+        for _ in 0..40 {
+            // The last step that puts something there decides, or what is there now.
+            let last = self.steps.iter().rev().find(|step| step.action.path() == Some(&place));
+            let from = match last.map(|step| &step.action) {
+                Some(Action::PutBack { from, .. }) => from.clone(),
+                Some(Action::Link { target, .. }) => match next(&place, target) {
+                    Some(next) => {
+                        place = next;
+                        continue;
+                    }
+                    None => return Ok(None),
+                },
+                Some(Action::Remove { .. }) => return Ok(Some("nothing".to_owned())),
+                _ => place.clone(),
+            };
+            return Ok(match self.state(&from)? {
+                State::Link { target } => match next(&place, &target) {
+                    Some(next) => {
+                        place = next;
+                        continue;
+                    }
+                    // Elsewhere, where no step changes anything.
+                    None => None,
+                },
+                State::File(_) => match present::what(self.lib.root(), &self.lib.inside(&from))? {
+                    What::Rocblas(_) | What::Link(_) => None,
+                    What::Shim(_) => Some("the shim without its store".to_owned()),
+                    What::Other(why) => Some(format!("a file that is no rocBLAS ({why})")),
+                },
+                State::Absent => Some("nothing".to_owned()),
+                other => Some(other.to_string()),
+            });
+        }
+        Ok(Some("a loop of links".to_owned()))
+    }
+
+    /// What would be left of the shim that no journal knows of: copies, and links to it.
+    fn strays(&mut self, rebuilt: bool) -> Result<()> {
+        let shim = self.journal.entry(&Place::new(SHIM_NAME.as_ref())?);
+        let goes = shim.is_some_and(|entry| entry.before == Before::Nothing);
+        for library in present::libraries(self.lib.root(), self.lib.path())? {
+            let place = Place::new(library.name.as_ref())?;
+            if self.journal.entry(&place).is_some() {
+                continue;
+            }
+            let path = self.lib.show(&place);
+            match &library.what {
+                What::Shim(_) => self.left.push(format!(
+                    "{path} is a copy of the shim that somebody made; ldconfig may prefer it"
+                )),
+                What::Link(target) if target.as_os_str() == SHIM_NAME && goes => {
+                    self.left.push(format!(
+                        "{path} is a link to the shim that somebody made, and leads nowhere now"
+                    ))
+                }
+                _ => {}
+            }
+        }
+        for name in ["libamdhip64.so.6", "libhipblaslt.so.0"].iter().filter(|_| rebuilt) {
+            let place = Place::new(name.as_ref())?;
+            if self.journal.entry(&place).is_none() && self.state(&place)? != State::Absent {
+                let path = self.lib.show(&place);
+                self.left.push(format!("{path} may be what apply made for the backend"));
+            }
+        }
+        for diversion in &self.journal.diversions {
+            if dpkg::is_diverted(self.lib, diversion).context("cannot read dpkg's diversions")? {
+                continue;
+            }
+            // A tree that was moved: dpkg knows the old path.
+            let all = dpkg::diversions(self.lib.root()).context("cannot read dpkg's diversions")?;
+            let is_it = |(path, to): &&(PathBuf, PathBuf)| {
+                path.ends_with(diversion.path.path()) && to.ends_with(diversion.to.path())
+            };
+            self.left.extend(all.iter().find(is_it).map(|(path, _)| {
+                let path = path.display();
+                format!(
+                    "dpkg still diverts {path}, where the tree was: dpkg-divert --local --no-rename \
+                     --remove {path}"
+                )
+            }));
+        }
+        Ok(())
+    }
+
     fn undo(&mut self, place: &Place, entry: &Entry) -> Result<()> {
         let now = self.state(place)?;
+        if matches!(now, State::Directory | State::Other) {
+            self.left_alone(place, &now);
+            if let Before::Kept { at, .. } = &entry.before {
+                let (at, place) = (self.lib.show(at), self.lib.show(place));
+                self.left.push(format!("{at} is what was at {place} before the first apply"));
+            }
+            return Ok(());
+        }
         let is_ours = now == State::Absent || plan::is_ours(self.lib, place, &now, entry)?;
         // What dpkg was told to put elsewhere is newer than what was there at first.
         let diversion = self.journal.diversions.iter().find(|diversion| diversion.path == *place);
@@ -240,7 +383,12 @@ impl Back<'_> {
         if *now == State::Absent {
             return Ok(());
         }
-        if is_ours {
+        let stock = if place.as_str() == SONAME { self.stock()? } else { None };
+        if let (true, Some(stock)) = (is_ours, stock) {
+            // The store was deleted by hand, and the package was installed again.
+            let action = Action::Link { path: place.clone(), target: stock.into(), keep: None };
+            self.step(action, "the stock library gets its own name back");
+        } else if is_ours {
             self.step(Action::Remove { path: place.clone() }, "placed by apply");
         } else if place.as_str() == SHIM_NAME && is_copy()? {
             let reason = "written over the shim through a link; a copy of the stock library";
@@ -249,6 +397,17 @@ impl Back<'_> {
             self.left_alone(place, now);
         }
         Ok(())
+    }
+
+    /// A stock library that is there, not one that is going to come back.
+    fn stock(&self) -> Result<Option<String>> {
+        let libraries = present::libraries(self.lib.root(), self.lib.path())?;
+        let stock = libraries.into_iter().rev().find(|library| {
+            present::is_versioned_name(&library.name)
+                && library.name != SHIM_NAME
+                && matches!(&library.what, What::Rocblas(soname) if soname == SONAME)
+        });
+        Ok(stock.map(|library| library.name))
     }
 
     fn left_alone(&mut self, place: &Place, now: &State) {
@@ -366,6 +525,12 @@ impl Back<'_> {
         }
         Ok(())
     }
+}
+
+/// Where a link beside the libraries leads, if that is beside them too.
+fn next(place: &Place, target: &Path) -> Option<Place> {
+    let is_beside = place.parent().is_none() && target.components().count() == 1;
+    is_beside.then(|| Place::new(target).ok()).flatten()
 }
 
 fn same_link(a: &State, b: &State) -> bool {

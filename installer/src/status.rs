@@ -3,7 +3,7 @@
 use crate::{
     apply::backend,
     dpkg, files,
-    journal::{Entry, Journal, Loaded, Phase, rebuild::KEPT},
+    journal::{Before, Entry, Journal, Loaded, Phase, rebuild::KEPT},
     lib_dir::LibDir,
     lock,
     place::Place,
@@ -72,7 +72,7 @@ impl fmt::Display for Status {
             }
             Self::Disturbed { changes } => {
                 write!(f, "disturbed: {}", changes.join("; "))?;
-                f.write_str(". `installer repair` puts it right")
+                f.write_str(". Run `installer repair`")
             }
             Self::Unrecorded { front } => write!(
                 f,
@@ -109,8 +109,9 @@ pub fn status(root: &Root, path: &Path) -> Result<Status> {
     if journal.phase == Phase::Changing && changes.is_empty() {
         changes.push("an apply or revert was interrupted".to_owned());
     }
+    let diverted: BTreeSet<&Place> = journal.diversions.iter().map(|d| &d.to).collect();
     for (place, entry) in &journal.entries {
-        changes.extend(change(&lib, place, entry)?);
+        changes.extend(change(&lib, place, entry, &diverted)?);
     }
     for diversion in &journal.diversions {
         if dpkg::is_lost(&lib, diversion).context("cannot read dpkg's diversions")? {
@@ -132,7 +133,12 @@ fn look(lib: &LibDir, place: &Place) -> Result<State> {
 }
 
 /// How a place is not as the journal says.
-fn change(lib: &LibDir, place: &Place, entry: &Entry) -> Result<Option<String>> {
+fn change(
+    lib: &LibDir,
+    place: &Place,
+    entry: &Entry,
+    diverted: &BTreeSet<&Place>,
+) -> Result<Option<String>> {
     let now = look(lib, place)?;
     let edited = *place == settings::place() && matches!(now, State::File(_));
     let path = lib.show(place);
@@ -146,12 +152,27 @@ fn change(lib: &LibDir, place: &Place, entry: &Entry) -> Result<Option<String>> 
             _ => format!("{path} {}", entry.after.difference(&now)),
         }));
     }
-    match entry.before.kept() {
-        Some(at) if look(lib, at)? == State::Absent && !is_link(entry) => {
-            Ok(Some(format!("{}, which revert needs, is gone", lib.show(at))))
-        }
-        _ => Ok(None),
+    let Before::Kept { at, state } = &entry.before else { return Ok(None) };
+    // dpkg brings newer ones to where it diverts to, and a link is made again by its target.
+    if is_link(entry) || diverted.contains(at) {
+        return Ok(None);
     }
+    let held = look(lib, at)?;
+    let what = || present::what(lib.root(), &lib.inside(at));
+    Ok(match (&held, state) {
+        (State::Absent, _) => Some(format!("{}, which revert needs, is gone", lib.show(at))),
+        // Its time may be another, as in a store that was copied.
+        (State::File(now), State::File(was)) if now.size != was.size => {
+            Some(format!("{}, which revert needs, {}", lib.show(at), state.difference(&held)))
+        }
+        (State::File(_), _) if at.starts_with(&Place::in_store("backends")?) => match what()? {
+            What::Other(why) => {
+                Some(format!("{}, which revert needs, is damaged: {why}", lib.show(at)))
+            }
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 /// A link that is not kept is made again by its target.

@@ -25,6 +25,13 @@ pub(super) enum Asked {
     Source(Box<Placed>),
 }
 
+impl Asked {
+    /// The name of a backend that is to be placed.
+    pub(super) fn new_name(&self) -> Option<&str> {
+        if let Self::Source(placed) = self { Some(&placed.name) } else { None }
+    }
+}
+
 /// A source and the name that it gets in the store.
 pub(super) struct Placed {
     name: String,

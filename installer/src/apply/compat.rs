@@ -208,8 +208,8 @@ fn elsewhere(
     present: Option<&PresentLibrary>,
 ) -> Result<Occupied> {
     let now = planner.now(place)?;
-    let ours = planner.plan.journal.entry(place).is_some_and(|e| e.after.same(&now));
-    if now == State::Absent || ours {
+    // What was done to the installer's own is for the planner to judge.
+    if now == State::Absent || planner.plan.journal.entry(place).is_some() {
         return Ok(Occupied::No);
     }
     let root = planner.lib.root();

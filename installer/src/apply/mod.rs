@@ -247,6 +247,9 @@ fn plan(
     let now = stock::Present::of(lib, tree)?;
     now.forget_removed(&mut planner)?;
     now.remark_on_patches(&mut planner);
+    if let Some(name) = source.new_name() {
+        now.check_name(name)?;
+    }
     backend::plan(&mut planner, source)?;
     if request.only_add {
         return Ok(planner.plan);
@@ -267,7 +270,7 @@ fn plan(
     let chosen = backend::choose(&mut planner, source)?;
     compat::plan(&mut planner, &chosen)?;
     stock::plan_shim(&mut planner, &now, &shim)?;
-    stock::plan_switch(&mut planner, &now, &shim, &chosen.name)?;
+    stock::plan_switch(&mut planner, &now, &shim, &chosen.name, request.original)?;
     let changes = planner.plan.steps.iter().any(|step| !matches!(step.action, Action::Sync));
     let interrupted = before.is_some_and(|journal| journal.phase == Phase::Changing);
     if (changes || interrupted) && ldconfig::concerns(lib) {

@@ -105,12 +105,26 @@ impl Present {
         Ok(())
     }
 
+    /// A backend must not have the name under which the stock library is going to be kept.
+    pub(super) fn check_name(&self, backend: &str) -> Result<()> {
+        for name in self.stock() {
+            let release = release::of_library(name).or_else(|| self.release.clone());
+            if release.as_deref().unwrap_or("stock") == backend {
+                bail!(
+                    "{backend} is the name of the stock library ({name}), which is kept under it: give \
+                     this backend another with --name"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// The links, other than the name that is loaded, by which the linker or a person finds the stock
     /// library itself or an older one, and would pass the shim by.
     fn links_to_lead(&self) -> impl Iterator<Item = &str> {
         let stock: BTreeSet<&str> = self.stock().collect();
         self.libraries.iter().filter_map(move |library| match &library.what {
-            What::Link(target) if library.name != self.front => {
+            What::Link(target) if library.name != self.front && library.name != SHIM_NAME => {
                 let target = target.to_str()?;
                 let is_plain = library.name == "librocblas.so";
                 let leads = stock.contains(target)
@@ -188,9 +202,10 @@ struct Fates {
 }
 
 impl Fates {
-    fn of(planner: &Planner<'_>, now: &Present) -> Self {
+    /// Only what is there when deleting is asked for is deleted: what comes later is somebody's.
+    fn of(now: &Present, original: Option<Original>) -> Self {
         Self {
-            deleting: planner.plan.journal.options.original == Original::Delete,
+            deleting: original == Some(Original::Delete),
             stock: now.stock().map(str::to_owned).collect(),
             release: now.release.clone(),
             taken: BTreeSet::new(),
@@ -210,7 +225,8 @@ impl Fates {
         let prefix = Place::in_store("backends")?.join(release)?.join("lib")?;
         // Its SONAME's name is a link's in a backend, unless the file has no other.
         let is_plain = name == SONAME && self.stock.len() > 1;
-        if is_plain || !self.taken.insert(prefix.clone()) {
+        let is_taken = planner.holds_another_original(&prefix, name);
+        if is_plain || is_taken || !self.taken.insert(prefix.clone()) {
             return Ok(Fate::Kept(None));
         }
         Ok(Fate::Kept(Some(prefix.join(name)?)))
@@ -304,8 +320,9 @@ pub(super) fn plan_switch(
     now: &Present,
     shim: &Shim,
     backend: &str,
+    original: Option<Original>,
 ) -> Result<()> {
-    let mut fates = Fates::of(planner, now);
+    let mut fates = Fates::of(now, original);
     let own = now.shim_name().to_owned();
     let front = Place::new(now.front.as_ref())?;
     let names = names_to_vacate(planner, now, &own)?;

@@ -18,12 +18,14 @@ pub const KEPT: &str = "kept";
 
 /// What can be told; `None` where there is no trace of an apply.
 pub(super) fn rebuild(lib: &LibDir, why: &str) -> Result<Option<Loaded>> {
-    let shims = shims(lib)?;
-    // A directory alone is what a killed apply leaves before it has written its journal.
-    let is_bare = lib.names(&Place::store()).map_or(true, |names| {
-        names.iter().all(|name| name == "incoming" || name.starts_with("journal"))
-    });
-    if shims.is_empty() && (!lib.has_store() || is_bare) {
+    let (shims, originals) = (shims(lib)?, originals(lib)?);
+    let is_shim = |(place, _): &&(Place, State)| {
+        let what = present::what(lib.root(), &lib.inside(place));
+        matches!(what, Ok(What::Shim(_)))
+    };
+    // A store with neither is what somebody made by hand, or what a killed apply leaves before it has
+    // written its journal.
+    if originals.is_empty() && !shims.iter().any(|shim| is_shim(&shim)) {
         return Ok(None);
     }
     let mut journal = Journal::new(Options::default());
@@ -32,7 +34,8 @@ pub(super) fn rebuild(lib: &LibDir, why: &str) -> Result<Option<Loaded>> {
     for (place, after) in shims {
         journal.entries.insert(place, Entry { before: Before::Nothing, after });
     }
-    for (original, at) in originals(lib)? {
+    let is_of_an_apply = !originals.is_empty();
+    for (original, at) in originals {
         let state = look(lib, &at)?;
         let now = look(lib, &original)?;
         let entry = journal.entries.entry(original);
@@ -47,7 +50,8 @@ pub(super) fn rebuild(lib: &LibDir, why: &str) -> Result<Option<Loaded>> {
     own.extend(everything_below(lib, &Place::in_store("compat")?)?);
     own.push(Place::in_store("shim.toml")?);
     let kept = journal.kept();
-    for place in own.into_iter().filter(|place| !kept.contains(place)) {
+    // Without an original the shim may have been placed by hand, and so may the backends.
+    for place in own.into_iter().filter(|place| is_of_an_apply && !kept.contains(place)) {
         let after = look(lib, &place)?;
         if after != State::Absent {
             journal.entries.insert(place, Entry { before: Before::Nothing, after });

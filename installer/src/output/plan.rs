@@ -57,7 +57,8 @@ fn file(action: &Action) -> Option<(&'static str, &Path, Option<u64>)> {
         Action::Remove { path } => ("remove", path, None),
         _ => return None,
     };
-    Some((verb, path.path().parent()?, size))
+    // Those beside the libraries have no directory to be named by.
+    Some((verb, path.path().parent().filter(|parent| !parent.as_os_str().is_empty())?, size))
 }
 
 #[cfg(test)]
