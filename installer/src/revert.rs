@@ -308,7 +308,7 @@ impl Back<'_> {
                 What::Link(target) if target.as_os_str() == SHIM_NAME && goes => {
                     self.left.push(format!(
                         "{path} is a link to the shim that somebody made, and leads nowhere now"
-                    ))
+                    ));
                 }
                 _ => {}
             }
