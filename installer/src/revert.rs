@@ -174,7 +174,8 @@ impl Back<'_> {
     /// uses another until programs do not load it any more.
     fn other_backend(&mut self) -> Result<()> {
         let (root, lib) = (self.lib.root(), self.lib.path());
-        let text = settings::text(root, lib)?;
+        // What cannot be read names no backend; it is listed if it is in the way.
+        let text = settings::text(root, lib).unwrap_or_default();
         self.show_settings(&text);
         let Some(name) = settings::backend(&text).ok().flatten() else { return Ok(()) };
         let in_use =

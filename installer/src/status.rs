@@ -289,6 +289,13 @@ pub fn verify(root: &Root, path: &Path) -> Result<Option<Vec<Verified>>> {
             Ok(Verified { path: lib.inside(place), fault })
         })
         .collect::<Result<Vec<_>>>()?;
+    let mut faults = Vec::new();
+    chosen(&lib, &mut faults)?;
+    files.extend(
+        faults
+            .into_iter()
+            .map(|fault| Verified { path: lib.inside(&settings::place()), fault: Some(fault) }),
+    );
     let closed = closed_directories(&lib, &journal)?;
     files.extend(
         closed

@@ -829,3 +829,35 @@ fn a_stub_that_was_changed_is_kept_and_placed_again_by_repair() {
     assert_eq!(machine.status().0, 4);
     repaired(&machine);
 }
+
+#[test]
+fn settings_that_are_none_are_a_fault_for_verify_and_no_obstacle_for_revert() {
+    for script in [
+        "echo '[[[' > rocblas-shim/shim.toml",
+        "rm rocblas-shim/shim.toml; mkfifo rocblas-shim/shim.toml",
+    ] {
+        let machine = Machine::new();
+        let before = exactly(&machine);
+        machine.apply(&[]).success();
+        shell(script, &machine).success();
+        let verified = machine.tree.installer(&["verify"]);
+        assert!(!verified.status.success(), "{script}: {verified:?}");
+        machine.revert();
+        let _ = fs::remove_dir_all(machine.lib("rocblas-shim"));
+        assert_exactly(&before, &machine);
+    }
+}
+
+#[test]
+fn a_backends_name_is_printed_on_one_line_and_given_from_usual_characters() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let directory = machine.lib("rocblas-shim/backends/x\nRemoved 7.0.2");
+    fs::create_dir_all(directory).expect("make");
+    let listed = machine.tree.installer(&["backends", "list"]).success();
+    assert!(!listed.stdout.lines().any(|line| line.starts_with("Removed")), "{listed:?}");
+    let pruned = machine.tree.installer(&["backends", "prune", "--dry-run"]).success();
+    assert!(!pruned.stdout.lines().any(|line| line.starts_with("Removed")), "{pruned:?}");
+    let refused = machine.apply(&["--name", "x y\"z"]);
+    assert!(refused.stderr.contains("is not a valid name"), "{refused:?}");
+}

@@ -156,7 +156,8 @@ fn refuse_the_same_major(source: &Source, options: &Options) -> Result<()> {
 
 /// A backend's name is a directory's.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
+    let is_usual = |c: char| c.is_ascii_alphanumeric() || "._-+~".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(is_usual) {
         bail!("{name:?} is not a valid name for a backend: take letters, digits, dots and hyphens");
     }
     Ok(())

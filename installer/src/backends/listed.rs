@@ -6,6 +6,7 @@ use crate::{
     inspect::{library, tensile},
     journal::{Journal, STORE},
     lib_dir::LibDir,
+    output::printable,
     place::{Place, Stray},
     root::Root,
     source::release,
@@ -150,7 +151,9 @@ pub fn text(list: &[Listed]) -> String {
 
 fn row(backend: &Listed) -> [String; 8] {
     let size = |bytes: u64| HumanBytes(bytes).to_string();
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let or_none = |text: &Option<String>| {
+        text.as_deref().map_or_else(|| "-".to_owned(), |text| printable(text).into_owned())
+    };
     let tensile = match backend.tensile_bytes {
         0 => "-".to_owned(),
         bytes if backend.tensile_is_shared => format!("(tree's) {}", size(bytes)),
@@ -159,7 +162,7 @@ fn row(backend: &Listed) -> [String; 8] {
     let has_library = backend.library.is_some();
     [
         if backend.in_use { "*" } else { " " }.to_owned(),
-        backend.name.clone(),
+        printable(&backend.name).into_owned(),
         or_none(&backend.release),
         if has_library { size(backend.library_bytes) } else { "no library".to_owned() },
         tensile,

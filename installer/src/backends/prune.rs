@@ -3,7 +3,7 @@
 use super::{listed::Listed, named_elsewhere, plan_remove, size::Files};
 use crate::{
     apply, choice, confirm::confirm, inspect::layout::Tree, journal::STORE, lib_dir::LibDir,
-    root::Root,
+    output::printable, root::Root,
 };
 use anyhow::Result;
 use indicatif::HumanBytes;
@@ -112,9 +112,10 @@ impl Pruned {
         let mut text = String::new();
         for Kept { name, reason } in &self.kept {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "kept {name}: {reason}");
+            let _ = writeln!(text, "kept {}: {reason}", printable(name));
         }
-        let (names, bytes) = (self.backends.join(", "), HumanBytes(self.bytes));
+        let names = self.backends.join(", ");
+        let (names, bytes) = (printable(&names), HumanBytes(self.bytes));
         text += &match (self.backends.is_empty(), self.carried_out) {
             (true, _) => "Nothing to do: every backend is needed.".to_owned(),
             (false, true) => format!("Removed {names}: {bytes} freed."),
