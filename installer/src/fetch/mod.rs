@@ -104,6 +104,10 @@ pub fn fetch(root: &Root, request: &Request, notice: &dyn Fn(&str)) -> Result<Fe
         resumed_at: 0,
     };
     if let Some(bytes) = present(&target, sha256)? {
+        if !request.dry_run {
+            let path = target.path().display();
+            target.tidy().with_context(|| format!("cannot remove {path}.part.json"))?;
+        }
         fetched.outcome = Outcome::Present;
         fetched.bytes = Some(bytes);
         return Ok(fetched);

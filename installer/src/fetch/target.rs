@@ -144,6 +144,15 @@ impl Target {
         Ok(Part { target: self, file: File::from(file), length, resumed_at: length, note })
     }
 
+    /// Removes the note of a download that was killed when all but this was done.
+    pub(super) fn tidy(&self) -> io::Result<()> {
+        let part = statat(&self.directory, self.part_name(), AtFlags::SYMLINK_NOFOLLOW);
+        if matches!(part, Err(Errno::NOENT)) && self.note().is_some() {
+            self.remove(&self.note_name())?;
+        }
+        Ok(())
+    }
+
     fn note(&self) -> Option<Note> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(&self.directory, self.note_name(), flags, Mode::empty()).ok()?;
