@@ -221,16 +221,17 @@ impl Back<'_> {
                 damaged.push(format!("{}: {}", self.lib.show(at), state.difference(&held)));
             }
         }
-        let lost = self
-            .journal
-            .entries
-            .values()
-            .any(|entry| matches!(entry.before, Before::Deleted { .. }));
-        if damaged.is_empty() && !lost && self.left.is_empty() && !rebuilt && self.others {
-            // All is going to be exactly as before, whatever that was.
+        let Some(fault) = self.ahead(self.front())? else { return Ok(()) };
+        // What was no rocBLAS before comes back as it was: a file in the place of the name itself, or a
+        // link where there was no library for it.
+        let front = self.journal.entry(&Place::new(self.front().as_ref())?);
+        let beside = self.journal.entries.iter().filter(|(place, _)| !place.is_in_store());
+        let had_library = beside.into_iter().any(|(_, entry)| is_file(entry));
+        let was_so = front
+            .is_some_and(|front| front.before.kept().is_some() && (is_file(front) || !had_library));
+        if was_so && damaged.is_empty() && self.left.is_empty() && !rebuilt {
             return Ok(());
         }
-        let Some(fault) = self.ahead(self.front())? else { return Ok(()) };
         let mut why = damaged;
         why.extend(self.left.iter().cloned());
         if why.is_empty() {

@@ -861,3 +861,18 @@ fn a_backends_name_is_printed_on_one_line_and_given_from_usual_characters() {
     let refused = machine.apply(&["--name", "x y\"z"]);
     assert!(refused.stderr.contains("is not a valid name"), "{refused:?}");
 }
+
+#[test]
+fn a_link_that_led_nowhere_before_comes_back_as_it_was() {
+    let machine = Machine::new();
+    fs::remove_file(machine.lib(STOCK)).expect("remove");
+    machine.tree.ldconfig();
+    // ldconfig may take such a link away.
+    let _ = fs::remove_file(machine.lib("librocblas.so.5"));
+    symlink(STOCK, machine.lib("librocblas.so.5")).expect("link");
+    machine.apply(&[]).success();
+    machine.assert_applied();
+    machine.revert();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new(STOCK));
+    assert!(!machine.lib("rocblas-shim").exists());
+}
