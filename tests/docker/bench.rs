@@ -5,7 +5,6 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
-    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command, Stdio},
     sync::{Arc, Mutex},
@@ -16,6 +15,7 @@ use tempfile::TempDir;
 use tests::{
     artefacts::workspace,
     docker::tools::tool,
+    program,
     run::{Ended, run},
 };
 
@@ -57,9 +57,7 @@ impl Bench {
             fs::create_dir_all(bench.path(kept)).expect("make a directory");
         }
         fs::write(bench.path("a model.gguf"), "").expect("write a model");
-        let program = bench.path("bin/llama-bench");
-        fs::write(&program, llama_bench).expect("write llama-bench");
-        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("make it a program");
+        program::script(bench.path("bin/llama-bench"), llama_bench);
         bench
     }
 

@@ -303,7 +303,7 @@ fn no_permission_and_read_only_trees_are_said_before_anything_is_done() {
     let shim = machine.outside().join("shim.so");
     fs::copy(tests::artefacts::shim(), &shim).expect("copy");
     let copy = machine.outside().join("installer");
-    fs::copy(tests::artefacts::installer(), &copy).expect("copy");
+    tests::program::copy(tests::artefacts::installer(), &copy);
     let mut command = std::process::Command::new("setpriv");
     command.args(["--reuid", "65534", "--clear-groups"]).arg(&copy).arg("--root");
     command.arg(machine.tree.root()).args(["apply", "--backend"]).arg(&machine.backend);

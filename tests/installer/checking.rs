@@ -7,7 +7,10 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
-use tests::run::{Ended, run};
+use tests::{
+    program,
+    run::{Ended, run},
+};
 
 fn check(machine: &Machine, arguments: &[&str]) -> Ended {
     let mut command = machine.tree.installer_command(&[&["check"], arguments].concat());
@@ -21,8 +24,8 @@ fn build_directory(machine: &Machine) -> PathBuf {
     fs::create_dir_all(build.join("bin")).expect("directories");
     fs::write(build.join("CMakeCache.txt"), "# a cache\n").expect("write");
     fs::write(build.join(".ninja_lock"), "").expect("write");
-    fs::copy(&program, build.join("bin/llama-cli")).expect("copy");
-    fs::copy(&program, build.join("bin/llama-bench")).expect("copy");
+    program::copy(&program, build.join("bin/llama-cli"));
+    program::copy(&program, build.join("bin/llama-bench"));
     fs::write(build.join("bin/convert.py"), "#!/usr/bin/env python3\n").expect("write");
     fs::write(build.join("bin/llama.lock"), "").expect("write");
     fs::write(build.join("bin/.lock"), "").expect("write");
@@ -138,7 +141,7 @@ fn a_relative_path_and_a_name_are_found_from_the_current_directory() {
     let program = Path::new(tests::artefacts::installer());
     fs::remove_dir_all(build.join("bin")).expect("remove");
     fs::create_dir(build.join("bin")).expect("a directory");
-    fs::copy(program, build.join("bin/tool")).expect("copy");
+    program::copy(program, build.join("bin/tool"));
     // On the running system, where the installer itself loads.
     for named in [&["build"][..], &["./build/bin/tool"], &["build/bin"]] {
         let mut command = std::process::Command::new(program);

@@ -3,7 +3,7 @@
 use crate::machine::Machine;
 use std::{fs, path::Path, process::Command};
 use tests::{
-    artefacts,
+    artefacts, program,
     run::{Ended, exists, run},
     skip::skip,
 };
@@ -12,7 +12,7 @@ use tests::{
 fn the_version_names_the_commit_and_the_shim_beside_the_program() {
     let directory = tempfile::tempdir().expect("a directory");
     let program = directory.path().join("installer");
-    fs::copy(artefacts::installer(), &program).expect("copy");
+    program::copy(artefacts::installer(), &program);
     let version = |words: &[&str]| run(Command::new(&program).args(words)).success().stdout;
     let alone = version(&["--version"]);
     let (first, second) = alone.split_once('\n').expect("two lines");

@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 use tests::{
-    artefacts,
+    artefacts, program,
     run::{Ended, run},
     skip::skip,
 };
@@ -45,7 +45,7 @@ fn machine() -> Machine {
     fs::write(&source, ODD).expect("write");
     machine.tree.build(&source, &["-lrocblas", "-Wl,--no-as-needed", "-lhipblas", "-lamdhip64"]);
     machine.apply(&[]).success();
-    fs::copy(artefacts::installer(), machine.tree.root().join("installer")).expect("copy");
+    program::copy(artefacts::installer(), machine.tree.root().join("installer"));
     fs::create_dir(machine.tree.root().join("tmp")).expect("a directory");
     machine
 }

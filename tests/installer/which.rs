@@ -11,7 +11,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 use tests::{
-    artefacts,
+    artefacts, program,
     run::{Ended, run},
     skip::skip,
 };
@@ -216,7 +216,7 @@ fn another_users_process_is_refused_with_the_reason_and_ones_own_is_read_without
     chmod.arg("a+rX").arg("-R").args([machine.tree.root(), machine.outside()]);
     run(&mut chmod).success();
     let copy = machine.outside().join("installer");
-    fs::copy(artefacts::installer(), &copy).expect("copy");
+    program::copy(artefacts::installer(), &copy);
     let as_nobody = |arguments: &[&str]| {
         let mut command = Command::new(&copy);
         command.args(arguments).uid(65534).gid(65534).current_dir("/");
@@ -337,8 +337,7 @@ fn what_is_no_program_that_links_rocblas_is_said() {
     let source = machine.outside().join("plain.c");
     fs::write(&source, "int main(void) { return 0; }\n").expect("write");
     machine.tree.build(&source, &[]);
-    fs::write(bin.join("script"), "#!/bin/sh\n").expect("write");
-    fs::set_permissions(bin.join("script"), fs::Permissions::from_mode(0o755)).expect("a mode");
+    program::script(bin.join("script"), "#!/bin/sh\n");
     fs::write(bin.join("data"), "no program").expect("write");
     let ended = which(&machine, &["plain"]);
     assert_eq!(ended.status.code(), Some(3), "{ended:?}");

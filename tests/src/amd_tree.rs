@@ -10,6 +10,7 @@ mod libraries;
 use crate::{
     artefacts,
     compile::compile,
+    program,
     run::{Ended, run},
 };
 pub use gpu_code::{GFX900, GFX906, GFX908, GFX942, GFX1030, Gpu, KERNELS};
@@ -184,7 +185,7 @@ impl AmdTree {
             }
         }
         let loader = "lib64/ld-linux-x86-64.so.2";
-        fs::copy(Path::new("/").join(loader), root.join(loader)).expect("copy the loader");
+        program::copy(Path::new("/").join(loader), root.join(loader));
         fs::create_dir_all(root.join("var/cache")).expect("make a directory");
         let settings = root.join("etc/ld.so.conf.d");
         fs::create_dir_all(&settings).expect("make etc");

@@ -7,6 +7,7 @@
 use crate::{
     artefacts,
     compile::{compile, library},
+    program,
     run::run,
 };
 use std::{
@@ -128,7 +129,7 @@ fn machine(root: &Path) {
         let printed = run(Command::new("cc").arg(format!("-print-file-name={name}"))).success();
         let file = PathBuf::from(printed.stdout.trim());
         let to = if name.starts_with("ld-") { "lib64" } else { "usr/lib" };
-        fs::copy(&file, root.join(to).join(name)).expect("copy a library");
+        program::copy(&file, root.join(to).join(name));
     }
     fs::create_dir_all(root.join("var/cache")).expect("make a directory");
     fs::create_dir_all(root.join("etc/ld.so.conf.d")).expect("make etc");

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tests::{
-    artefacts,
+    artefacts, program,
     run::{Ended, run},
     skip::skip,
     traces::{read_all, read_only},
@@ -313,10 +313,7 @@ fn is_root(what: &str) -> bool {
 /// A copy of the installer that everybody may run: a checkout's directories may be closed to others.
 fn installer_for_all(directory: &Path) -> PathBuf {
     let copy = directory.join("installer");
-    // By another process: a child that is forked meanwhile would have the file open for writing, and
-    // then it cannot be run.
-    let mut command = Command::new("cp");
-    run(command.arg("--").arg(artefacts::installer()).arg(&copy)).silent_success();
+    program::copy(artefacts::installer(), &copy);
     fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("open up");
     copy
 }

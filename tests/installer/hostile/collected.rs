@@ -14,6 +14,7 @@ use std::{
 };
 use tests::{
     interrupt::{self, Interruption},
+    program,
     run::{Ended, run},
     skip::skip,
     small_tree::{self, PROGRAM},
@@ -27,7 +28,7 @@ const USER: u32 = 1000;
 fn scene(template: &Template) -> Scene {
     let scene = Scene::new(template, Start::AppliedWithoutDpkg);
     fs::create_dir(scene.at("/app")).expect("make a directory");
-    fs::copy(scene.at(PROGRAM), scene.at("/app/server")).expect("copy");
+    program::copy(scene.at(PROGRAM), scene.at("/app/server"));
     fs::write(scene.at("/app/data"), "data").expect("write");
     scene
 }
