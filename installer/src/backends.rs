@@ -15,6 +15,7 @@ use crate::{
     plan::{Action, Planner, Wanted},
     root::Root,
     settings,
+    state::State,
 };
 use anyhow::{Context, Result, bail};
 use std::{ffi::OsStr, path::Path};
@@ -24,9 +25,7 @@ use toml_edit::{DocumentMut, Item, Value};
 pub fn plan_use(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     backend::check_name(name)?;
     let (root, lib) = (planner.lib.root(), planner.lib.path());
-    backend::library_of(root, lib, name).with_context(|| {
-        format!("there is no backend {name}; `installer backends list` says which there are")
-    })?;
+    backend::library_of(root, lib, name).with_context(|| there_is_none(name))?;
     let wanted = settings::with_backend(&settings::text(root, lib)?, name)?;
     planner.settings(&wanted, "the backend to use")
 }
@@ -56,7 +55,11 @@ pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
         .cloned()
         .collect();
     if places.is_empty() {
-        bail!("{} was not placed by the installer; remove it by hand", planner.lib.show(&prefix));
+        let shown = planner.lib.show(&prefix);
+        match planner.lib.state(&prefix).with_context(|| format!("cannot look at {shown}"))? {
+            State::Absent => bail!(there_is_none(name)),
+            _ => bail!("{shown} was not placed by the installer; remove it by hand"),
+        }
     }
     let reason = "the backend is to go";
     let mut directories = std::collections::BTreeSet::from([prefix.clone()]);
@@ -71,6 +74,10 @@ pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     }
     planner.plan.journal.origins.remove(name);
     Ok(())
+}
+
+fn there_is_none(name: &str) -> String {
+    format!("there is no backend {name}; `installer backends list` says which there are")
 }
 
 /// Whether a file is below a directory, wherever links lead.
