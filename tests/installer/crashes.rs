@@ -263,3 +263,37 @@ fn killed_while_it_repairs_either_command_completes() {
     };
     way.interrupt_everywhere(Interruption::KillBefore, anywhere, "repair killed");
 }
+
+#[test]
+fn commands_that_look_change_nothing() {
+    if let Err(why) = interrupt::permitted() {
+        skip("watching the installer", why);
+        return;
+    }
+    let machine = Machine::new();
+    let program = crate::using::build(&machine);
+    machine.apply(&[]).success();
+    let (root, program) = (machine.tree.root(), program.to_str().expect("UTF-8"));
+    let inside = program.strip_prefix(root.to_str().expect("UTF-8")).expect("in the root");
+    let backend = machine.backend.to_str().expect("UTF-8");
+    let shim = artefacts::shim().to_str().expect("UTF-8");
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["doctor"],
+        &["which", inside],
+        &["check", inside],
+        &["backends", "list"],
+        &["backends", "prune", "--dry-run"],
+        &["inspect", "/opt/rocm-7.0.2/lib/rocblas-shim/backends/6.3.0/lib/librocblas.so.4"],
+        &["repair", "--dry-run"],
+        &["revert", "--dry-run"],
+        &["apply", "--dry-run", "--shim", shim, "--backend", backend],
+    ] {
+        let mut command = machine.tree.installer_command(arguments);
+        let outcome = interrupt::run(&mut command, root, Interruption::None).expect("traced");
+        assert!(!outcome.ended.stdout.is_empty(), "{arguments:?}: {:?}", outcome.ended);
+        let changes: Vec<String> = outcome.calls.iter().map(Call::to_string).collect();
+        assert!(changes.is_empty(), "{arguments:?}: {changes:#?}");
+    }
+}

@@ -11,7 +11,11 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tests::{artefacts, skip::skip};
+use tests::{
+    artefacts,
+    interrupt::{self, Call, Interruption},
+    skip::skip,
+};
 
 /// How a download ends.
 enum End {
@@ -306,6 +310,68 @@ fn an_interrupted_download_is_resumed_and_says_so() {
         fetching.assert_complete();
         assert!(server.requests()[1].ends_with(" bytes=5000- \"first\""), "{server:?}");
     }
+}
+
+#[test]
+fn killed_anywhere_the_same_command_completes_and_leaves_the_package_alone() {
+    if let Err(why) = interrupt::permitted() {
+        skip("interrupting the installer", why);
+        return;
+    }
+    let server = Server::new(&package(), &[Act::Serve]);
+    let fetching = Fetching::new(&server);
+    let fetch = |how| {
+        for name in fetching.names() {
+            fs::remove_file(fetching.downloads().join(name)).expect("remove");
+        }
+        interrupt::run(&mut fetching.command(&[]), &fetching.downloads(), how).expect("traced")
+    };
+    let whole = fetch(Interruption::None);
+    assert!(whole.ended.status.success(), "{:?}", whole.ended);
+    fetching.assert_complete();
+    // One write of a piece is as another; how many there are is up to the network.
+    let is_piece = |call: &Call| call.name == "pwrite";
+    let first = whole.calls.iter().position(is_piece).expect("a piece");
+    let pieces = whole.calls.iter().filter(|call| is_piece(call)).count();
+    let after = whole.calls.len() - first - pieces;
+    assert!(first >= 2 && after >= 3, "{:?}", whole.calls);
+    let before = first + 2;
+    let mut killed = Vec::new();
+    for place in 0..before {
+        let outcome = fetch(Interruption::KillBefore(place));
+        assert!(outcome.interrupted, "{place}");
+        killed.push(outcome.calls.last().expect("a call").to_string());
+        fetching.fetch(&[]).success();
+        fetching.assert_complete();
+    }
+    // Behind the last piece, counted from the end: of the calls that a part without one has.
+    let part = |bytes: &[u8]| fs::write(fetching.file(".part"), bytes).expect("write");
+    let note = {
+        fetch(Interruption::KillBefore(before - 1));
+        fs::read(fetching.file(".part.json")).expect("a note")
+    };
+    let complete = |how| {
+        for name in fetching.names() {
+            fs::remove_file(fetching.downloads().join(name)).expect("remove");
+        }
+        part(&package());
+        fs::write(fetching.file(".part.json"), &note).expect("write");
+        interrupt::run(&mut fetching.command(&[]), &fetching.downloads(), how).expect("traced")
+    };
+    let rest = complete(Interruption::None);
+    assert!(rest.ended.status.success(), "{:?}", rest.ended);
+    fetching.assert_complete();
+    for place in 0..rest.calls.len() {
+        let outcome = complete(Interruption::KillBefore(place));
+        assert!(outcome.interrupted, "{place}");
+        killed.push(outcome.calls.last().expect("a call").to_string());
+        fetching.fetch(&[]).success();
+        fetching.assert_complete();
+    }
+    for call in ["rename", "unlink", "pwrite"] {
+        assert!(killed.iter().any(|killed| killed.starts_with(call)), "{killed:?}");
+    }
+    println!("fetch: killed before {} calls", killed.len());
 }
 
 #[test]
