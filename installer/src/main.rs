@@ -278,16 +278,16 @@ fn revert(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<u8
     let plan = &reverting.plan;
     let mut report = Report::of(path, plan.steps.clone(), plan.remarks.clone());
     report.left.clone_from(&reverting.left);
+    report.gone.clone_from(&reverting.gone);
     if !dry_run {
         let Outcome { remarks, left } = revert::execute(&lib, reverting)?;
         report = Report { remarks, left, carried_out: true, ..report };
     }
     let end = match (dry_run, report.left.is_empty()) {
         (true, _) => "Nothing was changed (--dry-run).",
-        (false, true) => "Reverted: the tree is as it was before the first apply.",
-        (false, false) => {
-            "Reverted, but for what is said above: that is not as it was before the first apply."
-        }
+        // Not "as before the first apply": an upgrade that came in between stays.
+        (false, true) => "Reverted: all that the installer changed is as it was before.",
+        (false, false) => "Reverted, but for what is said above.",
     };
     output::report(global.json, &report, end);
     Ok(if dry_run { SUCCESS } else { report.exit_code() })

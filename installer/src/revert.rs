@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub struct Outcome {
     /// What a person should know.
     pub remarks: Vec<String>,
-    /// What is not as it was before the first apply, a sentence each.
+    /// What is not as it was before the installer changed it, a sentence each.
     pub left: Vec<String>,
 }
 
@@ -32,8 +32,10 @@ type Group = (fn(&Place, &Entry) -> bool, &'static str);
 pub struct Reverting {
     /// The steps.
     pub plan: Plan,
-    /// What is not going to be as it was before the first apply, a sentence each.
+    /// What is not going to be as it was before the installer changed it, a sentence each.
     pub left: Vec<String>,
+    /// What a person wrote and is going to be gone, line by line.
+    pub gone: Vec<String>,
 }
 
 /// Undoes what a journal says, whatever can be had of one: for an apply that failed.
@@ -60,8 +62,15 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
     if !journal.diversions.is_empty() {
         dpkg::check(lib.root())?;
     }
-    let mut back =
-        Back { lib, others, steps: Vec::new(), remarks, left: Vec::new(), journal: &journal };
+    let mut back = Back {
+        lib,
+        others,
+        steps: Vec::new(),
+        remarks,
+        left: Vec::new(),
+        gone: Vec::new(),
+        journal: &journal,
+    };
     back.other_backend()?;
     for diversion in &journal.diversions {
         let action = Action::EndDiversion(diversion.clone());
@@ -98,8 +107,8 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
         ldconfig::check(lib)?;
         back.step(Action::Ldconfig, "the loader's cache is to name the stock library");
     }
-    let Back { steps, remarks, left, .. } = back;
-    Ok(Reverting { plan: Plan { steps, journal, remarks }, left })
+    let Back { steps, remarks, left, gone, .. } = back;
+    Ok(Reverting { plan: Plan { steps, journal, remarks }, left, gone })
 }
 
 /// The store was deleted by hand, and the stock library with it; or the shim was placed by hand.
@@ -152,6 +161,7 @@ struct Back<'a> {
     steps: Vec<Step>,
     remarks: Vec<String>,
     left: Vec<String>,
+    gone: Vec<String>,
 }
 
 impl Back<'_> {
@@ -204,8 +214,8 @@ impl Back<'_> {
         let plain = plain.and_then(|backend| settings::with_backend("", &backend).ok());
         if !text.is_empty() && plain.as_deref() != Some(text) {
             let path = self.lib.show(&settings::place());
-            self.remarks.push(format!("{path} was edited; this was in it:"));
-            self.remarks.extend(text.lines().map(|line| format!("  {line}")));
+            self.gone.push(format!("{path} was edited; this was in it:"));
+            self.gone.extend(text.lines().map(|line| format!("  {line}")));
         }
     }
 
@@ -541,7 +551,7 @@ fn same_link(a: &State, b: &State) -> bool {
 
 /// Carries the plan out, looks at what came of it, and removes the journal and the store.
 pub fn execute(lib: &LibDir, reverting: Reverting) -> Result<Outcome> {
-    let Reverting { plan: Plan { steps, mut journal, remarks }, mut left } = reverting;
+    let Reverting { plan: Plan { steps, mut journal, remarks }, mut left, .. } = reverting;
     let had_rocblas = journal.entries.values().any(|entry| entry.before.state() != &State::Absent);
     let mut incoming = Incoming::open(lib)?;
     journal.phase = Phase::Changing;

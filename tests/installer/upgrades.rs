@@ -94,9 +94,13 @@ fn edited_settings_are_no_disturbance_and_survive_an_apply() {
     machine.tree.installer(&["backends", "use", "7.0.2"]).success();
     let changed = fs::read_to_string(&settings).expect("settings");
     assert_eq!(changed, text.replace("6.3.0", "7.0.2"));
+    let quietly = machine.tree.duplicate();
     let reverted = machine.revert().success();
     assert!(reverted.stdout.contains("log = \"warn\""), "what was edited is shown: {reverted:?}");
     assert!(!settings.exists());
+    let reverted = quietly.installer(&["--quiet", "revert"]).success();
+    assert!(reverted.stdout.is_empty(), "{reverted:?}");
+    assert!(reverted.stderr.contains("log = \"warn\""), "it is shown: {reverted:?}");
 }
 
 #[test]
@@ -150,8 +154,9 @@ fn an_upgrade_to_another_version_is_said_and_taken_in() {
     machine.tree.installer(&["apply"]).success();
     machine.assert_applied();
     assert!(!machine.lib("librocblas.so.5.0.70003").exists());
-    machine.revert().success();
+    let reverted = machine.revert().success();
     assert!(machine.lib("librocblas.so.5.0.70003").exists());
+    assert!(!reverted.stdout.contains("first apply"), "that had another version: {reverted:?}");
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn provide(planner: &mut Planner<'_>, backend: &Chosen, name: &str, stem: &str) 
             );
         }
         let reason =
-            "there is no hipBLASLt here; the backend only asks for it and is not to call it";
+            "no hipBLASLt is found that loads; the backend only asks for it and is not to call it";
         return planner.want(&place, Wanted::bytes(stub(backend, name, Vec::new())?), reason);
     };
     let missing = missing_versions(backend, name, &present);

@@ -73,8 +73,10 @@ pub struct Report {
     pub carried_out: bool,
     /// How many files the closure check went through.
     pub checked: usize,
-    /// What is not as it was before the first apply after a revert, a sentence each.
+    /// What is not as it was before the installer changed it after a revert, a sentence each.
     pub left: Vec<String>,
+    /// What a person wrote and a revert removes, line by line.
+    pub gone: Vec<String>,
     /// What was deleted for good, and has to be installed again before a revert: package or path.
     pub deleted: Vec<String>,
 }
@@ -90,6 +92,7 @@ impl Report {
             carried_out: false,
             checked: 0,
             left: Vec::new(),
+            gone: Vec::new(),
             deleted: Vec::new(),
         }
     }

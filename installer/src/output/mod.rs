@@ -187,9 +187,16 @@ pub fn report(as_json: bool, report: &Report, end: &str) {
     }
     text.append(&plan::text(&report.steps, is(Verbosity::Verbose)));
     remarks(&mut text, &report.remarks);
+    let mut lost = Text::new();
+    remarks(&mut lost, &report.gone);
     for left in &report.left {
-        text.line(Line::new().styled(BAD, "left").text(": ").text(left));
+        lost.line(Line::new().styled(BAD, "left").text(": ").text(left));
     }
+    // With --quiet, too: nothing says it again.
+    if !as_json && is(Verbosity::Quiet) {
+        print_error(&lost);
+    }
+    text.append(&lost);
     text.line(Line::new().styled(GOOD, end));
     result(as_json, report, text);
 }
