@@ -6,15 +6,20 @@
 //!
 //! The path of a traced call: `thunk` (keeps the arguments, calls `record::begin`, the function, and
 //! `record::end`) -> `record` (writes the two halves) -> `thread` (where this thread writes) -> `file`
-//! (a file that is mapped and grows) -> `session` (one trace: its settings and directory). Beside it:
-//! `scalars` (host values of alpha and results), `handles` (what is told of a handle that is new),
-//! `clock`, `live` (lines to stderr), `listener` (start and stop from another process).
+//! (a file that is mapped and grows) -> `session` (one trace: its settings and what its threads share).
+//! Beside it: `recipe` (how calls of each function are recorded), `directory` (where the files of a trace
+//! are), `about` (what a trace says of its process), `scalars` (host values of alpha and results),
+//! `handles` (what is told of a handle that is new), `clock`, `live` (lines to stderr), `listener` (start
+//! and stop from another process).
 
+mod about;
 mod clock;
+mod directory;
 mod file;
 mod handles;
 pub(crate) mod listener;
 pub(crate) mod live;
+mod recipe;
 mod record;
 mod scalars;
 mod session;

@@ -1,0 +1,66 @@
+//! What a trace says of its process: which program, on which backend, with which settings.
+
+use super::{Options, session::Session};
+use crate::table::name;
+use rocblas_abi::C_EXPORTS;
+use rocblas_trace::{
+    layout::{VERSION, table_identity},
+    process::{self, Process, Settings},
+};
+use std::{collections::BTreeMap, env, fs};
+
+/// The document about a process that begins to be traced.
+pub(super) fn process(session: &Session) -> Process {
+    let Options { ring, limit, functions, min, first } = session.options.clone();
+    let backend = session.backend;
+    Process {
+        format: VERSION,
+        program: fs::read_link("/proc/self/exe").unwrap_or_default().display().to_string(),
+        arguments: arguments(),
+        pid: std::process::id(),
+        started: started(),
+        boot: line_of("/proc/sys/kernel/random/boot_id"),
+        host: line_of("/proc/sys/kernel/hostname"),
+        shim: env!("CARGO_PKG_VERSION").to_owned(),
+        backend: process::Backend {
+            name: backend.name.clone(),
+            path: backend.path.display().to_string(),
+            version: backend.compat.version.backend().to_string_lossy().into_owned(),
+        },
+        promises: backend.compat.active.names().into_iter().map(str::to_owned).collect(),
+        clock: session.clock.clone(),
+        settings: Settings { ring, limit, functions, min, first },
+        environment: environment(),
+        table: table_identity(),
+        functions: (0..C_EXPORTS).map(|i| name(i).to_string_lossy().into_owned()).collect(),
+    }
+}
+
+fn arguments() -> Vec<String> {
+    let line = fs::read("/proc/self/cmdline").unwrap_or_default();
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// When this process started, in the kernel's ticks since boot: field 22 of proc(5), the 20th behind
+/// the name in parentheses.
+fn started() -> u64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    fields.split(' ').nth(19).and_then(|field| field.parse().ok()).unwrap_or(0)
+}
+
+fn line_of(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+/// What of the environment decides what rocBLAS and HIP do.
+fn environment() -> BTreeMap<String, String> {
+    const PREFIXES: [&str; 8] =
+        ["ROCBLAS_", "HIP", "HSA_", "ROCR_", "GPU_", "AMD_", "TENSILE_", "LD_LIBRARY_PATH"];
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    env::vars_os()
+        .map(|(name, value)| (text(name), text(value)))
+        .filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+        .collect()
+}
