@@ -146,6 +146,38 @@ fn a_directory_that_cannot_be_made_is_said_once_and_the_program_goes_on() {
 }
 
 #[test]
+fn secrets_of_the_command_line_and_the_environment_are_not_in_the_trace() {
+    let program = Program::new("many.c", artefacts::reference());
+    let mut command = program.command();
+    command.args(["5", "0", "1", "--api-key", "hush-1", "--hf-token=hush-2", "--ctx-size", "8192"]);
+    command.arg("https://user:hush-3@host/model.gguf");
+    command.env("HF_TOKEN", "hush-4").env("ROCBLAS_API_KEY", "hush-5");
+    command.env("HIP_MIRROR", "https://user:hush-6@host/").env("HIP_VISIBLE_DEVICES", "0");
+    run(&mut command).silent_success();
+    let trace = program.traced();
+    assert_eq!(
+        trace.process.arguments[1..],
+        [
+            "5",
+            "0",
+            "1",
+            "--api-key",
+            "***",
+            "--hf-token=***",
+            "--ctx-size",
+            "8192",
+            "https://***@host/model.gguf"
+        ]
+    );
+    assert_eq!(trace.process.environment["HIP_VISIBLE_DEVICES"], "0");
+    for file in fs::read_dir(&trace.directory).expect("its files") {
+        let file = file.expect("a file").path();
+        let bytes = fs::read(&file).expect("read");
+        assert!(!bytes.windows(4).any(|part| part == b"hush"), "{}", file.display());
+    }
+}
+
+#[test]
 fn options_that_are_no_options_are_said() {
     let program = Program::new("many.c", artefacts::reference());
     let mut command = program.command();

@@ -1,41 +1,19 @@
 //! Environment variables that change which kernels run and which files are loaded.
 
 use super::{Finding, Severity};
+use rocblas_contract::secrets;
 use std::env;
 
-/// Beginnings of names that are ROCm's, the loader's or the shim's. Nothing else is looked at: an
-/// environment holds passwords.
-const OURS: [&str; 11] = [
-    "AMD_LOG_",
-    "GPU_",
-    "HIPBLASLT_",
-    "HIP_",
-    "HSA_",
-    "LD_",
-    "RECORDING_HIP_",
-    "ROCBLAS_",
-    "ROCM_",
-    "ROCR_",
-    "TENSILE_",
-];
-
-/// In a name, what is nobody else's business, whatever the name begins with.
-const SECRET: [&str; 5] = ["KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL"];
-
-/// The variables that matter, by name.
+/// The variables that matter, by name. Nothing else is looked at: an environment holds passwords.
 pub(super) fn variables() -> Vec<(String, String)> {
     let all = env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
-        is_ours(&name).then(|| (name, value.to_string_lossy().into_owned()))
+        let value = secrets::value(&value.to_string_lossy()).into_owned();
+        secrets::is_recorded(&name).then_some((name, value))
     });
     let mut variables: Vec<_> = all.collect();
     variables.sort();
     variables
-}
-
-fn is_ours(name: &str) -> bool {
-    OURS.iter().any(|start| name.starts_with(start))
-        && !SECRET.iter().any(|part| name.contains(part))
 }
 
 /// What is worth a look among them.
@@ -70,16 +48,6 @@ fn finding(name: &str, value: &str) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_left_out() {
-        for name in ["ROCBLAS_SHIM_BACKEND", "HIP_VISIBLE_DEVICES", "LD_LIBRARY_PATH"] {
-            assert!(is_ours(name), "{name}");
-        }
-        for name in ["HF_TOKEN", "LLAMA_API_KEY", "HOME", "ROCM_API_TOKEN", "HIP_PASSWORD"] {
-            assert!(!is_ours(name), "{name}");
-        }
-    }
 
     #[test]
     fn only_what_does_harm_is_named() {

@@ -1,13 +1,15 @@
-//! What a trace says of its process: which program, on which backend, with which settings.
+//! What a trace says of its process: which program, on which backend, with which settings. Without secrets: traces
+//! are attached to bug reports.
 
 use super::{Options, session::Session};
 use crate::table::name;
 use rocblas_abi::C_EXPORTS;
+use rocblas_contract::secrets;
 use rocblas_trace::{
     layout::{VERSION, table_identity},
     process::{self, Process, Settings},
 };
-use std::{collections::BTreeMap, env, fs};
+use std::{collections::BTreeMap, env, ffi::OsString, fs};
 
 /// The document about a process that begins to be traced.
 pub(super) fn process(session: &Session) -> Process {
@@ -39,7 +41,7 @@ pub(super) fn process(session: &Session) -> Process {
 fn arguments() -> Vec<String> {
     let line = fs::read("/proc/self/cmdline").unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
-    line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    secrets::arguments(line.split(|byte| *byte == 0).map(String::from_utf8_lossy))
 }
 
 /// When this process started, in the kernel's ticks since boot: field 22 of proc(5), the 20th behind
@@ -56,11 +58,10 @@ fn line_of(path: &str) -> String {
 
 /// What of the environment decides what rocBLAS and HIP do.
 fn environment() -> BTreeMap<String, String> {
-    const PREFIXES: [&str; 8] =
-        ["ROCBLAS_", "HIP", "HSA_", "ROCR_", "GPU_", "AMD_", "TENSILE_", "LD_LIBRARY_PATH"];
-    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let text = |text: OsString| text.to_string_lossy().into_owned();
     env::vars_os()
         .map(|(name, value)| (text(name), text(value)))
-        .filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+        .filter(|(name, _)| secrets::is_recorded(name))
+        .map(|(name, value)| (name, secrets::value(&value).into_owned()))
         .collect()
 }

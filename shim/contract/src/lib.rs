@@ -1,0 +1,3 @@
+//! What the shim and the installer both know.
+
+pub mod secrets;

@@ -1,0 +1,294 @@
+//! What of a process's command line and environment may be written down: traces and reports are attached
+//! to public bug reports, and passwords are passed in both.
+//!
+//! Names decide first: a variable is taken only if its name begins as those of ROCm, the loader or the
+//! shim do, and the value of an option or variable with a secret name is replaced by [`HIDDEN`]. Then
+//! values are: access tokens are recognised by the prefixes that their issuers give them, and URLs lose
+//! their user names, passwords and secret parameters. When in doubt, a value is hidden.
+
+use std::borrow::Cow;
+
+/// What is written in the place of a secret.
+pub const HIDDEN: &str = "***";
+
+/// Beginnings of the names of variables that are ROCm's, the loader's or the shim's.
+const RECORDED: [&str; 10] = [
+    "AMD_",
+    "GPU_",
+    "HIP",
+    "HSA_",
+    "LD_",
+    "RECORDING_HIP_",
+    "ROCBLAS_",
+    "ROCM_",
+    "ROCR_",
+    "TENSILE_",
+];
+
+/// Parts of names of options and variables whose values are secret, in lower case.
+const SECRET: [&str; 11] = [
+    "key",
+    "token",
+    "secret",
+    "pass",
+    "pwd",
+    "credential",
+    "auth",
+    "bearer",
+    "cookie",
+    "signature",
+    "private",
+];
+
+/// Parts of names that have one of the above in them and are no secrets: language models have tokens,
+/// too, and programs count them.
+const HARMLESS: [&str; 4] = ["tokenize", "tokens", "bypass", "keyframe"];
+
+/// Short options whose value is secret: `-hft` is llama.cpp's for `--hf-token`.
+const SHORT: [&str; 1] = ["-hft"];
+
+/// Beginnings of access tokens: of Hugging Face, OpenAI and Anthropic, GitHub, GitLab, Slack and AWS, and
+/// of JSON Web Tokens.
+const TOKENS: [&str; 10] =
+    ["hf_", "sk-", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "eyJ"];
+
+/// Shorter words are none of [`TOKENS`].
+const SHORTEST_TOKEN: usize = 20;
+
+/// Whether a variable of the environment may be written down, its value by [`value`].
+#[must_use]
+pub fn is_recorded(variable: &str) -> bool {
+    RECORDED.iter().any(|start| variable.starts_with(start)) && !is_secret(variable)
+}
+
+/// Whether what has this name is a secret: an option, a variable, a parameter of a URL.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    let mut name = name.to_ascii_lowercase();
+    for harmless in HARMLESS {
+        name = name.replace(harmless, "");
+    }
+    SECRET.iter().any(|part| name.contains(part))
+}
+
+/// A command line without its secrets.
+pub fn arguments<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
+    let mut hides_next = false;
+    words
+        .into_iter()
+        .map(|word| {
+            let word = word.as_ref();
+            // `--password --verbose`: the first one asks at a terminal, or is a switch.
+            let is_value = hides_next && !word.starts_with("--");
+            hides_next = false;
+            if is_value {
+                return HIDDEN.to_owned();
+            }
+            if is_option(word) {
+                hides_next = SHORT.contains(&word) || is_secret(word);
+                return word.to_owned();
+            }
+            value(word).into_owned()
+        })
+        .collect()
+}
+
+/// Whether a word is the name of an option, and no more than that.
+fn is_option(word: &str) -> bool {
+    word.starts_with('-')
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && !word.trim_start_matches('-').is_empty()
+}
+
+/// A word without its secrets: the value of an option or a variable, or `NAME=VALUE`.
+#[must_use]
+pub fn value(word: &str) -> Cow<'_, str> {
+    if is_token(word) {
+        return HIDDEN.into();
+    }
+    if word.contains("://") {
+        return url(word).into();
+    }
+    if let Some((name, rest)) = word.split_once('=')
+        && is_plain(name)
+    {
+        return match is_secret(name) || is_token(rest) {
+            true => format!("{name}={HIDDEN}").into(),
+            false => word.into(),
+        };
+    }
+    // Source code, JSON, a header, a command line of its own: it is not taken apart.
+    let is_text = word.contains([' ', '\t', '\n', '"', '\'', '{', ':', '=']);
+    let has_token = || word.split(|c: char| !is_of_token(c)).any(is_token);
+    if is_text && (has_secret_assignment(word) || has_token()) {
+        HIDDEN.into()
+    } else {
+        word.into()
+    }
+}
+
+/// Whether it is a name as options and variables have them.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+fn is_of_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+fn is_token(word: &str) -> bool {
+    // A file of that name is none: tokens have no dots, but for the three parts of a JSON Web Token.
+    word.len() >= SHORTEST_TOKEN
+        && TOKENS.iter().any(|start| word.starts_with(start))
+        && (word.starts_with("eyJ") || word.chars().all(is_of_token))
+}
+
+/// Whether something with a secret name is said to be something in a text: `"api_key": "..."`,
+/// `Authorization: ...`, `TOKEN=...`, `--api-key ...`.
+fn has_secret_assignment(text: &str) -> bool {
+    let words = text.split(|c: char| !is_of_token(c)).filter(|word| is_secret(word));
+    words.into_iter().any(|word| {
+        let end = word.as_ptr().addr() - text.as_ptr().addr() + word.len();
+        let behind = text[end..].trim_start_matches(['"', '\'', ']', ')', ' ', '\t']);
+        word.starts_with("--") || behind.starts_with([':', '=', ','])
+    })
+}
+
+/// A text with URLs without their users, passwords and secret parameters.
+fn url(word: &str) -> String {
+    // `NAME=URL`, where it is not a part of the URL.
+    if let Some((name, rest)) = word.split_once('=')
+        && !name.contains("://")
+        && is_secret(name)
+    {
+        return format!("{name}={HIDDEN}{}", &rest[rest.len()..]);
+    }
+    let mut clean = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some(start) = rest.find("://") {
+        let (before, after) = rest.split_at(start + 3);
+        clean.push_str(before);
+        let authority = after.find(['/', '?', '#', ',', ' ']).unwrap_or(after.len());
+        rest = match after[..authority].rfind('@') {
+            Some(at) => {
+                clean.push_str(HIDDEN);
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    clean.push_str(rest);
+    let Some((path, parameters)) = clean.split_once('?') else { return clean };
+    let parameters = parameters.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}={HIDDEN}"),
+        _ => parameter.to_owned(),
+    });
+    format!("{path}?{}", parameters.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(words: &[&str]) -> String {
+        arguments(words).join(" ")
+    }
+
+    #[test]
+    fn variables_of_rocm_are_recorded_unless_their_names_are_secret() {
+        for name in [
+            "ROCBLAS_SHIM_BACKEND",
+            "HIP_VISIBLE_DEVICES",
+            "HIPBLASLT_LOG_LEVEL",
+            "LD_LIBRARY_PATH",
+            "AMD_LOG_LEVEL",
+        ] {
+            assert!(is_recorded(name), "{name}");
+        }
+        for name in ["HF_TOKEN", "LLAMA_API_KEY", "HOME", "ROCM_API_TOKEN", "HIP_PASSWORD"] {
+            assert!(!is_recorded(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_of_options_with_secret_names_are_hidden() {
+        assert_eq!(
+            line(&["llama-server", "--api-key", "hush", "-m", "x.gguf", "--api-key-file", "/k"]),
+            "llama-server --api-key *** -m x.gguf --api-key-file ***"
+        );
+        assert_eq!(line(&["s", "--api-key=hush", "--port=80"]), "s --api-key=*** --port=80");
+        assert_eq!(line(&["s", "-hft", "hush", "-hf", "org/model"]), "s -hft *** -hf org/model");
+        assert_eq!(line(&["s", "--PASSWORD", "-hush"]), "s --PASSWORD ***");
+        assert_eq!(line(&["env", "HF_TOKEN=hush", "A=b", "s"]), "env HF_TOKEN=*** A=b s");
+        assert_eq!(line(&["s", "--ask-password", "--verbose"]), "s --ask-password --verbose");
+    }
+
+    #[test]
+    fn tokens_are_known_by_their_beginnings() {
+        let token = "hf_abcdefghijklmnopqrstuvwxyz";
+        assert_eq!(line(&["s", token, "--login", token]), "s *** --login ***");
+        assert_eq!(line(&["s", &format!("--x={token}")]), "s --x=***");
+        assert_eq!(line(&["s", "-c", &format!("login('{token}')")]), "s -c ***");
+        assert_eq!(line(&["sk-learn.py", "hf_model", "eyJ"]), "sk-learn.py hf_model eyJ");
+    }
+
+    #[test]
+    fn urls_lose_users_passwords_and_secret_parameters() {
+        for (with, without) in [
+            ("https://u:p@host/x", "https://***@host/x"),
+            ("http_proxy=http://u@proxy:1", "http_proxy=http://***@proxy:1"),
+            ("--url=https://h/x?a=1&token=t#f", "--url=https://h/x?a=1&token=***"),
+            ("http://a@h1,http://b:c@h2", "http://***@h1,http://***@h2"),
+            ("https://h/@x?a=1", "https://h/@x?a=1"),
+            ("--auth-url=https://h/secret", "--auth-url=***"),
+        ] {
+            assert_eq!(line(&["s", with]), format!("s {without}"));
+        }
+    }
+
+    #[test]
+    fn texts_that_say_a_secret_are_hidden_whole() {
+        for text in [
+            r#"{"api_key": "hush"}"#,
+            "Authorization: Bearer hush",
+            "import os; os.environ['HF_TOKEN'] = 'hush'",
+            "os.environ.setdefault('HF_TOKEN', 'hush')",
+            "exec llama-server --api-key hush",
+        ] {
+            assert_eq!(line(&["s", "-x", text]), "s -x ***", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        let words = [
+            "llama-server",
+            "--max-tokens",
+            "100",
+            "--tokenizer",
+            "t.json",
+            "--keep",
+            "5",
+            "-p",
+            "What opens a door? A key.",
+            "--override-tensor",
+            "ssm_=CPU",
+            "--chat-template-kwargs",
+            r#"{"enable_thinking": false}"#,
+            "-",
+            "--",
+            "-1",
+            "",
+        ];
+        assert_eq!(arguments(words), words);
+    }
+
+    #[test]
+    fn a_command_line_without_secrets_is_not_changed_again() {
+        let once =
+            arguments(["s", "--api-key", "a", "https://u:p@h/?key=k", "K_TOKEN=t", "{\"key\":1}"]);
+        assert_eq!(arguments(&once), once);
+    }
+}
