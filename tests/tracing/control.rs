@@ -1,9 +1,13 @@
 //! `installer trace start`, `stop` and `status` on programs that run.
 
-use crate::{Program, installer, set_user_id};
+use crate::{
+    Program,
+    serving::{Serving, refused, trace},
+    set_user_id,
+};
 use std::{
     fs::{self, Permissions},
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     os::{
         linux::net::SocketAddrExt,
         unix::{
@@ -13,7 +17,7 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -26,68 +30,6 @@ use tests::{
 };
 
 const NOBODY: u32 = 65_534;
-
-/// A program that calls until it is told to end.
-struct Serving {
-    child: Child,
-    /// The number of the process that said that it is ready.
-    pid: u32,
-    stdout: BufReader<std::process::ChildStdout>,
-}
-
-impl Serving {
-    fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("start it");
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("a line");
-        let pid = line.trim().strip_prefix("ready ").and_then(|pid| pid.parse().ok());
-        let pid = pid.unwrap_or_else(|| panic!("it said {line:?}"));
-        Self { child, pid, stdout }
-    }
-
-    /// A program that was not asked to trace anything.
-    fn untraced(program: &Program, arguments: &[&str]) -> Self {
-        Self::start(program.command().env_remove("ROCBLAS_SHIM_TRACE").args(arguments))
-    }
-
-    /// Lets some calls be made.
-    fn go_on() {
-        thread::sleep(Duration::from_millis(50));
-    }
-
-    /// Ends it. Answers how many calls each process made, and what they said to stderr.
-    fn end(mut self) -> (Vec<u64>, String) {
-        drop(self.child.stdin.take());
-        let (mut said, mut complaints) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut said).expect("read");
-        let stderr = self.child.stderr.as_mut().expect("piped");
-        stderr.read_to_string(&mut complaints).expect("read");
-        assert!(self.child.wait().expect("wait").success(), "{complaints}");
-        let counts = said.lines().filter_map(|line| line.strip_suffix(" calls")?.parse().ok());
-        (counts.collect(), complaints)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // Where a test has failed; else it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn trace(words: &[&str]) -> Ended {
-    run(installer().arg("trace").args(words))
-}
-
-/// Panics unless a command failed with this in its message.
-#[track_caller]
-fn refused(ended: &Ended, why: &str) {
-    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    assert!(ended.stderr.contains(why), "{ended:?}");
-}
 
 #[track_caller]
 fn json(ended: Ended) -> serde_json::Value {
@@ -295,13 +237,13 @@ fn who_connects_and_says_nothing_keeps_nobody_waiting_for_long() {
     trace(&["status", &serving.pid.to_string()]).silent_success();
 }
 
-fn address(pid: u32) -> SocketAddr {
+pub(crate) fn address(pid: u32) -> SocketAddr {
     let namespace = fs::metadata("/proc/self/ns/pid").expect("a name space").ino();
     SocketAddr::from_abstract_name(format!("rocblas-shim/{namespace}/{pid}")).expect("a name")
 }
 
 /// Whether users can be taken on, which tests of other users need.
-fn is_root(what: &str) -> bool {
+pub(crate) fn is_root(what: &str) -> bool {
     // SAFETY: no arguments.
     let root = unsafe { libc::geteuid() } == 0;
     if !root {

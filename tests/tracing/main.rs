@@ -3,11 +3,14 @@
 
 mod browser;
 mod control;
+mod descriptors;
 mod ends;
 mod live;
 mod long;
 mod recorded;
+mod replaced;
 mod report;
+mod serving;
 mod settings;
 mod switched;
 mod tools;

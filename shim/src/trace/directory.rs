@@ -1,13 +1,165 @@
-//! The directory of a trace.
+//! The directory of a trace and the files in it.
+//!
+//! Files are opened again by name (see `file`), and somebody may have put others in their place
+//! meanwhile: a copy, which would grow in the place of the file that is mapped, or a symlink to a file
+//! that has nothing to do with the trace. So a file is known by its device and inode, no symlink is
+//! followed as the last component, and a new file is made only in the directory that the trace made.
 
+use super::descriptor::{Descriptor, FileId};
 use std::{
-    fs, io,
-    os::unix::fs::DirBuilderExt,
+    ffi::CString,
+    fmt, fs, io,
+    os::{
+        fd::{FromRawFd, OwnedFd, RawFd},
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt, OpenOptionsExt},
+        },
+    },
     path::{Path, PathBuf},
 };
 
+/// Why a file of a trace could not be opened or written.
+#[derive(Debug)]
+pub(super) enum Error {
+    /// Another one has its name.
+    Replaced {
+        path: PathBuf,
+        /// `file` or `directory`.
+        kind: &'static str,
+    },
+    /// What the system says.
+    System(io::Error),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replaced { path, kind } => {
+                write!(f, "{} was replaced by another {kind}", path.display())
+            }
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A directory that a trace has made for itself.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    id: FileId,
+}
+
+impl Directory {
+    /// Makes one in another directory, which is made too if it is missing.
+    pub(super) fn create(parent: &Path) -> io::Result<Self> {
+        let path = make_directory(parent)?;
+        let id = open_directory(&path)?.file();
+        Ok(Self { path, id })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open(&self) -> Result<Descriptor, Error> {
+        compare(open_directory(&self.path), self.id, &self.path, "directory")
+    }
+
+    /// Makes a file for a thread. There must be none of that name.
+    pub(super) fn create_file(&self, name: &str) -> Result<Descriptor, Error> {
+        Ok(create_in(&self.open()?, &c_name(name)?)?)
+    }
+
+    /// Removes a file that nobody has read.
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        Ok(remove_in(&self.open()?, &c_name(name)?)?)
+    }
+
+    /// Writes a whole file under its name at once, so that no reader sees half of it.
+    pub(super) fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let directory = self.open()?;
+        let unfinished = Path::new(name).with_extension("unfinished");
+        let (name, unfinished) = (c_name(name)?, c_name(unfinished)?);
+        let file = match create_in(&directory, &unfinished) {
+            // Not written through: it may be anything, a symlink too.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                remove_in(&directory, &unfinished)?;
+                create_in(&directory, &unfinished)?
+            }
+            created => created?,
+        };
+        file.write_all_at(bytes, 0)?;
+        let number = directory.number()?;
+        // SAFETY: an open directory and C strings.
+        succeeded(unsafe { libc::renameat(number, unfinished.as_ptr(), number, name.as_ptr()) })?;
+        Ok(())
+    }
+}
+
+/// Opens a file again for writing, if it is still the one that has this name.
+pub(super) fn reopen(path: &Path, file: FileId) -> Result<Descriptor, Error> {
+    let mut options = fs::OpenOptions::new();
+    // Without O_NONBLOCK, opening a pipe in its place would wait for a reader.
+    options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    compare(options.open(path).and_then(Descriptor::new), file, path, "file")
+}
+
+fn open_directory(path: &Path) -> io::Result<Descriptor> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW);
+    Descriptor::new(options.open(path)?)
+}
+
+fn compare(
+    opened: io::Result<Descriptor>,
+    expected: FileId,
+    path: &Path,
+    kind: &'static str,
+) -> Result<Descriptor, Error> {
+    let replaced = || Error::Replaced { path: path.to_owned(), kind };
+    match opened {
+        Ok(opened) if opened.file() == expected => Ok(opened),
+        Ok(_) => Err(replaced()),
+        Err(e) => Err(match e.raw_os_error() {
+            // A symlink; a symlink or a file where a directory was; a directory; a socket or a device.
+            Some(libc::ELOOP | libc::ENOTDIR | libc::EISDIR | libc::ENXIO) => replaced(),
+            _ => e.into(),
+        }),
+    }
+}
+
+fn c_name(name: impl AsRef<Path>) -> io::Result<CString> {
+    Ok(CString::new(name.as_ref().as_os_str().as_bytes())?)
+}
+
+fn create_in(directory: &Descriptor, name: &CString) -> io::Result<Descriptor> {
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let mode: libc::c_uint = 0o666;
+    // SAFETY: an open directory and a C string.
+    let number = unsafe { libc::openat(directory.number()?, name.as_ptr(), flags, mode) };
+    succeeded(number)?;
+    // SAFETY: just opened, and owned by nobody else.
+    Descriptor::new(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+fn remove_in(directory: &Descriptor, name: &CString) -> io::Result<()> {
+    // SAFETY: an open directory and a C string.
+    succeeded(unsafe { libc::unlinkat(directory.number()?, name.as_ptr(), 0) })
+}
+
+fn succeeded(result: RawFd) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// A new directory for this process, `PROGRAM-PID`, with a number if there is one already.
-pub(super) fn make_directory(parent: &Path) -> io::Result<PathBuf> {
+fn make_directory(parent: &Path) -> io::Result<PathBuf> {
     let mut builder = fs::DirBuilder::new();
     builder.mode(0o777);
     builder.recursive(true).create(parent)?;
@@ -43,13 +195,6 @@ fn free_number(is_taken: impl Fn(u64) -> bool) -> u64 {
         *(if is_taken(middle) { &mut taken } else { &mut free }) = middle;
     }
     free
-}
-
-/// Writes a whole file under its name at once, so that no reader sees half of it.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    fs::write(&unfinished, bytes)?;
-    fs::rename(&unfinished, path)
 }
 
 #[cfg(test)]

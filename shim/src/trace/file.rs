@@ -1,19 +1,23 @@
 //! A thread's file: mapped as far as it may ever grow, and made longer a piece at a time.
 //!
 //! Every page that is written is allocated first (`fallocate`), because a store to a page that a full
-//! disk has no room for is a SIGBUS. No descriptor is kept: a program that closes all descriptors it
-//! did not open would make a later one of that number ours.
+//! disk has no room for is a SIGBUS. No descriptor is kept, as a program may close all descriptors that it
+//! did not open: the file is opened again by name, and used only if it is still the one that is mapped.
 
-use super::{clock, session::Session};
+use super::{
+    clock,
+    descriptor::{Descriptor, FileId},
+    directory::{Directory, Error, reopen},
+    session::Session,
+    stop_this,
+};
 use core::{ffi::c_void, ptr};
 use rocblas_trace::layout::{
     ClockPoint, FileHeader, HEADER_SIZE, MAGIC, SEGMENT_MAGIC, SEGMENT_SIZE, SegmentHeader, State,
     VERSION, table_identity,
 };
 use std::{
-    fs::{File, OpenOptions},
     io,
-    os::{fd::AsRawFd, unix::fs::FileExt},
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -28,6 +32,9 @@ const POPULATE: i32 = 23;
 #[derive(Debug)]
 pub(super) struct TraceFile {
     path: PathBuf,
+    /// The file that is mapped.
+    file: FileId,
+    session: &'static Session,
     /// The mapping.
     base: *mut u8,
     length: usize,
@@ -51,14 +58,20 @@ pub(super) struct Space {
 
 impl TraceFile {
     /// Makes a file in a session's directory, with room for a first segment.
-    pub(super) fn make(session: &Session, directory: &Path, ordinal: u32) -> io::Result<Self> {
-        let path = directory.join(rocblas_trace::process::thread_file(ordinal));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+    pub(super) fn make(
+        session: &'static Session,
+        directory: &Directory,
+        ordinal: u32,
+    ) -> Result<Self, Error> {
+        let name = rocblas_trace::process::thread_file(ordinal);
+        let file = directory.create_file(&name)?;
         let ring = session.options.ring;
         let most = ring.unwrap_or(session.options.limit) as usize / SEGMENT_SIZE;
         let (base, most) = map(&file, most)?;
         let mut made = Self {
-            path,
+            path: directory.path().join(&name),
+            file: file.file(),
+            session,
             base,
             length: HEADER_SIZE + most * SEGMENT_SIZE,
             allocated: 0,
@@ -67,11 +80,11 @@ impl TraceFile {
             number: 0,
             ring: ring.is_some(),
         };
-        if let Err(e) = made.grow_in(&file, session, 1) {
+        if let Err(e) = made.grow_in(&file, 1) {
             // Nothing was written: nobody misses it.
-            let _ = std::fs::remove_file(&made.path);
+            let _ = directory.remove(&name);
             made.unmap();
-            return Err(e);
+            return Err(e.into());
         }
         made.write_header(ordinal);
         Ok(made)
@@ -125,14 +138,13 @@ impl TraceFile {
 
     /// The next segment's space, for records from a sequence number on. `None`, the header saying
     /// why, where there is none: the limit is reached, or the disk is full.
-    pub(super) fn next_segment(&mut self, session: &Session, sequence: u64) -> Option<Space> {
+    pub(super) fn next_segment(&mut self, sequence: u64) -> Option<Space> {
         let next = if self.number == 0 { 0 } else { self.segment + 1 };
         let next = if self.ring && next == self.most { 0 } else { next };
         if next >= self.allocated
-            && let Err(stop) = self.grow(session)
+            && let Err(stop) = self.grow()
         {
-            self.set_state(stop.state, stop.errno);
-            session.complain(&stop.complaint(&self.path));
+            self.stop(&stop);
             return None;
         }
         self.segment = next;
@@ -153,31 +165,35 @@ impl TraceFile {
     }
 
     /// Makes the file longer, twice as long at first.
-    fn grow(&mut self, session: &Session) -> Result<(), Stop> {
+    fn grow(&mut self) -> Result<(), Stop> {
         let more = self.allocated.clamp(1, MOST_SEGMENTS).min(self.most - self.allocated);
         if more == 0 {
-            return Err(Stop { state: State::Limit, errno: 0 });
+            return Err(Stop::Limit);
         }
-        let file = OpenOptions::new().read(true).write(true).open(&self.path);
-        let grown = file.and_then(|file| self.grow_in(&file, session, more));
-        grown.map_err(|e| match e.kind() {
-            io::ErrorKind::QuotaExceeded if e.raw_os_error().is_none() => {
-                Stop { state: State::Limit, errno: 0 }
-            }
-            _ => Stop { state: State::Failed, errno: e.raw_os_error().unwrap_or(libc::EIO) },
-        })
+        let file = reopen(&self.path, self.file)?;
+        Ok(self.grow_in(&file, more)?)
     }
 
-    fn grow_in(&mut self, file: &File, session: &Session, more: usize) -> io::Result<()> {
+    /// Says that no more is written, and why. Where the file is another one, whoever put it there wants
+    /// something else in the trace's place: all of it stops.
+    fn stop(&self, stop: &Stop) {
+        self.set_state(stop.state(), stop.errno());
+        self.session.complain(&stop.complaint(&self.path));
+        if let Stop::Failed(why @ Error::Replaced { .. }) = stop {
+            stop_this(self.session, &why.to_string());
+        }
+    }
+
+    fn grow_in(&mut self, file: &Descriptor, more: usize) -> io::Result<()> {
         let header = if self.allocated == 0 { HEADER_SIZE } else { 0 };
         let bytes = header + more * SEGMENT_SIZE;
         let offset = if header > 0 { 0 } else { HEADER_SIZE + self.allocated * SEGMENT_SIZE };
-        let made = match session.take(bytes as u64) {
+        let made = match self.session.take(bytes as u64) {
             true => allocate(file, offset, bytes),
             false => Err(io::ErrorKind::QuotaExceeded.into()),
         };
         if made.is_err() {
-            session.give_back(bytes as u64);
+            self.session.give_back(bytes as u64);
             return made;
         }
         // SAFETY: a range of the mapping; a kernel that does not know the advice refuses it.
@@ -221,9 +237,14 @@ impl TraceFile {
         let whole = used.saturating_sub(HEADER_SIZE).div_ceil(SEGMENT_SIZE);
         if !self.ring && whole < self.allocated {
             let length = HEADER_SIZE + whole * SEGMENT_SIZE;
-            let file = OpenOptions::new().write(true).open(&self.path);
-            // Where it cannot be cut, it stays as long as it is.
-            let _ = file.and_then(|file| file.set_len(length as u64));
+            match reopen(&self.path, self.file) {
+                // Where it cannot be cut, it stays as long as it is.
+                Ok(file) => {
+                    let _ = truncate(&file, length);
+                }
+                Err(why @ Error::Replaced { .. }) => self.stop(&Stop::Failed(why)),
+                Err(Error::System(_)) => {}
+            }
         }
     }
 
@@ -235,31 +256,68 @@ impl TraceFile {
 }
 
 /// Why a file does not grow.
-#[derive(Clone, Copy, Debug)]
-struct Stop {
-    state: State,
-    errno: i32,
+#[derive(Debug)]
+enum Stop {
+    Limit,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::System(e) => e.into(),
+            replaced @ Error::Replaced { .. } => Self::Failed(replaced),
+        }
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        // Ours: the system's has a number.
+        match error.kind() {
+            io::ErrorKind::QuotaExceeded if error.raw_os_error().is_none() => Self::Limit,
+            _ => Self::Failed(error.into()),
+        }
+    }
 }
 
 impl Stop {
-    fn complaint(self, path: &Path) -> String {
+    fn state(&self) -> State {
+        match self {
+            Self::Limit => State::Limit,
+            Self::Failed(_) => State::Failed,
+        }
+    }
+
+    fn errno(&self) -> i32 {
+        match self {
+            Self::Limit => 0,
+            Self::Failed(Error::Replaced { .. }) => libc::ESTALE,
+            Self::Failed(Error::System(e)) => e.raw_os_error().unwrap_or(libc::EIO),
+        }
+    }
+
+    fn complaint(&self, path: &Path) -> String {
         let path = path.display();
-        match self.state {
-            State::Limit => format!(
+        match self {
+            Self::Limit => format!(
                 "the trace has reached its limit; calls from here on are not in {path}. A larger \
                  one: limit=SIZE; the last calls only: ring=SIZE"
             ),
-            _ => format!(
-                "the trace cannot go on: {path}: {}; calls from here on are not in it",
-                io::Error::from_raw_os_error(self.errno)
-            ),
+            Self::Failed(why @ Error::Replaced { .. }) => {
+                format!("the trace stops: {why}; calls from here on are not in it")
+            }
+            Self::Failed(Error::System(e)) => {
+                format!("the trace cannot go on: {path}: {e}; calls from here on are not in it")
+            }
         }
     }
 }
 
 /// Maps a file up to that many segments, or to as many as the process may map.
-fn map(file: &File, mut segments: usize) -> io::Result<(*mut u8, usize)> {
+fn map(file: &Descriptor, mut segments: usize) -> io::Result<(*mut u8, usize)> {
     loop {
+        let number = file.number()?;
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let base = unsafe {
             libc::mmap(
@@ -267,7 +325,7 @@ fn map(file: &File, mut segments: usize) -> io::Result<(*mut u8, usize)> {
                 HEADER_SIZE + segments * SEGMENT_SIZE,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED | libc::MAP_NORESERVE,
-                file.as_raw_fd(),
+                number,
                 0,
             )
         };
@@ -284,16 +342,16 @@ fn map(file: &File, mut segments: usize) -> io::Result<(*mut u8, usize)> {
 }
 
 /// Makes room on disk, by writing zeros where the file system has no other way.
-fn allocate(file: &File, offset: usize, length: usize) -> io::Result<()> {
+fn allocate(file: &Descriptor, offset: usize, length: usize) -> io::Result<()> {
     // A process whose files may not be as long gets a signal for trying, which would end it.
     if (offset + length) as u64 > longest_file() {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
     loop {
+        let number = file.number()?;
         // SAFETY: an open file.
-        let failed = unsafe {
-            libc::fallocate(file.as_raw_fd(), 0, offset as libc::off_t, length as libc::off_t)
-        };
+        let failed =
+            unsafe { libc::fallocate(number, 0, offset as libc::off_t, length as libc::off_t) };
         if failed == 0 {
             return Ok(());
         }
@@ -304,12 +362,18 @@ fn allocate(file: &File, offset: usize, length: usize) -> io::Result<()> {
                 Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)
             ) =>
             {
-                let zeros = vec![0; length];
-                return file.write_all_at(&zeros, offset as u64);
+                return file.write_all_at(&vec![0; length], offset);
             }
             e => return Err(e),
         }
     }
+}
+
+fn truncate(file: &Descriptor, length: usize) -> io::Result<()> {
+    let number = file.number()?;
+    // SAFETY: an open file.
+    let failed = unsafe { libc::ftruncate(number, length as libc::off_t) };
+    if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The longest file that this process may write, in bytes (`ulimit -f`).

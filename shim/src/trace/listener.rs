@@ -2,34 +2,41 @@
 //!
 //! With its first handle a process begins to listen on a socket, in a thread that sleeps until somebody
 //! connects: programs that only link rocBLAS do not get one. The socket has an abstract name, so that
-//! it needs no directory that can be written: `rocblas-shim/NAMESPACE/PID`, the number of the name
-//! space that the process's number is of, and that number. Who connects has to be the same user or
-//! root; the kernel says who it is.
+//! it needs no directory that can be written: `rocblas-shim/NAMESPACE/PID`, the inode of the PID namespace
+//! and the process's number in it. The client has to be the same user or root, by what the kernel says of
+//! it.
+//!
+//! Its descriptors are in the program's table (see `descriptor`). When the program has closed the socket,
+//! the thread listens on a new one.
 //!
 //! A request is words ended by NUL, up to the end of what is sent: `start`, a directory (or `stderr`),
 //! options as `ROCBLAS_SHIM_TRACE_OPTIONS` has them; `stop`; `status`. The answer is `ok` or `error`,
 //! and then the directory of the trace (empty for none) and its number of threads, or a sentence.
 
-use super::{Options, Sink, Status};
+use super::{
+    Options, Sink, Status, Taken,
+    descriptor::{Descriptor, Inherited},
+};
 use crate::{
     config,
     init::{self, Outcome},
 };
 use core::{
     mem::{MaybeUninit, size_of},
-    sync::atomic::{AtomicBool, AtomicI32, Ordering},
+    ptr::null_mut,
+    sync::atomic::{AtomicBool, Ordering},
 };
 use std::{
     ffi::OsStr,
     fs,
     io::{self, Read, Write},
     os::{
-        fd::AsRawFd,
+        fd::{FromRawFd, OwnedFd},
         linux::net::SocketAddrExt,
         unix::{
             ffi::OsStrExt,
             fs::MetadataExt,
-            net::{SocketAddr, UnixListener, UnixStream},
+            net::{SocketAddr, UnixListener},
         },
     },
     path::PathBuf,
@@ -41,14 +48,15 @@ use tracing::debug;
 /// Whether this process listens, or has tried to.
 static LISTENING: AtomicBool = AtomicBool::new(false);
 
-/// The descriptor of the socket; -1 for none.
-static SOCKET: AtomicI32 = AtomicI32::new(-1);
+/// The socket, and the connection that is being served.
+static SOCKET: Inherited = Inherited::none();
+static CONNECTION: Inherited = Inherited::none();
 
-/// Who connects and says nothing does not keep others waiting.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A silent client must not block others for longer.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest request, in bytes.
-const LONGEST: u64 = 64 << 10;
+const MAX_REQUEST: u64 = 64 << 10;
 
 /// Begins to listen, once. What goes wrong is said only to those who want to know everything: the
 /// program itself works without.
@@ -60,21 +68,34 @@ pub(crate) fn listen() {
     if config::is_secure() {
         return;
     }
-    if let Err(e) = begin() {
-        debug!("cannot listen for who wants to trace this process: {e}");
+    if let Err(e) = spawn() {
+        debug!("cannot listen for `installer trace start`: {e}");
     }
 }
 
-fn begin() -> io::Result<()> {
+fn spawn() -> io::Result<()> {
+    let socket = bind()?;
+    let spawned = without_signals(|| {
+        let builder = thread::Builder::new().name("rocblas-shim".to_owned()).stack_size(256 << 10);
+        builder.spawn(move || serve(socket)).map(drop)
+    });
+    if spawned.is_err() {
+        // The socket is closed by now. The next handle tries again.
+        SOCKET.clear();
+        LISTENING.store(false, Ordering::Relaxed);
+    }
+    spawned
+}
+
+fn bind() -> io::Result<Descriptor> {
     let namespace = fs::metadata("/proc/self/ns/pid")?.ino();
     let name = format!("rocblas-shim/{namespace}/{}", std::process::id());
+    // A fork waits for it: no child has a socket that it does not know of.
+    let _turn = Taken::take().map_err(io::Error::other)?;
     let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
-    let inode = inode(listener.as_raw_fd())?;
-    SOCKET.store(listener.as_raw_fd(), Ordering::Relaxed);
-    without_signals(|| {
-        let builder = thread::Builder::new().name("rocblas-shim".to_owned()).stack_size(256 << 10);
-        builder.spawn(move || serve(&listener, inode)).map(drop)
-    })
+    let socket = Descriptor::new(listener)?;
+    SOCKET.set(&socket);
+    Ok(socket)
 }
 
 /// Runs something with all signals blocked, which threads inherit: handlers of the program's are not
@@ -88,106 +109,180 @@ fn without_signals<T>(work: impl FnOnce() -> T) -> T {
     }
     let result = work();
     // SAFETY: the set that was there before.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), core::ptr::null_mut()) };
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), null_mut()) };
     result
 }
 
-/// In a forked child: the socket is the parent's, and so is the thread.
+/// In a forked child: the sockets are the parent's, and so is the thread.
 pub(super) fn after_fork() {
-    let socket = SOCKET.swap(-1, Ordering::Relaxed);
-    if socket >= 0 {
-        // SAFETY: the descriptor of the listener, whose owner, the thread, does not exist here.
-        unsafe { libc::close(socket) };
-    }
+    drop(SOCKET.take());
+    drop(CONNECTION.take());
     LISTENING.store(false, Ordering::Relaxed);
 }
 
-/// The number of the file behind a descriptor.
-fn inode(descriptor: i32) -> io::Result<u64> {
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: memory for the answer.
-    if unsafe { libc::fstat(descriptor, stat.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: filled, as the call succeeded.
-    Ok(unsafe { stat.assume_init() }.st_ino)
-}
-
-fn serve(listener: &UnixListener, own: u64) {
+fn serve(mut socket: Descriptor) {
     loop {
-        // A program that closes all descriptors closes ours; its next one of that number is not ours.
-        if inode(listener.as_raw_fd()).ok() != Some(own) {
-            return;
-        }
-        match listener.accept() {
-            Ok((stream, _)) => {
-                // Whoever connected and left does not get an answer.
-                let _ = answer(stream);
+        match accept(&socket) {
+            Ok(connection) => {
+                CONNECTION.set(&connection.0);
+                // A client that has left does not get an answer.
+                let _ = respond(&connection);
+                CONNECTION.clear();
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if is_passing(&e) => thread::sleep(Duration::from_millis(100)),
-            Err(_) => return,
+            Err(e) if is_transient(&e) => thread::sleep(Duration::from_millis(100)),
+            Err(e) if socket.number().is_ok() => return debug!("stopped listening: {e}"),
+            // The program has closed it.
+            Err(_) => {
+                SOCKET.clear();
+                match bind() {
+                    Ok(new) => socket = new,
+                    Err(e) => {
+                        debug!("cannot listen again: {e}");
+                        // The next handle tries once more.
+                        return LISTENING.store(false, Ordering::Relaxed);
+                    }
+                }
+            }
         }
     }
+}
+
+fn accept(socket: &Descriptor) -> io::Result<Connection> {
+    let number = socket.number()?;
+    // SAFETY: an open socket; nothing is asked about the peer's address.
+    let accepted = unsafe { libc::accept4(number, null_mut(), null_mut(), libc::SOCK_CLOEXEC) };
+    if accepted < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just opened, and owned by nobody else.
+    Ok(Connection(Descriptor::new(unsafe { OwnedFd::from_raw_fd(accepted) })?))
 }
 
 /// Whether the error is of the machine's present state: too many open files, too little memory.
-fn is_passing(error: &io::Error) -> bool {
+fn is_transient(error: &io::Error) -> bool {
     let codes = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::ECONNABORTED];
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
-fn answer(mut stream: UnixStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let reply = match peer(&stream) {
-        Ok(uid) if may(uid) => {
-            let mut request = Vec::new();
-            (&mut stream).take(LONGEST).read_to_end(&mut request)?;
-            carry_out(&request)
+/// A connected socket.
+struct Connection(Descriptor);
+
+impl Connection {
+    /// Limits how long receiving and sending wait.
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        let timeout = libc::timeval {
+            tv_sec: timeout.as_secs() as libc::time_t,
+            tv_usec: timeout.subsec_micros().into(),
+        };
+        for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
+            // SAFETY: an open socket, and a structure of that size.
+            let failed = unsafe {
+                libc::setsockopt(
+                    self.0.number()?,
+                    libc::SOL_SOCKET,
+                    option,
+                    (&raw const timeout).cast(),
+                    size_of::<libc::timeval>() as libc::socklen_t,
+                )
+            };
+            if failed != 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
-        Ok(_) => Err("only root and the user that the process runs as may trace it".to_owned()),
-        Err(e) => Err(format!("who you are is not to be found out: {e}")),
+        Ok(())
+    }
+
+    /// The process at the other end, as it was when it connected (unix(7), `SO_PEERCRED`). Its number is
+    /// 0 if it has none in this process's PID namespace.
+    fn peer(&self) -> io::Result<libc::ucred> {
+        let mut peer = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
+        let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+        // SAFETY: an open socket, and memory of that length for the answer.
+        let failed = unsafe {
+            libc::getsockopt(
+                self.0.number()?,
+                libc::SOL_SOCKET,
+                libc::SO_PEERCRED,
+                (&raw mut peer).cast(),
+                &raw mut length,
+            )
+        };
+        if failed == 0 { Ok(peer) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Tells the peer that nothing more comes, also where a forked child has a copy.
+    fn finish(&self) -> io::Result<()> {
+        let number = self.0.number()?;
+        // SAFETY: an open socket.
+        let failed = unsafe { libc::shutdown(number, libc::SHUT_WR) };
+        if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+impl Read for &Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let number = self.0.number()?;
+        // SAFETY: memory of that length. What is no socket is an error.
+        let received = unsafe { libc::recv(number, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+        usize::try_from(received).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+impl Write for &Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let number = self.0.number()?;
+        // SAFETY: as above. A peer that has left is an error and no signal.
+        let sent =
+            unsafe { libc::send(number, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn respond(mut connection: &Connection) -> io::Result<()> {
+    connection.set_timeout(TIMEOUT)?;
+    let reply = match connection.peer() {
+        Ok(peer) => match authorise(&peer) {
+            Ok(()) => {
+                let mut request = Vec::new();
+                connection.take(MAX_REQUEST).read_to_end(&mut request)?;
+                execute(&request)
+            }
+            Err(why) => Err(why.to_owned()),
+        },
+        Err(e) => Err(format!("cannot read the client's credentials: {e}")),
     };
     let (word, rest) = match reply {
         Ok(rest) => ("ok", rest),
         Err(why) => ("error", why.into_bytes()),
     };
-    stream.write_all(&[word.as_bytes(), b"\0", &rest].concat())
+    connection.write_all(&[word.as_bytes(), b"\0", &rest].concat())?;
+    connection.finish()
 }
 
-fn may(uid: libc::uid_t) -> bool {
+fn authorise(peer: &libc::ucred) -> Result<(), &'static str> {
     // SAFETY: no arguments.
-    uid == 0 || uid == unsafe { libc::geteuid() }
+    if peer.uid != 0 && peer.uid != unsafe { libc::geteuid() } {
+        return Err("only root and the user that the process runs as may trace it");
+    }
+    Ok(())
 }
 
-/// The user at the other end, as the kernel has it from when it connected.
-fn peer(stream: &UnixStream) -> io::Result<libc::uid_t> {
-    let mut credentials = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: 0 };
-    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: an open socket, and memory of that length for the answer.
-    let failed = unsafe {
-        libc::getsockopt(
-            stream.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PEERCRED,
-            (&raw mut credentials).cast(),
-            &raw mut length,
-        )
-    };
-    if failed == 0 { Ok(credentials.uid) } else { Err(io::Error::last_os_error()) }
-}
-
-fn carry_out(request: &[u8]) -> Result<Vec<u8>, String> {
+fn execute(request: &[u8]) -> Result<Vec<u8>, String> {
     let request = request.strip_suffix(b"\0").unwrap_or(request);
     let words: Vec<&[u8]> = request.split(|byte| *byte == 0).collect();
     match words.as_slice() {
         [b"start", place, list] => {
             let list = core::str::from_utf8(list).map_err(|_| "options are no text".to_owned())?;
-            start(OsStr::from_bytes(place), list).map(|directory| told(directory, 0))
+            start(OsStr::from_bytes(place), list)
+                .map(|directory| encode(&Status { directory, threads: 0 }))
         }
-        [b"stop"] => super::stop("installer trace stop").map(|status| told_of(&status)),
-        [b"status"] => Ok(super::status().map_or_else(Vec::new, |status| told_of(&status))),
+        [b"stop"] => super::stop("installer trace stop").map(|status| encode(&status)),
+        [b"status"] => Ok(super::status().map_or_else(Vec::new, |status| encode(&status))),
         _ => Err(format!(
             "shim {} does not know this request; take the installer that came with it",
             env!("CARGO_PKG_VERSION")
@@ -206,11 +301,8 @@ pub(crate) fn start(place: &OsStr, list: &str) -> Result<Option<PathBuf>, String
     }
 }
 
-fn told_of(status: &Status) -> Vec<u8> {
-    told(status.directory.clone(), status.threads)
-}
-
-fn told(directory: Option<PathBuf>, threads: u32) -> Vec<u8> {
-    let directory = directory.unwrap_or_default();
-    [directory.as_os_str().as_bytes(), b"\0", threads.to_string().as_bytes(), b"\0"].concat()
+fn encode(status: &Status) -> Vec<u8> {
+    let directory =
+        status.directory.as_deref().map_or(&b""[..], |path| path.as_os_str().as_bytes());
+    [directory, b"\0", status.threads.to_string().as_bytes(), b"\0"].concat()
 }

@@ -9,11 +9,12 @@
 //! (a file that is mapped and grows) -> `session` (one trace: its settings and what its threads share).
 //! Beside it: `recipe` (how calls of each function are recorded), `directory` (where the files of a trace
 //! are), `about` (what a trace says of its process), `scalars` (host values of alpha and results),
-//! `handles` (what is told of a handle that is new), `clock`, `live` (lines to stderr), `listener` (start
+//! `handles` (what is told of a handle that is new), `descriptor` (descriptors in the program's table), `clock`, `live` (lines to stderr), `listener` (start
 //! and stop from another process).
 
 mod about;
 mod clock;
+mod descriptor;
 mod directory;
 mod file;
 mod handles;
@@ -93,7 +94,7 @@ pub(crate) fn start(
     let table = table_of(backend, &options);
     let session = Session::new(backend, sink, options);
     // Now, so that whoever starts the trace learns what is wrong with the directory.
-    let directory = session.directory()?.map(ToOwned::to_owned);
+    let directory = session.directory()?.map(|directory| directory.path().to_owned());
     // In this order, because a thread may be in a thunk since the trace before: once a call of its is
     // recorded in this one, so are the next.
     CURRENT.store((&raw const *table).cast_mut(), Ordering::Release);

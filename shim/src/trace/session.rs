@@ -2,7 +2,7 @@
 
 use super::{
     Options, about, clock,
-    directory::{self, make_directory},
+    directory::{self, Directory},
     recipe::{functions, recipes},
 };
 use crate::backend::Backend;
@@ -84,7 +84,7 @@ pub(crate) struct Session {
     pub(super) backend: &'static Backend,
     sink: Sink,
     /// Made when the first record is to be written.
-    directory: OnceLock<Result<PathBuf, String>>,
+    directory: OnceLock<Result<Directory, String>>,
     text: OnceLock<CString>,
     threads: AtomicU32,
     /// Bytes that all files together have.
@@ -164,22 +164,25 @@ impl Session {
 
     /// The directory, made if that has not been done; none for lines to stderr. The error is a
     /// sentence, the same each time.
-    pub(super) fn directory(&self) -> Result<Option<&Path>, String> {
+    pub(super) fn directory(&self) -> Result<Option<&Directory>, String> {
         let Sink::Directory(parent) = &self.sink else { return Ok(None) };
         let made = self.directory.get_or_init(|| {
-            let made = make_directory(parent).and_then(|directory| {
-                let text = serde_json::to_vec_pretty(&about::process(self))?;
-                directory::write_whole(&directory.join(PROCESS), &text)?;
-                Ok(directory)
-            });
-            made.map_err(|e| format!("cannot make a trace in {}: {e}", parent.display()))
+            self.make_directory(parent)
+                .map_err(|e| format!("cannot make a trace in {}: {e}", parent.display()))
         });
-        made.as_deref().map(Some).map_err(Clone::clone)
+        made.as_ref().map(Some).map_err(Clone::clone)
+    }
+
+    fn make_directory(&self, parent: &Path) -> Result<Directory, directory::Error> {
+        let directory = Directory::create(parent)?;
+        let text = serde_json::to_vec_pretty(&about::process(self)).map_err(io::Error::from)?;
+        directory.write_whole(PROCESS, &text)?;
+        Ok(directory)
     }
 
     /// The directory, if it has been made.
     pub(super) fn made(&self) -> Option<&Path> {
-        self.directory.get()?.as_deref().ok()
+        Some(self.directory.get()?.as_ref().ok()?.path())
     }
 
     /// The same for C.
@@ -234,14 +237,14 @@ impl Session {
 
     /// Says on disk that the trace was stopped.
     pub(super) fn end(&self, why: &str) {
-        if let Some(directory) = self.made() {
-            let ended = Ended { why: why.to_owned(), at: clock::point() };
-            let written = serde_json::to_vec_pretty(&ended)
-                .map_err(io::Error::from)
-                .and_then(|text| directory::write_whole(&directory.join(ENDED), &text));
-            if let Err(e) = written {
-                self.complain(&format!("cannot write {}: {e}", directory.join(ENDED).display()));
-            }
+        let Some(Ok(directory)) = self.directory.get() else { return };
+        let ended = Ended { why: why.to_owned(), at: clock::point() };
+        let written = serde_json::to_vec_pretty(&ended)
+            .map_err(|e| io::Error::from(e).into())
+            .and_then(|text| directory.write_whole(ENDED, &text));
+        if let Err(e) = written {
+            let path = directory.path().join(ENDED);
+            self.complain(&format!("cannot write {}: {e}", path.display()));
         }
     }
 }

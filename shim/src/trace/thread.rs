@@ -1,10 +1,12 @@
 //! What each thread has to trace with: the place of its next record, and the calls that are under way.
 
 use super::{
+    directory::Error,
     file::{Space, TraceFile},
     record::Slot,
     scalars::LARGEST,
     session::Session,
+    stop_this,
 };
 use core::{
     ops::Range,
@@ -149,7 +151,8 @@ fn set_current(thread: *mut Thread) {
 /// This thread's things for a trace. `None` where it cannot be written, or from within the slow paths
 /// themselves.
 #[cold]
-pub(super) fn attach(session: &Session) -> Option<&'static mut Thread> {
+#[allow(clippy::mut_from_ref, reason = "the thread's state is no part of the session")]
+pub(super) fn attach(session: &'static Session) -> Option<&'static mut Thread> {
     let mut thread = current();
     if thread.is_null() {
         thread = Box::into_raw(Box::new(Thread::new(own_stack())));
@@ -196,7 +199,7 @@ impl Thread {
         }
     }
 
-    fn attach(&mut self, session: &Session) -> bool {
+    fn attach(&mut self, session: &'static Session) -> bool {
         self.sequence = 0;
         self.forget_handles();
         self.dead = false;
@@ -209,17 +212,10 @@ impl Thread {
             self.use_space(Space { from, to: from.wrapping_add(self.scratch.len() - 1) });
             return true;
         }
-        let made = session.directory().and_then(|directory| {
-            let directory = directory.unwrap_or(std::path::Path::new("."));
-            let ordinal = session.next_thread();
-            TraceFile::make(session, directory, ordinal).map_err(|e| {
-                format!("cannot trace a thread in {}: {}", directory.display(), reason(&e))
-            })
-        });
-        match made {
+        match make_file(session) {
             Ok(file) => {
                 let file = self.file.insert(file);
-                let space = file.next_segment(session, 0);
+                let space = file.next_segment(0);
                 self.dead = space.is_none();
                 if let Some(space) = space {
                     self.use_space(space);
@@ -279,9 +275,8 @@ impl Thread {
             return false;
         }
         let sequence = self.sequence;
-        let space = keeping_errno(|| {
-            self.quietly(|thread| thread.file.as_mut()?.next_segment(session, sequence))
-        });
+        let space =
+            keeping_errno(|| self.quietly(|thread| thread.file.as_mut()?.next_segment(sequence)));
         self.dead = space.is_none();
         self.use_space(space.unwrap_or(Space { from: null_mut(), to: null_mut() }));
         if self.dead {
@@ -334,13 +329,28 @@ impl Thread {
     }
 }
 
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::QuotaExceeded if error.raw_os_error().is_none() => {
-            "the trace has reached its limit (a larger one: limit=SIZE)".to_owned()
+/// A new thread's file. The error is a sentence.
+fn make_file(session: &'static Session) -> Result<TraceFile, String> {
+    // A trace to stderr has no files.
+    let directory = session.directory()?.ok_or_else(String::new)?;
+    TraceFile::make(session, directory, session.next_thread()).map_err(|e| match e {
+        Error::System(e)
+            if e.kind() == io::ErrorKind::QuotaExceeded && e.raw_os_error().is_none() =>
+        {
+            format!(
+                "cannot trace a thread in {}: the trace has reached its limit (a larger one: \
+                 limit=SIZE)",
+                directory.path().display()
+            )
         }
-        _ => error.to_string(),
-    }
+        Error::System(e) => {
+            format!("cannot trace a thread in {}: {e}", directory.path().display())
+        }
+        replaced @ Error::Replaced { .. } => {
+            stop_this(session, &replaced.to_string());
+            format!("the trace stops: {replaced}")
+        }
+    })
 }
 
 /// What is done in between leaves no trace in `errno`, which a caller may be about to read.
