@@ -7,6 +7,7 @@ mod descriptors;
 mod ends;
 mod live;
 mod long;
+mod peers;
 mod recorded;
 mod replaced;
 mod report;

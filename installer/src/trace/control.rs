@@ -1,9 +1,12 @@
 //! Talks to a process that uses the shim: a trace is started and stopped while it runs.
 //!
-//! The shim listens on an abstract socket by the number of the process in its own name space; see
-//! `shim/src/trace/listener.rs`. A socket's name is one network name space's: a container's own may be
-//! another one than this program's.
+//! The shim listens on an abstract socket by the number of the process in its own PID namespace; see
+//! `shim/src/trace/listener.rs`. Names of abstract sockets belong to a network namespace: a container's
+//! may be another one than this program's, and in one that containers share any of their processes may
+//! have taken the name. So nothing is sent before the kernel has said that it is this process that
+//! listens.
 
+use super::peer;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::{
@@ -68,10 +71,12 @@ pub fn status(pid: u32) -> Result<Answer> {
 
 /// The process by its own numbers.
 struct Process {
-    /// Its number in the innermost name space.
+    /// Its number in the innermost PID namespace.
     inner: u32,
-    /// The number of that name space.
+    /// The inode of that namespace.
     namespace: u64,
+    /// Its number in this program's PID namespace.
+    own: u32,
 }
 
 fn process(pid: u32) -> Result<Process> {
@@ -83,15 +88,19 @@ fn process(pid: u32) -> Result<Process> {
     };
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     let inner = numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok());
+    let inner = inner.unwrap_or(pid);
     let namespace = fs::metadata(directory.join("ns/pid"));
     let namespace = namespace.with_context(|| {
         format!("no permission to look at process {pid}: be its user, or root (sudo)")
     })?;
-    Ok(Process { inner: inner.unwrap_or(pid), namespace: namespace.ino() })
+    let namespace = namespace.ino();
+    // /proc may be of another PID namespace than this program is in: `nsenter --pid` leaves it as it is.
+    let is_in_same = fs::metadata("/proc/self/ns/pid").is_ok_and(|own| own.ino() == namespace);
+    Ok(Process { inner, namespace, own: if is_in_same { inner } else { pid } })
 }
 
 fn ask(pid: u32, words: &[&[u8]]) -> Result<Answer> {
-    let Process { inner, namespace } = process(pid)?;
+    let Process { inner, namespace, own } = process(pid)?;
     let name = format!("rocblas-shim/{namespace}/{inner}");
     let address = SocketAddr::from_abstract_name(name).context("no name for a socket")?;
     let mut stream = match UnixStream::connect_addr(&address) {
@@ -99,16 +108,32 @@ fn ask(pid: u32, words: &[&[u8]]) -> Result<Answer> {
         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => bail!(unheard(pid)),
         Err(e) => return Err(e).with_context(|| format!("cannot speak to process {pid}")),
     };
+    let listener = peer::process(&stream)
+        .with_context(|| format!("cannot tell which process listens in the place of {pid}"))?;
+    match listener {
+        Some(listener) if listener == own => {}
+        Some(other) => bail!(
+            "process {other} listens in the place of process {pid}, so nothing was sent: it has taken \
+             the name of the other's socket (`ps -f -p {other}`)"
+        ),
+        None => bail!(
+            "a process of another PID namespace listens in the place of process {pid}, so nothing was \
+             sent: it is in a container that shares this network namespace"
+        ),
+    }
     let mut talk = || -> io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut request = words.join(&0);
         request.push(0);
-        stream.write_all(&request)?;
-        stream.shutdown(Shutdown::Write)?;
+        // A process that refuses does not read the request: the connection may have been closed, and the
+        // reply is there all the same.
+        let sent = stream.write_all(&request).and_then(|()| stream.shutdown(Shutdown::Write));
         let mut reply = Vec::new();
-        (&mut stream).take(1 << 20).read_to_end(&mut reply)?;
-        Ok(reply)
+        match (&mut stream).take(1 << 20).read_to_end(&mut reply) {
+            Err(e) if reply.is_empty() => Err(sent.err().unwrap_or(e)),
+            _ => Ok(reply),
+        }
     };
     let reply = talk().with_context(|| format!("process {pid} does not answer"))?;
     answer(&reply)
@@ -145,9 +170,9 @@ fn unheard(pid: u32) -> String {
     let same_network = |of: &str| fs::metadata(format!("/proc/{of}/ns/net")).ok().map(|m| m.ino());
     if same_network(&pid.to_string()) != same_network("self") {
         return format!(
-            "process {pid} is in another network name space, a container's: run this in there \
+            "process {pid} is in another network namespace, a container's: run this in there \
              (docker exec CONTAINER installer trace ..., with its number there), or \
-             `nsenter --net --target {pid} installer trace ...` as root"
+             `nsenter --pid --net --target {pid} installer trace ...` as root"
         );
     }
     if libraries.is_empty() {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `command.rs` | carries a command out, and prints |
 //! | `control.rs` | talks to a process that is to be traced |
+//! | `peer.rs` | which process is at the other end of a socket |
 //! | `opened.rs` | the traces at a path, with their progress bar |
 //! | `select.rs` | which calls are wanted |
 //! | `show.rs` | calls in lines, of a trace that is there and of one that grows |
@@ -20,6 +21,7 @@ pub mod control;
 pub mod diff;
 pub mod export;
 mod opened;
+mod peer;
 pub mod report;
 pub mod select;
 pub mod show;

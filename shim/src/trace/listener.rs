@@ -4,7 +4,8 @@
 //! connects: programs that only link rocBLAS do not get one. The socket has an abstract name, so that
 //! it needs no directory that can be written: `rocblas-shim/NAMESPACE/PID`, the inode of the PID namespace
 //! and the process's number in it. The client has to be the same user or root, by what the kernel says of
-//! it.
+//! it, and in a PID namespace that this process can see: abstract names belong to a network namespace,
+//! which containers may share, and in another container the same user number is another user.
 //!
 //! Its descriptors are in the program's table (see `descriptor`). When the program has closed the socket,
 //! the thread listens on a new one.
@@ -265,6 +266,13 @@ fn respond(mut connection: &Connection) -> io::Result<()> {
 }
 
 fn authorise(peer: &libc::ucred) -> Result<(), &'static str> {
+    if peer.pid == 0 {
+        return Err(
+            "the client is in another PID namespace than this process, where its user may be \
+                    another one: run `installer trace` in the container of the process (docker exec), or \
+                    by `nsenter --pid --net --target PID`",
+        );
+    }
     // SAFETY: no arguments.
     if peer.uid != 0 && peer.uid != unsafe { libc::geteuid() } {
         return Err("only root and the user that the process runs as may trace it");
