@@ -40,7 +40,7 @@ fn page() -> &'static Path {
         let ended = run(&mut installer).silent_success();
         let answer: Json = serde_json::from_str(&ended.stdout).expect("JSON");
         let bytes = file.metadata().expect("a file").len();
-        assert_eq!(answer, json!({"file": file, "bytes": bytes}));
+        assert_eq!(answer, json!({"schema": 1, "file": file, "bytes": bytes}));
         file
     })
 }
