@@ -4,6 +4,7 @@
 use rocblas_abi::{EnumId, Kind, by_name, enumeration};
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
 };
 use tests::{
@@ -12,6 +13,7 @@ use tests::{
     real::{
         Rocm,
         compared::{Seen, assert_same},
+        log::Log,
         root,
     },
     traces::{Recorded, read_all, read_only},
@@ -122,4 +124,53 @@ fn every_function_with_its_status_in_the_trace_of_its_process() {
     let signals = seen.printed.iter().filter(|line| line.contains(": signal ")).count();
     assert_eq!(crashed, signals, "calls that crashed are in flight");
     assert!(compared > 1_200, "{compared}");
+}
+
+/// The names of the functions in the log that rocBLAS writes of a program's calls.
+fn logged(rocm: &Rocm, program: &Path, environment: &[(&str, &str)]) -> Vec<String> {
+    let log = Log::new(rocm.tree().root().join("rocblas.log"));
+    let path = log.path().to_str().expect("UTF-8");
+    let own = [("ROCBLAS_LAYER", "1"), ("ROCBLAS_LOG_TRACE_PATH", path)];
+    Seen::of(rocm, program, &[], &[&own[..], environment].concat());
+    let lines = log.lines();
+    // rocBLAS appends to one that is there.
+    fs::remove_file(log.path()).expect("remove");
+    let name = |line: String| line.split(',').next().unwrap_or_default().to_owned();
+    lines.into_iter().map(name).collect()
+}
+
+#[test]
+fn rocblas_logs_calls_of_the_shim_only_for_new_handles_and_for_traced_scalars() {
+    let Some(root) = root() else { return };
+    let rocm = Rocm::shim_before(root, "librocblas.so.4");
+    let program = client(&rocm, "logged", &["librocblas.so.5", "libamdhip64.so.7"]);
+    let own = [
+        "rocblas_create_handle",
+        "rocblas_sscal",
+        "rocblas_sdot",
+        "rocblas_scopy",
+        "rocblas_set_pointer_mode",
+        "rocblas_sscal",
+        "rocblas_destroy_handle",
+    ];
+    let without = logged(&rocm, &program, &[("ROCBLAS_SHIM_COMPAT", "-atomics")]);
+    assert_eq!(without, own);
+    let atomics = "rocblas_set_atomics_mode";
+    let with = logged(&rocm, &program, &[]);
+    let mut expected = own.to_vec();
+    expected.insert(1, atomics);
+    assert_eq!(with, expected);
+
+    let traces = rocm.tree().root().join("traces");
+    let place = traces.to_str().expect("UTF-8");
+    let traced = logged(&rocm, &program, &[("ROCBLAS_SHIM_TRACE", place)]);
+    let mode = "rocblas_get_pointer_mode";
+    let expected = [
+        &expected[..2],
+        &["rocblas_get_stream", mode, "rocblas_get_atomics_mode"],
+        &[mode, "rocblas_sscal", mode, "rocblas_sdot", "rocblas_scopy"],
+        &["rocblas_set_pointer_mode", mode, "rocblas_sscal", "rocblas_destroy_handle"],
+    ]
+    .concat();
+    assert_eq!(traced, expected);
 }
