@@ -48,10 +48,10 @@ const char *rocblas_shim_error(void);
 
 /* Starts a trace of the calls that this process makes from now on: into a directory in `place`, or as
  * lines to stderr if that is "stderr". `options` are those of ROCBLAS_SHIM_TRACE_OPTIONS, such as
- * "ring=64M,functions=*trsm*"; NULL for none. Answers NULL, or a sentence that says why not. */
+ * "ring=64M,functions=*trsm*"; NULL for none. Returns NULL, or a sentence that says why not. */
 const char *rocblas_shim_trace_start(const char *place, const char *options);
 
-/* Stops it. Calls that other threads have under way are still completed in the trace. Answers NULL, or
+/* Stops it. Calls that other threads have under way are still completed in the trace. Returns NULL, or
  * a sentence that says why not. */
 const char *rocblas_shim_trace_stop(void);
 

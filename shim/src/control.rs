@@ -20,8 +20,8 @@ use std::{
 
 const EMPTY: *const c_char = c"".as_ptr();
 
-/// Keeps a string for ever; the first one set stays.
-fn keep(place: &'static OnceBox<CString>, text: impl FnOnce() -> Vec<u8>) -> *const c_char {
+/// A string that is made at the first call and kept for ever.
+fn cached(place: &'static OnceBox<CString>, text: impl FnOnce() -> Vec<u8>) -> *const c_char {
     place.get_or_init(|| Box::new(CString::new(text()).unwrap_or_default())).as_ptr()
 }
 
@@ -41,20 +41,21 @@ extern "C" fn rocblas_shim_version() -> *const c_char {
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_backend_name() -> *const c_char {
     static NAME: OnceBox<CString> = OnceBox::new();
-    backend().map_or(EMPTY, |backend| keep(&NAME, || backend.name.clone().into_bytes()))
+    backend().map_or(EMPTY, |backend| cached(&NAME, || backend.name.clone().into_bytes()))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_backend_path() -> *const c_char {
     static PATH: OnceBox<CString> = OnceBox::new();
-    backend().map_or(EMPTY, |backend| keep(&PATH, || backend.path.as_os_str().as_bytes().to_vec()))
+    backend()
+        .map_or(EMPTY, |backend| cached(&PATH, || backend.path.as_os_str().as_bytes().to_vec()))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_backend_version() -> *const c_char {
     static VERSION: OnceBox<CString> = OnceBox::new();
     backend().map_or(EMPTY, |backend| {
-        keep(&VERSION, || backend.compat.version.backend().to_bytes().to_vec())
+        cached(&VERSION, || backend.compat.version.backend().to_bytes().to_vec())
     })
 }
 
@@ -62,7 +63,7 @@ extern "C" fn rocblas_shim_backend_version() -> *const c_char {
 extern "C" fn rocblas_shim_compat() -> *const c_char {
     static COMPAT: OnceBox<CString> = OnceBox::new();
     backend().map_or(EMPTY, |backend| {
-        keep(&COMPAT, || backend.compat.active.names().join(",").into_bytes())
+        cached(&COMPAT, || backend.compat.active.names().join(",").into_bytes())
     })
 }
 
@@ -94,14 +95,14 @@ extern "C" fn rocblas_shim_mode() -> *const c_char {
 extern "C" fn rocblas_shim_error() -> *const c_char {
     static ERROR: OnceBox<CString> = OnceBox::new();
     match init::outcome() {
-        Some(Outcome::Failed { message, .. }) => keep(&ERROR, || message.clone().into_bytes()),
+        Some(Outcome::Failed { message, .. }) => cached(&ERROR, || message.clone().into_bytes()),
         Some(Outcome::Ready { .. }) => EMPTY,
         None => c"not initialised yet".as_ptr(),
     }
 }
 
-/// A sentence for the caller, kept for ever: there are few.
-fn sentence(text: String) -> *const c_char {
+/// A message for the caller, kept for ever: there are few.
+fn leaked(text: String) -> *const c_char {
     CString::new(text).unwrap_or_default().into_raw()
 }
 
@@ -120,7 +121,7 @@ unsafe extern "C" fn rocblas_shim_trace_start(
     let options = String::from_utf8_lossy(bytes(options)).into_owned();
     match listener::start(OsStr::from_bytes(bytes(place)), &options) {
         Ok(_) => null(),
-        Err(why) => sentence(why),
+        Err(why) => leaked(why),
     }
 }
 
@@ -128,7 +129,7 @@ unsafe extern "C" fn rocblas_shim_trace_start(
 extern "C" fn rocblas_shim_trace_stop() -> *const c_char {
     match trace::stop("the program stopped it") {
         Ok(_) => null(),
-        Err(why) => sentence(why),
+        Err(why) => leaked(why),
     }
 }
 

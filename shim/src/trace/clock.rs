@@ -24,7 +24,7 @@ const SYSTEM: u8 = 2;
 static KIND: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// How long the counter is measured at the start. Longer traces measure themselves.
-const MEASURING: Duration = Duration::from_millis(1);
+const CALIBRATION: Duration = Duration::from_millis(1);
 
 /// The time, in ticks.
 #[inline]
@@ -57,7 +57,7 @@ pub(super) fn monotonic() -> u64 {
 
 fn system(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: memory for the answer, and a clock that Linux has.
+    // SAFETY: memory for the result, and a clock that Linux has.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
@@ -79,7 +79,7 @@ pub(super) fn calibrate() -> Clock {
     }
     let start = point();
     let begun = Instant::now();
-    while begun.elapsed() < MEASURING {
+    while begun.elapsed() < CALIBRATION {
         core::hint::spin_loop();
     }
     let end = point();

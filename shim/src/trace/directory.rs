@@ -172,7 +172,7 @@ fn make_directory(parent: &Path) -> io::Result<PathBuf> {
     let path = |number: u64| {
         parent.join(if number == 1 { stem.clone() } else { format!("{stem}.{number}") })
     };
-    let mut number = free_number(|number| path(number).symlink_metadata().is_ok());
+    let mut number = first_free_number(|number| path(number).symlink_metadata().is_ok());
     loop {
         let directory = path(number);
         match builder.create(&directory) {
@@ -184,7 +184,7 @@ fn make_directory(parent: &Path) -> io::Result<PathBuf> {
 
 /// The number behind those that are taken, from 1 on, in a few steps also where they are thousands. Where
 /// there are gaps, one that is free.
-fn free_number(is_taken: impl Fn(u64) -> bool) -> u64 {
+fn first_free_number(is_taken: impl Fn(u64) -> bool) -> u64 {
     let mut free = 1;
     while is_taken(free) {
         free *= 2;
@@ -204,15 +204,15 @@ mod tests {
     #[test]
     fn a_free_number_is_found_in_a_few_steps() {
         for taken in 0..70 {
-            assert_eq!(free_number(|number| number <= taken), taken + 1);
+            assert_eq!(first_free_number(|number| number <= taken), taken + 1);
         }
         let asked = core::cell::Cell::new(0);
-        let free = free_number(|number| {
+        let free = first_free_number(|number| {
             asked.set(asked.get() + 1);
             number <= 100_000
         });
         assert_eq!(free, 100_001);
         assert!(asked.get() < 40, "{asked:?}");
-        assert_eq!(free_number(|number| number == 1 || number == 3), 2);
+        assert_eq!(first_free_number(|number| number == 1 || number == 3), 2);
     }
 }

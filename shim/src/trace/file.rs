@@ -23,10 +23,10 @@ use std::{
 };
 
 /// The most segments that a file grows by at once: a megabyte.
-const MOST_SEGMENTS: usize = (1 << 20) / SEGMENT_SIZE;
+const MAX_GROWTH: usize = (1 << 20) / SEGMENT_SIZE;
 
 /// `MADV_POPULATE_WRITE`: since Linux 5.14; older ones fault each page in when it is written first.
-const POPULATE: i32 = 23;
+const MADV_POPULATE_WRITE: i32 = 23;
 
 /// A file that this thread writes.
 #[derive(Debug)]
@@ -40,8 +40,8 @@ pub(super) struct TraceFile {
     length: usize,
     /// Segments that are allocated.
     allocated: usize,
-    /// Segments at the most.
-    most: usize,
+    /// The most segments that it may have.
+    max_segments: usize,
     /// The segment that is being written.
     segment: usize,
     /// The number of segments begun.
@@ -58,7 +58,7 @@ pub(super) struct Space {
 
 impl TraceFile {
     /// Makes a file in a session's directory, with room for a first segment.
-    pub(super) fn make(
+    pub(super) fn create(
         session: &'static Session,
         directory: &Directory,
         ordinal: u32,
@@ -66,16 +66,16 @@ impl TraceFile {
         let name = rocblas_trace::process::thread_file(ordinal);
         let file = directory.create_file(&name)?;
         let ring = session.options.ring;
-        let most = ring.unwrap_or(session.options.limit) as usize / SEGMENT_SIZE;
-        let (base, most) = map(&file, most)?;
+        let max_segments = ring.unwrap_or(session.options.limit) as usize / SEGMENT_SIZE;
+        let (base, max_segments) = map(&file, max_segments)?;
         let mut made = Self {
             path: directory.path().join(&name),
             file: file.file(),
             session,
             base,
-            length: HEADER_SIZE + most * SEGMENT_SIZE,
+            length: HEADER_SIZE + max_segments * SEGMENT_SIZE,
             allocated: 0,
-            most,
+            max_segments,
             segment: 0,
             number: 0,
             ring: ring.is_some(),
@@ -140,7 +140,7 @@ impl TraceFile {
     /// why, where there is none: the limit is reached, or the disk is full.
     pub(super) fn next_segment(&mut self, sequence: u64) -> Option<Space> {
         let next = if self.number == 0 { 0 } else { self.segment + 1 };
-        let next = if self.ring && next == self.most { 0 } else { next };
+        let next = if self.ring && next == self.max_segments { 0 } else { next };
         if next >= self.allocated
             && let Err(stop) = self.grow()
         {
@@ -166,7 +166,7 @@ impl TraceFile {
 
     /// Makes the file longer, twice as long at first.
     fn grow(&mut self) -> Result<(), Stop> {
-        let more = self.allocated.clamp(1, MOST_SEGMENTS).min(self.most - self.allocated);
+        let more = self.allocated.clamp(1, MAX_GROWTH).min(self.max_segments - self.allocated);
         if more == 0 {
             return Err(Stop::Limit);
         }
@@ -178,7 +178,7 @@ impl TraceFile {
     /// something else in the trace's place: all of it stops.
     fn stop(&self, stop: &Stop) {
         self.set_state(stop.state(), stop.errno());
-        self.session.complain(&stop.complaint(&self.path));
+        self.session.report_once(&stop.complaint(&self.path));
         if let Stop::Failed(why @ Error::Replaced { .. }) = stop {
             stop_this(self.session, &why.to_string());
         }
@@ -188,20 +188,20 @@ impl TraceFile {
         let header = if self.allocated == 0 { HEADER_SIZE } else { 0 };
         let bytes = header + more * SEGMENT_SIZE;
         let offset = if header > 0 { 0 } else { HEADER_SIZE + self.allocated * SEGMENT_SIZE };
-        let made = match self.session.take(bytes as u64) {
+        let made = match self.session.reserve(bytes as u64) {
             true => allocate(file, offset, bytes),
             false => Err(io::ErrorKind::QuotaExceeded.into()),
         };
         if made.is_err() {
-            self.session.give_back(bytes as u64);
+            self.session.unreserve(bytes as u64);
             return made;
         }
         // SAFETY: a range of the mapping; a kernel that does not know the advice refuses it.
-        unsafe { libc::madvise(self.base.add(offset).cast(), bytes, POPULATE) };
-        if !self.ring && self.allocated > MOST_SEGMENTS {
+        unsafe { libc::madvise(self.base.add(offset).cast(), bytes, MADV_POPULATE_WRITE) };
+        if !self.ring && self.allocated > MAX_GROWTH {
             // What was written long ago need not stay in this process's memory.
-            let old = HEADER_SIZE + (self.allocated - MOST_SEGMENTS) * SEGMENT_SIZE;
-            let length = old.saturating_sub(HEADER_SIZE).min(MOST_SEGMENTS * SEGMENT_SIZE);
+            let old = HEADER_SIZE + (self.allocated - MAX_GROWTH) * SEGMENT_SIZE;
+            let length = old.saturating_sub(HEADER_SIZE).min(MAX_GROWTH * SEGMENT_SIZE);
             // SAFETY: a range of the mapping, shared with the file: nothing is lost by it.
             unsafe {
                 libc::madvise(self.base.add(old - length).cast(), length, libc::MADV_DONTNEED)
@@ -379,7 +379,7 @@ fn truncate(file: &Descriptor, length: usize) -> io::Result<()> {
 /// The longest file that this process may write, in bytes (`ulimit -f`).
 fn longest_file() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
-    // SAFETY: memory for the answer.
+    // SAFETY: memory for the result.
     unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
     limit.rlim_cur
 }

@@ -16,13 +16,13 @@ use rocblas_trace::layout::{ARGUMENTS, BEGIN, EVENT, HEAD, Head, RESULT, SEQUENC
 
 /// Looks at the handle of a call that is about to be made, which is not that of the latest.
 #[cold]
-pub(super) fn look(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
+pub(super) fn observe(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
     thread.handle = handle;
     // Handles are allocated, so the lowest bits are all the same.
     let place = (handle >> 6) % thread.recent.len();
     if handle != 0 && thread.recent[place] != handle && !session.to_stderr {
         thread.recent[place] = handle;
-        tell(session, thread, handle, begin);
+        append_handle(session, thread, handle, begin);
     }
 }
 
@@ -31,7 +31,7 @@ pub(super) fn look(session: &Session, thread: &mut Thread, handle: usize, begin:
 /// # Safety
 /// `record` is that of `rocblas_create_handle` or `rocblas_destroy_handle`.
 #[cold]
-pub(super) unsafe fn made_or_gone(
+pub(super) unsafe fn created_or_destroyed(
     session: &Session,
     thread: &mut Thread,
     recipe: &Recipe,
@@ -49,18 +49,18 @@ pub(super) unsafe fn made_or_gone(
         // SAFETY: a successful call has stored a handle there.
         let handle = unsafe { *with_exposed_provenance::<usize>(argument as usize) };
         session.forget_handle(handle);
-        tell(session, thread, handle, clock::now());
+        append_handle(session, thread, handle, clock::now());
     }
 }
 
 /// Writes what is known of a handle, if no other thread has.
 #[cold]
-fn tell(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
+fn append_handle(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
     if handle == 0 || !session.is_new_handle(handle) {
         return;
     }
     let hip = session.backend.compat.hip.as_ref();
-    let (stream, modes, device) = thread.quietly(|_| {
+    let (stream, modes, device) = thread.without_tracing(|_| {
         let questions = &session.questions;
         let raw: *mut c_void = with_exposed_provenance_mut(handle);
         let mut stream = null_mut();
@@ -82,10 +82,11 @@ fn tell(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
     words[5] = stream as u64;
     words[6] = i64::from(modes[0]).cast_unsigned();
     words[7] = i64::from(modes[1]).cast_unsigned();
-    append(session, thread, event::HANDLE, begin, &mut words);
+    append_event(session, thread, event::HANDLE, begin, &mut words);
     if device >= 0
         && session.is_new_device(device)
-        && let Some(properties) = thread.quietly(|_| hip.and_then(|hip| hip.properties(device)))
+        && let Some(properties) =
+            thread.without_tracing(|_| hip.and_then(|hip| hip.properties(device)))
     {
         let mut words = [0; event::DEVICE_WORDS];
         words[3] = device as u64;
@@ -98,12 +99,12 @@ fn tell(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
                 *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
             }
         }
-        append(session, thread, event::DEVICE, begin, &mut words);
+        append_event(session, thread, event::DEVICE, begin, &mut words);
     }
 }
 
 /// Writes an event behind the latest record.
-fn append(session: &Session, thread: &mut Thread, kind: u8, begin: u64, words: &mut [u64]) {
+fn append_event(session: &Session, thread: &mut Thread, kind: u8, begin: u64, words: &mut [u64]) {
     if thread.room() < words.len() * 8 && !thread.make_room(session) {
         return;
     }

@@ -15,7 +15,7 @@
 //! and then the directory of the trace (empty for none) and its number of threads, or a sentence.
 
 use super::{
-    Options, Sink, Status, Taken,
+    Options, Sink, Status, Switching,
     descriptor::{Descriptor, Inherited},
 };
 use crate::{
@@ -92,7 +92,7 @@ fn bind() -> io::Result<Descriptor> {
     let namespace = fs::metadata("/proc/self/ns/pid")?.ino();
     let name = format!("rocblas-shim/{namespace}/{}", std::process::id());
     // A fork waits for it: no child has a socket that it does not know of.
-    let _turn = Taken::take().map_err(io::Error::other)?;
+    let _turn = Switching::begin().map_err(io::Error::other)?;
     let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
     let socket = Descriptor::new(listener)?;
     SOCKET.set(&socket);

@@ -55,7 +55,7 @@ static DIRECT: AtomicPtr<Table> = AtomicPtr::new(null_mut());
 pub(crate) static TURN: Turn = Turn::new();
 
 /// Long enough for making a directory on a slow disk.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The tables that were made, to be used again by traces of the same functions.
 static TABLES: Mutex<Vec<&'static Table>> = Mutex::new(Vec::new());
@@ -80,13 +80,13 @@ pub(crate) fn table_for(backend: &'static Backend, wanted: Option<(Sink, Options
     (&raw const *table).cast_mut()
 }
 
-/// Starts a trace. Answers its directory; none for lines to stderr. The error is a sentence.
+/// Starts a trace. Returns its directory, none for lines to stderr. The error is a sentence.
 pub(crate) fn start(
     backend: &'static Backend,
     sink: Sink,
     options: Options,
 ) -> Result<Option<PathBuf>, String> {
-    let turn = Taken::take()?;
+    let turn = Switching::begin()?;
     if let Some(Status { directory, .. }) = status() {
         let place = directory.map_or("stderr".to_owned(), |path| path.display().to_string());
         return Err(format!("this process is being traced already, to {place}; stop that first"));
@@ -105,14 +105,14 @@ pub(crate) fn start(
 
 /// Stops the trace that is on. Calls that are under way are still completed in it.
 pub(crate) fn stop(why: &str) -> Result<Status, String> {
-    let _turn = Taken::take()?;
+    let _turn = Switching::begin()?;
     let session = session().ok_or("this process is not being traced")?;
     Ok(stop_session(session, why))
 }
 
 /// Stops this trace, unless it has been stopped already.
 fn stop_this(session: &Session, why: &str) {
-    let Ok(_turn) = Taken::take() else { return };
+    let Ok(_turn) = Switching::begin() else { return };
     if self::session().is_some_and(|current| core::ptr::eq(current, session)) {
         stop_session(session, why);
     }
@@ -136,12 +136,15 @@ pub(crate) fn status() -> Option<Status> {
 }
 
 fn status_of(session: &Session) -> Status {
-    Status { directory: session.made().map(ToOwned::to_owned), threads: session.threads() }
+    Status {
+        directory: session.created_directory().map(ToOwned::to_owned),
+        threads: session.threads(),
+    }
 }
 
 /// The directory of the trace that is on, if one has been made for it.
 pub(crate) fn directory() -> Option<&'static CStr> {
-    session()?.made_as_text()
+    session()?.created_directory_c_str()
 }
 
 fn session() -> Option<&'static Session> {
@@ -166,12 +169,12 @@ fn table_of(backend: &Backend, options: &Options) -> &'static Table {
     table
 }
 
-/// The turn, until it is dropped.
-struct Taken;
+/// The right to start or stop a trace, until it is dropped.
+struct Switching;
 
-impl Taken {
-    fn take() -> Result<Self, String> {
-        if TURN.take(PATIENCE) {
+impl Switching {
+    fn begin() -> Result<Self, String> {
+        if TURN.take(TIMEOUT) {
             Ok(Self)
         } else {
             Err("another thread has been starting or stopping a trace for 10 s".to_owned())
@@ -179,7 +182,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for Switching {
     fn drop(&mut self) {
         TURN.release();
     }
@@ -188,7 +191,7 @@ impl Drop for Taken {
 /// In a forked child: a trace goes on in a directory of its own, and nothing of the parent's files is
 /// touched.
 pub(crate) fn after_fork() {
-    thread::forget();
+    thread::reset_after_fork();
     listener::after_fork();
     if let Some(session) = session() {
         SESSION.store(Box::leak(Box::new(session.for_child())), Ordering::Release);

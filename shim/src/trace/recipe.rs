@@ -59,7 +59,7 @@ pub(super) struct Captured {
 
 impl Captured {
     /// Those of a function's scalars that are not of a direction, and how many they are.
-    fn all_but(direction: Direction, shape: &Shape) -> ([Self; MOST_SCALARS], u8) {
+    fn except(direction: Direction, shape: &Shape) -> ([Self; MOST_SCALARS], u8) {
         let mut all = [Self::default(); MOST_SCALARS];
         let scalars = shape.scalars().iter().zip(0..).filter(|(s, _)| s.direction != direction);
         let mut count = 0;
@@ -174,12 +174,12 @@ fn recipes_of(kind: Kind, backend: &Backend) -> Box<[Recipe]> {
         (position(c"rocblas_create_handle"), position(c"rocblas_destroy_handle"));
     let recipe = |(index, target): (usize, &Target)| {
         let shape = functions.shape(index);
-        let (mut at_entry, read) = Captured::all_but(Direction::Out, shape);
+        let (mut at_entry, read) = Captured::except(Direction::Out, shape);
         if read == 1 {
             at_entry[1] = at_entry[0];
         }
         let is_plain = matches!(read, 1 | 2) && at_entry[..2].iter().all(|scalar| scalar.size <= 8);
-        let (at_exit, written) = Captured::all_but(Direction::In, shape);
+        let (at_exit, written) = Captured::except(Direction::In, shape);
         let is_missing = *target == COLD[index];
         // A promise of ours answers in the backend's place, unless it only does something besides.
         let answers = own.contains(&target.0.addr()) && !crate::compat::passes_on(name(index));

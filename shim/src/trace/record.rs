@@ -67,7 +67,7 @@ impl Slot {
     }
 
     /// The trace and the recipe of the record, if that is still there.
-    fn there(&self) -> Option<(&'static Session, &'static Recipe)> {
+    fn resolve(&self) -> Option<(&'static Session, &'static Recipe)> {
         if self.record.is_null() {
             return None;
         }
@@ -83,7 +83,7 @@ impl Slot {
     /// Notes that the call has been left without an exit.
     #[cold]
     pub(super) fn mark_left(&self) {
-        if self.there().is_some() {
+        if self.resolve().is_some() {
             // SAFETY: as above.
             unsafe { *self.record.add(NOTE) |= Note::LEFT };
         }
@@ -134,8 +134,8 @@ pub(super) unsafe extern "C" fn begin(
     }
     // SAFETY: a thunk's index is that of a C function.
     let recipe = unsafe { &*session.recipe(index) };
-    if let Some(left) = &session.left
-        && left.fetch_sub(1, Ordering::Relaxed) <= 0
+    if let Some(remaining) = &session.remaining
+        && remaining.fetch_sub(1, Ordering::Relaxed) <= 0
     {
         stop_this(session, "as many calls as were asked for are recorded");
         return unrecorded(index);
@@ -143,7 +143,7 @@ pub(super) unsafe extern "C" fn begin(
     if session.min > 0 && recipe.has(flags::HANDLE) {
         // The record may be taken back, so nothing must follow it.
         // SAFETY: a first argument that is a handle.
-        handles::look(session, thread, unsafe { *registers } as usize, clock::now());
+        handles::observe(session, thread, unsafe { *registers } as usize, clock::now());
     }
     if thread.room() < recipe.room() && !thread.make_room(session) {
         return unrecorded(index);
@@ -199,7 +199,7 @@ unsafe fn write(
         // SAFETY: as above: its first argument is a handle.
         let (handle, begin) = unsafe { (*record.add(ARGUMENTS) as usize, *record.add(BEGIN)) };
         if handle != thread.handle {
-            handles::look(session, thread, handle, begin);
+            handles::observe(session, thread, handle, begin);
         }
     }
 }
@@ -230,11 +230,11 @@ pub(super) unsafe extern "C" fn handle_of_latest(handle: usize, thread: *mut Thr
     unsafe {
         let thread = &mut *thread;
         let begin = *thread.record.add(BEGIN);
-        handles::look(&*thread.session, thread, handle, begin);
+        handles::observe(&*thread.session, thread, handle, begin);
     }
 }
 
-/// Writes the second half, of any call, and answers what the function answered.
+/// Writes the second half, of any call, and returns what the function returned.
 ///
 /// # Safety
 /// Called by a thunk, in the thread that [`begin`] gave it, with the same stack.
@@ -250,7 +250,7 @@ pub(super) unsafe extern "C" fn end(thread: *mut Thread, result: u64, stack: *co
     // None in a forked child, which knows nothing of its parent's calls.
     if let Some(slot) = latest.filter(|slot| slot.stack == stack.addr()) {
         thread.set_depth(thread.depth() - 1);
-        if let Some((session, recipe)) = slot.there() {
+        if let Some((session, recipe)) = slot.resolve() {
             // SAFETY: a record that is there.
             unsafe { complete(session, recipe, thread, &slot, result, now) };
         }
@@ -271,10 +271,10 @@ unsafe fn complete(
     let record = slot.record;
     // SAFETY: by contract.
     let begin = unsafe { *record.add(BEGIN) };
-    if session.min > now.saturating_sub(begin) && thread.has_written_last(slot, recipe) {
+    if session.min > now.saturating_sub(begin) && thread.is_latest_record(slot, recipe) {
         // SAFETY: the record, which is taken back.
         unsafe { AtomicU64::from_ptr(record.add(HEAD)).store(0, Ordering::Release) };
-        thread.go_back_to(slot);
+        thread.rewind_to(slot);
         thread.sequence = slot.sequence;
         thread.count(1, 0);
         return;
@@ -289,10 +289,10 @@ unsafe fn complete(
     }
     if session.to_stderr {
         live::print(session, recipe, slot);
-        thread.go_back_to(slot);
+        thread.rewind_to(slot);
     } else if recipe.has(flags::MAKES_HANDLE | flags::ENDS_HANDLE) {
         // SAFETY: a record that is complete, and arguments that the function has accepted.
-        unsafe { handles::made_or_gone(session, thread, recipe, record) };
+        unsafe { handles::created_or_destroyed(session, thread, recipe, record) };
     }
 }
 
@@ -301,31 +301,31 @@ impl Thread {
     /// a jump, which shows as soon as a call comes from as high up the stack.
     #[cold]
     pub(super) fn leave_frames(&mut self, stack: usize) {
-        self.settle();
+        self.spill_latest_call();
         while let Some(depth) = self.depth().checked_sub(1)
             && self.slots[depth].stack <= stack
         {
             self.set_depth(depth);
             let slot = self.slots[depth];
             slot.mark_left();
-            if let Some((session, recipe)) = slot.there()
+            if let Some((session, recipe)) = slot.resolve()
                 && session.to_stderr
             {
                 live::print(session, recipe, &slot);
-                self.go_back_to(&slot);
+                self.rewind_to(&slot);
             }
         }
     }
 
     /// Whether nothing was written after a record, so that it can be taken back.
-    fn has_written_last(&self, slot: &Slot, recipe: &Recipe) -> bool {
+    fn is_latest_record(&self, slot: &Slot, recipe: &Recipe) -> bool {
         ptr::eq(self.session, slot.session)
             && self.cursor == slot.record.wrapping_add(usize::from(recipe.words))
             && self.sequence == slot.sequence + 1
     }
 
     /// The next record takes the place of this one, unless it is of an earlier trace.
-    fn go_back_to(&mut self, slot: &Slot) {
+    fn rewind_to(&mut self, slot: &Slot) {
         if ptr::eq(self.session, slot.session) {
             self.cursor = slot.record;
         }

@@ -87,7 +87,7 @@ fn mode_of(session: &Session, handle: u64) -> i32 {
     if status == 0 { mode } else { NONE }
 }
 
-/// Captures scalars; answers which could be read, a bit each.
+/// Captures scalars. Returns which could be read, a bit each.
 ///
 /// # Safety
 /// As of [`at_entry`].
@@ -120,7 +120,7 @@ unsafe fn capture(thread: &Thread, scalars: &[Captured], record: *mut u64, stack
                     to.cast::<[u64; 2]>().write(words);
                     true
                 }
-                _ => ask_the_kernel(from, to, usize::from(scalar.size)),
+                _ => read_by_the_kernel(from, to, usize::from(scalar.size)),
             }
         };
         captured |= u64::from(is_read) << scalar.number;
@@ -136,14 +136,14 @@ pub(super) const LARGEST: usize = 40;
 /// # Safety
 /// `to` has room for the scalar.
 #[cold]
-unsafe fn ask_the_kernel(from: usize, to: *mut u64, size: usize) -> bool {
+unsafe fn read_by_the_kernel(from: usize, to: *mut u64, size: usize) -> bool {
     if from == 0 {
         return false;
     }
     let local = libc::iovec { iov_base: to.cast::<c_void>(), iov_len: size };
     let remote = libc::iovec { iov_base: from as *mut c_void, iov_len: size };
     // SAFETY: memory of this process, which the kernel looks at and answers EFAULT where it is not.
-    let read = super::thread::keeping_errno(|| unsafe {
+    let read = super::thread::preserving_errno(|| unsafe {
         libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
     });
     read == size as isize

@@ -51,18 +51,18 @@ impl Sink {
     }
 }
 
-pub(super) type Get = unsafe extern "C" fn(*mut c_void, *mut i32) -> i32;
+pub(super) type GetMode = unsafe extern "C" fn(*mut c_void, *mut i32) -> i32;
 pub(super) type GetStream = unsafe extern "C" fn(*mut c_void, *mut *mut c_void) -> i32;
 
 /// What is asked of a handle: the backend's own functions, where it has them.
 #[derive(Debug)]
 pub(super) struct Questions {
-    pub(super) pointer_mode: Option<Get>,
-    pub(super) atomics_mode: Option<Get>,
+    pub(super) pointer_mode: Option<GetMode>,
+    pub(super) atomics_mode: Option<GetMode>,
     pub(super) stream: Option<GetStream>,
 }
 
-// SAFETY: `recipes` leads to what is shared and never changes.
+// SAFETY: `recipes` points to what is shared and never changes.
 unsafe impl Send for Session {}
 // SAFETY: as above; the rest is made for it.
 unsafe impl Sync for Session {}
@@ -77,7 +77,7 @@ pub(crate) struct Session {
     /// Shorter calls are left out; in ticks.
     pub(super) min: u64,
     /// Calls that are still to be recorded, where they are counted.
-    pub(super) left: Option<AtomicI64>,
+    pub(super) remaining: Option<AtomicI64>,
     pub(super) to_stderr: bool,
     pub(super) clock: Clock,
     pub(super) options: Options,
@@ -89,7 +89,7 @@ pub(crate) struct Session {
     threads: AtomicU32,
     /// Bytes that all files together have.
     bytes: AtomicU64,
-    complained: AtomicBool,
+    reported: AtomicBool,
     handles: Mutex<HashSet<usize>>,
     devices: Mutex<BTreeSet<i32>>,
 }
@@ -114,9 +114,9 @@ impl Session {
         let questions = unsafe {
             Questions {
                 pointer_mode: function(c"rocblas_get_pointer_mode")
-                    .map(|f| transmute::<*const (), Get>(f)),
+                    .map(|f| transmute::<*const (), GetMode>(f)),
                 atomics_mode: function(c"rocblas_get_atomics_mode")
-                    .map(|f| transmute::<*const (), Get>(f)),
+                    .map(|f| transmute::<*const (), GetMode>(f)),
                 stream: function(c"rocblas_get_stream")
                     .map(|f| transmute::<*const (), GetStream>(f)),
             }
@@ -126,7 +126,9 @@ impl Session {
             functions: functions(),
             questions,
             min: (options.min as f64 * clock.hertz / 1e9) as u64,
-            left: options.first.map(|first| AtomicI64::new(first.try_into().unwrap_or(i64::MAX))),
+            remaining: options
+                .first
+                .map(|first| AtomicI64::new(first.try_into().unwrap_or(i64::MAX))),
             to_stderr: sink == Sink::Stderr,
             clock,
             options,
@@ -136,7 +138,7 @@ impl Session {
             text: OnceLock::new(),
             threads: AtomicU32::new(0),
             bytes: AtomicU64::new(0),
-            complained: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
             handles: Mutex::default(),
             devices: Mutex::default(),
         }
@@ -156,8 +158,8 @@ impl Session {
         let clock = Clock { start: clock::point(), ..self.clock.clone() };
         let (sink, options) = (self.sink.clone(), self.options.clone());
         let mut child = Self::with(self.backend, sink, options, clock, self.recipes);
-        if let (Some(left), Some(of_parent)) = (&mut child.left, &self.left) {
-            *left = AtomicI64::new(of_parent.load(Ordering::Relaxed));
+        if let (Some(remaining), Some(of_parent)) = (&mut child.remaining, &self.remaining) {
+            *remaining = AtomicI64::new(of_parent.load(Ordering::Relaxed));
         }
         child
     }
@@ -181,13 +183,13 @@ impl Session {
     }
 
     /// The directory, if it has been made.
-    pub(super) fn made(&self) -> Option<&Path> {
+    pub(super) fn created_directory(&self) -> Option<&Path> {
         Some(self.directory.get()?.as_ref().ok()?.path())
     }
 
-    /// The same for C.
-    pub(super) fn made_as_text(&self) -> Option<&CStr> {
-        let made = self.made()?.as_os_str().as_bytes();
+    /// The same as a C string.
+    pub(super) fn created_directory_c_str(&self) -> Option<&CStr> {
+        let made = self.created_directory()?.as_os_str().as_bytes();
         Some(self.text.get_or_init(|| CString::new(made).unwrap_or_default()))
     }
 
@@ -201,21 +203,21 @@ impl Session {
         self.threads.load(Ordering::Relaxed)
     }
 
-    /// Counts that many bytes more for files, and answers whether they may have them.
-    pub(super) fn take(&self, bytes: u64) -> bool {
+    /// Counts that many bytes more for files. Returns whether the limit allows them.
+    pub(super) fn reserve(&self, bytes: u64) -> bool {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         // A ring keeps to its own size.
         self.options.ring.is_some() || before + bytes <= self.options.limit
     }
 
-    /// They do not get them.
-    pub(super) fn give_back(&self, bytes: u64) {
+    /// Files do not get these bytes after all.
+    pub(super) fn unreserve(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Says what went wrong, once for all threads.
-    pub(super) fn complain(&self, what: &str) {
-        if !self.complained.swap(true, Ordering::Relaxed) {
+    /// Reports an error, the first of all threads only.
+    pub(super) fn report_once(&self, what: &str) {
+        if !self.reported.swap(true, Ordering::Relaxed) {
             error!("{what}");
         }
     }
@@ -244,7 +246,7 @@ impl Session {
             .and_then(|text| directory.write_whole(ENDED, &text));
         if let Err(e) = written {
             let path = directory.path().join(ENDED);
-            self.complain(&format!("cannot write {}: {e}", path.display()));
+            self.report_once(&format!("cannot write {}: {e}", path.display()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What each thread has to trace with: the place of its next record, and the calls that are under way.
+//! Per-thread state of a trace: the place of the next record, and the calls that are under way.
 
 use super::{
     directory::Error,
@@ -22,7 +22,7 @@ pub(super) const MOST_DEPTH: usize = 32;
 /// Handles that a thread remembers to have seen, by their addresses, besides the latest.
 const RECENT: usize = 8;
 
-/// A thread's own things. Only the thread itself ever looks at them. What the thunk uses comes first,
+/// Per-thread state, accessed only by its own thread. What the thunk uses comes first,
 /// in a cache line.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -137,7 +137,7 @@ extern "C" fn place() -> *mut *mut Thread {
     )
 }
 
-/// This thread's things; null before its first traced call.
+/// This thread's state; null before its first traced call.
 pub(super) fn current() -> *mut Thread {
     // SAFETY: this thread's own variable.
     unsafe { *place() }
@@ -148,7 +148,7 @@ fn set_current(thread: *mut Thread) {
     unsafe { *place() = thread };
 }
 
-/// This thread's things for a trace. `None` where it cannot be written, or from within the slow paths
+/// This thread's state for a trace. `None` where nothing can be written, or from within the slow paths
 /// themselves.
 #[cold]
 #[allow(clippy::mut_from_ref, reason = "the thread's state is no part of the session")]
@@ -158,7 +158,7 @@ pub(super) fn attach(session: &'static Session) -> Option<&'static mut Thread> {
         thread = Box::into_raw(Box::new(Thread::new(own_stack())));
         set_current(thread);
         find_offset();
-        watch(thread);
+        register_destructor(thread);
     }
     // SAFETY: made above or before, freed by its own thread alone, when that ends; the one reference
     // that there is, because `busy` keeps calls from within from coming here.
@@ -166,8 +166,8 @@ pub(super) fn attach(session: &'static Session) -> Option<&'static mut Thread> {
     if thread.busy {
         return None;
     }
-    thread.settle();
-    let attached = keeping_errno(|| thread.quietly(|thread| thread.attach(session)));
+    thread.spill_latest_call();
+    let attached = preserving_errno(|| thread.without_tracing(|thread| thread.attach(session)));
     // Also where it failed: it is not tried again at each call.
     thread.session = session;
     attached.then_some(thread)
@@ -203,13 +203,13 @@ impl Thread {
         self.sequence = 0;
         self.forget_handles();
         self.dead = false;
-        self.use_space(Space { from: null_mut(), to: null_mut() });
+        self.set_space(Space { from: null_mut(), to: null_mut() });
         self.earlier.extend(self.file.take());
         self.release_earlier();
         if session.to_stderr {
             self.scratch.resize((MOST_DEPTH + 1) * MOST_WORDS, 0);
             let from = self.scratch.as_mut_ptr();
-            self.use_space(Space { from, to: from.wrapping_add(self.scratch.len() - 1) });
+            self.set_space(Space { from, to: from.wrapping_add(self.scratch.len() - 1) });
             return true;
         }
         match make_file(session) {
@@ -218,11 +218,11 @@ impl Thread {
                 let space = file.next_segment(0);
                 self.dead = space.is_none();
                 if let Some(space) = space {
-                    self.use_space(space);
+                    self.set_space(space);
                 }
             }
             Err(why) => {
-                session.complain(&why);
+                session.report_once(&why);
                 self.dead = true;
             }
         }
@@ -231,7 +231,7 @@ impl Thread {
 
     /// Gives a call that the thunk began its slot, before the slots are looked at, another call is
     /// recorded, or another trace begins.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn spill_latest_call(&mut self) {
         if self.sole > SLOTS {
             // SAFETY: the record of the thread's latest call, of this trace. Nothing is over it: behind it
             // there are at most the events of its handle, and a ring has more than one segment.
@@ -240,7 +240,7 @@ impl Thread {
         }
     }
 
-    /// How many calls are under way, of a thread that is settled.
+    /// How many calls are under way, of a thread whose latest call has its slot.
     pub(super) fn depth(&self) -> usize {
         self.depth
     }
@@ -261,13 +261,13 @@ impl Thread {
         self.recent = [0; RECENT];
     }
 
-    fn use_space(&mut self, Space { from, to }: Space) {
+    fn set_space(&mut self, Space { from, to }: Space) {
         const REGISTERS: usize = 6 * 8;
         (self.cursor, self.limit) = (from, to);
         self.near = if to.is_null() { to } else { to.wrapping_byte_sub(REGISTERS) };
     }
 
-    /// Makes room for a record that does not fit. Answers whether there is some.
+    /// Makes room for a record that does not fit. Returns whether there is some.
     #[cold]
     pub(super) fn make_room(&mut self, session: &Session) -> bool {
         if self.dead || session.to_stderr {
@@ -275,10 +275,11 @@ impl Thread {
             return false;
         }
         let sequence = self.sequence;
-        let space =
-            keeping_errno(|| self.quietly(|thread| thread.file.as_mut()?.next_segment(sequence)));
+        let space = preserving_errno(|| {
+            self.without_tracing(|thread| thread.file.as_mut()?.next_segment(sequence))
+        });
         self.dead = space.is_none();
-        self.use_space(space.unwrap_or(Space { from: null_mut(), to: null_mut() }));
+        self.set_space(space.unwrap_or(Space { from: null_mut(), to: null_mut() }));
         if self.dead {
             self.count(0, 1);
         }
@@ -293,13 +294,13 @@ impl Thread {
     }
 
     /// Does something without tracing the calls that come of it.
-    pub(super) fn quietly<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn without_tracing<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let session = core::mem::replace(&mut self.session, NONE);
         self.busy = true;
-        let answer = work(self);
+        let result = work(self);
         self.busy = false;
         self.session = session;
-        answer
+        result
     }
 
     /// Gives files of earlier traces up, once none of their calls is under way.
@@ -316,7 +317,7 @@ impl Thread {
 
     /// The thread ends.
     fn finish(&mut self) {
-        self.settle();
+        self.spill_latest_call();
         for slot in &self.slots[..self.depth] {
             slot.mark_left();
         }
@@ -333,7 +334,7 @@ impl Thread {
 fn make_file(session: &'static Session) -> Result<TraceFile, String> {
     // A trace to stderr has no files.
     let directory = session.directory()?.ok_or_else(String::new)?;
-    TraceFile::make(session, directory, session.next_thread()).map_err(|e| match e {
+    TraceFile::create(session, directory, session.next_thread()).map_err(|e| match e {
         Error::System(e)
             if e.kind() == io::ErrorKind::QuotaExceeded && e.raw_os_error().is_none() =>
         {
@@ -354,7 +355,7 @@ fn make_file(session: &'static Session) -> Result<TraceFile, String> {
 }
 
 /// What is done in between leaves no trace in `errno`, which a caller may be about to read.
-pub(super) fn keeping_errno<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: the address of this thread's errno.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
@@ -367,7 +368,7 @@ pub(super) fn keeping_errno<T>(work: impl FnOnce() -> T) -> T {
 
 /// In a forked child: what this thread has is its parent's. The files stay mapped, and nobody has a
 /// way to them.
-pub(super) fn forget() {
+pub(super) fn reset_after_fork() {
     // SAFETY: null, or this thread's own.
     if let Some(thread) = unsafe { current().as_mut() } {
         let new = Thread::new(thread.stack.clone());
@@ -379,11 +380,11 @@ pub(super) fn forget() {
 static KEY: AtomicU32 = AtomicU32::new(0);
 
 /// Has a thread finished when it ends.
-fn watch(thread: *mut Thread) {
+fn register_destructor(thread: *mut Thread) {
     let mut key = KEY.load(Ordering::Acquire);
     if key == 0 {
         let mut made: libc::pthread_key_t = 0;
-        // SAFETY: memory for the answer, and a function that stays mapped.
+        // SAFETY: memory for the result, and a function that stays mapped.
         if unsafe { libc::pthread_key_create(&raw mut made, Some(on_exit)) } != 0 {
             // None left: the file stays as it is when the thread ends, with all its records.
             return;
@@ -403,14 +404,17 @@ fn watch(thread: *mut Thread) {
 
 /// Destructors of other keys may still call rocBLAS, in as many rounds as POSIX promises: the last
 /// one finishes the thread.
+///
+/// # Safety
+/// Called by the C library with the value of [`KEY`], which `register_destructor` has set.
 unsafe extern "C" fn on_exit(thread: *mut libc::c_void) {
     const ROUNDS: u32 = 3;
     let thread: *mut Thread = thread.cast();
-    // SAFETY: the value that `watch` set: this thread's own.
+    // SAFETY: the value that `register_destructor` set: this thread's own.
     let own = unsafe { &mut *thread };
     own.rounds += 1;
     if own.rounds < ROUNDS {
-        watch(thread);
+        register_destructor(thread);
         return;
     }
     own.finish();
