@@ -33,6 +33,7 @@ impl HipError {
     pub(crate) const NOT_FOUND: Self = Self(500);
     pub(crate) const NOT_READY: Self = Self(600);
     pub(crate) const CONTEXT_IS_DESTROYED: Self = Self(709);
+    pub(crate) const NOT_SUPPORTED: Self = Self(801);
 
     /// The error of a number, which may be one that has no name.
     pub(crate) fn from_code(code: i32) -> Option<Self> {

@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// What rocBLAS 6.4.4 and 7.2.4 and rocSOLVER 7.2.4 import (`readelf --dyn-syms`); hipBLAS 7.2.4
-/// imports nothing itself.
+/// What rocBLAS 6.4.4 and 7.2.4, its test program and rocSOLVER 7.2.4 import (`readelf --dyn-syms`);
+/// hipBLAS 7.2.4 imports nothing itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     (
         "hip_4.2",
@@ -49,7 +49,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "hipStreamSynchronize",
         ],
     ),
-    ("hip_4.3", &["hipStreamIsCapturing"]),
+    (
+        "hip_4.3",
+        &[
+            "hipGraphDestroy",
+            "hipGraphExecDestroy",
+            "hipGraphInstantiate",
+            "hipGraphLaunch",
+            "hipStreamBeginCapture",
+            "hipStreamEndCapture",
+            "hipStreamIsCapturing",
+        ],
+    ),
     (
         "hip_5.1",
         &["hipDeviceGetDefaultMemPool", "hipFreeAsync", "hipMallocAsync", "hipMemPoolTrimTo"],

@@ -41,6 +41,7 @@ mod events;
 #[cfg(test)]
 mod exports;
 mod functions;
+mod graphs;
 mod handles;
 mod launches;
 mod layouts;
