@@ -8,7 +8,7 @@ use tests::{
     compile::library,
     real::recording,
     run::{Ended, client, run},
-    scenario::{c_backend, linked_client},
+    scenario::{c_backend, c_backend_with_soname, linked_client},
     tree::Tree,
 };
 
@@ -54,6 +54,54 @@ impl Scenario {
 fn line<'a>(ended: &'a Ended, key: &str) -> &'a str {
     let value = |line: &'a str| line.strip_prefix(key)?.strip_prefix('=');
     ended.stdout.lines().find_map(value).unwrap_or_else(|| panic!("no {key} in {ended:?}"))
+}
+
+/// What promises are kept for a backend, with messages up to a level.
+fn compat_of(backend: &Path, log: &str) -> Ended {
+    let tree = Tree::with_backend(backend);
+    let program = linked_client(&tree, "compat.c", &[]);
+    run(client(&tree, &program).env("ROCBLAS_SHIM_LOG", log)).success()
+}
+
+/// The promises that depend on how old a backend is, and on nothing else.
+const BY_GENERATION: [&str; 5] = ["atomics", "version", "hipblaslt", "tensile", "solutions"];
+
+#[test]
+fn promises_depend_on_the_number_of_the_version_whatever_the_library_is_called() {
+    for (soname, version, is_older) in [
+        ("librocblas.so", "4.3.0.3216-cbcdc2d", true),
+        ("librocblas.so", "5.0.2.70002-56", false),
+        ("librocblas.so.0", "4.4.1", true),
+        ("librocblas.so.3", "3.1.0.pliable", true),
+        ("librocblas.so.3", "", true),
+        ("librocblas.so.4", "", true),
+        ("librocblas.so.5", "", false),
+        ("librocblas.so.5.7", "", false),
+        ("librocblas.so.40", "", false),
+        ("librocblas.so.4", "10.1.0", false),
+    ] {
+        let tree = Tree::new();
+        let version_trait = format!("-DVERSION=\"{version}\"");
+        let backend = c_backend_with_soname(&tree, "backend.so", soname, &[&version_trait]);
+        let ended = compat_of(&backend, "warn");
+        let kept: Vec<&str> = line(&ended, "compat").split(',').collect();
+        for promise in BY_GENERATION {
+            assert_eq!(kept.contains(&promise), is_older, "{soname} {version}: {promise}");
+        }
+        assert!(!ended.stderr.contains("which version"), "{soname} {version}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_backend_of_unknown_version_is_said_and_gets_every_promise() {
+    let tree = Tree::new();
+    let traits = ["-DVERSION=\"develop\""];
+    let backend = c_backend_with_soname(&tree, "backend.so", "librocblas.so", &traits);
+    let ended = compat_of(&backend, "warn");
+    let kept: Vec<&str> = line(&ended, "compat").split(',').collect();
+    assert!(BY_GENERATION.iter().all(|promise| kept.contains(promise)), "{ended:?}");
+    assert!(ended.stderr.contains("does not say which version of rocBLAS it is"), "{ended:?}");
+    assert_eq!(compat_of(&backend, "error").stderr, "", "not printed unless it is asked for");
 }
 
 #[test]

@@ -292,12 +292,13 @@ fn announce(backend: &Backend, settings: &Settings, occasion: Occasion) {
     }
     let Took { open, adapt, resolve } = backend.took;
     info!(
-        "backend {} ({}) lacks {} of {} functions; promises kept for it: {}; opened in {open:?}, adapted in {adapt:?}, resolved in {resolve:?}",
+        "backend {} ({}) lacks {} of {} functions; promises kept for it: {}; opened in {open:?}, adapted in {adapt:?}, resolved in {resolve:?}; it is rocBLAS {}",
         backend.name,
         backend.path.display(),
         backend.missing.len(),
         rocblas_abi::EXPORTS,
         backend.compat.active.names().join(", "),
+        backend.compat.generation.map_or("of unknown version".to_owned(), |g| g.to_string()),
     );
     for index in &backend.missing {
         debug!("missing: {}", table::name(usize::from(*index)).to_string_lossy());

@@ -10,7 +10,13 @@ use std::path::{Path, PathBuf};
 /// Compiles `standins/c/backend.c` with its traits switched on (`-DMORTAL`).
 #[must_use]
 pub fn c_backend(tree: &Tree, name: &str, traits: &[&str]) -> PathBuf {
-    library(&standins().join("backend.c"), &tree.root().join(name), "librocblas.so.4", traits)
+    c_backend_with_soname(tree, name, "librocblas.so.4", traits)
+}
+
+/// As [`c_backend`], under another SONAME.
+#[must_use]
+pub fn c_backend_with_soname(tree: &Tree, name: &str, soname: &str, traits: &[&str]) -> PathBuf {
+    library(&standins().join("backend.c"), &tree.root().join(name), soname, traits)
 }
 
 /// Compiles `standins/c/backend.cpp`.

@@ -2,11 +2,12 @@
 //!
 //! [`locate`] lists the files to try, [`inspect`] refuses what is not a rocBLAS before the loader
 //! sees it, [`open`] loads it, [`adapt`] makes its references to itself and to `getenv` what they
-//! should be, [`resolve`] fills a table with its functions. [`hip`] is the runtime it uses,
+//! should be, [`resolve`] fills a table with its functions. [`generation`] is which rocBLAS it is, [`hip`] is the runtime it uses,
 //! [`kernels`] whether it has any for the machine's GPUs.
 
 pub(crate) mod adapt;
 pub(crate) mod environment;
+pub(crate) mod generation;
 pub(crate) mod hip;
 pub(crate) mod inspect;
 pub(crate) mod kernels;

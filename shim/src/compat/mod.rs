@@ -16,11 +16,12 @@ pub(crate) mod transfers;
 pub(crate) mod version;
 
 use crate::{
-    backend::{hip::Hip, open::Handle},
+    backend::{generation::Generation, hip::Hip, open::Handle},
     init,
     table::{self, Table, Target},
 };
 use core::ffi::CStr;
+use tracing::warn;
 
 /// A promise, by the name that switches it off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,8 @@ impl Promises {
 #[derive(Debug)]
 pub(crate) struct Compat {
     pub(crate) active: Promises,
+    /// `None`: the backend does not tell.
+    pub(crate) generation: Option<Generation>,
     /// The HIP runtime that the backend uses; `None` for stand-ins without one.
     pub(crate) hip: Option<Hip>,
     /// The backend's own functions, whose place in the table ours took.
@@ -103,12 +106,14 @@ fn lacks(table: &Table, name: &CStr) -> bool {
 
 /// The promises that a backend needs.
 ///
-/// A 5.x library keeps them itself; what it may lack are functions that came after it. Whether a
-/// 4.x library has one of these is asked of it, too: 6.4's has two that 6.3's has not.
-fn needed(soname: &str, table: &Table, hip: Option<&Hip>) -> Promises {
+/// A library of ROCm 7 keeps them itself; what it may lack are functions that came after it. Whether
+/// an older library has one of these is asked of it, too: 6.4's has two that 6.3's has not. One of
+/// unknown generation gets what the oldest needs: kept for a library that keeps them itself, they
+/// change next to nothing.
+fn needed(generation: Option<Generation>, table: &Table, hip: Option<&Hip>) -> Promises {
     let lacks = |name| lacks(table, name);
     let mut needed = Promises::NONE;
-    if soname.starts_with("librocblas.so.4") {
+    if generation.is_none_or(|generation| generation < Generation::ROCM_7) {
         for promise in [
             Promise::Atomics,
             Promise::Version,
@@ -136,12 +141,21 @@ pub(crate) fn install(
     listens: bool,
     table: &mut Table,
 ) -> Compat {
-    let active = Promises(needed(soname, table, hip.as_ref()).0 & wanted.0);
+    let version = version::Answers::of(handle);
+    let generation = Generation::of(soname, &version.backend().to_string_lossy());
+    if generation.is_none() {
+        warn!(
+            "the backend does not say which version of rocBLAS it is, neither by its SONAME \
+             ({soname}) nor by rocblas_get_version_string: every promise is kept for it"
+        );
+    }
+    let active = Promises(needed(generation, table, hip.as_ref()).0 & wanted.0);
     let compat = Compat {
         active,
+        generation,
         originals: handles::Originals::of(table),
         solutions: solutions::Originals::of(table),
-        version: version::Answers::of(handle),
+        version,
         hip,
     };
     let mut replacements: Vec<(&CStr, Target)> = Vec::new();

@@ -9,6 +9,9 @@
  *   REFUSES_MODES   a handle that it did not make is in host mode, by an answer that is an error; to
  *                   ask for none's ends the program
  *   MORTAL          what it set up is torn down at exit, as C++ statics are
+ *   VERSION="..."   its version string; "4.3.0.pliable" if not given
+ *   VTABLE          it has the vtable that AMD's test program imports
+ *   RESOLVES_LATE   a thread of its constructor calls dscal, through the slot of the PLT
  *
  * It knows its own functions by hidden aliases, so that it can tell whether its references to
  * itself lead to itself. In C, whose compilers call exported functions through the PLT. */
@@ -21,6 +24,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#ifndef VERSION
+#define VERSION "4.3.0.pliable"
+#endif
 
 #define HIDDEN_ALIAS(name) \
     extern __typeof(name) own_##name __attribute__((alias(#name), visibility("hidden")))
@@ -143,7 +150,7 @@ rocblas_status rocblas_set_vector(rocblas_int n, rocblas_int elem_size, const vo
 #endif
 
 rocblas_status rocblas_get_version_string(char *buf, size_t len) {
-    snprintf(buf, len, "4.3.0.pliable");
+    snprintf(buf, len, "%s", VERSION);
     return rocblas_status_success;
 }
 
