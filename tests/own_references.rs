@@ -92,7 +92,7 @@ fn variables_meant_for_another_rocblas_are_hidden_and_others_are_not() {
         ended.stdout,
         format!(
             "ROCBLAS_TENSILE_LIBPATH={}\nROCBLAS_TENSILE_GEMM_OVERRIDE_PATH=(unset)\n\
-             ROCBLAS_USE_HIPBLASLT=(unset)\nROCBLAS_LAYER=4\nsecret=(unset)\n",
+             ROCBLAS_USE_HIPBLASLT=0\nROCBLAS_DEFAULT_ATOMICS_MODE=0\nROCBLAS_LAYER=4\nsecret=(unset)\n",
             own.display()
         ),
         "{ended:?}"

@@ -113,6 +113,16 @@ fn atomics_are_not_allowed_unless_the_user_says_so() {
 }
 
 #[test]
+fn a_backend_that_asks_for_the_mode_of_atomics_is_told() {
+    let tree = Tree::new();
+    let scenario = Scenario::with(&c_backend(&tree, "few.so", &[]));
+    let variable = "ROCBLAS_DEFAULT_ATOMICS_MODE";
+    assert_eq!(scenario.on_and_off("atomics", variable), ["0", "(unset)"]);
+    let set = scenario.run(&[(variable, "1")]);
+    assert_eq!(line(&set, variable), "1", "what the user set is left alone");
+}
+
+#[test]
 fn the_version_is_5_0_2_and_names_the_pair() {
     let scenario = Scenario::with(artefacts::reference());
     let [on, off] = scenario.on_and_off("version", "version");
@@ -164,10 +174,10 @@ fn the_properties_of_a_handles_device_are_there() {
 fn variables_for_another_rocblas_are_hidden_by_promise() {
     let tree = Tree::new();
     let scenario = Scenario::with(&c_backend(&tree, "few.so", &[]));
-    for (promise, variable) in [
-        ("hipblaslt", "ROCBLAS_USE_HIPBLASLT"),
-        ("tensile", "ROCBLAS_TENSILE_LIBPATH"),
-        ("tensile", "ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH"),
+    for (promise, variable, instead) in [
+        ("hipblaslt", "ROCBLAS_USE_HIPBLASLT", "0"),
+        ("tensile", "ROCBLAS_TENSILE_LIBPATH", "(unset)"),
+        ("tensile", "ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH", "(unset)"),
     ] {
         let off = format!("-{promise}");
         let seen = |compat: &str| {
@@ -179,9 +189,20 @@ fn variables_for_another_rocblas_are_hidden_by_promise() {
             let warned = ended.stderr.contains(&format!("{variable} is hidden from the backend"));
             (line(&ended, variable).to_owned(), warned)
         };
-        assert_eq!(seen(""), ("(unset)".to_owned(), true), "{variable}");
+        assert_eq!(seen(""), (instead.to_owned(), true), "{variable}");
         assert_eq!(seen(&off), ("meant for another".to_owned(), false), "{variable}");
     }
+}
+
+#[test]
+fn hipblaslt_is_off_and_not_left_to_the_gpu() {
+    // Unset, the variable means "by architecture", and gfx12 enters hipBLASLt.
+    let tree = Tree::new();
+    let scenario = Scenario::with(&c_backend(&tree, "few.so", &[]));
+    let [on, off] = scenario.on_and_off("hipblaslt", "ROCBLAS_USE_HIPBLASLT");
+    assert_eq!([on.as_str(), off.as_str()], ["0", "(unset)"]);
+    let asked_for = scenario.run(&[("ROCBLAS_USE_HIPBLASLT", "0"), ("ROCBLAS_SHIM_LOG", "warn")]);
+    assert!(!asked_for.stderr.contains("hidden"), "nothing is kept from the backend");
 }
 
 #[test]

@@ -118,8 +118,18 @@ pub(crate) fn environment(name: &str) -> Option<OsString> {
 /// Whether a variable is set that is not the shim's own, in processes of any rights: what the
 /// backend itself would see.
 pub(crate) fn is_set(name: &CStr) -> bool {
+    value(name).is_some()
+}
+
+/// The value of such a variable.
+pub(crate) fn value(name: &CStr) -> Option<CString> {
+    if !environ_is_up() {
+        return None;
+    }
     // SAFETY: as in `environment`.
-    environ_is_up() && unsafe { !libc::getenv(name.as_ptr()).is_null() }
+    let value = unsafe { libc::getenv(name.as_ptr()) };
+    // SAFETY: a C string of the environment, copied at once.
+    (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_owned())
 }
 
 /// Whether libc has set up `environ`.

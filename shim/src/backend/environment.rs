@@ -1,14 +1,14 @@
 //! The environment as the backend is to see it: the `getenv` that its own reference is bound to.
 //!
 //! A few variables are set for the rocBLAS that the program was built for and would mislead one of
-//! another version. Hiding them here, rather than changing the environment, leaves other copies of
-//! rocBLAS and child processes alone. Which they are is said by the promises, `../compat/hipblaslt.rs`
-//! and `../compat/tensile.rs`. `secure_getenv` is left to libc. Constructors of the backend have run
+//! another version, and a few tell a rocBLAS to be like another. Answering here, rather than changing
+//! the environment, leaves other copies of rocBLAS and child processes alone. Which they are is said by
+//! the promises: `../compat/atomics.rs`, `../compat/hipblaslt.rs` and `../compat/tensile.rs`. `secure_getenv` is left to libc. Constructors of the backend have run
 //! before the filter is bound; rocBLAS reads its variables later.
 
 use super::adapt::Replacement;
 use crate::{
-    compat::{Compat, Promise, hipblaslt, tensile::Tensile},
+    compat::{Compat, Promise, Promises, atomics, hipblaslt, tensile::Tensile},
     init,
 };
 use core::{
@@ -20,7 +20,7 @@ use std::path::Path;
 /// What a backend is told.
 #[derive(Debug)]
 pub(crate) struct View {
-    hides_hipblaslt: bool,
+    promises: Promises,
     /// `None`: whatever the environment says.
     tensile: Option<Tensile>,
 }
@@ -28,23 +28,26 @@ pub(crate) struct View {
 impl View {
     /// The view of the backend in that file; says what is hidden from it.
     pub(crate) fn of(backend: &Path, compat: &Compat) -> Self {
-        let hides_hipblaslt = compat.active.contains(Promise::Hipblaslt);
-        if hides_hipblaslt {
+        let promises = compat.active;
+        if promises.contains(Promise::Hipblaslt) {
             hipblaslt::announce();
         }
-        let tensile = compat.active.contains(Promise::Tensile).then(|| {
+        let tensile = promises.contains(Promise::Tensile).then(|| {
             Tensile::announce();
             Tensile::of(backend, compat)
         });
-        Self { hides_hipblaslt, tensile }
+        Self { promises, tensile }
     }
 
     /// What the backend gets for a variable, if that is not what libc has.
     fn answer(&self, name: &CStr) -> Option<*mut c_char> {
-        if self.hides_hipblaslt && hipblaslt::hides(name) {
-            return Some(null_mut());
-        }
-        self.tensile.as_ref()?.answer(name)
+        let promised = |promise, answer: fn(&CStr) -> Option<&'static CStr>| {
+            self.promises.contains(promise).then(|| answer(name)).flatten()
+        };
+        promised(Promise::Hipblaslt, hipblaslt::answer)
+            .or_else(|| promised(Promise::Atomics, atomics::answer))
+            .map(|value| value.as_ptr().cast_mut())
+            .or_else(|| self.tensile.as_ref()?.answer(name))
     }
 
     /// The directory of the backend's own kernels, where the promise is kept and it is known.

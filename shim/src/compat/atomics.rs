@@ -1,19 +1,42 @@
 //! Whether results may vary between runs.
 //!
 //! 5.0.2: a new handle does not allow atomics. 4.3.0: it does. Both take
-//! `ROCBLAS_DEFAULT_ATOMICS_MODE` from the environment instead where it is set.
+//! `ROCBLAS_DEFAULT_ATOMICS_MODE` from the environment instead where it is set. So a backend that asks
+//! for the variable is answered as if it were set: then the handle is made in that mode, and the
+//! backend's own log has the lines that 5.0.2's has. Of a backend that does not ask, each new handle
+//! is told.
 //! Source: release notes of rocBLAS 5.0, and the constructors of the handle.
 
 use super::{Compat, Promise, handles::Handle, status};
 use crate::config;
-use core::ffi::CStr;
+use core::{
+    ffi::CStr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use tracing::warn;
 
 const NOT_ALLOWED: i32 = 0;
 const VARIABLE: &CStr = c"ROCBLAS_DEFAULT_ATOMICS_MODE";
+/// [`NOT_ALLOWED`], as the variable has it.
+const VALUE: &CStr = c"0";
+
+/// Whether the backend has asked for the variable; some ask once in a process.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// What the backend gets for the variable, unless the user has set it.
+pub(crate) fn answer(name: &CStr) -> Option<&'static CStr> {
+    if name != VARIABLE || config::is_set(VARIABLE) {
+        return None;
+    }
+    ASKED.store(true, Ordering::Relaxed);
+    Some(VALUE)
+}
 
 pub(super) fn on_create(compat: &Compat, handle: Handle) {
-    if !compat.active.contains(Promise::Atomics) || config::is_set(VARIABLE) {
+    if !compat.active.contains(Promise::Atomics)
+        || ASKED.load(Ordering::Relaxed)
+        || config::is_set(VARIABLE)
+    {
         return;
     }
     if let Some(set_mode) = compat.originals.set_atomics_mode {

@@ -2,8 +2,8 @@
 //!
 //! 5.0.2 may call hipBLASLt 1.0, which it was built against. 4.3.0's handle constructor calls
 //! hipBLASLt too where `ROCBLAS_USE_HIPBLASLT=1` is set, built against 0.10: the same mangled names
-//! with other classes behind them, so the calls bind and corrupt memory. So the variable is hidden
-//! from it.
+//! with other classes behind them, so the calls bind and corrupt memory. Without the variable it goes
+//! by the architecture, and gfx12 enters hipBLASLt. So the variable is `0` for the backend.
 //! Source: `handle.cpp` of 4.3, and hipBLASLt's headers of both releases.
 
 use crate::config;
@@ -11,18 +11,19 @@ use core::ffi::CStr;
 use tracing::warn;
 
 const VARIABLE: &CStr = c"ROCBLAS_USE_HIPBLASLT";
+const OFF: &CStr = c"0";
 
-/// Whether a variable is not for the backend.
-pub(crate) fn hides(name: &CStr) -> bool {
-    name == VARIABLE
+/// What the backend gets for a variable of hipBLASLt's.
+pub(crate) fn answer(name: &CStr) -> Option<&'static CStr> {
+    (name == VARIABLE).then_some(OFF)
 }
 
-/// Says once, if the variable is set, that it is hidden.
+/// Says once that the variable is hidden, if it is set to anything else.
 pub(crate) fn announce() {
-    if config::is_set(VARIABLE) {
+    if config::value(VARIABLE).is_some_and(|value| value != OFF) {
         warn!(
-            "ROCBLAS_USE_HIPBLASLT is hidden from the backend: it would call hipBLASLt 0.10 under \
-             the names of hipBLASLt 1.0, whose classes are others"
+            "ROCBLAS_USE_HIPBLASLT is hidden from the backend, which gets 0: it would call \
+             hipBLASLt 0.10 under the names of hipBLASLt 1.0, whose classes are others"
         );
     }
 }

@@ -100,8 +100,9 @@ rocblas_status rocblas_sgemm(rocblas_handle handle, rocblas_operation transA,
 /* Prints what it sees of the environment, a variable a line. */
 rocblas_status rocblas_set_stream(rocblas_handle handle, hipStream_t stream) {
     const char *names[] = {"ROCBLAS_TENSILE_LIBPATH", "ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH",
-                           "ROCBLAS_USE_HIPBLASLT", "ROCBLAS_LAYER"};
-    for (int i = 0; i < 4; i++) {
+                           "ROCBLAS_USE_HIPBLASLT", "ROCBLAS_DEFAULT_ATOMICS_MODE",
+                           "ROCBLAS_LAYER"};
+    for (int i = 0; i < 5; i++) {
         const char *value = getenv(names[i]);
         printf("%s=%s\n", names[i], value ? value : "(unset)");
     }
