@@ -137,3 +137,22 @@ fn a_library_that_is_only_loaded_prints_nothing() {
         .expect("write");
     run(&mut command).silent_success();
 }
+
+#[test]
+fn the_vtable_is_complete_before_the_backend_is_published() {
+    let ended = run_lazily("vtable.c", &["-DVTABLE"], &[]).silent_success();
+    assert_eq!(ended.stdout, "answer=77 stored=1 filled=1 late=0\n");
+}
+
+#[test]
+fn a_slot_that_the_loader_was_resolving_is_bound_again() {
+    let tree = Tree::with_shim();
+    let backend = c_backend(&tree, "backend.so", &["-DRESOLVES_LATE"]);
+    let source = workspace().join("tests/clients/late_resolver.c");
+    let resolver = library(&source, &tree.root().join("late.so"), "late.so", &[]);
+    let program = linked_client(&tree, "resolved_late.c", &[]);
+    let mut command = client(&tree, &program);
+    let ended = run(command.env("BACKEND_LATER", backend).env("LD_PRELOAD", resolver));
+    let expected = "first: create=0 foreign=0\nlater: create=0 foreign=0\n";
+    assert_eq!(ended.silent_success().stdout, expected);
+}

@@ -6,6 +6,7 @@
 //! and C++ exceptions pass. The load of `TABLE` needs no fence: x86-64 loads acquire.
 
 use crate::table::{CURRENT, ENTRY_SIZE};
+use core::sync::atomic::AtomicUsize;
 
 macro_rules! stubs {
     ($(($index:literal $name:ident))*) => {
@@ -29,27 +30,20 @@ macro_rules! stubs {
 
 rocblas_abi::for_each_export!(stubs);
 
-/// The storage of an exported data symbol. Clients read it, the shim fills it once.
+/// The storage of an exported data symbol: words, which clients read and the shim stores before the
+/// backend is published; see `init::publish`.
 #[repr(C, align(32))]
-pub(crate) struct Data<const SIZE: usize>(core::cell::UnsafeCell<[u8; SIZE]>);
-
-// SAFETY: written once, by the thread whose backend is the one in use, before the table that leads
-// to it is published; see `init::publish`.
-unsafe impl<const SIZE: usize> Sync for Data<SIZE> {}
+pub(crate) struct Data<const WORDS: usize>([AtomicUsize; WORDS]);
 
 /// The vtable of `rocblas_internal_ostream`, which AMD's test program imports by `GLOB_DAT`: zero
 /// until a backend is open, then a copy of the backend's.
 #[allow(non_upper_case_globals, reason = "a mangled C++ name")]
 #[unsafe(no_mangle)]
-static _ZTV24rocblas_internal_ostream: Data<32> = Data(core::cell::UnsafeCell::new([0; 32]));
+static _ZTV24rocblas_internal_ostream: Data<4> = Data([const { AtomicUsize::new(0) }; 4]);
 
 /// The exported data symbols with their storage.
-pub(crate) fn data() -> [(&'static core::ffi::CStr, *mut u8, usize); 1] {
-    [(
-        c"_ZTV24rocblas_internal_ostream",
-        _ZTV24rocblas_internal_ostream.0.get().cast(),
-        size_of_val(&_ZTV24rocblas_internal_ostream),
-    )]
+pub(crate) fn data() -> [(&'static core::ffi::CStr, &'static [AtomicUsize]); 1] {
+    [(c"_ZTV24rocblas_internal_ostream", &_ZTV24rocblas_internal_ostream.0)]
 }
 
 #[cfg(test)]
@@ -58,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_data_symbols_are_those_of_the_table() {
-        let data = data().map(|(name, _, size)| (name.to_str().expect("ASCII"), size));
+        let data = data().map(|(name, words)| (name.to_str().expect("ASCII"), size_of_val(words)));
         assert_eq!(data.as_slice(), rocblas_abi::DATA);
     }
 }

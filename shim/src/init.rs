@@ -9,7 +9,9 @@
 
 use crate::{
     backend::{
-        Backend, Took, adapt, environment,
+        Backend, Took,
+        adapt::{self, Bindings},
+        environment,
         hip::{self, Hip},
         inspect,
         locate::{self, Candidate, Tried},
@@ -29,8 +31,7 @@ use crate::{
 use core::{
     cell::Cell,
     ffi::CStr,
-    ptr::copy_nonoverlapping,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 use once_cell::race::OnceBox;
@@ -256,12 +257,20 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
 /// Makes an outcome the outcome, unless another thread was first. Whoever was first has also
 /// printed what there is to say.
 fn publish(outcome: Outcome, settings: &Settings, occasion: Occasion) -> &'static Outcome {
+    // Before: whoever sees the backend may use its data. Another thread that is here too has the same
+    // library, so it stores the same.
+    if let Outcome::Ready { backend, .. } = &outcome {
+        fill_data(backend);
+    }
     let first = OUTCOME.set(Box::new(outcome)).is_ok();
     let outcome = OUTCOME.get().expect("set just now, or before");
+    if !first && let Outcome::Ready { backend, .. } = outcome {
+        // Unless settings changed in between and this thread's was another library.
+        fill_data(backend);
+    }
     if first {
         match outcome {
             Outcome::Ready { backend, .. } => {
-                fill_data(backend);
                 let wanted =
                     settings.trace.clone().map(|sink| (sink, settings.trace_options.clone()));
                 let table = trace::table_for(backend, wanted);
@@ -333,7 +342,8 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
     STAGE.set(Stage::Initialising);
     let handle = opened.map_err(|text| needs::explain(&text, &library))?;
     let opened = Instant::now();
-    let changed = adapt(handle)?;
+    let bindings = bindings_of(handle)?;
+    let changed = bindings.apply()?;
     debug!("rebound {changed} of the backend's references");
     let adapted = Instant::now();
     hip::refuse_a_second_runtime(handle)?;
@@ -346,36 +356,54 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
     let data = read_data(handle);
     let name = candidate.name;
     let missing = resolve::missing(&table);
-    Ok(Backend { name, path, table, missing, data, compat, environment, took })
+    let overwritten = bindings.restore()?;
+    debug!("{overwritten} of them were overwritten meanwhile");
+    Ok(Backend { name, path, table, missing, data, compat, bindings, environment, took })
 }
 
-fn adapt(handle: Handle) -> Result<usize, String> {
+/// What the backend's references to itself and to `getenv` are to be.
+fn bindings_of(handle: Handle) -> Result<Bindings, String> {
     const UNLISTED: &str = "is not among the loader's objects";
     let map = handle.link_map().ok_or(UNLISTED)?;
     // SAFETY: the map of a library that is loaded and never closed.
     let object = unsafe { adapt::Object::of(&map) }.ok_or(UNLISTED)?;
     let exported = |name: &CStr| {
-        table::index(name).is_some() || exports::data().iter().any(|(data, _, _)| *data == name)
+        table::index(name).is_some() || exports::data().iter().any(|(data, _)| *data == name)
     };
-    object.apply(&object.plan(exported, &environment::filter()))
+    Ok(object.plan(exported, &environment::filter()))
 }
 
-/// The backend's bytes of the exported data.
-fn read_data(handle: Handle) -> Vec<Option<Vec<u8>>> {
-    let read = |(name, _, size): (&CStr, _, usize)| {
-        let source = handle.own_symbol(name)?.0.cast::<u8>();
-        // SAFETY: an object of that size, by the table's contract.
-        Some(unsafe { core::slice::from_raw_parts(source, size) }.to_vec())
+/// Binds references of the backend again that the loader has overwritten since.
+pub(crate) fn hold_bindings() {
+    let Some(Outcome::Ready { backend, .. }) = OUTCOME.get() else {
+        return;
+    };
+    match backend.bindings.restore() {
+        Ok(0) => {}
+        Ok(overwritten) => debug!("{overwritten} of the backend's references were overwritten"),
+        Err(why) => warn!("the backend {why}: calls of itself may come back to the shim"),
+    }
+}
+
+/// The backend's words of the exported data.
+fn read_data(handle: Handle) -> Vec<Option<Vec<usize>>> {
+    let read = |(name, words): (&CStr, &[AtomicUsize])| {
+        let source = handle.own_symbol(name)?.0.cast::<usize>();
+        // SAFETY: an object of that size, by the table's contract, and aligned as a vtable is.
+        Some(unsafe { core::slice::from_raw_parts(source, words.len()) }.to_vec())
     };
     exports::data().map(read).into()
 }
 
 /// Fills the exported data with the backend's bytes.
 fn fill_data(backend: &Backend) {
-    for ((name, place, size), bytes) in exports::data().into_iter().zip(&backend.data) {
-        match bytes {
-            // SAFETY: the storage that `exports` declares for it, of that size, written here alone.
-            Some(bytes) => unsafe { copy_nonoverlapping(bytes.as_ptr(), place, size) },
+    for ((name, place), words) in exports::data().into_iter().zip(&backend.data) {
+        match words {
+            Some(words) => {
+                for (place, word) in place.iter().zip(words) {
+                    place.store(*word, Ordering::Relaxed);
+                }
+            }
             None => debug!("missing: {}", name.to_string_lossy()),
         }
     }

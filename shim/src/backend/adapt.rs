@@ -6,6 +6,11 @@
 //! symbol that it defines itself and the shim exports too is given the backend's own address. Its
 //! reference to `getenv` is given a filter. RTLD_DEEPBIND would do the first, and break programs
 //! with copy relocations or a malloc interposer; dlmopen would load a second HIP runtime.
+//!
+//! One thing undoes this: a thread of the backend's own that calls through a slot of its PLT for the
+//! first time is in the loader, which has looked the function up and has yet to write the slot. What it
+//! writes then is the shim's address. Nothing tells such a thread from one that has not called yet, so
+//! the words are looked at again: before the backend is published, and with each new handle.
 
 use super::open::LinkMap;
 use core::{
@@ -25,7 +30,7 @@ use goblin::elf::{
 };
 use std::{
     io,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, TryLockError},
 };
 
 /// A word of the backend to be written, and with what.
@@ -33,6 +38,15 @@ use std::{
 pub(crate) struct Patch {
     slot: usize,
     value: usize,
+}
+
+/// Words of a loaded library and what each of them is to be.
+#[derive(Debug)]
+pub(crate) struct Bindings {
+    base: usize,
+    writable: Vec<Range<usize>>,
+    relro: Option<Range<usize>>,
+    patches: Vec<Patch>,
 }
 
 /// A function that the backend imports, and what it gets instead.
@@ -53,6 +67,19 @@ pub(crate) struct Object {
     strings: *const c_char,
     /// Address and size in bytes of the tables of relocations with addends.
     relocations: [(usize, usize); 2],
+}
+
+impl Patch {
+    /// The word. It is a relocated one of a library that stays loaded, so it is aligned (as
+    /// [`Bindings::apply`] checks first) and readable.
+    fn word(&self) -> &AtomicUsize {
+        // SAFETY: as above. Atomic, because another thread may be jumping through it.
+        unsafe { AtomicUsize::from_ptr(self.slot as *mut usize) }
+    }
+
+    fn holds(&self) -> bool {
+        self.word().load(Ordering::Relaxed) == self.value
+    }
 }
 
 impl Object {
@@ -190,7 +217,7 @@ impl Object {
         &self,
         exported: impl Fn(&CStr) -> bool,
         replacement: &Replacement,
-    ) -> Vec<Patch> {
+    ) -> Bindings {
         let mut patches = Vec::new();
         for relocation in self.relocations() {
             let addend = match reloc64::r_type(relocation.r_info) {
@@ -215,29 +242,58 @@ impl Object {
                 value: value.wrapping_add(addend),
             });
         }
-        patches
+        Bindings {
+            base: self.base,
+            writable: self.writable.clone(),
+            relro: self.relro.clone(),
+            patches,
+        }
     }
+}
 
-    /// Writes the patches; answers how many words changed.
+/// Taken by whoever writes words, as that lifts and restores the protection of pages. Held over no
+/// call to the loader, so it cannot be part of a deadlock with the loader's own.
+static WRITING: Mutex<()> = Mutex::new(());
+
+impl Bindings {
+    /// Writes the words of a library that was just opened. Returns how many changed.
     ///
-    /// Safe to repeat, also by several threads: the values are the same each time. The lock is held
-    /// over no call to the loader, so it cannot be part of a deadlock with the loader's own.
-    pub(crate) fn apply(&self, patches: &[Patch]) -> Result<usize, String> {
-        static WRITING: Mutex<()> = Mutex::new(());
-        if let Some(patch) = patches.iter().find(|patch| !self.may_write(patch.slot)) {
+    /// Safe to repeat, also by several threads: the values are the same each time. Fork waits for
+    /// whoever initialises, so no child inherits the lock from here.
+    pub(crate) fn apply(&self) -> Result<usize, String> {
+        if let Some(patch) = self.patches.iter().find(|patch| !self.may_write(patch.slot)) {
             return Err(format!(
                 "has a relocation in read-only or unaligned memory, at {:#x}",
                 patch.slot.wrapping_sub(self.base)
             ));
         }
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write()
+    }
+
+    /// Writes again what somebody has overwritten, after [`Self::apply`]. Returns how many words that
+    /// were; usually none, and nothing is written then.
+    ///
+    /// Whoever has the lock writes the same, so it is not waited for: in a forked child it may be that
+    /// of a thread that does not exist.
+    pub(crate) fn restore(&self) -> Result<usize, String> {
+        if self.patches.iter().all(Patch::holds) {
+            return Ok(0);
+        }
+        let _writing = match WRITING.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(0),
+        };
+        self.write()
+    }
+
+    fn write(&self) -> Result<usize, String> {
         self.protect_relro(libc::PROT_READ | libc::PROT_WRITE)?;
         let mut changed = 0;
-        for patch in patches {
-            // SAFETY: a relocated word of the library: aligned and in a writable segment, as
-            // checked, with RELRO lifted. Atomic, because another thread may be jumping through it.
-            let word = unsafe { AtomicUsize::from_ptr(patch.slot as *mut usize) };
-            if word.swap(patch.value, Ordering::Relaxed) != patch.value {
+        for patch in &self.patches {
+            // In a writable segment, as `apply` checked, with RELRO lifted.
+            if patch.word().swap(patch.value, Ordering::Relaxed) != patch.value {
                 changed += 1;
             }
         }

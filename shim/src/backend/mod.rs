@@ -31,11 +31,13 @@ pub(crate) struct Backend {
     pub(crate) table: Box<Table>,
     /// Indices of the exports that neither it nor a promise of ours supplies.
     pub(crate) missing: Vec<u16>,
-    /// The bytes of its exported data, in the order of [`crate::exports::data`]; `None` where it
+    /// The words of its exported data, in the order of [`crate::exports::data`]; `None` where it
     /// lacks one.
-    pub(crate) data: Vec<Option<Vec<u8>>>,
+    pub(crate) data: Vec<Option<Vec<usize>>>,
     /// The promises of 5.0.2 that are kept for it, and what they work with.
     pub(crate) compat: Compat,
+    /// Its references to itself and to `getenv`, as they should be.
+    pub(crate) bindings: adapt::Bindings,
     /// What it is told of the environment.
     pub(crate) environment: environment::View,
     /// How long the parts of opening it took.

@@ -3,6 +3,7 @@
 use super::{Compat, Promise, atomics, current, device_properties, solver_data, status};
 use crate::{
     backend::kernels,
+    init,
     table::{self, COLD, Table, Target},
     trace::listener,
 };
@@ -107,6 +108,7 @@ unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
     let Some((compat, original)) = current().and_then(|c| Some((c, c.originals.create?))) else {
         return status::INTERNAL_ERROR;
     };
+    init::hold_bindings();
     if !handle.is_null() && !kernels::present(compat) {
         return status::INTERNAL_ERROR;
     }

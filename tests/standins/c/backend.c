@@ -19,6 +19,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <pthread.h>
 #include <rocblas.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,17 @@ rocblas_status rocblas_get_pointer_mode(rocblas_handle handle, rocblas_pointer_m
 static void tear_down(void) { dead = 1; }
 #endif
 
+#ifdef VTABLE
+const void *_ZTV24rocblas_internal_ostream[4] = {&dead, &dead, &dead, &dead};
+#endif
+
+#ifdef RESOLVES_LATE
+static void *resolve(void *argument) {
+    rocblas_dscal(0, 0, 0, 0, 0);
+    return argument;
+}
+#endif
+
 __attribute__((constructor)) static void set_up(void) {
 #ifdef SLEEP_MS
     usleep(SLEEP_MS * 1000);
@@ -193,6 +205,11 @@ __attribute__((constructor)) static void set_up(void) {
 #endif
 #ifdef CALLS_MISSING
     rocblas_dasum(0, 0, 0, 0, 0);
+#endif
+#ifdef RESOLVES_LATE
+    pthread_t thread;
+    pthread_create(&thread, 0, resolve, 0);
+    usleep(100 * 1000); /* it is in the loader by now */
 #endif
 #ifdef MORTAL
     atexit(tear_down);

@@ -1,0 +1,11 @@
+/* Preloaded: a function of rocBLAS's whose address the loader asks for, and gets after half a second. */
+#include <unistd.h>
+
+static int foreign(void) { return 55; }
+
+static int (*resolve(void))(void) {
+    usleep(500 * 1000);
+    return foreign;
+}
+
+int rocblas_dscal(void) __attribute__((ifunc("resolve")));
