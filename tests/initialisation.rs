@@ -139,9 +139,31 @@ fn a_library_that_is_only_loaded_prints_nothing() {
 }
 
 #[test]
+fn no_loader_error_is_left_for_the_program_to_find() {
+    let source = "dlerror.c";
+    let quiet = "loaded: no error\ncalled: no error\n";
+    assert_eq!(run_early(source, &[]).silent_success().stdout, quiet, "opened at load");
+    assert_eq!(run_lazily(source, &[], &[]).silent_success().stdout, quiet, "at the first call");
+    let tree = Tree::with_shim();
+    let program = linked_client(&tree, source, &[]);
+    assert_eq!(run(&mut client(&tree, &program)).success().stdout, quiet, "no backend");
+}
+
+#[test]
 fn the_vtable_is_complete_before_the_backend_is_published() {
     let ended = run_lazily("vtable.c", &["-DVTABLE"], &[]).silent_success();
     assert_eq!(ended.stdout, "answer=77 stored=1 filled=1 late=0\n");
+}
+
+#[test]
+fn fork_waits_for_a_thread_that_initialises_without_the_lock() {
+    let tree = Tree::with_shim();
+    let slow = c_backend(&tree, "slow.so", &["-DSLEEP_MS=2000"]);
+    let program = linked_client(&tree, "fork_without_lock.c", &[]);
+    fs::create_dir_all(tree.lib().join("rocblas-shim")).expect("make the store");
+    let mut command = client(&tree, &program);
+    let ended = run(command.arg(tree.settings()).arg(slow)).success();
+    assert_eq!(ended.stdout, "first=6\nchild=77\nsecond=77\n", "{ended:?}");
 }
 
 #[test]

@@ -82,7 +82,7 @@ extern "C" fn rocblas_shim_missing_name(index: usize) -> *const c_char {
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_mode() -> *const c_char {
     let current = CURRENT.load(Ordering::Acquire);
-    match init::settled() {
+    match init::published_outcome() {
         Some(Outcome::Failed { .. }) => c"failed",
         _ if ptr::eq(current, &raw const COLD) => c"cold",
         _ if trace::is_direct(current) => c"direct",

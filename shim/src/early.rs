@@ -6,8 +6,8 @@
 //! first call in `main`, its destructors would run first, and a handle destroyed by a static
 //! object would meet a backend that is gone.
 //!
-//! Nothing depends on it. When it fails it says nothing and settles nothing: the first call tries
-//! again and reports.
+//! Nothing depends on it. When it fails it prints nothing and is not final: the first call tries again
+//! and reports.
 
 use crate::{init, own};
 

@@ -1,9 +1,9 @@
-//! What fork means to initialisation: a child of a process whose other thread was opening a
-//! backend would inherit the loader's lock, taken by a thread that does not exist, and a library
-//! whose constructors ran half. So fork waits for that thread, and the child starts with a free
-//! turn. A trace goes on in a directory of the child's own.
+//! What fork means to the shim. A child of a process whose other thread was opening a backend would
+//! inherit a library whose constructors ran half, and locks of threads that do not exist. So fork waits
+//! for such threads, and takes the shim's locks before and releases them after, in both processes. A
+//! trace goes on in a directory of the child's own.
 
-use crate::{init, trace};
+use crate::{facts, init, trace};
 use core::{
     cell::Cell,
     sync::atomic::{AtomicBool, Ordering},
@@ -12,7 +12,11 @@ use core::{
 
 /// Long enough for the slowest backend from the slowest disk; not for ever, because a thread that
 /// forks inside of a constructor holds the loader's lock that the other one waits for.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For the lock of the facts, which nobody holds for longer than it takes to change them. Only a signal
+/// handler that forks within that time waits in vain.
+const PATIENCE_FOR_FACTS: Duration = Duration::from_secs(1);
 
 /// Registers the handlers, once. Before the first initialisation there is nothing to protect.
 pub(crate) fn protect() {
@@ -23,53 +27,58 @@ pub(crate) fn protect() {
     }
 }
 
-/// What this thread, which is forking, has of the turn.
+/// What this thread, which is forking, has to do with initialisation.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Initialisation {
     /// It is this thread that initialises: a backend's constructor forked.
     Own,
-    Taken,
+    /// Nobody is at it, and this thread has its lock.
+    Locked,
     /// Another thread is still at it.
-    NotToBeHad,
+    UnderWay,
 }
 
 thread_local! {
-    static TURN: Cell<Turn> = const { Cell::new(Turn::Own) };
+    static INITIALISATION: Cell<Initialisation> = const { Cell::new(Initialisation::Own) };
     /// Whether this thread has the turn to start and stop traces too, so that nobody is halfway.
-    static TRACE_TURN: Cell<bool> = const { Cell::new(false) };
+    static TRACE_LOCKED: Cell<bool> = const { Cell::new(false) };
 }
 
 extern "C" fn prepare() {
-    TURN.set(if init::here() {
-        Turn::Own
-    } else if init::TURN.take(PATIENCE) {
-        Turn::Taken
+    INITIALISATION.set(if init::is_initialising() {
+        Initialisation::Own
+    } else if init::lock_for_fork(PATIENCE) {
+        Initialisation::Locked
     } else {
-        Turn::NotToBeHad
+        Initialisation::UnderWay
     });
-    TRACE_TURN.set(trace::TURN.take(PATIENCE));
+    TRACE_LOCKED.set(trace::TURN.take(PATIENCE));
+    facts::before_fork(PATIENCE_FOR_FACTS);
 }
 
 extern "C" fn parent() {
-    if TURN.get() == Turn::Taken {
-        init::TURN.release();
+    facts::after_fork_in_parent();
+    if INITIALISATION.get() == Initialisation::Locked {
+        init::release_after_fork();
     }
-    if TRACE_TURN.get() {
+    if TRACE_LOCKED.get() {
         trace::TURN.release();
     }
 }
 
 extern "C" fn child() {
-    match TURN.get() {
-        Turn::Own => {}
-        Turn::Taken => init::TURN.release(),
-        Turn::NotToBeHad => {
+    facts::after_fork_in_child();
+    init::forget_other_threads();
+    match INITIALISATION.get() {
+        Initialisation::Own => {}
+        Initialisation::Locked => init::release_after_fork(),
+        Initialisation::UnderWay => {
             init::fail(format!(
                 "no usable rocBLAS backend: this process was forked while another thread of its \
                  parent had been opening one for {} s, and has half of it",
                 PATIENCE.as_secs()
             ));
-            init::TURN.release();
+            init::release_after_fork();
         }
     }
     trace::TURN.release();

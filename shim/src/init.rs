@@ -35,7 +35,7 @@ use core::{
     time::Duration,
 };
 use once_cell::race::OnceBox;
-use std::{ffi::CString, os::unix::ffi::OsStrExt, time::Instant};
+use std::{ffi::CString, os::unix::ffi::OsStrExt, thread, time::Instant};
 use tracing::{debug, error, info, warn};
 
 /// How initialisation ended; never changes once set.
@@ -52,10 +52,16 @@ pub(crate) enum Outcome {
 
 static OUTCOME: OnceBox<Outcome> = OnceBox::new();
 
-/// Whose turn it is to work.
-pub(crate) static TURN: Turn = Turn::new();
+/// Held by the thread that initialises, unless it lost patience with another one that does.
+pub(crate) static LOCK: Turn = Turn::new();
 
-/// How long to wait for the thread whose turn it is. Longer than opening a backend usually takes,
+/// How many threads are initialising, with the lock and without.
+static INITIALISING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a thread is forking that has the lock, or is about to have it.
+static FORKING: AtomicBool = AtomicBool::new(false);
+
+/// How long to wait for the thread that has the lock. Longer than opening a backend usually takes,
 /// and short enough for the rare thread that waits for nothing.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -76,25 +82,25 @@ thread_local! {
     static STAGE: Cell<Stage> = const { Cell::new(Stage::Calling) };
 }
 
-/// Whether this thread is the one that initialises.
-pub(crate) fn here() -> bool {
+/// Whether this thread is initialising.
+pub(crate) fn is_initialising() -> bool {
     STAGE.get() != Stage::Calling
 }
 
-/// The settled outcome, initialising if need be; `None` within initialisation itself, and before
-/// libc is up if that kept it from succeeding.
+/// The outcome, initialising if need be; `None` within initialisation itself, and before libc is up if
+/// that kept it from succeeding.
 pub(crate) fn outcome() -> Option<&'static Outcome> {
-    OUTCOME.get().or_else(|| if here() { None } else { attempt(Occasion::Call) })
+    OUTCOME.get().or_else(|| if is_initialising() { None } else { attempt(Occasion::Call) })
 }
 
-/// The settled outcome, without doing anything.
-pub(crate) fn settled() -> Option<&'static Outcome> {
+/// The outcome if there is one by now, without doing anything.
+pub(crate) fn published_outcome() -> Option<&'static Outcome> {
     OUTCOME.get()
 }
 
 /// Initialises while the shim is being loaded. A failure is left to the first call.
 pub(crate) fn early() {
-    if !here() {
+    if !is_initialising() {
         attempt(Occasion::Load);
     }
 }
@@ -129,7 +135,7 @@ pub(crate) fn target(index: usize) -> Target {
 /// The entry of the table that stubs jump through by now: a trace may be on. `None` where it is the
 /// cold one, because the backend lacks the function.
 fn published(index: usize) -> Option<Target> {
-    // The thread that has settled the outcome is about to publish the table.
+    // The thread that has published the outcome is about to publish the table.
     for _ in 0..PUBLISHING {
         let current = CURRENT.load(Ordering::Acquire);
         if !core::ptr::eq(current, &raw const COLD) {
@@ -137,7 +143,7 @@ fn published(index: usize) -> Option<Target> {
             let target = unsafe { (*current)[index] };
             return (target != COLD[index]).then_some(target);
         }
-        std::thread::yield_now();
+        thread::yield_now();
     }
     None
 }
@@ -194,33 +200,78 @@ fn abort_if(on_error: OnError) {
     }
 }
 
-/// Resets the thread's stage however the attempt ends.
-struct Working;
+/// Counts this thread among those that initialise, however the attempt ends.
+struct Initialising;
 
-impl Working {
+impl Initialising {
     fn start() -> Self {
+        // Before `FORKING` is read, as `lock_for_fork` has the two the other way round: one of them
+        // sees the other.
+        INITIALISING.fetch_add(1, Ordering::SeqCst);
         STAGE.set(Stage::Initialising);
         Self
     }
 }
 
-impl Drop for Working {
+impl Drop for Initialising {
     fn drop(&mut self) {
         STAGE.set(Stage::Calling);
+        INITIALISING.fetch_sub(1, Ordering::Release);
     }
 }
 
 fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
     fork::protect();
-    let has_turn = TURN.take(PATIENCE);
+    let mut has_lock = LOCK.take(PATIENCE);
     let outcome = OUTCOME.get().or_else(|| {
-        let _working = Working::start();
-        work(occasion)
+        let mut initialising = Initialising::start();
+        if !has_lock && FORKING.load(Ordering::SeqCst) {
+            // Not without the lock while fork has it, which is not for long.
+            drop(initialising);
+            has_lock = LOCK.take(fork::PATIENCE);
+            initialising = Initialising::start();
+        }
+        let outcome = OUTCOME.get().or_else(|| work(occasion));
+        // What the shim has looked for in vain is no concern of the program's.
+        open::clear_error();
+        drop(initialising);
+        outcome
     });
-    if has_turn {
-        TURN.release();
+    if has_lock {
+        LOCK.release();
     }
     outcome
+}
+
+/// Takes the lock for a fork and waits for those who initialise without it. Returns whether nobody is
+/// halfway now; [`release_after_fork`] follows either way.
+pub(crate) fn lock_for_fork(patience: Duration) -> bool {
+    let start = Instant::now();
+    FORKING.store(true, Ordering::SeqCst);
+    if !LOCK.take(patience) {
+        FORKING.store(false, Ordering::SeqCst);
+        return false;
+    }
+    while INITIALISING.load(Ordering::SeqCst) != 0 {
+        if start.elapsed() >= patience {
+            release_after_fork();
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+/// Ends what [`lock_for_fork`] began.
+pub(crate) fn release_after_fork() {
+    FORKING.store(false, Ordering::SeqCst);
+    LOCK.release();
+}
+
+/// In a forked child, where nobody initialises but this thread if it did before: the other threads did
+/// not come along.
+pub(crate) fn forget_other_threads() {
+    INITIALISING.store(usize::from(is_initialising()), Ordering::SeqCst);
 }
 
 fn work(occasion: Occasion) -> Option<&'static Outcome> {
@@ -240,7 +291,7 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
         Err(tried) => {
             let message = failure(&settings, &tried);
             // Before libc is up too much is different, and out of file descriptors or memory
-            // nothing was learnt: nothing is settled by such a failure.
+            // nothing was learnt: such a failure is not final.
             if !config::environ_is_up() || tried.iter().any(|tried| tried.refusal.transient) {
                 static SAID: AtomicBool = AtomicBool::new(false);
                 if !SAID.swap(true, Ordering::Relaxed) {
@@ -283,9 +334,9 @@ fn publish(outcome: Outcome, settings: &Settings, occasion: Occasion) -> &'stati
     outcome
 }
 
-/// Settles that there is no backend, unless something is settled already.
+/// Publishes that there is no backend, unless an outcome has been published.
 pub(crate) fn fail(message: String) {
-    // Set before: then there is nothing to fail.
+    // An error means that there is an outcome, and nothing to fail.
     let _ = OUTCOME.set(Box::new(Outcome::Failed { message, on_error: OnError::Status }));
 }
 
@@ -395,7 +446,7 @@ fn read_data(handle: Handle) -> Vec<Option<Vec<usize>>> {
     exports::data().map(read).into()
 }
 
-/// Fills the exported data with the backend's bytes.
+/// Fills the exported data with the backend's words.
 fn fill_data(backend: &Backend) {
     for ((name, place), words) in exports::data().into_iter().zip(&backend.data) {
         match words {

@@ -6,7 +6,7 @@
 //! a caller gets when there is no function to jump to). Where the backend does not keep what 5.0.2
 //! promises, `compat` puts functions of ours into the table. While a trace is on, `trace` puts thunks
 //! before all of them. Beside the path: `config`,
-//! `diagnostics`, `early`, `fork`, `note`, `own`, `turn` and the public `control` functions.
+//! `diagnostics`, `early`, `facts`, `fork`, `note`, `own`, `turn` and the public `control` functions.
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
 compile_error!(
@@ -21,6 +21,7 @@ mod diagnostics;
 mod early;
 mod entry;
 mod exports;
+mod facts;
 mod fork;
 mod init;
 mod missing;

@@ -71,7 +71,7 @@ unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
     }
     // SAFETY: a C string, by contract.
     let wanted = unsafe { CStr::from_ptr(name) };
-    if let Some(init::Outcome::Ready { backend, .. }) = init::settled()
+    if let Some(init::Outcome::Ready { backend, .. }) = init::published_outcome()
         && let Some(answer) = backend.environment.answer(wanted)
     {
         return answer;

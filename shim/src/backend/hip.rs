@@ -16,6 +16,7 @@ use std::{ffi::CString, path::PathBuf};
 pub(crate) type Stream = *mut c_void;
 
 /// `hipDeviceProp_tR0600`: HIP 6's and 7's.
+#[derive(Debug)]
 #[repr(C, align(8))]
 pub(crate) struct DeviceProperties([u8; Self::SIZE]);
 

@@ -2,27 +2,22 @@
 //! the backend itself calls `abort()` where it finds none. Only of the device that the handle is
 //! for: a machine may have another one, such as a processor's own, that nobody computes on.
 
+use super::hip::DeviceProperties;
 use crate::{
     compat::{Compat, Promise},
-    init,
+    facts, init,
 };
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
+use std::{fs, path::Path};
 use tracing::error;
 
 /// Whether the calling thread's current device has kernels; says once of a device that it has not,
-/// and what is missing. True where that cannot be told: no HIP, no device, or a backend that keeps
-/// its kernels elsewhere.
+/// and what is missing. True where that cannot be told: no HIP, no answer of HIP's, or a backend that
+/// keeps its kernels elsewhere.
 pub(crate) fn present(compat: &Compat) -> bool {
-    static KNOWN: Mutex<BTreeMap<i32, bool>> = Mutex::new(BTreeMap::new());
     if !compat.active.contains(Promise::Tensile) {
         return true;
     }
-    let Some(init::Outcome::Ready { backend, .. }) = init::settled() else {
+    let Some(init::Outcome::Ready { backend, .. }) = init::published_outcome() else {
         return true;
     };
     let Some((directory, hip)) = backend.environment.tensile().zip(compat.hip.as_ref()) else {
@@ -31,23 +26,24 @@ pub(crate) fn present(compat: &Compat) -> bool {
     let Some(device) = hip.current_device() else {
         return true;
     };
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    *known.entry(device).or_insert_with(|| {
-        let target = hip.properties(device).map(|properties| properties.target());
-        let Some(target) = target.filter(|target| !target.is_empty()) else {
-            return true;
-        };
-        let present = has_kernels(&target, directory);
-        if !present {
-            error!(
-                "the backend has no Tensile kernels for {target}, device {device}: there is no \
-                 TensileLibrary_lazy_{target}.dat in {}. Add the {target} files of its own \
-                 release, or hide that GPU with HIP_VISIBLE_DEVICES. No handle is made for it",
-                directory.display()
-            );
-        }
-        present
-    })
+    if let Some(known) = facts::has_kernels(device) {
+        return known;
+    }
+    let properties = facts::properties_of(device, || hip.properties(device));
+    let target = properties.map(DeviceProperties::target).unwrap_or_default();
+    if target.is_empty() {
+        return true;
+    }
+    let present = has_kernels(&target, directory);
+    if facts::set_has_kernels(device, present) && !present {
+        error!(
+            "the backend has no Tensile kernels for {target}, device {device}: there is no \
+             TensileLibrary_lazy_{target}.dat in {}. Add the {target} files of its own \
+             release, or hide that GPU with HIP_VISIBLE_DEVICES. No handle is made for it",
+            directory.display()
+        );
+    }
+    present
 }
 
 /// Whether the directory has a library of kernels for the target: `TensileLibrary_lazy_<target>.dat`

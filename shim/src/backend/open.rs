@@ -57,6 +57,13 @@ fn loader_error() -> String {
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
+/// Clears the error of this thread: a program that asks `dlerror()` after a call of rocBLAS must not
+/// find what the shim looked for in vain.
+pub(crate) fn clear_error() {
+    // SAFETY: dlerror has no preconditions.
+    unsafe { libc::dlerror() };
+}
+
 impl Handle {
     /// The address of a symbol of the library or of what it needs; `None` where it is undefined,
     /// or defined as null.

@@ -1,8 +1,9 @@
 //! Creating and destroying handles: where several promises have something to do.
 
-use super::{Compat, Promise, atomics, current, device_properties, solver_data, status};
+use super::{Compat, Promise, atomics, current, device_properties, solver_data::SharedPtr, status};
 use crate::{
     backend::kernels,
+    facts::{self, HandleFacts},
     init,
     table::{self, COLD, Table, Target},
     trace::listener,
@@ -118,7 +119,11 @@ unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
         // SAFETY: a successful call has stored a handle.
         let handle = unsafe { *handle };
         atomics::on_create(compat, handle);
-        device_properties::on_create(compat, handle);
+        if let Some(device) = device_properties::device(compat) {
+            let solver_data = SharedPtr::NULL;
+            let facts = HandleFacts { device: Some(device), solver_data };
+            facts::insert_handle(handle as usize, facts);
+        }
         listener::listen();
     }
     answer
@@ -131,15 +136,14 @@ unsafe extern "C" fn destroy(handle: Handle) -> i32 {
         return status::INTERNAL_ERROR;
     };
     // Taken out before: once the handle is gone, another thread may be given the same address.
-    let data = solver_data::take(handle);
-    let device = device_properties::take(handle);
+    let facts = facts::remove_handle(handle as usize);
     // SAFETY: passed on unchanged.
     let answer = unsafe { original(handle) };
-    if answer == status::SUCCESS {
-        drop(data);
-    } else {
-        solver_data::put_back(handle, data);
-        device_properties::put_back(handle, device);
+    if let Some(facts) = facts
+        && answer != status::SUCCESS
+    {
+        // The handle was not destroyed after all.
+        facts::insert_handle(handle as usize, facts);
     }
     answer
 }

@@ -192,7 +192,7 @@ pub(crate) fn passes_on(name: &CStr) -> bool {
 /// The compat of the backend in use. Functions of ours are reached through its table only, so it
 /// is there; `None` is answered with an error all the same.
 fn current() -> Option<&'static Compat> {
-    match init::settled()? {
+    match init::published_outcome()? {
         init::Outcome::Ready { backend, .. } => Some(&backend.compat),
         init::Outcome::Failed { .. } => None,
     }

@@ -2,7 +2,7 @@
 //!
 //! 5.0.2 keeps one `std::shared_ptr<void>` per handle, set and read by two C++ functions; rocSOLVER
 //! stores its options for the handle there. 4.3.0 has neither function, and without them rocSOLVER
-//! and hipBLAS do not load. Here the pointers are kept beside the handles.
+//! and hipBLAS do not load. Here the pointers are among the facts of handles, `../facts.rs`.
 //! Source: `handle.hpp` of 5.x, and libstdc++'s `shared_ptr_base.h`.
 //!
 //! `rocblas_status (rocblas_handle, std::shared_ptr<void>&)`: the reference is a plain pointer to
@@ -10,16 +10,12 @@
 //! 0, use count (32 bits) at 8, weak count at 12; see [`Control`].
 
 use super::{handles::Handle, status};
-use crate::table::Target;
+use crate::{facts, table::Target};
 use core::{
     ffi::{CStr, c_void},
     mem::swap,
     ptr::{NonNull, null_mut},
     sync::atomic::{AtomicI32, Ordering},
-};
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 pub(super) const SET: &CStr =
@@ -61,7 +57,7 @@ pub(crate) struct SharedPtr {
 unsafe impl Send for SharedPtr {}
 
 impl SharedPtr {
-    const NULL: Self = Self { object: null_mut(), control: None };
+    pub(crate) const NULL: Self = Self { object: null_mut(), control: None };
 
     fn control(&self) -> Option<&Control> {
         // SAFETY: a control block lives as long as a pointer that is counted in it.
@@ -95,13 +91,6 @@ impl Drop for SharedPtr {
     }
 }
 
-/// By address of the handle.
-static DATA: Mutex<BTreeMap<usize, SharedPtr>> = Mutex::new(BTreeMap::new());
-
-fn data() -> MutexGuard<'static, BTreeMap<usize, SharedPtr>> {
-    DATA.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// # Safety
 /// `pointer` is a live `std::shared_ptr<void>`.
 unsafe extern "C" fn set(handle: Handle, pointer: *const SharedPtr) -> i32 {
@@ -110,9 +99,8 @@ unsafe extern "C" fn set(handle: Handle, pointer: *const SharedPtr) -> i32 {
     }
     // SAFETY: a reference in C++, so not null.
     let pointer = unsafe { (*pointer).clone() };
-    let old = data().insert(handle as usize, pointer);
-    // Outside of the lock: a deleter is someone else's code, and may come back here.
-    drop(old);
+    // The deleter, if any, is someone else's code, and may come back here.
+    drop(facts::replace_solver_data(handle as usize, pointer));
     status::SUCCESS
 }
 
@@ -122,20 +110,8 @@ unsafe extern "C" fn get(handle: Handle, pointer: *mut SharedPtr) -> i32 {
     if handle.is_null() {
         return status::INVALID_HANDLE;
     }
-    let mut found = data().get(&(handle as usize)).cloned().unwrap_or(SharedPtr::NULL);
-    // SAFETY: a reference in C++, so not null; what it held is dropped here, outside of the lock.
+    let mut found = facts::solver_data_of(handle as usize);
+    // SAFETY: a reference in C++, so not null; what it held is dropped here.
     swap(unsafe { &mut *pointer }, &mut found);
     status::SUCCESS
-}
-
-/// Takes a handle's pointer out, for a handle that is being destroyed.
-pub(super) fn take(handle: Handle) -> Option<SharedPtr> {
-    data().remove(&(handle as usize))
-}
-
-/// Puts it back: the handle was not destroyed after all.
-pub(super) fn put_back(handle: Handle, pointer: Option<SharedPtr>) {
-    if let Some(pointer) = pointer {
-        data().insert(handle as usize, pointer);
-    }
 }

@@ -6,7 +6,7 @@ use super::{
     session::{Recipe, Session, flags},
     thread::Thread,
 };
-use crate::backend::hip::Hip;
+use crate::{backend::hip::Hip, facts};
 use core::{
     ffi::c_void,
     ptr::{null_mut, with_exposed_provenance, with_exposed_provenance_mut},
@@ -74,7 +74,8 @@ fn append_handle(session: &Session, thread: &mut Thread, handle: usize, begin: u
             let status = question.map(|question| unsafe { question(raw, &raw mut answer) });
             if status == Some(0) { answer } else { -1 }
         });
-        (stream, modes, hip.and_then(Hip::current_device).unwrap_or(-1))
+        let device = facts::device_of(handle).or_else(|| hip.and_then(Hip::current_device));
+        (stream, modes, device.unwrap_or(-1))
     });
     let mut words = [0; event::HANDLE_WORDS];
     words[3] = handle as u64;
@@ -83,10 +84,12 @@ fn append_handle(session: &Session, thread: &mut Thread, handle: usize, begin: u
     words[6] = i64::from(modes[0]).cast_unsigned();
     words[7] = i64::from(modes[1]).cast_unsigned();
     append_event(session, thread, event::HANDLE, begin, &mut words);
+    // In this order: a device of which HIP tells nothing now is asked for again.
     if device >= 0
+        && let Some(properties) = thread.without_tracing(|_| {
+            facts::properties_of(device, || hip.and_then(|hip| hip.properties(device)))
+        })
         && session.is_new_device(device)
-        && let Some(properties) =
-            thread.without_tracing(|_| hip.and_then(|hip| hip.properties(device)))
     {
         let mut words = [0; event::DEVICE_WORDS];
         words[3] = device as u64;

@@ -65,7 +65,7 @@ pub(crate) fn listen() {
     if LISTENING.load(Ordering::Relaxed) || LISTENING.swap(true, Ordering::Relaxed) {
         return;
     }
-    let Some(Outcome::Ready { listens: true, .. }) = init::settled() else { return };
+    let Some(Outcome::Ready { listens: true, .. }) = init::published_outcome() else { return };
     if config::is_secure() {
         return;
     }

@@ -1,0 +1,326 @@
+//! What the shim knows of each handle and each device: one registry, behind one lock.
+//!
+//! A forked child has only the thread that forked, so a lock that another thread held just then would
+//! never be released in it. `fork` therefore takes this lock before and releases it after, in both
+//! processes. For that it must never be held for long: not across a call to HIP or to the backend,
+//! which may take seconds or fork themselves, nor across one to the allocator, which may be one of
+//! the program's with fork handlers of its own. So room is made before the lock is taken.
+
+use crate::{backend::hip::DeviceProperties, compat::solver_data::SharedPtr};
+use core::{
+    cell::Cell,
+    mem::{ManuallyDrop, swap},
+    sync::atomic::{AtomicPtr, Ordering},
+    time::Duration,
+};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    thread,
+    time::Instant,
+};
+
+/// Facts of a handle, which end with it.
+pub(crate) struct HandleFacts {
+    /// The device that was current when the handle was made.
+    pub(crate) device: Option<i32>,
+    /// What rocSOLVER keeps with the handle.
+    pub(crate) solver_data: SharedPtr,
+}
+
+impl HandleFacts {
+    const NONE: Self = Self { device: None, solver_data: SharedPtr::NULL };
+}
+
+/// Facts of a device, for the life of the process. What HIP failed to tell is not known, and asked for
+/// again.
+#[derive(Clone, Copy, Debug, Default)]
+struct DeviceFacts {
+    /// Never freed: callers keep the pointer.
+    properties: Option<&'static DeviceProperties>,
+    /// Whether the backend has kernels for it.
+    has_kernels: Option<bool>,
+}
+
+/// Values by key, in the keys' order.
+struct Sorted<K, V>(Vec<(K, V)>);
+
+impl<K: Ord + Copy, V> Sorted<K, V> {
+    fn position(&self, key: K) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&key, |(key, _)| *key)
+    }
+
+    fn get(&self, key: K) -> Option<&V> {
+        self.position(key).ok().map(|at| &self.0[at].1)
+    }
+
+    fn remove(&mut self, key: K) -> Option<V> {
+        self.position(key).ok().map(|at| self.0.remove(at).1)
+    }
+
+    /// The value of a key, which is this one if there was none. There is room.
+    fn get_or_insert(&mut self, key: K, value: V) -> &mut V {
+        let at = self.position(key).unwrap_or_else(|at| {
+            self.0.insert(at, (key, value));
+            at
+        });
+        &mut self.0[at].1
+    }
+}
+
+/// Everything that is known.
+struct Registry {
+    /// By address of the handle.
+    handles: Sorted<usize, HandleFacts>,
+    /// By HIP's number.
+    devices: Sorted<i32, DeviceFacts>,
+}
+
+impl Registry {
+    const fn new() -> Mutex<Self> {
+        Mutex::new(Self { handles: Sorted(Vec::new()), devices: Sorted(Vec::new()) })
+    }
+}
+
+static FIRST: Mutex<Registry> = Registry::new();
+
+/// The registry in use: another one only in a child that was forked while it was being changed.
+static CURRENT: AtomicPtr<Mutex<Registry>> = AtomicPtr::new((&raw const FIRST).cast_mut());
+
+fn current() -> &'static Mutex<Registry> {
+    // SAFETY: a static, or a registry that was leaked.
+    unsafe { &*CURRENT.load(Ordering::Acquire) }
+}
+
+fn lock() -> MutexGuard<'static, Registry> {
+    current().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the lock with room for one more value.
+fn lock_with_room<K, V>(
+    values: fn(&mut Registry) -> &mut Sorted<K, V>,
+    change: impl FnOnce(&mut Sorted<K, V>),
+) {
+    let mut spare: Vec<(K, V)> = Vec::new();
+    loop {
+        let mut registry = lock();
+        let Sorted(all) = values(&mut registry);
+        let length = all.len();
+        if length == all.capacity() && length < spare.capacity() {
+            spare.append(all);
+            swap(all, &mut spare);
+        }
+        if length < all.capacity() {
+            change(values(&mut registry));
+            // Before `spare` is freed.
+            drop(registry);
+            return;
+        }
+        drop(registry);
+        spare = Vec::with_capacity(2 * length + 16);
+    }
+}
+
+/// A handle was made, at an address that may have been another one's.
+pub(crate) fn insert_handle(handle: usize, facts: HandleFacts) {
+    let mut old = facts;
+    lock_with_room(
+        |r| &mut r.handles,
+        |all| {
+            swap(all.get_or_insert(handle, HandleFacts::NONE), &mut old);
+        },
+    );
+    // rocSOLVER's deleter, if any, is run here, outside of the lock.
+    drop(old);
+}
+
+/// A handle is being destroyed.
+pub(crate) fn remove_handle(handle: usize) -> Option<HandleFacts> {
+    lock().handles.remove(handle)
+}
+
+/// The device that a handle was made for, if it is known.
+pub(crate) fn device_of(handle: usize) -> Option<i32> {
+    lock().handles.get(handle)?.device
+}
+
+/// What rocSOLVER keeps with a handle, counted once more.
+pub(crate) fn solver_data_of(handle: usize) -> SharedPtr {
+    lock().handles.get(handle).map_or(SharedPtr::NULL, |facts| facts.solver_data.clone())
+}
+
+/// Exchanges what rocSOLVER keeps with a handle. Returns what it was.
+pub(crate) fn replace_solver_data(handle: usize, mut data: SharedPtr) -> SharedPtr {
+    lock_with_room(
+        |r| &mut r.handles,
+        |all| {
+            swap(&mut all.get_or_insert(handle, HandleFacts::NONE).solver_data, &mut data);
+        },
+    );
+    data
+}
+
+/// The properties of a device: those that are known, or those that HIP gives for `ask`.
+pub(crate) fn properties_of(
+    device: i32,
+    ask: impl FnOnce() -> Option<Box<DeviceProperties>>,
+) -> Option<&'static DeviceProperties> {
+    let known = |registry: &Registry| registry.devices.get(device)?.properties;
+    // The guard is gone before HIP is asked.
+    if let Some(properties) = known(&lock()) {
+        return Some(properties);
+    }
+    let mut properties: &'static DeviceProperties = Box::leak(ask()?);
+    lock_with_room(
+        |r| &mut r.devices,
+        |all| {
+            // Two threads may have asked; the pointer stays the same for callers.
+            let facts = all.get_or_insert(device, DeviceFacts::default());
+            properties = facts.properties.get_or_insert(properties);
+        },
+    );
+    Some(properties)
+}
+
+/// Whether the backend has kernels for a device, if that is known.
+pub(crate) fn has_kernels(device: i32) -> Option<bool> {
+    lock().devices.get(device)?.has_kernels
+}
+
+/// Notes whether the backend has kernels for a device. Returns whether it is news.
+pub(crate) fn set_has_kernels(device: i32, has_kernels: bool) -> bool {
+    let mut is_news = false;
+    lock_with_room(
+        |r| &mut r.devices,
+        |all| {
+            let facts = all.get_or_insert(device, DeviceFacts::default());
+            is_news = facts.has_kernels.replace(has_kernels) != Some(has_kernels);
+        },
+    );
+    is_news
+}
+
+thread_local! {
+    /// The lock, in a thread that is forking. Without a destructor, which would have to be registered.
+    static HELD: Cell<Option<ManuallyDrop<MutexGuard<'static, Registry>>>> =
+        const { Cell::new(None) };
+}
+
+/// Takes the lock for a fork. It is not had where this very thread has it: a signal handler forks.
+pub(crate) fn before_fork(patience: Duration) {
+    let start = Instant::now();
+    let guard = loop {
+        match current().try_lock() {
+            Ok(guard) => break Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => break Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if start.elapsed() >= patience => break None,
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(100)),
+        }
+    };
+    HELD.set(guard.map(ManuallyDrop::new));
+}
+
+/// Releases the lock in the parent.
+pub(crate) fn after_fork_in_parent() {
+    HELD.take().map(ManuallyDrop::into_inner);
+}
+
+/// Releases the lock in the child, or leaves a registry that was being changed alone for good.
+pub(crate) fn after_fork_in_child() {
+    match HELD.take() {
+        Some(guard) => drop(ManuallyDrop::into_inner(guard)),
+        None => CURRENT.store(Box::leak(Box::new(Registry::new())), Ordering::Release),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    fn facts(device: i32) -> HandleFacts {
+        HandleFacts { device: Some(device), ..HandleFacts::NONE }
+    }
+
+    #[test]
+    fn many_handles_are_known_until_they_are_removed() {
+        let handles = (1..1000).map(|number| number * 7919 % 1_000_003 * 64);
+        for (handle, device) in handles.clone().zip(0..) {
+            insert_handle(handle, facts(device));
+        }
+        for (handle, device) in handles.clone().zip(0..) {
+            assert_eq!(device_of(handle), Some(device));
+        }
+        for (handle, device) in handles.zip(0..) {
+            assert_eq!(remove_handle(handle).and_then(|facts| facts.device), Some(device));
+            assert_eq!(device_of(handle), None);
+        }
+    }
+
+    #[test]
+    fn a_failed_question_is_not_remembered() {
+        const DEVICE: i32 = 1_000;
+        assert!(properties_of(DEVICE, || None).is_none());
+        assert_eq!(has_kernels(DEVICE), None);
+        assert!(set_has_kernels(DEVICE, false), "news");
+        assert!(!set_has_kernels(DEVICE, false), "known");
+        assert_eq!(has_kernels(DEVICE), Some(false));
+    }
+
+    /// Runs `child` in a forked child; its exit status, or the signal that ended it.
+    fn in_child(child: impl FnOnce()) -> i32 {
+        // SAFETY: the child calls nothing but `child` and ends without returning.
+        unsafe {
+            let pid = libc::fork();
+            if pid == 0 {
+                libc::alarm(10);
+                child();
+                libc::_exit(0);
+            }
+            let mut status = -1;
+            assert_eq!(libc::waitpid(pid, &raw mut status, 0), pid);
+            status
+        }
+    }
+
+    #[test]
+    fn a_child_forked_at_any_moment_finds_the_registry_usable() {
+        crate::fork::protect();
+        static OVER: AtomicBool = AtomicBool::new(false);
+        const CONSTANT: usize = 0xf00_0040;
+        insert_handle(CONSTANT, facts(3));
+        let worker = thread::spawn(|| {
+            for number in 1_usize.. {
+                insert_handle(0xb00_0000 + number % 100 * 64, facts(1));
+                remove_handle(0xb00_0000 + number * 31 % 100 * 64);
+                if OVER.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        for _ in 0..500 {
+            let status = in_child(|| {
+                insert_handle(0xb00_0000, facts(2));
+                assert_eq!(device_of(CONSTANT), Some(3));
+            });
+            assert_eq!(status, 0);
+        }
+        OVER.store(true, Ordering::Relaxed);
+        worker.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_child_of_a_signal_handler_within_the_registry_starts_a_new_one() {
+        crate::fork::protect();
+        // What a handler finds that interrupts this thread while it has the lock. In a child, so
+        // that tests beside this one do not wait.
+        let status = in_child(|| {
+            let _held = lock();
+            let status = in_child(|| {
+                insert_handle(64, facts(5));
+                assert_eq!(device_of(64), Some(5));
+            });
+            assert_eq!(status, 0);
+        });
+        assert_eq!(status, 0);
+    }
+}

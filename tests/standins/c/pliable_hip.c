@@ -1,0 +1,38 @@
+/* A HIP runtime whose question for a device's properties takes PLIABLE_HIP_MS milliseconds and fails
+ * PLIABLE_HIP_FAILURES times. The device is a gfx906. Copies are not made. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int number(const char *name) {
+    const char *value = getenv(name);
+    return value ? atoi(value) : 0;
+}
+
+int hipGetDevice(int *device) {
+    *device = 0;
+    return 0;
+}
+
+/* hipDeviceProp_t of HIP 6 and 7. */
+enum { SIZE = 1472, ARCHITECTURE_AT = 1160 };
+
+int hipGetDevicePropertiesR0600(char *properties, int device) {
+    static int asked;
+    usleep(number("PLIABLE_HIP_MS") * 1000);
+    if (asked++ < number("PLIABLE_HIP_FAILURES")) return 2;
+    memset(properties, 0, SIZE);
+    strcpy(properties + ARCHITECTURE_AT, "gfx906:sramecc+:xnack-");
+    return 0;
+}
+
+int hipMemcpy(void *to, const void *from, size_t size, int kind) { return 1; }
+int hipMemcpyAsync(void *to, const void *from, size_t size, int kind, void *stream) { return 1; }
+int hipMemcpy2D(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+                size_t height, int kind) {
+    return 1;
+}
+int hipMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+                     size_t height, int kind, void *stream) {
+    return 1;
+}
