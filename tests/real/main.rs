@@ -14,3 +14,4 @@ mod offload;
 mod promises;
 mod solver;
 mod tracing;
+mod vendor_tests;

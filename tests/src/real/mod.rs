@@ -14,8 +14,10 @@ pub mod promised;
 pub mod recording;
 pub mod rocm;
 pub mod root;
+pub mod vendor_tests;
 
 pub use debian::Debian;
 pub use development::development;
 pub use rocm::Rocm;
-pub use root::{Root, root};
+pub use root::{Root, root, say};
+pub use vendor_tests::{VendorTests, vendor_tests};

@@ -3,11 +3,11 @@
 use super::{log::Log, recording, root::Root};
 use crate::{run::client, tree::Tree};
 use std::{
-    cell::Cell,
-    fs,
+    env, fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 /// A tree whose `lib` comes before the root's on the loader's path.
@@ -15,7 +15,7 @@ use std::{
 pub struct Rocm {
     tree: Tree,
     root: &'static Root,
-    runs: Cell<u32>,
+    runs: AtomicU32,
 }
 
 impl Rocm {
@@ -27,7 +27,7 @@ impl Rocm {
         symlink("libamdhip64.so.7", lib.join("libamdhip64.so.6")).expect("link to the runtime");
         // Where a rocBLAS in `lib` finds its kernels.
         symlink(root.lib().join("rocblas"), lib.join("rocblas")).expect("link to the kernels");
-        Self { tree, root, runs: Cell::new(0) }
+        Self { tree, root, runs: AtomicU32::new(0) }
     }
 
     /// The shim in front, with that library of the root as its only backend.
@@ -89,17 +89,24 @@ impl Rocm {
     /// log of the HIP calls.
     #[must_use]
     pub fn command(&self, program: &Path) -> (Command, Log) {
+        self.command_with(&[], program)
+    }
+
+    /// As [`Self::command`], with more directories of libraries behind the root's.
+    #[must_use]
+    pub fn command_with(&self, libraries: &[PathBuf], program: &Path) -> (Command, Log) {
         let mut command = client(&self.tree, &self.root.loader());
         command.env_remove("LD_LIBRARY_PATH");
-        for (name, _) in std::env::vars_os() {
+        for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("RECORDING_HIP_") {
                 command.env_remove(name);
             }
         }
-        let path = format!("{}:{}", self.tree.lib().display(), self.root.lib().display());
+        let path = [self.tree.lib(), self.root.lib()].into_iter().chain(libraries.iter().cloned());
+        let path = env::join_paths(path).expect("directories without a colon");
         command.arg("--library-path").arg(path).arg(program);
-        self.runs.set(self.runs.get() + 1);
-        let log = Log::new(self.tree.root().join(format!("hip-{}.log", self.runs.get())));
+        let run = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
+        let log = Log::new(self.tree.root().join(format!("hip-{run}.log")));
         fs::write(log.path(), "").expect("make a log");
         command.env("RECORDING_HIP_LOG", log.path());
         (command, log)
