@@ -128,11 +128,16 @@ fn serve(mut socket: Descriptor) {
                 CONNECTION.set(&connection.0);
                 // A client that has left does not get an answer.
                 let _ = respond(&connection);
+                drop(connection);
                 CONNECTION.clear();
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) if is_transient(&e) => thread::sleep(Duration::from_millis(100)),
-            Err(e) if socket.number().is_ok() => return debug!("stopped listening: {e}"),
+            Err(e) if socket.number().is_ok() => {
+                drop(socket);
+                SOCKET.clear();
+                return debug!("stopped listening: {e}");
+            }
             // The program has closed it.
             Err(_) => {
                 SOCKET.clear();
