@@ -8,6 +8,7 @@ mod bench_lines;
 mod blas;
 mod closure;
 mod cmake;
+mod imports;
 mod kernels;
 mod loading;
 mod offload;

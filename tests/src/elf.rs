@@ -16,6 +16,18 @@ pub struct Face {
     pub needs: BTreeSet<(String, String)>,
 }
 
+/// Names of what a library or program imports.
+///
+/// # Panics
+/// When the file is not a readable ELF file.
+#[must_use]
+pub fn imports(path: &Path) -> BTreeSet<String> {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let elf = Elf::parse(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let undefined = elf.dynsyms.iter().filter(|sym| sym.st_shndx == 0);
+    undefined.filter_map(|sym| elf.dynstrtab.get_at(sym.st_name).map(str::to_owned)).collect()
+}
+
 /// Reads a library.
 ///
 /// # Panics

@@ -15,9 +15,11 @@ pub mod recording;
 pub mod rocm;
 pub mod root;
 pub mod vendor_tests;
+pub mod wheels;
 
 pub use debian::Debian;
 pub use development::development;
 pub use rocm::Rocm;
 pub use root::{Root, root, say};
 pub use vendor_tests::{VendorTests, vendor_tests};
+pub use wheels::rocblas_imports;
