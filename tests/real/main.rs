@@ -13,6 +13,7 @@ mod kernels;
 mod loading;
 mod offload;
 mod promises;
+mod python;
 mod solver;
 mod tracing;
 mod vendor_tests;

@@ -22,4 +22,4 @@ pub use development::development;
 pub use rocm::Rocm;
 pub use root::{Root, root, say};
 pub use vendor_tests::{VendorTests, vendor_tests};
-pub use wheels::rocblas_imports;
+pub use wheels::{python_bindings, rocblas_imports};

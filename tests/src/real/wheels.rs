@@ -1,7 +1,7 @@
-//! Public programs of others that import rocBLAS, from the Python package index: which of its names
-//! each of their libraries imports.
+//! Public programs of others, from the Python package index: which names of rocBLAS their libraries
+//! import, and AMD's bindings.
 //!
-//! Wheels have hundreds of megabytes, so only the names are kept.
+//! The wheels that import rocBLAS have hundreds of megabytes, so only the names are kept of them.
 
 use super::root::{directory, lock, say};
 use crate::{elf::imports, run::exists, skip::skip};
@@ -61,6 +61,46 @@ fn find(package: &str) -> Result<BTreeSet<String>, String> {
     let lines: String = names.iter().map(|name| format!("{name}\n")).collect();
     fs::write(kept, lines).map_err(failed)?;
     Ok(names)
+}
+
+/// The directory with AMD's bindings of ROCm 10 for the machine's Python. `None`, having said so, where
+/// they are not to be had.
+#[must_use]
+pub fn python_bindings() -> Option<PathBuf> {
+    match install_bindings() {
+        Ok(directory) => Some(directory),
+        Err(why) => {
+            skip("AMD's Python bindings", &why);
+            None
+        }
+    }
+}
+
+fn install_bindings() -> Result<PathBuf, String> {
+    let _lock = lock().map_err(|e| e.to_string())?;
+    let finished = directory().join("python-bindings");
+    if finished.exists() {
+        return Ok(finished);
+    }
+    if !exists("python3") {
+        return Err("there is no python3".to_owned());
+    }
+    let failed = |e: io::Error| format!("{}: {e}", directory().display());
+    let unfinished = tempfile::tempdir_in(directory()).map_err(failed)?;
+    say("installing AMD's Python bindings from the Python package index");
+    python(
+        unfinished.path(),
+        &["pip", "install", "--quiet", "--no-cache-dir"],
+        &[
+            "--only-binary=:all:",
+            "--target",
+            "bindings",
+            "rocm-bindings-hip==10.0.*",
+            "rocm-bindings-libraries==10.0.*",
+        ],
+    )?;
+    fs::rename(unfinished.path().join("bindings"), &finished).map_err(failed)?;
+    Ok(finished)
 }
 
 /// Runs a module of Python's.
