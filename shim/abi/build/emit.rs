@@ -1,7 +1,10 @@
 //! Writes the Rust text. Indices are given here and nowhere else: exported C functions by name,
 //! then exported C++ functions by name, then the C functions that are known but not exported.
 
-use crate::parse::{CxxSymbol, Enum, Function, Param, Versions};
+use crate::{
+    parse::{CxxSymbol, Enum, Function, Param},
+    releases::{Releases, Versions},
+};
 use std::fmt::Write;
 
 /// `status` -> `Status`, `pointer_mode` -> `PointerMode`: the variants that `src/types.rs` declares.
@@ -22,12 +25,13 @@ struct Ordered<'a> {
     data: Vec<&'a CxxSymbol>,
 }
 
-fn order<'a>(functions: &'a [Function], cxx: &'a [CxxSymbol]) -> Ordered<'a> {
+fn order<'a>(functions: &'a [Function], cxx: &'a [CxxSymbol], releases: &Releases) -> Ordered<'a> {
+    let exported = |versions| releases.export(versions);
     let is_data = |s: &&CxxSymbol| s.returns.starts_with("data:");
     Ordered {
-        c: sorted(functions.iter().filter(|f| f.versions.exported()), |f| &f.name),
-        cxx: sorted(cxx.iter().filter(|s| s.versions.exported() && !is_data(s)), |s| &s.name),
-        removed: sorted(functions.iter().filter(|f| !f.versions.exported()), |f| &f.name),
+        c: sorted(functions.iter().filter(|f| exported(f.versions)), |f| &f.name),
+        cxx: sorted(cxx.iter().filter(|s| exported(s.versions) && !is_data(s)), |s| &s.name),
+        removed: sorted(functions.iter().filter(|f| !exported(f.versions)), |f| &f.name),
         data: sorted(cxx.iter().filter(is_data), |s| &s.name),
     }
 }
@@ -42,8 +46,8 @@ fn list_macro(out: &mut String, name: &str, doc: &str, first: usize, symbols: &[
 }
 
 /// The macros that expand a callback over every symbol.
-pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol]) -> String {
-    let ordered = order(functions, cxx);
+pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol], releases: &Releases) -> String {
+    let ordered = order(functions, cxx, releases);
     let exports: Vec<&str> = ordered
         .c
         .iter()
@@ -87,8 +91,8 @@ pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol]) -> String {
 
 /// The parameters of the exported C functions in bytes without relocations, for a library that must
 /// load fast: see `src/signature.rs`.
-pub(crate) fn signatures(functions: &[Function], enums: &[Enum]) -> String {
-    let ordered = order(functions, &[]);
+pub(crate) fn signatures(functions: &[Function], enums: &[Enum], releases: &Releases) -> String {
+    let ordered = order(functions, &[], releases);
     let mut names: Vec<&str> =
         ordered.c.iter().flat_map(|f| &f.params).map(|p| p.name.as_str()).collect();
     names.sort_unstable();
@@ -101,8 +105,9 @@ pub(crate) fn signatures(functions: &[Function], enums: &[Enum]) -> String {
             let name = names.binary_search(&p.name.as_str()).expect("collected above");
             let name = u8::try_from(name).expect("fewer than 256 names of parameters");
             let packed = format!(
-                "    PackedParam {{ name: {name}, scalar: {}, ty: {} }},\n",
+                "    PackedParam {{ name: {name}, scalar: {}, confirmed: {}, ty: {} }},\n",
                 scalar(p),
+                p.confirmed,
                 type_of(p, enums)
             );
             let known = distinct.iter().position(|other| *other == packed);
@@ -139,18 +144,8 @@ pub(crate) fn signatures(functions: &[Function], enums: &[Enum]) -> String {
     out
 }
 
-fn versions(versions: &Versions) -> String {
-    let bits = |list: &[String]| {
-        list.iter().map(|v| format!("V{}", v.replace('.', "_"))).collect::<Vec<_>>().join(" | ")
-    };
-    let or_zero = |text: String| {
-        if text.is_empty() { "0".to_owned() } else { text }
-    };
-    format!(
-        "Versions {{ known: {}, unsure: {} }}",
-        or_zero(bits(&versions.known)),
-        or_zero(bits(&versions.unsure))
-    )
+fn versions(versions: Versions) -> String {
+    format!("Versions {{ known: {:#b}, unsure: {:#b} }}", versions.known, versions.unsure)
 }
 
 fn returns(name: &str) -> String {
@@ -196,15 +191,16 @@ fn function(out: &mut String, index: usize, f: &Function, enums: &[Enum]) {
         "    Function {{ index: {index}, name: {:?}, kind: Kind::{kind}, returns: {}, versions: {}, cxx_handle: None, importers: &[], params: &[",
         f.name,
         returns(&f.returns),
-        versions(&f.versions)
+        versions(f.versions)
     )
     .expect("write to a string");
     for p in &f.params {
         writeln!(
             out,
-            "        Param {{ name: {:?}, scalar: {}, ty: {} }},",
+            "        Param {{ name: {:?}, scalar: {}, confirmed: {}, ty: {} }},",
             p.name,
             scalar(p),
+            p.confirmed,
             type_of(p, enums)
         )
         .expect("write to a string");
@@ -212,9 +208,41 @@ fn function(out: &mut String, index: usize, f: &Function, enums: &[Enum]) {
     out.push_str("    ] },\n");
 }
 
+/// The releases, and what the shim presents.
+pub(crate) fn releases(releases: &Releases) -> String {
+    let mut out = String::new();
+    let w = &mut out;
+    write!(
+        w,
+        "/// The version of rocBLAS that the shim says it is.\npub const PRESENTED: &str = {:?};\n\
+         /// The SONAME that the shim has.\npub const SONAME: &str = {:?};\n\
+         /// The releases that the table knows, oldest first.\n\
+         pub static RELEASES: [Release; {}] = [\n",
+        releases.presented(),
+        releases.soname(),
+        releases.list.len()
+    )
+    .expect("write to a string");
+    for (i, release) in releases.list.iter().enumerate() {
+        writeln!(
+            w,
+            "    Release {{ index: {i}, rocm: {:?}, rocblas: {:?}, soname: {:?} }},",
+            release.rocm, release.rocblas, release.soname
+        )
+        .expect("write to a string");
+    }
+    w.push_str("];\n");
+    out
+}
+
 /// The tables that the library looks things up in.
-pub(crate) fn table(functions: &[Function], cxx: &[CxxSymbol], enums: &[Enum]) -> String {
-    let ordered = order(functions, cxx);
+pub(crate) fn table(
+    functions: &[Function],
+    cxx: &[CxxSymbol],
+    enums: &[Enum],
+    releases: &Releases,
+) -> String {
+    let ordered = order(functions, cxx, releases);
     let (c, exports) = (ordered.c.len(), ordered.c.len() + ordered.cxx.len());
     let all = exports + ordered.removed.len();
     let mut out = String::new();
@@ -234,7 +262,7 @@ pub(crate) fn table(functions: &[Function], cxx: &[CxxSymbol], enums: &[Enum]) -
         writeln!(
             w,
             "    Function {{ index: {}, name: {:?}, kind: Kind::Cxx, returns: {}, versions: {}, cxx_handle: {:?}, importers: &{:?}, params: &[] }},",
-            c + i, s.name, returns(&s.returns), versions(&s.versions), s.handle.map(|h| h as u8), s.importers
+            c + i, s.name, returns(&s.returns), versions(s.versions), s.handle.map(|h| h as u8), s.importers
         )
         .expect("write to a string");
     }
@@ -283,17 +311,12 @@ pub(crate) fn table(functions: &[Function], cxx: &[CxxSymbol], enums: &[Enum]) -
         )
         .expect("write to a string");
         for v in &e.values {
-            let all = Versions {
-                known: ["6.3", "6.4", "7.0", "7.2"].map(str::to_owned).into(),
-                unsure: vec![],
-            };
-            let has = if v.versions == Versions::default() { &all } else { &v.versions };
             writeln!(
                 w,
                 "        EnumValue {{ value: {}, name: {:?}, versions: {} }},",
                 v.value,
                 v.name,
-                versions(has)
+                versions(v.versions)
             )
             .expect("write to a string");
         }

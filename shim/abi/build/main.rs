@@ -1,30 +1,41 @@
 //! Turns `data/*.abi` into the Rust tables and macros that `src/lib.rs` includes.
 //!
 //! A build script rather than committed output: what is generated cannot be stale, and adding a
-//! ROCm version is a change of data alone.
+//! ROCm release is a change of data alone. `ROCBLAS_ABI_DATA` names another directory of data files:
+//! a test builds the shim for a release that does not exist.
 
 mod emit;
 mod parse;
+mod prototypes;
+mod releases;
 
 use std::{env, fs, path::PathBuf};
 
 fn main() {
     let manifest_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
+    println!("cargo:rerun-if-env-changed=ROCBLAS_ABI_DATA");
+    println!("cargo:rerun-if-changed=build");
+    let data =
+        env::var_os("ROCBLAS_ABI_DATA").map_or_else(|| manifest_dir.join("data"), PathBuf::from);
     let read = |name: &str| {
-        let path = manifest_dir.join("data").join(name);
+        let path = data.join(name);
         println!("cargo:rerun-if-changed={}", path.display());
         fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     };
-    println!("cargo:rerun-if-changed=build");
+    let write = |name: &str, text: String| {
+        fs::write(out_dir.join(name), text).unwrap_or_else(|e| panic!("{name}: {e}"));
+    };
 
-    let functions = parse::functions(&read("functions.abi"));
-    let cxx = parse::cxx(&read("cxx.abi"));
-    let enums = parse::enums(&read("enums.abi"));
+    let releases = releases::Releases::parse(&read("releases.abi"));
+    let functions = parse::functions(&read("functions.abi"), &releases);
+    let cxx = parse::cxx(&read("cxx.abi"), &releases);
+    let enums = parse::enums(&read("enums.abi"), &releases);
 
-    fs::write(out_dir.join("symbols.rs"), emit::symbols(&functions, &cxx)).expect("write symbols");
-    fs::write(out_dir.join("table.rs"), emit::table(&functions, &cxx, &enums))
-        .expect("write table");
-    fs::write(out_dir.join("signatures.rs"), emit::signatures(&functions, &enums))
-        .expect("write signatures");
+    write("releases.rs", emit::releases(&releases));
+    write("symbols.rs", emit::symbols(&functions, &cxx, &releases));
+    write("table.rs", emit::table(&functions, &cxx, &enums, &releases));
+    write("signatures.rs", emit::signatures(&functions, &enums, &releases));
+    write("prototypes.rs", prototypes::prototypes(&functions, &enums));
+    write("values.rs", prototypes::values(&enums));
 }

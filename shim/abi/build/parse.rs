@@ -1,36 +1,15 @@
 //! Reads the data files. A line that does not fit the format stops the build with its number: the
 //! files are part of the source.
 
-/// What stands in a `[6.3 6.4? ...]` heading.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Versions {
-    pub(crate) known: Vec<String>,
-    pub(crate) unsure: Vec<String>,
-}
-
-impl Versions {
-    fn parse(text: &str) -> Self {
-        let mut versions = Self::default();
-        for word in text.split_whitespace() {
-            match word.strip_suffix('?') {
-                Some(version) => versions.unsure.push(version.to_owned()),
-                None => versions.known.push(word.to_owned()),
-            }
-        }
-        versions
-    }
-
-    /// The shim presents ROCm 7: what any release of it has is exported.
-    pub(crate) fn exported(&self) -> bool {
-        self.known.iter().any(|version| version.starts_with("7."))
-    }
-}
+use crate::releases::{Releases, Versions};
 
 pub(crate) struct Param {
     pub(crate) ty: Type,
     pub(crate) name: String,
     /// `in`, `out`, `inout`: a scalar whose memory follows the pointer mode.
     pub(crate) scalar: Option<String>,
+    /// A released header has it so.
+    pub(crate) confirmed: bool,
 }
 
 pub(crate) struct Type {
@@ -60,7 +39,6 @@ pub(crate) struct CxxSymbol {
 pub(crate) struct EnumValue {
     pub(crate) value: i64,
     pub(crate) name: String,
-    /// Versions that alone have the value; empty: all.
     pub(crate) versions: Versions,
 }
 
@@ -70,15 +48,18 @@ pub(crate) struct Enum {
 }
 
 /// Lines that say something, each with its versions heading and its number for messages.
-fn lines(text: &str) -> impl Iterator<Item = (usize, Versions, &str)> {
+fn lines<'a>(
+    text: &'a str,
+    releases: &Releases,
+) -> impl Iterator<Item = (usize, Versions, &'a str)> {
     let mut heading = Versions::default();
     text.lines().enumerate().filter_map(move |(i, line)| {
         let line = line.trim();
         if let Some(inner) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            heading = Versions::parse(inner);
+            heading = releases.versions(inner);
             return None;
         }
-        (!line.is_empty() && !line.starts_with('#')).then(|| (i + 1, heading.clone(), line))
+        (!line.is_empty() && !line.starts_with('#')).then(|| (i + 1, heading, line))
     })
 }
 
@@ -96,16 +77,22 @@ fn parse_param(text: &str, line: usize) -> Param {
     let (ty, name) = text
         .rsplit_once(' ')
         .unwrap_or_else(|| panic!("functions.abi:{line}: parameter without a name: {text}"));
-    let (name, scalar) = match name.split_once(':') {
-        Some((name, scalar)) => (name, Some(scalar.to_owned())),
-        None => (name, None),
-    };
-    Param { ty: parse_type(ty), name: name.to_owned(), scalar }
+    let mut marks = name.split(':');
+    let name = marks.next().unwrap_or_default().to_owned();
+    let mut param = Param { ty: parse_type(ty), name, scalar: None, confirmed: true };
+    for mark in marks {
+        match mark {
+            "in" | "out" | "inout" => param.scalar = Some(mark.to_owned()),
+            "unconfirmed" => param.confirmed = false,
+            _ => panic!("functions.abi:{line}: no such mark: {text}"),
+        }
+    }
+    param
 }
 
 /// `functions.abi`
-pub(crate) fn functions(text: &str) -> Vec<Function> {
-    lines(text)
+pub(crate) fn functions(text: &str, releases: &Releases) -> Vec<Function> {
+    lines(text, releases)
         .map(|(line, versions, declaration)| {
             let parts = || {
                 let (head, params) = declaration.strip_suffix(')')?.split_once('(')?;
@@ -132,8 +119,8 @@ pub(crate) fn functions(text: &str) -> Vec<Function> {
 }
 
 /// `cxx.abi`
-pub(crate) fn cxx(text: &str) -> Vec<CxxSymbol> {
-    lines(text)
+pub(crate) fn cxx(text: &str, releases: &Releases) -> Vec<CxxSymbol> {
+    lines(text, releases)
         .map(|(line, versions, text)| {
             let (symbol, importers) = text.split_once('#').unwrap_or((text, ""));
             let mut words = symbol.split_whitespace();
@@ -157,16 +144,16 @@ pub(crate) fn cxx(text: &str) -> Vec<CxxSymbol> {
 }
 
 /// `enums.abi`
-pub(crate) fn enums(text: &str) -> Vec<Enum> {
+pub(crate) fn enums(text: &str, releases: &Releases) -> Vec<Enum> {
     let mut enums: Vec<Enum> = Vec::new();
-    for (line, _, text) in lines(text) {
+    for (line, _, text) in lines(text, releases) {
         if let Some(name) = text.strip_prefix("enum ") {
             enums.push(Enum { name: name.to_owned(), values: Vec::new() });
             continue;
         }
         let (text, versions) = match text.split_once(" [") {
-            Some((text, versions)) => (text, Versions::parse(versions.trim_end_matches(']'))),
-            None => (text, Versions::default()),
+            Some((text, versions)) => (text, releases.versions(versions.trim_end_matches(']'))),
+            None => (text, releases.all()),
         };
         let value = text.split_once(' ').and_then(|(value, name)| {
             Some(EnumValue { value: value.parse().ok()?, name: name.to_owned(), versions })

@@ -96,6 +96,12 @@ pub fn c_header<'a>(functions: impl IntoIterator<Item = &'a Function>) -> String
             _ if params.is_empty() => params.push("void".to_owned()),
             _ => {}
         }
+        let unconfirmed: Vec<&str> =
+            f.params.iter().filter(|p| !p.confirmed).map(|p| p.name).collect();
+        if !unconfirmed.is_empty() {
+            writeln!(out, "/* No released header confirms: {} */", unconfirmed.join(", "))
+                .expect("write to a string");
+        }
         writeln!(out, "{} {}({});", c_returns(f.returns), f.name, params.join(", "))
             .expect("write to a string");
     }

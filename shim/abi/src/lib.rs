@@ -19,13 +19,32 @@ pub use declare::{c_header, rust_declaration};
 pub use names::{index, name};
 pub use signature::{params, scalar_size};
 pub use types::{
-    Base, Direction, Enum, EnumValue, Function, Kind, Owner, Param, Returns, Type, Version,
+    Base, Direction, Enum, EnumValue, Function, Kind, Owner, Param, Release, Returns, Type,
     Versions,
 };
 
-use types::{V6_3, V6_4, V7_0, V7_2};
-
+include!(concat!(env!("OUT_DIR"), "/releases.rs"));
 include!(concat!(env!("OUT_DIR"), "/table.rs"));
+
+/// The C functions as types of function pointers, by their names: enums and `rocblas_int` are `i32`,
+/// 16-bit floats their bits, complex numbers pairs.
+#[allow(non_camel_case_types, reason = "named as the functions")]
+#[allow(non_snake_case, reason = "parameters are named as in the vendor's headers")]
+pub mod prototype {
+    use core::ffi::{c_char, c_void};
+    include!(concat!(env!("OUT_DIR"), "/prototypes.rs"));
+}
+
+/// The values of the enums, a module each: `rocblas_fill_upper` is `value::fill::UPPER`.
+pub mod value {
+    include!(concat!(env!("OUT_DIR"), "/values.rs"));
+}
+
+/// The release of that ROCm number.
+#[must_use]
+pub fn release(rocm: &str) -> Option<&'static Release> {
+    RELEASES.iter().find(|release| release.rocm == rocm)
+}
 
 /// Exported functions, C then C++: `exports()[i].index == i`.
 #[must_use]

@@ -11,6 +11,7 @@ struct PackedParam {
     /// Which of the few names that there are.
     name: u8,
     scalar: Option<Direction>,
+    confirmed: bool,
     ty: Type,
 }
 
@@ -21,8 +22,9 @@ pub fn params(index: usize) -> impl ExactSizeIterator<Item = Param> + Clone {
         _ => 0..0,
     };
     PARAMS[range].iter().map(|number| {
-        let PackedParam { name: number, scalar, ty } = DISTINCT_PARAMS[usize::from(*number)];
-        Param { name: name(number), ty, scalar }
+        let PackedParam { name: number, scalar, confirmed, ty } =
+            DISTINCT_PARAMS[usize::from(*number)];
+        Param { name: name(number), ty, scalar, confirmed }
     })
 }
 

@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 
 #[test]
 fn counts_are_those_of_the_vendors_headers_and_binaries() {
-    // 1,213 declared by ROCm 7.2.4's headers, and rocblas_shutdown which has no prototype.
-    assert_eq!(c_exports().len(), 1_213 + 1);
+    // 1,213 declared by ROCm 7.2.4's headers, rocblas_shutdown which has no prototype, and eleven that
+    // came until ROCm 10.1.
+    assert_eq!(c_exports().len(), 1_213 + 1 + 11);
+    let of_7_2 = release("7.2").expect("known");
+    let later = c_exports().iter().filter(|f| f.versions.has(of_7_2) == Some(false));
+    assert_eq!(later.count(), 11);
     // rocSOLVER and others import C++ functions; 922 belong to rocBLAS itself, besides one vtable.
     assert_eq!(cxx_exports().len(), 922);
     assert_eq!(DATA, [("_ZTV24rocblas_internal_ostream", 32)]);
@@ -185,10 +189,82 @@ fn enums_go_both_ways() {
 
 #[test]
 fn versions_tell_yes_no_and_unknown_apart() {
-    let has = |name, version| by_name(name).expect("in the table").versions.has(version);
-    assert_eq!(has("rocblas_sgemm", Version::Rocm6_3), Some(true));
-    assert_eq!(has("rocblas_gemm_ex3", Version::Rocm7_0), Some(false));
-    assert_eq!(has("rocblas_syrk_ex", Version::Rocm6_4), Some(false));
-    assert_eq!(has("rocblas_syrk_ex", Version::Rocm7_2), Some(true));
-    assert_eq!(has("_ZN24rocblas_internal_ostream5flushEv", Version::Rocm6_3), None);
+    let has = |name, rocm| {
+        by_name(name).expect("in the table").versions.has(release(rocm).expect("a release"))
+    };
+    assert_eq!(has("rocblas_sgemm", "6.3"), Some(true));
+    assert_eq!(has("rocblas_sgemm", "10.1"), Some(true), "an open range has what comes later");
+    assert_eq!(has("rocblas_gemm_ex3", "6.4"), Some(true));
+    assert_eq!(has("rocblas_gemm_ex3", "7.0"), Some(false));
+    assert_eq!(has("rocblas_syrk_ex", "6.4"), Some(false));
+    assert_eq!(has("rocblas_syrk_ex", "7.2"), Some(true));
+    assert_eq!(has("rocblas_herk_ex", "7.13"), Some(true));
+    assert_eq!(has("rocblas_set_batch_alpha_stride", "7.13"), Some(false));
+    assert_eq!(has("rocblas_sgemm_grouped_batched", "10.0"), Some(false));
+    assert_eq!(has("rocblas_sgemm_grouped_batched", "10.1"), Some(true));
+    assert_eq!(has("_ZN24rocblas_internal_ostream5flushEv", "6.3"), None);
+    assert_eq!(has("_ZN24rocblas_internal_ostream5flushEv", "10.1"), None);
+}
+
+#[test]
+fn what_is_presented_is_a_release_with_the_soname_of_rocm_7() {
+    assert_eq!((PRESENTED, SONAME), ("5.0.2", "librocblas.so.5"));
+    let presented = RELEASES.iter().find(|release| release.rocblas == PRESENTED);
+    assert_eq!(presented.map(|release| release.soname), Some(SONAME));
+    for f in &FUNCTIONS {
+        let mut of_5 = RELEASES.iter().filter(|release| release.soname == SONAME);
+        assert_eq!(f.exported(), of_5.any(|r| f.versions.has(r) == Some(true)), "{}", f.name);
+    }
+}
+
+#[test]
+fn parameters_that_no_released_header_confirms_are_marked() {
+    let unconfirmed: Vec<(&str, &str)> = FUNCTIONS
+        .iter()
+        .flat_map(|f| f.params.iter().filter(|p| !p.confirmed).map(|p| (f.name, p.name)))
+        .collect();
+    assert_eq!(
+        unconfirmed,
+        [
+            ("rocblas_gemm_grouped_batched_ex", "solution_index"),
+            ("rocblas_gemm_grouped_batched_ex", "flags"),
+            ("rocblas_gemm_grouped_batched_ex_64", "solution_index"),
+            ("rocblas_gemm_grouped_batched_ex_64", "flags"),
+        ]
+    );
+    let header = c_header([by_name("rocblas_gemm_grouped_batched_ex").expect("known")]);
+    assert!(
+        header.contains("/* No released header confirms: solution_index, flags */\nrocblas_status")
+    );
+}
+
+#[test]
+fn prototypes_are_the_declarations() {
+    fn parameters<Prototype>() -> String {
+        std::any::type_name::<Prototype>().replace("core::ffi::c_void", "std::ffi::c_void")
+    }
+    macro_rules! prototypes {
+        ($(($index:literal $name:ident $count:literal))*) => {
+            vec![$(($index, parameters::<prototype::$name>())),*]
+        };
+    }
+    for (index, prototype) in for_each_typed_export!(prototypes) {
+        let declaration = rust_declaration(by_index(index).expect("an export"));
+        let (_, rest) = declaration.split_once('(').expect("a function");
+        let (params, returns) = rest.rsplit_once(')').expect("a function");
+        let params = params.split(", ").filter_map(|p| p.split_once(": ").map(|(_, ty)| ty));
+        let params = params.collect::<Vec<_>>().join(", ");
+        // An alias of a platform's, whose name type_name does not know.
+        let returns = returns.trim_end_matches(';').replace("std::ffi::c_char", "i8");
+        let params = params.replace("std::ffi::c_char", "i8");
+        assert_eq!(prototype, format!("unsafe extern \"C\" fn({params}){returns}"));
+    }
+}
+
+#[test]
+fn values_are_those_of_the_enums() {
+    assert_eq!(value::status::NOT_IMPLEMENTED, 2);
+    assert_eq!(value::operation::CONJUGATE_TRANSPOSE, 113);
+    assert_eq!(value::datatype::BF16_R, 168);
+    assert_eq!(value::atomics_mode::ATOMICS_ALLOWED, 1);
 }

@@ -1,37 +1,31 @@
-//! The vocabulary of the table: functions, parameters, types, enums, versions.
+//! The vocabulary of the table: functions, parameters, types, enums, releases.
 
 use crate::EnumId;
 
-/// A ROCm release line whose rocBLAS the table knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
-    /// ROCm 6.3, rocBLAS 4.3.0, `librocblas.so.4`
-    Rocm6_3,
-    /// ROCm 6.4, rocBLAS 4.4
-    Rocm6_4,
-    /// ROCm 7.0, rocBLAS 5.0, `librocblas.so.5`: derived from its neighbours, no binary was read
-    Rocm7_0,
-    /// ROCm 7.2, rocBLAS 5.2
-    Rocm7_2,
+/// A release of ROCm whose rocBLAS the table knows: a line of `data/releases.abi`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    pub(crate) index: u8,
+    /// ROCm's own number, such as `7.2`.
+    pub rocm: &'static str,
+    /// rocBLAS's, such as `5.2.0`.
+    pub rocblas: &'static str,
+    /// The SONAME of its library.
+    pub soname: &'static str,
 }
 
-pub(crate) const V6_3: u8 = 1 << Version::Rocm6_3 as u8;
-pub(crate) const V6_4: u8 = 1 << Version::Rocm6_4 as u8;
-pub(crate) const V7_0: u8 = 1 << Version::Rocm7_0 as u8;
-pub(crate) const V7_2: u8 = 1 << Version::Rocm7_2 as u8;
-
-/// The set of versions that have something.
+/// The set of releases that have something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
-    pub(crate) known: u8,
-    pub(crate) unsure: u8,
+    pub(crate) known: u32,
+    pub(crate) unsure: u32,
 }
 
 impl Versions {
-    /// Whether `version` has it; `None` where that is not known.
+    /// Whether a release has it; `None` where that is not known.
     #[must_use]
-    pub fn has(self, version: Version) -> Option<bool> {
-        let bit = 1 << version as u8;
+    pub fn has(self, release: &Release) -> Option<bool> {
+        let bit = 1 << release.index;
         (self.unsure & bit == 0).then_some(self.known & bit != 0)
     }
 }
@@ -152,6 +146,9 @@ pub struct Param {
     /// Set for alpha, beta, results and the like: the pointer is to host or to device memory as
     /// the handle's pointer mode says.
     pub scalar: Option<Direction>,
+    /// Whether a released header has it so. The last parameters of `rocblas_gemm_grouped_batched_ex`
+    /// are taken from source of before its release.
+    pub confirmed: bool,
 }
 
 /// Which parameter says what backend a call belongs to.
@@ -176,7 +173,7 @@ pub struct Function {
     pub returns: Returns,
     /// Named parameters; empty for C++.
     pub params: &'static [Param],
-    /// Which versions have it.
+    /// Which releases have it.
     pub versions: Versions,
     /// Libraries known to import it, for C++ functions.
     pub importers: &'static [&'static str],
@@ -222,7 +219,7 @@ pub struct EnumValue {
     pub value: i32,
     /// As the header writes it.
     pub name: &'static str,
-    /// Which versions have it.
+    /// Which releases have it.
     pub versions: Versions,
 }
 
