@@ -35,11 +35,11 @@ int main(void) {
 
     printf("syrk_ex=%d %d\n",
            rocblas_syrk_ex(handle, rocblas_fill_upper, rocblas_operation_none, -1, 1, 0, 0,
-                           rocblas_datatype_f32_r, 1, 0, 0, rocblas_datatype_f32_r, 1,
+                           rocblas_datatype_f16_r, 1, 0, 0, rocblas_datatype_f16_r, 1,
                            rocblas_datatype_f32_r),
            rocblas_syrk_ex(handle, rocblas_fill_upper, rocblas_operation_none, 1, 1, version,
-                           version, rocblas_datatype_f32_r, 1, version, version,
-                           rocblas_datatype_f32_r, 1, rocblas_datatype_f32_r));
+                           version, rocblas_datatype_f16_r, 1, version, version,
+                           rocblas_datatype_f16_r, 1, rocblas_datatype_f32_r));
 
     rocblas_int solutions = -1;
     status = rocblas_gemm_ex_get_solutions(

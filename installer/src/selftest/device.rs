@@ -3,11 +3,10 @@
 use super::{
     hip::{Buffer, Hip},
     problem::{Deviation, Gemm, Trsm},
-    rocblas::{
-        DIAGONAL_NON_UNIT, FILL_UPPER, OPERATION_NONE, OPERATION_TRANSPOSE, Rocblas, SIDE_RIGHT,
-    },
+    rocblas::Rocblas,
 };
 use crate::doctor::{child, live, shared_object::SharedObject};
+use rocblas_abi::value::{diagonal, fill, operation, side};
 use serde::{Deserialize, Serialize};
 use std::{ffi::c_int, io, path::Path, time::Instant};
 
@@ -165,8 +164,8 @@ fn gemm(
         let status = unsafe {
             (rocblas.sgemm)(
                 rocblas.handle,
-                OPERATION_TRANSPOSE,
-                OPERATION_NONE,
+                operation::TRANSPOSE,
+                operation::NONE,
                 int(gemm.m),
                 int(gemm.n),
                 int(gemm.k),
@@ -212,10 +211,10 @@ fn trsm(
         let status = unsafe {
             (rocblas.strsm_batched)(
                 rocblas.handle,
-                SIDE_RIGHT,
-                FILL_UPPER,
-                OPERATION_NONE,
-                DIAGONAL_NON_UNIT,
+                side::RIGHT,
+                fill::UPPER,
+                operation::NONE,
+                diagonal::NON_UNIT,
                 int(m),
                 int(n),
                 &raw const ONE,

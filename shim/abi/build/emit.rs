@@ -5,7 +5,7 @@ use crate::{
     parse::{CxxSymbol, Enum, Function, Param},
     releases::{Releases, Versions},
 };
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 /// `status` -> `Status`, `pointer_mode` -> `PointerMode`: the variants that `src/types.rs` declares.
 fn variant(name: &str) -> String {
@@ -78,6 +78,28 @@ pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol], releases: &Rele
         .filter(|(_, f)| !f.variadic)
         .map(|(i, f)| format!("        ({i} {} {})\n", f.name, f.params.len()))
         .collect();
+    for (i, release) in releases.list.iter().enumerate() {
+        let has = |v: &Versions| (v.known | v.unsure) & (1 << i) != 0;
+        let c = ordered.c.iter().chain(&ordered.removed).map(|f| (f.name.as_str(), &f.versions));
+        let cxx = ordered.cxx.iter().map(|s| (s.name.as_str(), &s.versions));
+        let of_release: BTreeSet<&str> =
+            c.chain(cxx).filter(|(_, v)| has(v)).map(|(name, _)| name).collect();
+        let all = exports.iter().chain(&removed).enumerate();
+        let symbols: Vec<String> = all
+            .filter(|(_, name)| of_release.contains(*name))
+            .map(|(index, name)| format!("        ({index} {name})\n"))
+            .collect();
+        write!(
+            out,
+            "/// Expands `callback! {{ (0 rocblas_abort) ... }}` with index and name of the functions that the\n\
+             /// library of ROCm {} has, or may have.\n#[macro_export]\nmacro_rules! for_each_function_of_rocm_{} {{\n    \
+             ($($callback:ident)::+) => {{ $($callback)::+! {{\n{}    }} }};\n}}\n",
+            release.rocm,
+            release.rocm.replace('.', "_"),
+            symbols.concat()
+        )
+        .expect("write to a string");
+    }
     write!(
         out,
         "/// Expands `callback! {{ (0 rocblas_abort 0) (1 ...) ... }}` with index, name and number of parameters\n\

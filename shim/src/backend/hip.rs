@@ -65,6 +65,8 @@ type Copy2Async = unsafe extern "C" fn(
     i32,
     Stream,
 ) -> i32;
+type Synchronize = unsafe extern "C" fn(Stream) -> i32;
+type IsCapturing = unsafe extern "C" fn(Stream, *mut i32) -> i32;
 type GetDevice = unsafe extern "C" fn(*mut i32) -> i32;
 type GetProperties = unsafe extern "C" fn(*mut DeviceProperties, i32) -> i32;
 
@@ -80,6 +82,8 @@ pub(crate) struct Hip {
     copy_2d_async: Copy2Async,
     get_device: GetDevice,
     get_properties: GetProperties,
+    synchronize: Synchronize,
+    is_capturing: IsCapturing,
 }
 
 impl Hip {
@@ -90,6 +94,8 @@ impl Hip {
         let (copy_2d, copy_2d_async) = (symbol(c"hipMemcpy2D")?, symbol(c"hipMemcpy2DAsync")?);
         let get_device = symbol(c"hipGetDevice")?;
         let get_properties = symbol(c"hipGetDevicePropertiesR0600")?;
+        let synchronize = symbol(c"hipStreamSynchronize")?;
+        let is_capturing = symbol(c"hipStreamIsCapturing")?;
         // SAFETY: HIP's prototypes of these functions, the same in HIP 6 and 7.
         unsafe {
             Some(Self {
@@ -99,6 +105,8 @@ impl Hip {
                 copy_2d_async: transmute::<*const (), Copy2Async>(copy_2d_async),
                 get_device: transmute::<*const (), GetDevice>(get_device),
                 get_properties: transmute::<*const (), GetProperties>(get_properties),
+                synchronize: transmute::<*const (), Synchronize>(synchronize),
+                is_capturing: transmute::<*const (), IsCapturing>(is_capturing),
             })
         }
     }
@@ -135,6 +143,37 @@ impl Hip {
             match stream {
                 Some(stream) => (self.copy_async)(to, from, size, kind, stream),
                 None => (self.copy)(to, from, size, kind),
+            }
+        }
+    }
+
+    /// Whether a stream captures; `None` where HIP does not tell, as of the default stream while
+    /// another one captures.
+    pub(crate) fn is_capturing(&self, stream: Stream) -> Option<bool> {
+        let mut state = 0;
+        // SAFETY: a stream of the caller's, and memory for the answer.
+        let error = unsafe { (self.is_capturing)(stream, &raw mut state) };
+        (error == SUCCESS).then_some(state != 0)
+    }
+
+    /// Copies device memory to the host, after all that the stream was told before, and waits for it.
+    /// Returns a `hipError_t`. The stream must not be capturing.
+    ///
+    /// # Safety
+    /// As `hipMemcpyAsync`.
+    pub(crate) unsafe fn read(
+        &self,
+        to: *mut c_void,
+        from: *const c_void,
+        size: usize,
+        stream: Stream,
+    ) -> i32 {
+        const DEVICE_TO_HOST: i32 = 2;
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match (self.copy_async)(to, from, size, DEVICE_TO_HOST, stream) {
+                SUCCESS => (self.synchronize)(stream),
+                error => error,
             }
         }
     }

@@ -13,9 +13,9 @@ use core::{
     ffi::CStr,
     sync::atomic::{AtomicBool, Ordering},
 };
+use rocblas_abi::value::atomics_mode::ATOMICS_NOT_ALLOWED;
 use tracing::warn;
 
-const NOT_ALLOWED: i32 = 0;
 const VARIABLE: &CStr = c"ROCBLAS_DEFAULT_ATOMICS_MODE";
 /// [`NOT_ALLOWED`], as the variable has it.
 const VALUE: &CStr = c"0";
@@ -41,7 +41,7 @@ pub(super) fn on_create(compat: &Compat, handle: Handle) {
     }
     if let Some(set_mode) = compat.originals.set_atomics_mode {
         // SAFETY: the backend's function and a handle that it has just made.
-        let answer = unsafe { set_mode(handle, NOT_ALLOWED) };
+        let answer = unsafe { set_mode(handle, ATOMICS_NOT_ALLOWED) };
         if answer != status::SUCCESS {
             warn!("the backend's rocblas_set_atomics_mode answered {answer}: atomics stay allowed");
         }

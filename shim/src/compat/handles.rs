@@ -16,16 +16,14 @@ use core::{
 /// `rocblas_handle`, never looked into.
 pub(crate) type Handle = *mut c_void;
 
-type Create = unsafe extern "C" fn(*mut Handle) -> i32;
-type Destroy = unsafe extern "C" fn(Handle) -> i32;
-type SetMode = unsafe extern "C" fn(Handle, i32) -> i32;
-type GetMode = unsafe extern "C" fn(Handle, *mut i32) -> i32;
-type Initialize = unsafe extern "C" fn();
+use rocblas_abi::prototype::{
+    rocblas_create_handle as Create, rocblas_destroy_handle as Destroy,
+    rocblas_initialize as Initialize, rocblas_set_atomics_mode as SetMode,
+};
 
 const CREATE: &CStr = c"rocblas_create_handle";
 const DESTROY: &CStr = c"rocblas_destroy_handle";
 const SET_ATOMICS_MODE: &CStr = c"rocblas_set_atomics_mode";
-const GET_POINTER_MODE: &CStr = c"rocblas_get_pointer_mode";
 const INITIALIZE: &CStr = c"rocblas_initialize";
 
 /// The names of those that do something of ours and then call the backend's.
@@ -38,7 +36,6 @@ pub(crate) struct Originals {
     destroy: Option<Destroy>,
     initialize: Option<Initialize>,
     pub(super) set_atomics_mode: Option<SetMode>,
-    get_pointer_mode: Option<GetMode>,
 }
 
 /// The backend's function of that name, if it has one.
@@ -59,24 +56,9 @@ impl Originals {
                     .map(|f| transmute::<*const (), Initialize>(f)),
                 set_atomics_mode: original(table, SET_ATOMICS_MODE)
                     .map(|f| transmute::<*const (), SetMode>(f)),
-                get_pointer_mode: original(table, GET_POINTER_MODE)
-                    .map(|f| transmute::<*const (), GetMode>(f)),
             }
         }
     }
-}
-
-/// Whether the scalars of a handle's calls are in host memory. Not where the backend does not tell.
-///
-/// # Safety
-/// The handle is not null, and one of the backend's under the vendor's contract.
-pub(super) unsafe fn has_host_scalars(handle: Handle) -> bool {
-    const HOST: i32 = 0;
-    let mut mode = -1;
-    let ask = current().and_then(|compat| compat.originals.get_pointer_mode);
-    // SAFETY: the backend's function, a handle of its own and memory for the answer.
-    let answer = ask.map(|ask| unsafe { ask(handle, &raw mut mode) });
-    answer == Some(status::SUCCESS) && mode == HOST
 }
 
 /// Our functions, where a promise or the guard of the kernels needs them and the backend has what

@@ -1,16 +1,20 @@
-//! Promises of rocBLAS 5.0.2 that an older backend does not keep, one file each.
+//! Promises of rocBLAS 5.x that an older backend does not keep, one file each.
 //!
 //! A promise is active when the backend needs it and the user has not switched it off. An active
 //! promise puts functions of ours into the table in place of the backend's, which find what they need
 //! in [`Compat`]; or it answers what the backend asks of the environment.
 
 pub(crate) mod atomics;
+pub(crate) mod backend_functions;
+pub(crate) mod batch_strides;
 pub(crate) mod device_properties;
+pub(crate) mod grouped_gemm;
 pub(crate) mod handles;
 pub(crate) mod hipblaslt;
+pub(crate) mod host_scalars;
+pub(crate) mod rank_k;
 pub(crate) mod solutions;
 pub(crate) mod solver_data;
-pub(crate) mod syrk_ex;
 pub(crate) mod tensile;
 pub(crate) mod transfers;
 pub(crate) mod version;
@@ -35,10 +39,13 @@ pub(crate) enum Promise {
     Tensile,
     Solutions,
     SyrkEx,
+    HerkEx,
+    GroupedGemm,
+    BatchStrides,
 }
 
 /// Every promise with its name.
-pub(crate) const ALL: [(Promise, &str); 9] = [
+pub(crate) const ALL: [(Promise, &str); 12] = [
     (Promise::Atomics, "atomics"),
     (Promise::Transfers, "transfers"),
     (Promise::Version, "version"),
@@ -48,6 +55,9 @@ pub(crate) const ALL: [(Promise, &str); 9] = [
     (Promise::Tensile, "tensile"),
     (Promise::Solutions, "solutions"),
     (Promise::SyrkEx, "syrk-ex"),
+    (Promise::HerkEx, "herk-ex"),
+    (Promise::GroupedGemm, "grouped-gemm"),
+    (Promise::BatchStrides, "batch-strides"),
 ];
 
 /// A set of promises.
@@ -96,6 +106,7 @@ pub(crate) struct Compat {
     pub(crate) hip: Option<Hip>,
     /// The backend's own functions, whose place in the table ours took.
     pub(crate) originals: handles::Originals,
+    pub(crate) functions: backend_functions::BackendFunctions,
     pub(crate) solutions: solutions::Originals,
     pub(crate) version: version::Answers,
 }
@@ -111,7 +122,7 @@ fn lacks(table: &Table, name: &CStr) -> bool {
 /// unknown generation gets what the oldest needs: kept for a library that keeps them itself, they
 /// change next to nothing.
 fn needed(generation: Option<Generation>, table: &Table, hip: Option<&Hip>) -> Promises {
-    let lacks = |name| lacks(table, name);
+    let lacks = |name: &CStr| lacks(table, name);
     let mut needed = Promises::NONE;
     if generation.is_none_or(|generation| generation < Generation::ROCM_7) {
         for promise in [
@@ -127,7 +138,12 @@ fn needed(generation: Option<Generation>, table: &Table, hip: Option<&Hip>) -> P
     }
     needed.set(Promise::SolverData, lacks(solver_data::SET) && lacks(solver_data::GET));
     needed.set(Promise::DeviceProperties, hip.is_some() && lacks(device_properties::NAME));
-    needed.set(Promise::SyrkEx, lacks(syrk_ex::NAME));
+    needed.set(Promise::SyrkEx, lacks(rank_k::SYRK_EX));
+    needed.set(Promise::HerkEx, lacks(rank_k::HERK_EX));
+    let lacks_one_of =
+        |functions: &[(&'static CStr, Target)]| functions.iter().any(|(name, _)| lacks(name));
+    needed.set(Promise::GroupedGemm, lacks_one_of(&grouped_gemm::REPLACEMENTS));
+    needed.set(Promise::BatchStrides, lacks_one_of(&batch_strides::REPLACEMENTS));
     needed
 }
 
@@ -154,25 +170,34 @@ pub(crate) fn install(
         active,
         generation,
         originals: handles::Originals::of(table),
+        functions: backend_functions::BackendFunctions::of(table),
         solutions: solutions::Originals::of(table),
         version,
         hip,
     };
     let mut replacements: Vec<(&CStr, Target)> = Vec::new();
     replacements.extend(handles::replacements(&compat, listens));
-    let promised: [(Promise, &[(&CStr, Target)]); 6] = [
+    let promised: [(Promise, &[(&CStr, Target)]); 9] = [
         (Promise::Transfers, &transfers::REPLACEMENTS),
         (Promise::Version, &version::REPLACEMENTS),
         (Promise::SolverData, &solver_data::REPLACEMENTS),
         (Promise::DeviceProperties, &device_properties::REPLACEMENTS),
         (Promise::Solutions, &solutions::REPLACEMENTS),
-        (Promise::SyrkEx, &syrk_ex::REPLACEMENTS),
+        (Promise::SyrkEx, &rank_k::OF_SYRK_EX),
+        (Promise::HerkEx, &rank_k::OF_HERK_EX),
+        (Promise::GroupedGemm, &grouped_gemm::REPLACEMENTS),
+        (Promise::BatchStrides, &batch_strides::REPLACEMENTS),
     ];
     for (promise, functions) in promised {
-        // A question that the backend cannot be asked at all stays missing.
-        let there = |name: &CStr| promise != Promise::Solutions || !lacks(table, name);
+        let replaces = |name: &CStr| match promise {
+            // A question that the backend cannot be asked at all stays missing.
+            Promise::Solutions => !lacks(table, name),
+            // What the backend has, it does itself.
+            Promise::GroupedGemm | Promise::BatchStrides => lacks(table, name),
+            _ => true,
+        };
         if active.contains(promise) {
-            replacements.extend(functions.iter().filter(|(name, _)| there(name)));
+            replacements.extend(functions.iter().filter(|(name, _)| replaces(name)));
         }
     }
     for (name, function) in replacements {
@@ -198,17 +223,8 @@ fn current() -> Option<&'static Compat> {
     }
 }
 
-/// `rocblas_status`, as far as the shim answers it itself.
-pub(crate) mod status {
-    pub(crate) const SUCCESS: i32 = 0;
-    pub(crate) const INVALID_HANDLE: i32 = 1;
-    pub(crate) const NOT_IMPLEMENTED: i32 = 2;
-    pub(crate) const INVALID_POINTER: i32 = 3;
-    pub(crate) const INVALID_SIZE: i32 = 4;
-    pub(crate) const MEMORY_ERROR: i32 = 5;
-    pub(crate) const INTERNAL_ERROR: i32 = 6;
-    pub(crate) const INVALID_VALUE: i32 = 11;
-}
+/// `rocblas_status`
+pub(crate) use rocblas_abi::value::status;
 
 #[cfg(test)]
 mod tests {
@@ -231,23 +247,6 @@ mod tests {
     fn every_promise_has_its_own_bit_and_name() {
         for (i, (promise, _)) in ALL.into_iter().enumerate() {
             assert_eq!(promise as usize, i);
-        }
-    }
-
-    #[test]
-    fn statuses_are_those_of_the_table() {
-        let table = rocblas_abi::enumeration(rocblas_abi::EnumId::Status);
-        for (value, name) in [
-            (status::SUCCESS, "success"),
-            (status::INVALID_HANDLE, "invalid_handle"),
-            (status::NOT_IMPLEMENTED, "not_implemented"),
-            (status::INVALID_POINTER, "invalid_pointer"),
-            (status::INVALID_SIZE, "invalid_size"),
-            (status::MEMORY_ERROR, "memory_error"),
-            (status::INTERNAL_ERROR, "internal_error"),
-            (status::INVALID_VALUE, "invalid_value"),
-        ] {
-            assert_eq!(table.short_name_of(value), Some(name));
         }
     }
 }

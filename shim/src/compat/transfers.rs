@@ -25,7 +25,7 @@ mod hip_error {
 }
 
 /// The status that 5.x makes of a HIP error.
-fn status_of(error: i32) -> i32 {
+pub(super) fn status_of(error: i32) -> i32 {
     match error {
         hip_error::SUCCESS => status::SUCCESS,
         hip_error::MEMORY_ALLOCATION | hip_error::LAUNCH_OUT_OF_RESOURCES => status::MEMORY_ERROR,

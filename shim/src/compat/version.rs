@@ -15,6 +15,7 @@ use core::{
     ptr::copy_nonoverlapping,
 };
 use once_cell::race::OnceBox;
+use rocblas_abi::{PRESENTED, prototype::rocblas_get_version_string};
 use std::ffi::CString;
 
 pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = [
@@ -24,8 +25,6 @@ pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = [
     (c"rocblas_get_commit_hash_string_size", Target(commit_hash_size as *const ())),
 ];
 
-/// The version that the shim presents.
-const PRESENTED: &str = "5.0.2";
 /// Callers have buffers of this size on the stack; the NUL counts.
 const LONGEST: usize = 64;
 
@@ -69,10 +68,9 @@ fn presented(shim: &str, backend: &str) -> String {
 
 /// The backend's version string.
 fn ask(backend: Handle) -> Option<CString> {
-    type Get = unsafe extern "C" fn(*mut c_char, usize) -> i32;
     let function = backend.symbol(c"rocblas_get_version_string")?;
     // SAFETY: the vendor's prototype, the same since rocBLAS 2.
-    let function = unsafe { transmute::<*const (), Get>(function.0) };
+    let function = unsafe { transmute::<*const (), rocblas_get_version_string>(function.0) };
     let mut text = [0_u8; 256];
     // SAFETY: a buffer of that size.
     if unsafe { function(text.as_mut_ptr().cast(), text.len()) } != status::SUCCESS {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::backend::Backend;
 use core::{
-    ffi::{CStr, c_void},
+    ffi::CStr,
     mem::transmute,
     sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
 };
@@ -51,8 +51,8 @@ impl Sink {
     }
 }
 
-pub(super) type GetMode = unsafe extern "C" fn(*mut c_void, *mut i32) -> i32;
-pub(super) type GetStream = unsafe extern "C" fn(*mut c_void, *mut *mut c_void) -> i32;
+pub(super) type GetMode = rocblas_abi::prototype::rocblas_get_pointer_mode;
+pub(super) type GetStream = rocblas_abi::prototype::rocblas_get_stream;
 
 /// What is asked of a handle: the backend's own functions, where it has them.
 #[derive(Debug)]

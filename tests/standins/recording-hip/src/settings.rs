@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) lacking: Vec<String>,
     /// `RECORDING_HIP_LOG`: where launches, copies and errors are written down.
     pub(crate) log: Option<PathBuf>,
+    /// `RECORDING_HIP_CAPTURING=1`: every stream says that it captures.
+    pub(crate) capturing: bool,
     /// `RECORDING_HIP_FAIL=FUNCTION=CODE,...`: functions that fail with a code.
     failures: Vec<(String, HipError)>,
 }
@@ -47,13 +49,13 @@ impl Settings {
         let target = variable("RECORDING_HIP_TARGET").unwrap_or("gfx906".to_owned());
         let target =
             Target::parse(&target).ok_or(format!("RECORDING_HIP_TARGET={target}: no target"))?;
-        let check_targets = match variable("RECORDING_HIP_CHECK_TARGETS").as_deref() {
-            None | Some("0") => false,
-            Some("1") => true,
-            Some(other) => {
-                return Err(format!("RECORDING_HIP_CHECK_TARGETS={other}: neither 0 nor 1"));
-            }
+        let switch = |name: &str| match variable(name).as_deref() {
+            None | Some("0") => Ok(false),
+            Some("1") => Ok(true),
+            Some(other) => Err(format!("{name}={other}: neither 0 nor 1")),
         };
+        let check_targets = switch("RECORDING_HIP_CHECK_TARGETS")?;
+        let capturing = switch("RECORDING_HIP_CAPTURING")?;
         let failures = variable("RECORDING_HIP_FAIL")
             .iter()
             .flat_map(|list| list.split(','))
@@ -70,7 +72,7 @@ impl Settings {
             .map(str::to_owned)
             .collect();
         let log = variable("RECORDING_HIP_LOG").map(PathBuf::from);
-        Ok(Self { devices, target, check_targets, lacking, log, failures })
+        Ok(Self { devices, target, check_targets, lacking, log, capturing, failures })
     }
 
     /// Whether the library of a path is to have no code.

@@ -1,4 +1,5 @@
-//! Streams. Everything on them has already happened, so they are never busy and never capture.
+//! Streams. Everything on them has already happened, so they are never busy, and they capture only in
+//! name: see `Settings::capturing`.
 
 use crate::{
     answer::{hip_functions, put},
@@ -7,6 +8,7 @@ use crate::{
     events,
     handles::Table,
     log::StreamName,
+    settings::settings,
 };
 use std::{
     ffi::c_void,
@@ -103,7 +105,7 @@ hip_functions! {
     fn hipStreamIsCapturing(stream: *mut c_void, status: *mut i32) {
         check(stream)?;
         // SAFETY: the caller's out-parameter.
-        unsafe { put(status, 0) }
+        unsafe { put(status, settings().capturing.into()) }
     }
 
     fn hipStreamGetFlags(stream: *mut c_void, flags: *mut u32) {

@@ -1,8 +1,7 @@
 //! A `librocblas.so.4` that calculates on the CPU: what the shim forwards to when a test wants to
 //! check numbers.
 //!
-//! It has the symbols of rocBLAS 4.3, which are those of the table and the six that 5.0 removed, and
-//! everything that `reference-blas` implements works.
+//! It has the symbols of rocBLAS 4.3, of which everything that `reference-blas` implements works.
 
 use reference_blas::Personality;
 
@@ -12,5 +11,5 @@ reference_blas::export_library! {
         atomics_allowed: true,
         trsm_has_kernels: true,
     },
-    symbols: [for_each_export, for_each_removed],
+    symbols: [for_each_function_of_rocm_6_3],
 }

@@ -44,7 +44,7 @@ extern "C" fn not_implemented() -> Status {
 /// `rocblas-abi` and the one data symbol that clients import.
 ///
 /// The crate must depend on `ctor`. `reference-backend` and `stock-backend` are the examples: a
-/// [`Personality`], and the lists of symbols (`for_each_export`, `for_each_removed`).
+/// [`Personality`], and the functions of a release (`for_each_function_of_rocm_6_3`).
 #[macro_export]
 macro_rules! export_library {
     (personality: $personality:expr, symbols: [$($for_each:ident),+ $(,)?] $(,)?) => {

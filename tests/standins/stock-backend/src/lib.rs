@@ -12,5 +12,5 @@ reference_blas::export_library! {
         atomics_allowed: false,
         trsm_has_kernels: false,
     },
-    symbols: [for_each_export],
+    symbols: [for_each_function_of_rocm_7_0],
 }

@@ -1,0 +1,73 @@
+//! The strides of a batch's scalars, which came with rocBLAS 5.5.
+//!
+//! They are state of a handle: in device pointer mode, item `i` of a batch takes alpha from
+//! `alpha + i * stride`, in some level 1 and level 2 functions. 0, which every handle begins with, is one
+//! alpha for all, as it is everywhere else. A backend without them cannot honour another stride, and
+//! computing with one alpha would give wrong numbers: so 0 is accepted and read back, and any other
+//! stride is refused.
+//! Source: rocBLAS's release notes of 5.5 and 5.6, and AMD's tests of the functions.
+
+use super::{backend_functions::replacements, handles::Handle, status};
+use crate::table::Target;
+use core::{
+    ffi::CStr,
+    sync::atomic::{AtomicBool, Ordering},
+};
+use tracing::error;
+
+pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = replacements![
+    rocblas_set_batch_alpha_stride = set,
+    rocblas_get_batch_alpha_stride = get,
+    rocblas_set_batch_beta_stride = set,
+    rocblas_get_batch_beta_stride = get,
+];
+
+unsafe extern "C" fn set(handle: Handle, stride: i64) -> i32 {
+    if handle.is_null() {
+        return status::INVALID_HANDLE;
+    }
+    if stride == 0 {
+        return status::SUCCESS;
+    }
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        error!(
+            "the backend takes one alpha and one beta for a whole batch: a stride between them is \
+             refused with rocblas_status_not_implemented"
+        );
+    }
+    status::NOT_IMPLEMENTED
+}
+
+unsafe extern "C" fn get(handle: Handle, stride: *mut i64) -> i32 {
+    if handle.is_null() {
+        return status::INVALID_HANDLE;
+    }
+    if stride.is_null() {
+        return status::INVALID_POINTER;
+    }
+    // SAFETY: the caller's memory for the answer, under the vendor's contract.
+    unsafe { stride.write(0) };
+    status::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr::{dangling_mut, null_mut};
+
+    #[test]
+    fn only_zero_is_accepted_and_read_back() {
+        let (handle, mut stride) = (dangling_mut(), 7);
+        // SAFETY: the handle is not looked into, and the stride may be written.
+        unsafe {
+            assert_eq!(set(null_mut(), 1), status::INVALID_HANDLE);
+            assert_eq!(set(handle, 0), status::SUCCESS);
+            assert_eq!(set(handle, 1), status::NOT_IMPLEMENTED);
+            assert_eq!(set(handle, -1), status::NOT_IMPLEMENTED);
+            assert_eq!(get(null_mut(), null_mut()), status::INVALID_HANDLE);
+            assert_eq!(get(handle, null_mut()), status::INVALID_POINTER);
+            assert_eq!((get(handle, &raw mut stride), stride), (status::SUCCESS, 0));
+        }
+    }
+}
