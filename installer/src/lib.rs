@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod dpkg;
 pub mod elf;
 pub mod execute;
+pub mod exports;
 pub mod fetch;
 pub mod files;
 pub mod inspect;

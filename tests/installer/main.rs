@@ -14,6 +14,7 @@ mod json;
 mod locking;
 mod machine;
 mod manual;
+mod newer;
 mod patched;
 mod power_cut;
 mod printing;

@@ -1,14 +1,17 @@
 //! What must hold before anything is changed, and what must hold after.
 
-use super::built::{self, Built};
+use super::{
+    Shim,
+    built::{self, Built},
+};
 use crate::{
-    elf,
+    elf, exports,
     inspect::{self, machine},
     journal::Options,
     lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
     output::{self, Code, WithCode},
-    plan::{Action, Contents, Step},
+    plan::{Action, Contents, Planner, Step},
     present::{self, SONAME, What},
     root::Root,
     settings,
@@ -41,6 +44,31 @@ pub fn writable(root: &Root, lib: &Path) -> Result<()> {
         .code(Code::NoPermission),
         Err(e) => Err(e).with_context(|| format!("cannot change {}", lib.display())),
     }
+}
+
+/// Says which functions the tree's own rocBLAS has and the shim lacks, and refuses the shim where a
+/// library of the tree imports one of them.
+pub(super) fn exports<'a>(
+    planner: &mut Planner<'_>,
+    stock: impl Iterator<Item = &'a str>,
+    shim: &Shim,
+) -> Result<()> {
+    for name in stock {
+        let (root, lib) = (planner.lib.root(), planner.lib.path());
+        let file = shim.source.open().context("cannot read the shim")?;
+        let Some(lacking) = exports::lacking(root, lib, &lib.join(name), &file)? else { continue };
+        if !lacking.importers.is_empty() {
+            let what = format!(
+                "{lacking}. Libraries of this tree import them and would not load with the shim in \
+                 front: take a newer release of the shim"
+            );
+            return Err(output::Listed::new(what, lacking.broken()).into());
+        }
+        planner.remark(format!(
+            "{lacking}; a program that imports one of them does not load with the shim in front"
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the files of a plan fit. What was unpacked for it is on the disk already; what is kept is

@@ -272,6 +272,7 @@ fn plan(
     }
     let chosen = backend::choose(&mut planner, source)?;
     compat::plan(&mut planner, &chosen)?;
+    checks::exports(&mut planner, now.stock(), &shim)?;
     stock::plan_shim(&mut planner, &now, &shim)?;
     stock::plan_switch(&mut planner, &now, &shim, &chosen.name, request.original)?;
     let changes = planner.plan.steps.iter().any(|step| !matches!(step.action, Action::Sync));

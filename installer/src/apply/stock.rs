@@ -54,7 +54,7 @@ impl Present {
     }
 
     /// Files that are the stock library, and not the shim, 6.3 or somebody's backup.
-    fn stock(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn stock(&self) -> impl Iterator<Item = &str> {
         self.libraries.iter().filter_map(|library| {
             let named = present::is_versioned_name(&library.name) || library.name == self.front;
             // What is under the shim's own name came there through a link to it.

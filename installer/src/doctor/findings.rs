@@ -7,6 +7,7 @@ use super::{
     live::{Answer, Live},
 };
 use crate::{
+    exports::Lacking,
     inspect::{Found, coverage::Coverage, library::Library, machine::Machine, store},
     present::SONAME,
     status::Status,
@@ -177,6 +178,19 @@ fn of_coverage(coverage: &Coverage, has_shim: bool) -> Finding {
             )
             .cured_by(format!("{APPLY} --gpu {target}"))
     }
+}
+
+/// Of functions that the shim lacks.
+pub(super) fn of_lacking(lacking: &Lacking) -> Finding {
+    let broken = lacking.broken();
+    let severity = if broken.is_empty() { Severity::Warning } else { Severity::Error };
+    finding(severity, "this ROCm's rocBLAS is newer than the shim")
+        .seen([lacking.to_string()])
+        .seen(broken)
+        .because(
+            "A program or library that imports one of them does not load with the shim in front.",
+        )
+        .cured_by("take a newer release of the shim, and run installer apply with it")
 }
 
 /// Of what came of opening the shim.

@@ -30,7 +30,8 @@ pub use child::End;
 pub use text::text;
 
 use crate::{
-    inspect::{self, Found, Inspection, library::Libraries},
+    exports::{self, Lacking},
+    inspect::{self, Found, Inspection, library::Libraries, store},
     present,
     root::Root,
     status::{self, Status},
@@ -126,6 +127,7 @@ pub fn doctor(root: &Root, named: Option<&Path>, log: Option<&str>) -> Diagnosis
         let read = status::status(root, lib);
         findings.extend(findings::of_tree(found, &inspection.machine, &read));
         findings.extend(findings::of_live(&live));
+        findings.extend(lacking(root, lib, found).map(|lacking| findings::of_lacking(&lacking)));
         status = read.ok();
         let targets = stock_targets(found);
         let dead_ends = dead_ends::dead_ends(root, lib, &targets);
@@ -144,6 +146,23 @@ fn live_of(root: &Root, lib: &Path, findings: &mut Vec<Finding>) -> Live {
         findings.push(findings::no_child(&e));
         Live::NotDone { why: format!("the child process cannot be started: {e}") }
     })
+}
+
+/// What the stock library exports and the shim lacks: the shim that is in front, or the one that came
+/// with this program. What cannot be read is a finding of the inspection.
+fn lacking(root: &Root, lib: &Path, found: &Found) -> Option<Lacking> {
+    let backends = found.backends.iter().map(|backend| &backend.libraries);
+    let mut libraries = std::iter::once(&found.libraries).chain(backends);
+    let stock = libraries.find_map(|of| of.files.iter().find(|file| dead_ends::is_stock(file)))?;
+    let front = store::rocblas(lib, &found.libraries).filter(|library| library.shim.is_some());
+    let shim = match front {
+        Some(library) => root.open(&library.path).ok()?,
+        None => {
+            let places = crate::apply::beside_this_program().ok()?;
+            places.iter().find_map(|place| std::fs::File::open(place).ok())?
+        }
+    };
+    exports::lacking(root, lib, &stock.path, &shim).ok()?
 }
 
 /// The targets that the stock library has code for, be it in its place or kept as a backend.
