@@ -26,9 +26,10 @@ const char *rocblas_shim_backend_path(void);
 /* What its rocblas_get_version_string answers, such as "4.3.0.3216-cbcdc2d". */
 const char *rocblas_shim_backend_version(void);
 
-/* Which promises of rocBLAS 5.0.2 the shim keeps for this backend, which does not keep them itself:
- * names separated by commas, such as "atomics,version". None for a backend of ROCm 7. Each is
- * switched off by ROCBLAS_SHIM_COMPAT=-name,... or in [compat] of shim.toml. */
+/* Which promises of rocBLAS 5 the shim keeps for this backend, which does not keep them itself: names
+ * separated by commas, such as "atomics,version". For a backend of ROCm 7 or later these are functions
+ * that came after it ("herk-ex", "grouped-gemm", "batch-strides"). Each is switched off by
+ * ROCBLAS_SHIM_COMPAT=-name,... or in [compat] of shim.toml. */
 const char *rocblas_shim_compat(void);
 
 /* How many of the exported functions neither the backend has nor the shim supplies. Calling one of

@@ -4,7 +4,7 @@ use std::path::Path;
 use tests::real::{
     Root,
     compared::{Seen, assert_same, both},
-    promised::{NOT_IN_6_4, PROMISED},
+    promised::{PROMISED, not_in_6_4},
     root,
 };
 
@@ -18,13 +18,13 @@ fn compare(root: &'static Root, variant: &str) -> Seen {
         Seen::of(rocm, program, &[library, variant], &[("ROCBLAS_SHIM_COMPAT", promises)])
     };
     let directly = run(&direct, "");
-    for name in NOT_IN_6_4 {
+    for name in not_in_6_4() {
         assert_eq!(directly.line(name), "absent");
     }
-    let directly = directly.without(&NOT_IN_6_4);
-    assert_same(&directly, &run(&shim, "-all").without(&NOT_IN_6_4), "no promises");
+    let directly = directly.without(&not_in_6_4());
+    assert_same(&directly, &run(&shim, "-all").without(&not_in_6_4()), "no promises");
     let [directly, promised] =
-        [directly, run(&shim, "").without(&NOT_IN_6_4)].map(|seen| seen.without(&PROMISED));
+        [directly, run(&shim, "").without(&not_in_6_4())].map(|seen| seen.without(&PROMISED));
     assert_same(&directly, &promised, "promises");
     directly
 }

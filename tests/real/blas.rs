@@ -8,7 +8,7 @@ use tests::{
     real::{
         Rocm,
         compared::{Seen, assert_same, both, device_properties},
-        promised::{NOT_IN_6_4, PROMISED},
+        promised::{PROMISED, not_in_6_4},
         root,
     },
 };
@@ -113,11 +113,11 @@ fn every_function_of_rocblas() {
     let program = Path::new(env!("CARGO_BIN_EXE_every_function"));
     for variant in ["valid", "transposed"] {
         let arguments = ["librocblas.so.5", variant];
-        let directly = ways.directly(program, &arguments).without(&NOT_IN_6_4);
-        let seen = ways.through_the_shim(program, &arguments, "-all").without(&NOT_IN_6_4);
+        let directly = ways.directly(program, &arguments).without(&not_in_6_4());
+        let seen = ways.through_the_shim(program, &arguments, "-all").without(&not_in_6_4());
         assert_same(&directly, &seen, &format!("{variant}, no promises"));
         let [directly, seen] = [directly, ways.through_the_shim(program, &arguments, "")]
-            .map(|seen| seen.without(&NOT_IN_6_4).without(&PROMISED));
+            .map(|seen| seen.without(&not_in_6_4()).without(&PROMISED));
         assert_same(&directly, &seen, &format!("{variant}, promises"));
         let succeeded = directly.printed.iter().filter(|line| line.ends_with("success")).count();
         assert!(succeeded > 1_100 && directly.launches() > 1_900, "{variant}: {directly:?}");
