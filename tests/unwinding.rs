@@ -2,10 +2,13 @@
 
 use std::slice;
 use tests::{
-    compile::cxx,
+    artefacts::standins,
+    assembly,
+    compile::{cxx, library},
     run::{client, exists, run},
     scenario::{cxx_backend, linked_client},
     skip::skip,
+    stepped::Stepped,
     tree::Tree,
 };
 
@@ -90,7 +93,7 @@ fn a_debugger_sees_the_caller_behind_a_traced_call() {
     for mut frames in both {
         let thunk = frames.remove(1);
         // The compiler puts a hash behind the name.
-        assert!(thunk.starts_with("rocblas::trace::thunk::traced"), "{thunk}");
+        assert!(thunk.starts_with("rocblas::arch::x86_64::thunk::traced"), "{thunk}");
         assert_eq!(frames, ["rocblas_sscal", "calls_rocblas", "main"]);
     }
 }
@@ -105,4 +108,77 @@ fn a_debugger_sees_the_caller_behind_initialisation() {
     let frames = backtraces(&tree, &[later], "standin_constructor_marker").remove(0);
     assert!(!frames.iter().any(|frame| frame == "??"), "{frames:?}");
     assert_eq!(frames[frames.len() - 2..], ["calls_rocblas", "main"], "{frames:?}");
+}
+
+/// Calls without a trace: of a function that the backend has or lacks, and the first of a process, which
+/// opens the backend.
+const DIRECT: [&[&str]; 3] = [&["plain"], &["missing"], &["plain", "processes"]];
+
+#[test]
+fn a_backtrace_from_any_instruction_of_a_call_reaches_main() {
+    if cxx().is_none() {
+        return skip("backtraces from any instruction", "no C++ compiler");
+    }
+    let stepped = Stepped::new();
+    // Two instructions of the stub; with them, the cold entry and what keeps all registers.
+    for (call, least) in DIRECT.into_iter().zip([2, 50, 50]) {
+        let (taken, _) = stepped.run(&[&["unwinds"], call].concat(), None);
+        println!("{call:?}: backtraces from {taken} instructions");
+        assert!(taken >= least, "{call:?}: {taken}");
+    }
+    for (call, options) in [
+        ("plain", ""),
+        ("scalars", ""),
+        ("scalars-elsewhere", ""),
+        ("result", ""),
+        ("other-handle", ""),
+        ("without-a-handle", ""),
+        ("missing", ""),
+        ("scalars", "first=1000000"),
+    ] {
+        let (taken, _) = stepped.run(&["unwinds", call], Some(options));
+        println!("{call:?} {options}, traced: backtraces from {taken} instructions");
+        assert!(taken > 70, "{call:?} {options}: {taken}");
+    }
+}
+
+#[test]
+fn an_exception_thrown_at_any_instruction_of_a_call_reaches_the_caller() {
+    if cxx().is_none() {
+        return skip("exceptions at any instruction", "no C++ compiler");
+    }
+    let stepped = Stepped::new();
+    for (call, least) in DIRECT.into_iter().zip([2, 50, 50]) {
+        let (thrown, _) = stepped.run(&[&["throws"], call].concat(), None);
+        println!("{call:?}: exceptions at {thrown} instructions");
+        assert!(thrown >= least, "{call:?}: {thrown}");
+    }
+}
+
+#[test]
+fn a_profiler_loses_no_sample() {
+    if cxx().is_none() {
+        return skip("backtraces of a profiler", "no C++ compiler");
+    }
+    let tree = Tree::with_shim();
+    let null = tree.root().join("null.so");
+    let null = library(&standins().join("null_backend.c"), &null, "librocblas.so.4", &[]);
+    tree.add_backend("null", &null);
+    let program = linked_client(&tree, "profiled.cpp", &[]);
+    let (variable, ranges) = assembly::variable();
+    for traced in [false, true] {
+        let mut command = client(&tree, &program);
+        command.env(variable, &ranges).env("ROCBLAS_SHIM_COMPAT", "-all");
+        if traced {
+            command.env("ROCBLAS_SHIM_TRACE", tree.root().join("traces"));
+            command.env("ROCBLAS_SHIM_TRACE_OPTIONS", "ring=1M");
+        }
+        let ended = run(&mut command).success();
+        println!("traced: {traced}; samples, lost, in the assembly: {}", ended.stdout.trim());
+        let numbers: Vec<u32> =
+            ended.stdout.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+        let [samples, lost, within] = numbers[..] else { panic!("{ended:?}") };
+        assert!(samples >= 10_000 && within >= 200, "{ended:?}");
+        assert_eq!(lost, 0, "{ended:?}");
+    }
 }

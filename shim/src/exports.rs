@@ -1,34 +1,6 @@
-//! The exported functions: one stub for every C and C++ function of the table.
-//!
-//! A stub is two instructions, `mov r11, [rip+TABLE]; jmp [r11+8*index]`. It reads one pointer,
-//! touches no register but r11 (which the System V ABI leaves to linkage code), no stack, and is
-//! gone from the backtrace once it has jumped: arguments of any kind, variadics, structs by value
-//! and C++ exceptions pass. The load of `TABLE` needs no fence: x86-64 loads acquire.
+//! The exported data. The exported functions are assembly: see [`crate::arch`].
 
-use crate::table::{CURRENT, ENTRY_SIZE};
 use core::sync::atomic::AtomicUsize;
-
-macro_rules! stubs {
-    ($(($index:literal $name:ident))*) => {
-        // The symbols are C's and C++'s, and safety is the business of whoever calls them with
-        // the vendor's header: nothing in Rust calls them.
-        $(
-            #[allow(non_snake_case, reason = "a mangled C++ name")]
-            #[unsafe(naked)]
-            #[unsafe(no_mangle)]
-            unsafe extern "C" fn $name() {
-                core::arch::naked_asm!(
-                    "mov r11, qword ptr [rip + {table}]",
-                    "jmp qword ptr [r11 + {offset}]",
-                    table = sym CURRENT,
-                    offset = const $index * ENTRY_SIZE,
-                )
-            }
-        )*
-    };
-}
-
-rocblas_abi::for_each_export!(stubs);
 
 /// The storage of an exported data symbol: words, which clients read and the shim stores before the
 /// backend is published; see `init::publish`.

@@ -1,8 +1,8 @@
 //! The table that every stub jumps through, and the one it starts with.
 //!
 //! `CURRENT` points to a complete table from the first instruction on: [`COLD`], whose entries load
-//! their index and go to [`crate::entry`]. Opening a backend makes another table and publishes it
-//! with one release store, which switches every function at once.
+//! their index and find the function by it (`arch/x86_64/entry.rs`). Opening a backend makes another
+//! table and publishes it with one release store, which switches every function at once.
 
 use core::sync::atomic::AtomicPtr;
 use rocblas_abi::EXPORTS;
@@ -26,27 +26,8 @@ pub(crate) type Table = [Target; EXPORTS];
 
 const _: () = assert!(size_of::<Target>() == ENTRY_SIZE);
 
-macro_rules! cold {
-    ($(($index:literal $name:ident))*) => {
-        /// Before a backend is open, and where it lacks a function: entry `i` passes `i` on.
-        pub(crate) static COLD: Table = [$({
-            /// # Safety
-            /// Jumped to by a stub, with the arguments of the export in place.
-            #[unsafe(naked)]
-            unsafe extern "C" fn cold() {
-                core::arch::naked_asm!(
-                    "mov r11d, {index}",
-                    "jmp {entry}",
-                    index = const $index,
-                    entry = sym crate::entry::enter,
-                )
-            }
-            Target(cold as *const ())
-        }),*];
-    };
-}
-
-rocblas_abi::for_each_export!(cold);
+/// Before a backend is open, and where it lacks a function: entry `i` passes `i` on.
+pub(crate) static COLD: Table = crate::arch::COLD_ENTRIES;
 
 /// What the stubs jump through. Stored with release, never to anything that is freed.
 pub(crate) static CURRENT: AtomicPtr<Table> = AtomicPtr::new((&raw const COLD).cast_mut());

@@ -5,6 +5,7 @@
 
 pub mod amd_tree;
 pub mod artefacts;
+pub mod assembly;
 pub mod compile;
 pub mod confined;
 pub mod consistency;
@@ -21,6 +22,7 @@ pub mod scenario;
 pub mod skip;
 pub mod small_tree;
 pub mod snapshot;
+pub mod stepped;
 pub mod terminal;
 pub mod traces;
 pub mod tree;

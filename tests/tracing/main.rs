@@ -13,6 +13,7 @@ mod replaced;
 mod report;
 mod serving;
 mod settings;
+mod stepped;
 mod switched;
 mod tools;
 

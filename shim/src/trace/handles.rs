@@ -3,7 +3,8 @@
 
 use super::{
     clock,
-    session::{Recipe, Session, flags},
+    recipe::{Recipe, flags},
+    session::Session,
     thread::Thread,
 };
 use crate::{backend::hip::Hip, facts};
@@ -14,12 +15,14 @@ use core::{
 };
 use rocblas_trace::layout::{ARGUMENTS, BEGIN, EVENT, HEAD, Head, RESULT, SEQUENCE, event};
 
+/// The lowest bits of an address, all the same because handles are allocated.
+pub(super) const SHIFT: u32 = 6;
+
 /// Looks at the handle of a call that is about to be made, which is not that of the latest.
 #[cold]
 pub(super) fn observe(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
     thread.handle = handle;
-    // Handles are allocated, so the lowest bits are all the same.
-    let place = (handle >> 6) % thread.recent.len();
+    let place = (handle >> SHIFT) % thread.recent.len();
     if handle != 0 && thread.recent[place] != handle && !session.to_stderr {
         thread.recent[place] = handle;
         append_handle(session, thread, handle, begin);

@@ -1,9 +1,6 @@
 //! A trace as lines to stderr, one for each call when it ends.
 
-use super::{
-    record::Slot,
-    session::{Recipe, Session},
-};
+use super::{recipe::Recipe, record::Slot, session::Session};
 use rocblas_trace::text::{Detail, Line};
 use tracing::info;
 

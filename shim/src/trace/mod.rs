@@ -25,7 +25,7 @@ mod record;
 mod scalars;
 mod session;
 mod thread;
-mod thunk;
+pub(crate) mod thunk;
 
 pub(crate) use rocblas_trace::options::Options;
 pub(crate) use session::Sink;
@@ -46,7 +46,7 @@ use std::{path::PathBuf, sync::Mutex};
 
 /// The trace that is on; null when none is. What it points to is never freed: a thread may be about to
 /// look at it.
-static SESSION: AtomicPtr<Session> = AtomicPtr::new(null_mut());
+pub(crate) static SESSION: AtomicPtr<Session> = AtomicPtr::new(null_mut());
 
 /// The table of the backend in use, through which traced calls go on.
 static DIRECT: AtomicPtr<Table> = AtomicPtr::new(null_mut());
@@ -155,7 +155,7 @@ fn session() -> Option<&'static Session> {
 /// The table with thunks for the functions that a trace is of.
 fn table_of(backend: &Backend, options: &Options) -> &'static Table {
     let mut table = backend.table.clone();
-    for (index, thunk) in thunk::all() {
+    for (index, thunk) in crate::arch::thunks() {
         if options.wants(name(index).to_str().unwrap_or_default()) {
             table[index] = thunk;
         }

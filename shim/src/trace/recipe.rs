@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 /// How calls of a function are recorded: a cache line.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(super) struct Recipe {
+pub(crate) struct Recipe {
     /// What is called.
     pub(super) target: *const (),
     /// The record's first word, but for depth and check.
@@ -73,21 +73,21 @@ impl Captured {
 }
 
 /// What is to be known of a function.
-pub(super) mod flags {
+pub(crate) mod flags {
     /// There is something to do that not all calls have: scalars, no handle, a special end.
-    pub(in super::super) const ASIDE: u8 = 1;
+    pub(crate) const ASIDE: u8 = 1;
     /// The same at exit.
-    pub(in super::super) const ENDS_SPECIALLY: u8 = 2;
+    pub(crate) const ENDS_SPECIALLY: u8 = 2;
     /// The first argument is a handle.
-    pub(in super::super) const HANDLE: u8 = 4;
+    pub(crate) const HANDLE: u8 = 4;
     /// There are scalars, and a handle whose pointer mode they follow.
-    pub(in super::super) const SCALARS: u8 = 8;
+    pub(crate) const SCALARS: u8 = 8;
     /// The backend lacks the function: `target` is not to be called.
-    pub(in super::super) const MISSING: u8 = 16;
+    pub(crate) const MISSING: u8 = 16;
     /// `rocblas_create_handle`
-    pub(in super::super) const MAKES_HANDLE: u8 = 32;
+    pub(crate) const MAKES_HANDLE: u8 = 32;
     /// `rocblas_destroy_handle`
-    pub(in super::super) const ENDS_HANDLE: u8 = 64;
+    pub(crate) const ENDS_HANDLE: u8 = 64;
 }
 
 // SAFETY: `target` is the address of code that stays mapped.

@@ -9,8 +9,10 @@
 //! those that are counted, filtered, printed, or of functions that the backend lacks.
 
 use super::{
-    SESSION, clock, handles, live, scalars,
-    session::{Recipe, Session, flags},
+    SESSION, clock, handles, live,
+    recipe::{Recipe, flags},
+    scalars,
+    session::Session,
     stop_this,
     thread::{self, MOST_DEPTH, Thread},
 };
@@ -98,7 +100,7 @@ impl Slot {
 
 /// What the thunk goes on with.
 #[repr(C)]
-pub(super) struct Begun {
+pub(crate) struct Begun {
     /// What [`end`] is to be given; null if there is nothing to end.
     thread: *mut Thread,
     /// The function.
@@ -111,7 +113,7 @@ pub(super) struct Begun {
 /// Called by a thunk: `registers` are the six that hold arguments, `stack` is the caller's stack at
 /// the call, with as many arguments as the function has beyond those.
 #[cold]
-pub(super) unsafe extern "C" fn begin(
+pub(crate) unsafe extern "C" fn begin(
     index: usize,
     registers: *const u64,
     stack: *const u64,
@@ -209,7 +211,7 @@ unsafe fn write(
 /// # Safety
 /// `thread` is this one's, `record` that of its call, by a recipe that has scalars; `stack` is the
 /// caller's stack, `mode` the backend's number for the handle's pointer mode, or -1.
-pub(super) unsafe extern "C" fn scalars_of_latest(
+pub(crate) unsafe extern "C" fn scalars_of_latest(
     record: *mut u64,
     stack: usize,
     thread: *const Thread,
@@ -225,7 +227,7 @@ pub(super) unsafe extern "C" fn scalars_of_latest(
 /// # Safety
 /// `thread` is this one's; `handle` is the first argument of its call.
 #[cold]
-pub(super) unsafe extern "C" fn handle_of_latest(handle: usize, thread: *mut Thread) {
+pub(crate) unsafe extern "C" fn handle_of_latest(handle: usize, thread: *mut Thread) {
     // SAFETY: by contract; a session is never freed.
     unsafe {
         let thread = &mut *thread;
@@ -234,12 +236,12 @@ pub(super) unsafe extern "C" fn handle_of_latest(handle: usize, thread: *mut Thr
     }
 }
 
-/// Writes the second half, of any call, and returns what the function returned.
+/// Writes the second half, of any call.
 ///
 /// # Safety
 /// Called by a thunk, in the thread that [`begin`] gave it, with the same stack.
 #[cold]
-pub(super) unsafe extern "C" fn end(thread: *mut Thread, result: u64, stack: *const u64) -> u64 {
+pub(crate) unsafe extern "C" fn end(thread: *mut Thread, result: u64, stack: *const u64) {
     // A filter of time decides by it.
     let now = clock::now_after_all();
     // SAFETY: by contract.
@@ -255,7 +257,6 @@ pub(super) unsafe extern "C" fn end(thread: *mut Thread, result: u64, stack: *co
             unsafe { complete(session, recipe, thread, &slot, result, now) };
         }
     }
-    result
 }
 
 /// # Safety
@@ -297,8 +298,8 @@ unsafe fn complete(
 }
 
 impl Thread {
-    /// Calls whose frames are gone were left: by an exception, of which `thunk::personality` hears, or by
-    /// a jump, which shows as soon as a call comes from as high up the stack.
+    /// Calls whose frames are gone were left: by an exception, of which `thunk::leave` hears, or by a jump,
+    /// which shows as soon as a call comes from as high up the stack.
     #[cold]
     pub(super) fn leave_frames(&mut self, stack: usize) {
         self.spill_latest_call();

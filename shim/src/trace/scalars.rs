@@ -5,7 +5,8 @@
 //! stack, above the call, is there; the rest is read by the kernel, which answers an error instead.
 
 use super::{
-    session::{Captured, Recipe, Session},
+    recipe::{Captured, Recipe},
+    session::Session,
     thread::Thread,
 };
 use core::{ffi::c_void, ptr};

@@ -3,7 +3,7 @@
 use super::{
     Options, about, clock,
     directory::{self, Directory},
-    recipe::{functions, recipes},
+    recipe::{Recipe, functions, recipes},
 };
 use crate::backend::Backend;
 use core::{
@@ -24,8 +24,6 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 use tracing::error;
-
-pub(super) use super::recipe::{Captured, Recipe, flags};
 
 /// Where a trace goes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,25 +8,26 @@ use super::{
     session::Session,
     stop_this,
 };
+use crate::arch::{find_offset, thread_pointer};
 use core::{
     ops::Range,
     ptr::{self, null_mut},
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
 };
-use rocblas_trace::layout::MOST_WORDS;
+use rocblas_trace::layout::{END, MOST_WORDS, NOTE, Note};
 use std::io;
 
 /// How deep traced calls are followed. rocBLAS does not call back; what is deeper is not recorded.
 pub(super) const MOST_DEPTH: usize = 32;
 
 /// Handles that a thread remembers to have seen, by their addresses, besides the latest.
-const RECENT: usize = 8;
+pub(super) const RECENT: usize = 8;
 
 /// Per-thread state, accessed only by its own thread. What the thunk uses comes first,
 /// in a cache line.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(super) struct Thread {
+pub(crate) struct Thread {
     /// The trace that the rest is for, or [`NONE`].
     pub(super) session: *const Session,
     /// Where the next record goes.
@@ -74,78 +75,15 @@ const SLOTS: usize = 1;
 /// No trace. Not null, which is what there is while no trace is on.
 const NONE: *const Session = ptr::dangling();
 
-// The pointer to a thread's things, null before its first traced call. Not `thread_local!`, whose way
-// to a library's variable is a call of a function that may change any register; that of a TLS
-// descriptor changes rax alone. (With initial-exec TLS, loading the shim late would fail where the
-// loader has no room for the variable beside those of the program.)
-core::arch::global_asm!(
-    ".pushsection .tbss.rocblas_shim_thread, \"awT\", @nobits",
-    ".globl rocblas_shim_thread",
-    ".hidden rocblas_shim_thread",
-    ".type rocblas_shim_thread, @tls_object",
-    ".size rocblas_shim_thread, 8",
-    ".p2align 3",
-    "rocblas_shim_thread:",
-    ".zero 8",
-    ".popsection",
-);
-
-/// Where that pointer is, from each thread's own base (fs), if it is as far from that in all threads;
-/// 0 where it is not, or as long as that is not known.
-pub(super) static OFFSET: AtomicUsize = AtomicUsize::new(0);
-
-/// The descriptor of the pointer: a function, and what the loader has that function look at. In a
-/// program, as the unit tests are one, the linker puts the offset itself in place of that address; it
-/// is negative.
-#[unsafe(naked)]
-extern "C" fn descriptor() -> *const [usize; 2] {
-    core::arch::naked_asm!("lea rax, [rip + rocblas_shim_thread@TLSDESC]", "ret")
-}
-
-/// Spares the thunk the descriptor's function, where all that this does is to answer the same offset
-/// for each thread: the loader had room for the variable beside those of the program.
-fn find_offset() {
-    const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
-    // mov rax, [rax + 8]; ret
-    const ANSWER: [u8; 5] = [0x48, 0x8b, 0x40, 0x08, 0xc3];
-    let descriptor = descriptor();
-    if descriptor.addr().cast_signed() < 0 {
-        OFFSET.store(descriptor.addr(), Ordering::Relaxed);
-        return;
-    }
-    // SAFETY: a descriptor that has been used, so the loader is done with it; and the code of a function,
-    // which has an end.
-    unsafe {
-        let [function, offset] = *descriptor;
-        let code: *const u8 = ptr::with_exposed_provenance(function);
-        let begins = code.cast::<[u8; 4]>().read() == ENDBR64;
-        let code = if begins { code.add(ENDBR64.len()) } else { code };
-        if code.cast::<[u8; 5]>().read() == ANSWER {
-            OFFSET.store(offset, Ordering::Relaxed);
-        }
-    }
-}
-
-/// The address of this thread's pointer.
-#[unsafe(naked)]
-extern "C" fn place() -> *mut *mut Thread {
-    core::arch::naked_asm!(
-        "lea rax, [rip + rocblas_shim_thread@TLSDESC]",
-        "call qword ptr [rax + rocblas_shim_thread@TLSCALL]",
-        "add rax, qword ptr fs:[0]",
-        "ret",
-    )
-}
-
 /// This thread's state; null before its first traced call.
 pub(super) fn current() -> *mut Thread {
     // SAFETY: this thread's own variable.
-    unsafe { *place() }
+    unsafe { *thread_pointer().cast() }
 }
 
 fn set_current(thread: *mut Thread) {
     // SAFETY: as above. There is no destructor: that of [`key`] comes later than those of C++ and Rust.
-    unsafe { *place() = thread };
+    unsafe { *thread_pointer().cast() = thread };
 }
 
 /// This thread's state for a trace. `None` where nothing can be written, or from within the slow paths
@@ -237,6 +175,24 @@ impl Thread {
             // there are at most the events of its handle, and a ring has more than one segment.
             self.slots[0] = unsafe { Slot::of(self.sole, self.record, self.session) };
             self.set_depth(1);
+        }
+    }
+
+    /// Takes the record back that the thunk was writing: it is as if the call had not come.
+    pub(super) fn withdraw(&mut self) {
+        self.cursor = self.record;
+        // SAFETY: the place of the next record, in a file that is mapped.
+        unsafe { *self.cursor = 0 };
+        self.sequence -= 1;
+    }
+
+    /// Marks the latest record of the thunk as that of a call that was left, unless it is complete.
+    pub(super) fn leave_latest(&mut self) {
+        // SAFETY: a record that the thunk was about to complete, in a file that is mapped.
+        unsafe {
+            if *self.record.add(END) == 0 {
+                *self.record.add(NOTE) |= Note::LEFT;
+            }
         }
     }
 
@@ -439,24 +395,4 @@ fn own_stack() -> Range<usize> {
     // SAFETY: as above; nothing of them is used any more.
     unsafe { libc::pthread_attr_destroy(&raw mut attributes) };
     if failed == 0 { start as usize..start as usize + size } else { 0..0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_offset_leads_to_each_threads_own_pointer() {
-        find_offset();
-        let offset = OFFSET.load(Ordering::Relaxed);
-        let base = || {
-            let base: usize;
-            // SAFETY: the word at a thread's base is the base's address.
-            unsafe { core::arch::asm!("mov {}, fs:[0]", out(reg) base) };
-            base
-        };
-        let here = move || assert_eq!(place().addr(), base().wrapping_add(offset));
-        here();
-        std::thread::spawn(here).join().expect("the same there");
-    }
 }

@@ -6,7 +6,12 @@
 //! the return address is the caller's and stays where it is. What the machine has of xmm, ymm and
 //! zmm is asked of the processor each time: this path is for first calls and failures, a
 //! microsecond is nothing here, and it must work before any initialisation of ours has run.
+//!
+//! A first call opens and reads files, which are cancellation points. A thread that was cancelled there
+//! would leave the loader's and our own locks taken, so cancellation is disabled meanwhile. It is
+//! enabled again here and not in Rust, whose frames must not be unwound.
 
+use super::{PTHREAD_CANCEL_DISABLE, pthread_setcancelstate};
 use crate::init;
 
 /// Bytes kept of one vector register: all of a zmm.
@@ -14,8 +19,10 @@ const VECTOR: usize = 64;
 const VECTORS: usize = 8;
 /// rax, rdi, rsi, rdx, rcx, r8, r9, r10.
 const GENERALS: usize = 8 * 8;
-/// Below rbp and rbx: the general registers, then the vectors; the rest is for alignment.
-const FRAME: usize = VECTOR * VECTORS + GENERALS;
+/// The thread's cancelability, in a word of its own.
+const CANCEL_STATE: usize = 8;
+/// Below rbp, rbx and r12: that, the general registers, then the vectors; the rest is for alignment.
+const FRAME: usize = VECTOR * VECTORS + GENERALS + CANCEL_STATE;
 
 /// CPUID.1:ECX.OSXSAVE: `xgetbv` exists and tells what the kernel saves.
 const OSXSAVE_BIT: u32 = 27;
@@ -23,11 +30,13 @@ const OSXSAVE_BIT: u32 = 27;
 const XCR0_YMM: u32 = 0b0000_0110;
 const XCR0_ZMM: u32 = 0b1110_0110;
 
+/// Finds the function of the export with the index in r11d and jumps to it.
+///
 /// # Safety
 /// Reached only by the jump of a cold table entry, with the export's index in r11d and the
 /// caller's frame untouched.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn enter() {
+pub(super) unsafe extern "C" fn enter() {
     core::arch::naked_asm!(
         // CFI, so that a debugger inside of initialisation shows who called.
         ".cfi_startproc",
@@ -98,9 +107,17 @@ pub(crate) unsafe extern "C" fn enter() {
         "vmovups zmmword ptr [rsp + 384], zmm6",
         "vmovups zmmword ptr [rsp + 448], zmm7",
         "24:",
-        "mov edi, r11d",
+        "mov ebx, r11d",
+        "mov edi, {disable}",
+        "lea rsi, [rsp + {vectors} + {generals}]",
+        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "mov edi, ebx",
         "call {target}",
-        "mov r11, rax",
+        "mov rbx, rax",
+        "mov edi, dword ptr [rsp + {vectors} + {generals}]",
+        "xor esi, esi",
+        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "mov r11, rbx",
         "mov eax, r12d",
         "and eax, {zmm}",
         "cmp eax, {zmm}",
@@ -160,6 +177,9 @@ pub(crate) unsafe extern "C" fn enter() {
         osxsave = const OSXSAVE_BIT,
         ymm = const XCR0_YMM,
         zmm = const XCR0_ZMM,
+        generals = const GENERALS,
+        disable = const PTHREAD_CANCEL_DISABLE,
+        set_cancel_state = sym pthread_setcancelstate,
         target = sym target,
     )
 }

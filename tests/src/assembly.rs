@@ -1,0 +1,58 @@
+//! Where the shim's assembly is in the built library.
+
+use crate::artefacts;
+use goblin::elf::Elf;
+use std::{fmt::Write, fs, ops::Range};
+
+/// The addresses of the shim's assembly, as the file has them, in their order: of stubs, cold entries
+/// with what these go to, and thunks.
+///
+/// # Panics
+/// When the library has no table of symbols, or lacks one of the kinds.
+#[must_use]
+pub fn ranges() -> Vec<Range<u64>> {
+    // As they are in mangled names, of modules and functions of `shim/src/arch`.
+    const FUNCTIONS: [&str; 4] = ["5entry5enter", "5thunk5heads", "5thunk6traced", "4cold"];
+    let bytes = fs::read(artefacts::shim()).expect("read the shim");
+    let elf = Elf::parse(&bytes).expect("parse the shim");
+    let exports: std::collections::BTreeSet<&str> =
+        rocblas_abi::exports().iter().map(|export| export.name).collect();
+    let mut found = [0; FUNCTIONS.len() + 1];
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for symbol in elf.syms.iter().filter(|symbol| symbol.is_function() && symbol.st_size > 0) {
+        let name = elf.strtab.get_at(symbol.st_name).unwrap_or_default();
+        let kind = if exports.contains(name) {
+            0
+        } else if let Some((_, function)) = name.split_once("4arch6x86_64")
+            && let Some(kind) = FUNCTIONS.iter().position(|start| function.starts_with(start))
+        {
+            kind + 1
+        } else {
+            continue;
+        };
+        found[kind] += 1;
+        ranges.push(symbol.st_value..symbol.st_value + symbol.st_size);
+    }
+    assert!(found.iter().all(|count| *count > 0), "{found:?}");
+    ranges.sort_by_key(|range| range.start);
+    // One for what lies side by side, but for padding.
+    ranges.dedup_by(|next, range| {
+        let adjoins = next.start.saturating_sub(range.end) < 16;
+        if adjoins {
+            range.end = next.end;
+        }
+        adjoins
+    });
+    ranges
+}
+
+/// The same for a client that steps through it (`tests/clients/stepping.h`).
+#[must_use]
+pub fn variable() -> (&'static str, String) {
+    let mut text = String::new();
+    for range in ranges() {
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}{:x}-{:x}", range.start, range.end);
+    }
+    ("ASSEMBLY", text)
+}
