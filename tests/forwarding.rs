@@ -98,3 +98,30 @@ fn so_do_those_of_variadic_and_cxx_functions() {
         forward_all(first);
     }
 }
+
+#[test]
+fn assembly_is_in_the_module_of_its_architecture_only() {
+    fn files(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in fs::read_dir(directory).expect("read a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                files(&path, found);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    let source = artefacts::workspace().join("shim/src");
+    let mut all = Vec::new();
+    files(&source, &mut all);
+    let has_assembly = |path: &Path| {
+        let text = fs::read_to_string(path).expect("read a source file");
+        ["asm!(", "(naked)"].iter().any(|word| text.contains(word))
+    };
+    let (inside, outside): (Vec<_>, Vec<_>) = all
+        .iter()
+        .filter(|path| has_assembly(path))
+        .partition(|path| path.starts_with(source.join("arch/x86_64")));
+    assert!(inside.len() >= 5, "{inside:?}");
+    assert!(outside.is_empty(), "{outside:?}");
+}

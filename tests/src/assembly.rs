@@ -5,14 +5,15 @@ use goblin::elf::Elf;
 use std::{fmt::Write, fs, ops::Range};
 
 /// The addresses of the shim's assembly, as the file has them, in their order: of stubs, cold entries
-/// with what these go to, and thunks.
+/// with what these go to, thunks, and what disables cancellation.
 ///
 /// # Panics
 /// When the library has no table of symbols, or lacks one of the kinds.
 #[must_use]
 pub fn ranges() -> Vec<Range<u64>> {
     // As they are in mangled names, of modules and functions of `shim/src/arch`.
-    const FUNCTIONS: [&str; 4] = ["5entry5enter", "5thunk5heads", "5thunk6traced", "4cold"];
+    const FUNCTIONS: [&str; 5] =
+        ["12cancellation", "5entry5enter", "5thunk5heads", "5thunk6traced", "4cold"];
     let bytes = fs::read(artefacts::shim()).expect("read the shim");
     let elf = Elf::parse(&bytes).expect("parse the shim");
     let exports: std::collections::BTreeSet<&str> =

@@ -2,6 +2,7 @@
 //! notice.
 
 mod browser;
+mod cancelled;
 mod control;
 mod descriptors;
 mod ends;

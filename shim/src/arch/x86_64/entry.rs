@@ -8,10 +8,9 @@
 //! microsecond is nothing here, and it must work before any initialisation of ours has run.
 //!
 //! A first call opens and reads files, which are cancellation points. A thread that was cancelled there
-//! would leave the loader's and our own locks taken, so cancellation is disabled meanwhile. It is
-//! enabled again here and not in Rust, whose frames must not be unwound.
+//! would leave the loader's and our own locks taken, so cancellation is disabled meanwhile.
 
-use super::{PTHREAD_CANCEL_DISABLE, pthread_setcancelstate};
+use super::cancellation;
 use crate::init;
 
 /// Bytes kept of one vector register: all of a zmm.
@@ -19,10 +18,8 @@ const VECTOR: usize = 64;
 const VECTORS: usize = 8;
 /// rax, rdi, rsi, rdx, rcx, r8, r9, r10.
 const GENERALS: usize = 8 * 8;
-/// The thread's cancelability, in a word of its own.
-const CANCEL_STATE: usize = 8;
 /// Below rbp, rbx and r12: that, the general registers, then the vectors; the rest is for alignment.
-const FRAME: usize = VECTOR * VECTORS + GENERALS + CANCEL_STATE;
+const FRAME: usize = VECTOR * VECTORS + GENERALS + cancellation::SIZE;
 
 /// CPUID.1:ECX.OSXSAVE: `xgetbv` exists and tells what the kernel saves.
 const OSXSAVE_BIT: u32 = 27;
@@ -108,15 +105,13 @@ pub(super) unsafe extern "C" fn enter() {
         "vmovups zmmword ptr [rsp + 448], zmm7",
         "24:",
         "mov ebx, r11d",
-        "mov edi, {disable}",
-        "lea rsi, [rsp + {vectors} + {generals}]",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {vectors} + {generals}]",
+        "call {disable}",
         "mov edi, ebx",
         "call {target}",
         "mov rbx, rax",
-        "mov edi, dword ptr [rsp + {vectors} + {generals}]",
-        "xor esi, esi",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {vectors} + {generals}]",
+        "call {restore}",
         "mov r11, rbx",
         "mov eax, r12d",
         "and eax, {zmm}",
@@ -178,8 +173,8 @@ pub(super) unsafe extern "C" fn enter() {
         ymm = const XCR0_YMM,
         zmm = const XCR0_ZMM,
         generals = const GENERALS,
-        disable = const PTHREAD_CANCEL_DISABLE,
-        set_cancel_state = sym pthread_setcancelstate,
+        disable = sym cancellation::disable,
+        restore = sym cancellation::restore,
         target = sym target,
     )
 }

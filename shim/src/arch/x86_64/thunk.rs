@@ -10,7 +10,7 @@
 //! that of reading the clock twice, and a function of Rust's between each of the steps would take as
 //! long again. Everything else is `record`'s.
 
-use super::{PTHREAD_CANCEL_DISABLE, pthread_setcancelstate, thread_pointer::OFFSET};
+use super::{cancellation, thread_pointer::OFFSET};
 use crate::{
     table::Target,
     trace::{
@@ -119,9 +119,7 @@ const fn frame(stack_words: usize) -> usize {
 /// a routine. What is called from here, other than the function itself, are Rust's and libc's: to throw
 /// from a signal there is not allowed, as in any function that is not async-signal-safe.
 ///
-/// **Cancellation** is disabled while anything but the function runs: files are written there, which are
-/// cancellation points, and locks are held, which forced unwinding would not release. It is enabled
-/// again here, so that a thread of asynchronous cancelability is unwound from this frame on.
+/// **Cancellation** is disabled while anything but the function runs, see [`cancellation`].
 ///
 /// # Safety
 /// Reached only by the jump of a thunk, with the caller's frame untouched.
@@ -331,15 +329,13 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "je 36f",
         "mov qword ptr [rsp + {registers}], r11",
         "mov qword ptr [rsp + {registers} + 8], rdi",
-        "mov edi, {disable}",
-        "lea rsi, [rsp + {cancel_state}]",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {cancel_state}]",
+        "call {disable}",
         "mov rdi, qword ptr [rsp + {registers} + 8]",
         "mov rsi, rbx",
         "call {new_handle}",
-        "mov edi, dword ptr [rsp + {cancel_state}]",
-        "xor esi, esi",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {cancel_state}]",
+        "call {restore}",
         "mov r11, qword ptr [rsp + {registers}]",
         "mov r10, qword ptr [rbx + {thread_record}]",
         "36:",
@@ -357,18 +353,16 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "37:",
         "mov dword ptr [rsp + {registers} + 8], -1",
         "38:",
-        "mov edi, {disable}",
-        "lea rsi, [rsp + {cancel_state}]",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {cancel_state}]",
+        "call {disable}",
         "mov rdi, qword ptr [rbx + {thread_record}]",
         "lea rsi, [rbp + 16]",
         "mov rdx, rbx",
         "mov rcx, qword ptr [rsp + {registers}]",
         "mov r8d, dword ptr [rsp + {registers} + 8]",
         "call {scalars}",
-        "mov edi, dword ptr [rsp + {cancel_state}]",
-        "xor esi, esi",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {cancel_state}]",
+        "call {restore}",
         "mov r11, qword ptr [rsp + {registers}]",
         "mov r10, qword ptr [rbx + {thread_record}]",
         "jmp 31b",
@@ -389,9 +383,8 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov qword ptr [rsp + {registers} + 40], r9",
         "mov ebx, r11d",
         "shr ebx, {recipe_shift}",
-        "mov edi, {disable}",
-        "lea rsi, [rsp + {cancel_state}]",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {cancel_state}]",
+        "call {disable}",
         "mov edi, ebx",
         "lea rsi, [rsp + {registers}]",
         "lea rdx, [rbp + 16]",
@@ -399,9 +392,8 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         // What `end` is to be given, null for nothing; and the function.
         "mov rbx, rax",
         "mov qword ptr [rsp + {target}], rdx",
-        "mov edi, dword ptr [rsp + {cancel_state}]",
-        "xor esi, esi",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {cancel_state}]",
+        "call {restore}",
         ".set rocblas_shim_word, 0",
         ".rept {stack_words}",
         "mov rax, qword ptr [rbp + 16 + rocblas_shim_word]",
@@ -421,16 +413,14 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov rcx, rax",
         "60:",
         "mov qword ptr [rsp + {registers}], rcx",
-        "mov edi, {disable}",
-        "lea rsi, [rsp + {cancel_state}]",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {cancel_state}]",
+        "call {disable}",
         "mov rdi, rbx",
         "mov rsi, qword ptr [rsp + {registers}]",
         "lea rdx, [rbp + 16]",
         "call {end}",
-        "mov edi, dword ptr [rsp + {cancel_state}]",
-        "xor esi, esi",
-        "call qword ptr [rip + {set_cancel_state}@GOTPCREL]",
+        "lea rdi, [rsp + {cancel_state}]",
+        "call {restore}",
         "mov rax, qword ptr [rsp + {registers}]",
         "jmp 49b",
         ".cfi_endproc",
@@ -485,8 +475,8 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         withdraw = sym thunk::withdraw,
         leave = sym thunk::leave,
         leave_latest = sym thunk::leave_latest,
-        disable = const PTHREAD_CANCEL_DISABLE,
-        set_cancel_state = sym pthread_setcancelstate,
+        disable = sym cancellation::disable,
+        restore = sym cancellation::restore,
         begin = sym thunk::begin,
         scalars = sym thunk::scalars_of_latest,
         new_handle = sym thunk::handle_of_latest,
