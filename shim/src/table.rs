@@ -27,7 +27,7 @@ pub(crate) type Table = [Target; EXPORTS];
 const _: () = assert!(size_of::<Target>() == ENTRY_SIZE);
 
 /// Before a backend is open, and where it lacks a function: entry `i` passes `i` on.
-pub(crate) static COLD: Table = crate::arch::COLD_ENTRIES;
+pub(crate) static COLD: Table = crate::arch::cold_entries();
 
 /// What the stubs jump through. Stored with release, never to anything that is freed.
 pub(crate) static CURRENT: AtomicPtr<Table> = AtomicPtr::new((&raw const COLD).cast_mut());

@@ -28,10 +28,11 @@ impl Turn {
             if self.0.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 return true;
             }
-            let Some(left) = patience.checked_sub(start.elapsed()).filter(|d| !d.is_zero()) else {
+            let Some(remaining) = patience.checked_sub(start.elapsed()).filter(|d| !d.is_zero())
+            else {
                 return false;
             };
-            self.wait(left);
+            self.wait(remaining);
         }
     }
 

@@ -34,7 +34,7 @@ macro_rules! cold {
 rocblas_abi::for_each_export!(cold);
 
 /// An entry for each export, in their order.
-pub(crate) const COLD_ENTRIES: Table = {
+pub(crate) const fn cold_entries() -> Table {
     let first = cold as *const ();
     let mut entries = [Target(first); EXPORTS];
     let mut index = 0;
@@ -43,7 +43,7 @@ pub(crate) const COLD_ENTRIES: Table = {
         index += 1;
     }
     entries
-};
+}
 
 #[cfg(test)]
 mod tests {
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn each_entry_loads_its_own_index() {
-        for (index, Target(entry)) in COLD_ENTRIES.into_iter().enumerate() {
+        for (index, Target(entry)) in cold_entries().into_iter().enumerate() {
             // SAFETY: the code of this very program.
             let code = unsafe { core::slice::from_raw_parts(entry.cast::<u8>(), SIZE) };
             // mov r11d, imm32; jmp rel32

@@ -11,6 +11,6 @@ mod stubs;
 mod thread_pointer;
 mod thunk;
 
-pub(crate) use cold::COLD_ENTRIES;
+pub(crate) use cold::cold_entries;
 pub(crate) use thread_pointer::{find_offset, thread_pointer};
 pub(crate) use thunk::thunks;

@@ -135,7 +135,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "push rbx",
         ".cfi_offset rbx, -24",
         "sub rsp, {frame}",
-        // rbx = this thread's things.
+        // rbx = this thread's state.
         "mov rax, qword ptr [rip + {offset}]",
         "test rax, rax",
         "jz 52f",
