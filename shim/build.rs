@@ -1,14 +1,16 @@
 //! What the linker must put into `librocblas.so` besides code.
 
+use rocblas_contract::{libraries::SONAME, store::RUNPATH};
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     // The name that programs built on ROCm 7 ask the loader for.
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,librocblas.so.5");
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{SONAME}");
     // Backends keep addresses inside the shim (the getenv filter, fork handlers): a client's
     // dlclose must not unmap it.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     // Where `backend::open::renamed` finds libraries of ROCm 6's names: put aside by the installer
     // because the name is taken, or beside the shim. DT_RUNPATH, which concerns nobody else.
     println!("cargo:rustc-cdylib-link-arg=-Wl,--enable-new-dtags");
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-rpath,$ORIGIN/rocblas-shim/compat:$ORIGIN");
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-rpath,{RUNPATH}");
 }

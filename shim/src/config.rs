@@ -7,6 +7,10 @@ use crate::{
     trace::{Options, Sink},
 };
 use core::ffi::CStr;
+use rocblas_contract::{
+    store,
+    variables::{BACKEND, COMPAT, LISTEN, LOG, ON_ERROR, TRACE, TRACE_OPTIONS},
+};
 use std::{
     ffi::{CString, OsStr, OsString},
     fmt, fs, io,
@@ -15,19 +19,6 @@ use std::{
 };
 use toml::de::{DeTable, DeValue};
 use tracing::level_filters::LevelFilter;
-
-pub(crate) const BACKEND: &str = "ROCBLAS_SHIM_BACKEND";
-pub(crate) const LOG: &str = "ROCBLAS_SHIM_LOG";
-pub(crate) const ON_ERROR: &str = "ROCBLAS_SHIM_ON_ERROR";
-pub(crate) const COMPAT: &str = "ROCBLAS_SHIM_COMPAT";
-pub(crate) const TRACE: &str = "ROCBLAS_SHIM_TRACE";
-pub(crate) const TRACE_OPTIONS: &str = "ROCBLAS_SHIM_TRACE_OPTIONS";
-pub(crate) const LISTEN: &str = "ROCBLAS_SHIM_LISTEN";
-
-/// The directory beside the libraries that holds backends and settings. ldconfig does not look
-/// into directories.
-pub(crate) const STORE: &str = "rocblas-shim";
-const FILE: &str = "shim.toml";
 
 /// A backend that the user chose, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,10 +134,7 @@ pub(crate) fn environ_is_up() -> bool {
 
 /// Where `shim.toml` may be: in the store beside the shim, or beside the shim itself.
 fn files() -> Vec<PathBuf> {
-    own::directories()
-        .iter()
-        .flat_map(|directory| [directory.join(STORE).join(FILE), directory.join(FILE)])
-        .collect()
+    own::directories().iter().flat_map(|directory| store::settings_files(directory)).collect()
 }
 
 impl Settings {
@@ -188,7 +176,7 @@ pub(crate) fn read() -> Settings {
         }
     }
     let variables = [
-        (BACKEND, "backend"),
+        (BACKEND, store::BACKEND_SETTING),
         (LOG, "log"),
         (ON_ERROR, "on_error"),
         (COMPAT, "compat"),
@@ -244,7 +232,7 @@ fn apply(
     file: Option<&Path>,
 ) -> Result<(), String> {
     match key {
-        "backend" => {
+        store::BACKEND_SETTING => {
             settings.backend = Some(Choice {
                 value: value.to_owned(),
                 source: file.map_or(BACKEND.to_owned(), |file| file.display().to_string()),

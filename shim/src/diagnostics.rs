@@ -3,6 +3,7 @@
 
 use crate::trace::live;
 use core::fmt;
+use rocblas_contract::sentences::PREFIX;
 use std::io;
 use tracing::{Event, Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -51,7 +52,7 @@ where
         mut writer: format::Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        writer.write_str("rocblas-shim: ")?;
+        writer.write_str(PREFIX)?;
         if event.metadata().target() != live::TARGET {
             let level = event.metadata().level().as_str().to_ascii_lowercase();
             write!(writer, "{level}: ")?;

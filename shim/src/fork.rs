@@ -9,6 +9,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
+use rocblas_contract::sentences;
 
 /// Long enough for the slowest backend from the slowest disk; not for ever, because a thread that
 /// forks inside of a constructor holds the loader's lock that the other one waits for.
@@ -73,11 +74,7 @@ extern "C" fn child() {
         Initialisation::Own => {}
         Initialisation::Locked => init::release_after_fork(),
         Initialisation::UnderWay => {
-            init::fail(format!(
-                "no usable rocBLAS backend: this process was forked while another thread of its \
-                 parent had been opening one for {} s, and has half of it",
-                PATIENCE.as_secs()
-            ));
+            init::fail(sentences::forked(PATIENCE.as_secs()));
             init::release_after_fork();
         }
     }

@@ -35,6 +35,7 @@ use core::{
     time::Duration,
 };
 use once_cell::race::OnceBox;
+use rocblas_contract::{libraries, sentences, store, variables};
 use std::{ffi::CString, os::unix::ffi::OsStrExt, thread, time::Instant};
 use tracing::{debug, error, info, warn};
 
@@ -184,18 +185,14 @@ fn while_opening(index: usize, path: *const libc::c_char) -> Target {
 
 fn report_missing(index: usize, backend: &Backend, answer: &str) {
     if missing::first_report(index) {
-        error!(
-            "{} is not in backend {} ({}): it answers {answer}",
-            table::name(index).to_string_lossy(),
-            backend.name,
-            backend.path.display(),
-        );
+        let (name, path) = (table::name(index).to_string_lossy(), backend.path.display());
+        error!("{}", sentences::missing_function(name, &backend.name, path, answer));
     }
 }
 
 fn abort_if(on_error: OnError) {
     if on_error == OnError::Abort {
-        error!("aborting, as {}=abort asks", config::ON_ERROR);
+        error!("{}", sentences::aborting(variables::ON_ERROR));
         std::process::abort();
     }
 }
@@ -345,9 +342,9 @@ fn announce(backend: &Backend, settings: &Settings, occasion: Occasion) {
         // Every program that merely loads the shim reads the file; what it prints then may be read
         // by a script.
         if *own || occasion == Occasion::Call {
-            error!("setting ignored: {text}");
+            error!("{}", sentences::setting_ignored(text));
         } else {
-            warn!("setting ignored: {text}");
+            warn!("{}", sentences::setting_ignored(text));
         }
     }
     let Took { open, adapt, resolve } = backend.took;
@@ -414,10 +411,9 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
 
 /// What the backend's references to itself and to `getenv` are to be.
 fn bindings_of(handle: Handle) -> Result<Bindings, String> {
-    const UNLISTED: &str = "is not among the loader's objects";
-    let map = handle.link_map().ok_or(UNLISTED)?;
+    let map = handle.link_map().ok_or_else(sentences::not_listed)?;
     // SAFETY: the map of a library that is loaded and never closed.
-    let object = unsafe { adapt::Object::of(&map) }.ok_or(UNLISTED)?;
+    let object = unsafe { adapt::Object::of(&map) }.ok_or_else(sentences::not_listed)?;
     let exported = |name: &CStr| {
         table::index(name).is_some() || exports::data().iter().any(|(data, _)| *data == name)
     };
@@ -462,34 +458,23 @@ fn fill_data(backend: &Backend) {
 
 /// What a user reads when there is no backend.
 fn failure(settings: &Settings, tried: &[Tried]) -> String {
-    let mut message = String::from(
-        "no usable rocBLAS backend: every rocBLAS call answers rocblas_status_internal_error",
-    );
-    for Problem { text, .. } in &settings.problems {
-        message.push_str(&format!("\n  setting ignored: {text}"));
-    }
-    for Tried { place, refusal } in tried {
-        message.push_str(&format!("\n  tried {place}: {refusal}"));
-    }
+    let mut lines = vec![sentences::no_backend()];
+    lines.extend(settings.problems.iter().map(|p| sentences::setting_ignored(&p.text)));
+    lines.extend(tried.iter().map(|t| sentences::tried_line(&t.place, &t.refusal)));
     if !settings.guess && settings.backend.is_none() {
-        message
-            .push_str("\n  nothing was tried: the setting that was ignored may name the backend");
+        lines.push(sentences::nothing_tried_for_settings());
     } else if tried.is_empty() {
-        message.push_str("\n  nothing was tried: the shim cannot tell what directory it is in");
+        lines.push(sentences::nothing_tried_for_directory());
     }
-    let files: Vec<String> = settings.files.iter().map(|f| f.display().to_string()).collect();
-    message.push_str(&format!(
-        "\n  to choose a backend, set {}=/opt/rocm-6.3.0/lib/librocblas.so.4 (a path with a `/`, or \
-         the name of a directory in {}/backends), or write backend = \"...\" into {}",
-        config::BACKEND,
-        config::STORE,
-        files.first().map_or("shim.toml", String::as_str),
+    let file = settings.files.first().map(|file| file.display().to_string());
+    lines.push(sentences::how_to_choose(
+        variables::BACKEND,
+        format_args!("/opt/rocm-6.3.0/lib/{}", libraries::BACKEND_SONAME),
+        format_args!("{}/{}", store::STORE, store::BACKENDS),
+        file.as_deref().unwrap_or(store::SETTINGS),
     ));
     if config::is_secure() {
-        message.push_str(
-            "\n  this process has more rights than its caller (setuid or the like), so its \
-             environment is ignored",
-        );
+        lines.push(sentences::privileged());
     }
-    message
+    lines.join("\n  ")
 }

@@ -28,6 +28,7 @@ use goblin::elf::{
     section_header::SHN_UNDEF,
     sym::{STT_GNU_IFUNC, STT_TLS, st_type, sym64::Sym},
 };
+use rocblas_contract::sentences;
 use std::{
     io,
     sync::{Mutex, PoisonError, TryLockError},
@@ -262,10 +263,8 @@ impl Bindings {
     /// whoever initialises, so no child inherits the lock from here.
     pub(crate) fn apply(&self) -> Result<usize, String> {
         if let Some(patch) = self.patches.iter().find(|patch| !self.may_write(patch.slot)) {
-            return Err(format!(
-                "has a relocation in read-only or unaligned memory, at {:#x}",
-                patch.slot.wrapping_sub(self.base)
-            ));
+            let offset = patch.slot.wrapping_sub(self.base);
+            return Err(sentences::odd_relocation(format_args!("{offset:#x}")));
         }
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         self.write()
@@ -315,6 +314,6 @@ impl Bindings {
         if failed == 0 {
             return Ok(());
         }
-        Err(format!("mprotect of its RELRO pages failed: {}", io::Error::last_os_error()))
+        Err(sentences::protected(io::Error::last_os_error()))
     }
 }

@@ -10,6 +10,10 @@ use core::{
     ffi::{CStr, c_char, c_void},
     mem::transmute,
 };
+use rocblas_contract::{
+    hip::{ARCHITECTURE, DEVICE_NAME, DEVICE_PROPERTIES, GET_DEVICE_PROPERTIES, text},
+    libraries, sentences,
+};
 use std::{ffi::CString, path::PathBuf};
 
 /// `hipStream_t`
@@ -21,27 +25,16 @@ pub(crate) type Stream = *mut c_void;
 pub(crate) struct DeviceProperties([u8; Self::SIZE]);
 
 impl DeviceProperties {
-    const SIZE: usize = 1_472;
-    /// `char gcnArchName[256]`, such as `gfx906:sramecc+:xnack-`.
-    const ARCHITECTURE: core::ops::Range<usize> = 1_160..1_416;
-
-    /// `char name[256]`, such as `AMD Instinct MI50`.
-    const NAME: core::ops::Range<usize> = 0..256;
-
-    fn text(&self, place: core::ops::Range<usize>) -> String {
-        let text = &self.0[place];
-        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-        String::from_utf8_lossy(&text[..end]).into_owned()
-    }
+    const SIZE: usize = DEVICE_PROPERTIES;
 
     /// What the runtime calls the device.
     pub(crate) fn name(&self) -> String {
-        self.text(Self::NAME)
+        text(&self.0[DEVICE_NAME])
     }
 
     /// The target with features: `gfx906:sramecc+:xnack-`.
     pub(crate) fn architecture(&self) -> String {
-        self.text(Self::ARCHITECTURE)
+        text(&self.0[ARCHITECTURE])
     }
 
     /// The target without features: `gfx906`.
@@ -93,7 +86,7 @@ impl Hip {
         let (copy, copy_async) = (symbol(c"hipMemcpy")?, symbol(c"hipMemcpyAsync")?);
         let (copy_2d, copy_2d_async) = (symbol(c"hipMemcpy2D")?, symbol(c"hipMemcpy2DAsync")?);
         let get_device = symbol(c"hipGetDevice")?;
-        let get_properties = symbol(c"hipGetDevicePropertiesR0600")?;
+        let get_properties = symbol(GET_DEVICE_PROPERTIES)?;
         let synchronize = symbol(c"hipStreamSynchronize")?;
         let is_capturing = symbol(c"hipStreamIsCapturing")?;
         // SAFETY: HIP's prototypes of these functions, the same in HIP 6 and 7.
@@ -210,19 +203,14 @@ pub(crate) fn refuse_a_second_runtime(backend: Handle) -> Result<(), String> {
     let Some(own) = backend.symbol(c"hipGetDevice") else {
         return Ok(());
     };
-    for path in loaded(b"libamdhip64.so") {
+    for path in loaded(libraries::HIP.as_bytes()) {
         let other = open::already_open(&path).and_then(|runtime| runtime.symbol(c"hipGetDevice"));
         if let Some(other) = other
             && other != own
         {
             let file = |address| own::file_of(address).unwrap_or_default();
             let (own, other): (PathBuf, PathBuf) = (file(own.0), file(other.0));
-            return Err(format!(
-                "brings a second HIP runtime into the process: it uses {}, the program uses {}. \
-                 Let its libamdhip64.so.* lead to the program's, by a link of that name",
-                own.display(),
-                other.display(),
-            ));
+            return Err(sentences::second_hip(own.display(), other.display()));
         }
     }
     Ok(())
@@ -266,9 +254,9 @@ mod tests {
         let mut properties = DeviceProperties([0; DeviceProperties::SIZE]);
         assert_eq!(properties.target(), "");
         let name = b"gfx906:sramecc+:xnack-";
-        properties.0[DeviceProperties::ARCHITECTURE][..name.len()].copy_from_slice(name);
+        properties.0[ARCHITECTURE][..name.len()].copy_from_slice(name);
         assert_eq!(properties.target(), "gfx906");
-        properties.0[DeviceProperties::ARCHITECTURE].fill(b'x');
+        properties.0[ARCHITECTURE].fill(b'x');
         assert_eq!(properties.target().len(), 256);
     }
 }

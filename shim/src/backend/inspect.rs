@@ -5,7 +5,7 @@
 //! a SIGBUS in the loader.
 
 use super::refusal::Refusal;
-use crate::{note, own};
+use crate::own;
 use goblin::{
     container::{Container, Ctx, Endian},
     elf::{
@@ -16,6 +16,11 @@ use goblin::{
         },
         program_header::{PT_DYNAMIC, PT_LOAD, PT_NOTE, ProgramHeader},
     },
+};
+use rocblas_contract::{
+    libraries::{BACKEND_SONAME, is_rocblas},
+    note::HEAD,
+    sentences,
 };
 use std::{
     fs::{self, File},
@@ -40,36 +45,28 @@ pub(crate) struct Library {
 pub(crate) fn inspect(path: &Path) -> Result<Library, Refusal> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
-        return Err(format!(
-            "is a directory: name the library in it, such as {}",
-            path.join("librocblas.so.4").display()
-        )
-        .into());
+        return Err(sentences::directory(path.join(BACKEND_SONAME).display()).into());
     }
     if !metadata.is_file() {
-        return Err("is not a regular file".into());
+        return Err(sentences::special().into());
     }
     if let Some(shim) = own::file().and_then(|file| fs::metadata(file).ok())
         && (shim.dev(), shim.ino()) == (metadata.dev(), metadata.ino())
     {
-        return Err(IS_SHIM.into());
+        return Err(sentences::is_shim().into());
     }
     let file = Reader { file: File::open(path)?, size: metadata.size() };
     let headers = file.program_headers()?;
     if file.has_note_of_a_shim(&headers)? {
-        return Err(IS_SHIM.into());
+        return Err(sentences::is_shim().into());
     }
     let (soname, needed) = file.names(&headers)?;
     match soname {
-        Some(soname) if soname == "librocblas.so" || soname.starts_with("librocblas.so.") => {
-            Ok(Library { soname, needed })
-        }
-        Some(soname) => Err(format!("is not rocBLAS: its SONAME is {soname}").into()),
-        None => Err("is not rocBLAS: it has no SONAME".into()),
+        Some(soname) if is_rocblas(&soname) => Ok(Library { soname, needed }),
+        Some(soname) => Err(sentences::other_soname(soname).into()),
+        None => Err(sentences::no_soname().into()),
     }
 }
-
-const IS_SHIM: &str = "is this shim, or another one: a shim cannot forward to a shim";
 
 struct Reader {
     file: File,
@@ -84,10 +81,8 @@ impl Reader {
     /// Bytes of the file, whole or not at all.
     fn read(&self, offset: u64, size: u64, what: &str) -> Result<Vec<u8>, Refusal> {
         if offset.checked_add(size).is_none_or(|end| end > self.size) {
-            return Err(format!(
-                "is truncated: {what} should be at {offset:#x}, {size} bytes long, and the file has {}",
-                self.size
-            ).into());
+            let offset = format_args!("{offset:#x}");
+            return Err(sentences::truncated_part(what, offset, size, self.size).into());
         }
         let mut bytes = vec![0; usize::try_from(size).map_err(|e| e.to_string())?];
         self.file.read_exact_at(&mut bytes, offset)?;
@@ -98,31 +93,32 @@ impl Reader {
         let start = self.read(0, self.size.min(16), "its first bytes")?;
         if !start.starts_with(ELFMAG) {
             return Err(match start.as_slice() {
-                [] => "is empty",
+                [] => sentences::empty_file(),
                 text if text
                     .iter()
                     .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) =>
                 {
-                    "is a text file, not a library"
+                    sentences::text_file()
                 }
-                _ => "is not an ELF file",
+                _ => sentences::not_elf(),
             }
             .into());
         }
         let bytes = self.read(0, header::header64::SIZEOF_EHDR as u64, "its ELF header")?;
         if bytes[EI_CLASS] != ELFCLASS64 {
-            return Err("is a 32-bit ELF file, this process is 64-bit".into());
+            return Err(sentences::elf32().into());
         }
         if bytes[EI_DATA] != ELFDATA2LSB {
-            return Err("is a big-endian ELF file, this machine is little-endian".into());
+            return Err(sentences::big_endian().into());
         }
-        let header = Elf::parse_header(&bytes).map_err(|e| format!("has a bad ELF header: {e}"))?;
+        let header =
+            Elf::parse_header(&bytes).map_err(|e| sentences::bad_headers("ELF header", e))?;
         if header.e_machine != EM_X86_64 {
             let machine = header::machine_to_str(header.e_machine);
-            return Err(format!("is an ELF file for {machine}, this machine is x86-64").into());
+            return Err(sentences::other_machine(machine).into());
         }
         if header.e_type != ET_DYN {
-            return Err("is an ELF file, but not a shared library".into());
+            return Err(sentences::not_shared().into());
         }
         Ok(header)
     }
@@ -131,30 +127,23 @@ impl Reader {
         let header = self.header()?;
         let count = u64::from(header.e_phnum);
         if count == 0 || count > MOST_HEADERS {
-            return Err(format!("claims {count} program headers").into());
+            return Err(sentences::implausible(count, "program headers").into());
         }
         let size = ProgramHeader::size(context()) as u64;
         let bytes = self.read(header.e_phoff, count * size, "its program headers")?;
         let headers = ProgramHeader::parse(&bytes, 0, count as usize, context())
-            .map_err(|e| format!("has bad program headers: {e}"))?;
+            .map_err(|e| sentences::bad_headers("program headers", e))?;
         // Sections come last in a file, so a copy that broke off lacks them first.
         let sections = u64::from(header.e_shentsize) * u64::from(header.e_shnum);
         if header.e_shoff.checked_add(sections).is_none_or(|end| end > self.size) {
-            return Err(format!(
-                "is truncated: its section headers end at byte {}, and the file has {}",
-                header.e_shoff.saturating_add(sections),
-                self.size
-            )
-            .into());
+            let end = header.e_shoff.saturating_add(sections);
+            let what = "its section headers end";
+            return Err(sentences::truncated_end(what, end, self.size).into());
         }
         for segment in headers.iter().filter(|h| h.p_type == PT_LOAD) {
             if segment.p_offset.checked_add(segment.p_filesz).is_none_or(|end| end > self.size) {
-                return Err(format!(
-                    "is truncated: a segment ends at byte {}, and the file has {}",
-                    segment.p_offset.saturating_add(segment.p_filesz),
-                    self.size
-                )
-                .into());
+                let end = segment.p_offset.saturating_add(segment.p_filesz);
+                return Err(sentences::truncated_end("a segment ends", end, self.size).into());
             }
         }
         Ok(headers)
@@ -163,7 +152,7 @@ impl Reader {
     fn has_note_of_a_shim(&self, headers: &[ProgramHeader]) -> Result<bool, Refusal> {
         for segment in headers.iter().filter(|h| h.p_type == PT_NOTE && h.p_filesz <= MOST_NOTES) {
             let notes = self.read(segment.p_offset, segment.p_filesz, "its notes")?;
-            if notes.chunks(4).enumerate().any(|(i, _)| notes[4 * i..].starts_with(note::HEAD)) {
+            if notes.chunks(4).enumerate().any(|(i, _)| notes[4 * i..].starts_with(&HEAD)) {
                 return Ok(true);
             }
         }
@@ -175,9 +164,9 @@ impl Reader {
         let dynamic = headers
             .iter()
             .find(|h| h.p_type == PT_DYNAMIC)
-            .ok_or("has no dynamic section: it is not a shared library")?;
+            .ok_or_else(|| sentences::lacks("dynamic section"))?;
         if dynamic.p_filesz > MOST_STRINGS {
-            return Err(format!("claims a dynamic section of {} bytes", dynamic.p_filesz).into());
+            return Err(sentences::implausible(dynamic.p_filesz, "bytes of dynamic section").into());
         }
         let bytes = self.read(dynamic.p_offset, dynamic.p_filesz, "its dynamic section")?;
         let entries: Vec<Dyn> = bytes
@@ -191,10 +180,10 @@ impl Reader {
             .collect();
         let value = |tag| entries.iter().find(|e| e.d_tag == tag).map(|e| e.d_val);
         let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ)) else {
-            return Err("has no dynamic string table".into());
+            return Err(sentences::lacks("dynamic string table").into());
         };
         if size > MOST_STRINGS {
-            return Err(format!("claims {size} bytes of dynamic strings").into());
+            return Err(sentences::implausible(size, "bytes of dynamic strings").into());
         }
         let offset = headers
             .iter()
@@ -202,7 +191,7 @@ impl Reader {
                 h.p_type == PT_LOAD && h.p_vaddr <= address && address - h.p_vaddr < h.p_filesz
             })
             .map(|h| address - h.p_vaddr + h.p_offset)
-            .ok_or("has its dynamic strings outside of every segment")?;
+            .ok_or_else(sentences::strings_outside)?;
         let bytes = self.read(offset, size, "its dynamic strings")?;
         let name = |at: u64| {
             let rest = bytes.get(usize::try_from(at).ok()?..)?;
@@ -239,7 +228,7 @@ mod tests {
             refusal(&copy)
         };
         assert_eq!(refusal(b""), "is empty");
-        assert_eq!(refusal(b"not a library\n"), "is a text file, not a library");
+        assert_eq!(refusal(b"not a library\n"), sentences::text_file());
         assert_eq!(refusal(&[0, 1, 2, 3]), "is not an ELF file");
         assert_eq!(patched(EI_CLASS, 1), "is a 32-bit ELF file, this process is 64-bit");
         assert!(patched(EI_DATA, 2).starts_with("is a big-endian ELF file"));

@@ -7,6 +7,7 @@ use crate::{
     compat::{Compat, Promise},
     facts, init,
 };
+use rocblas_contract::{sentences, tensile};
 use std::{fs, path::Path};
 use tracing::error;
 
@@ -36,12 +37,8 @@ pub(crate) fn present(compat: &Compat) -> bool {
     }
     let present = has_kernels(&target, directory);
     if facts::set_has_kernels(device, present) && !present {
-        error!(
-            "the backend has no Tensile kernels for {target}, device {device}: there is no \
-             TensileLibrary_lazy_{target}.dat in {}. Add the {target} files of its own \
-             release, or hide that GPU with HIP_VISIBLE_DEVICES. No handle is made for it",
-            directory.display()
-        );
+        let file = tensile::lazy_entry(&target);
+        error!("{}", sentences::no_kernels(&target, device, file, directory.display()));
     }
     present
 }
@@ -51,13 +48,9 @@ pub(crate) fn present(compat: &Compat) -> bool {
 /// `TensileLibrary.dat` of a build for one target.
 fn has_kernels(target: &str, directory: &Path) -> bool {
     [directory.to_owned(), directory.join(target)].iter().any(|directory| {
-        [
-            format!("TensileLibrary_lazy_{target}.dat"),
-            format!("TensileLibrary_{target}.dat"),
-            "TensileLibrary.dat".to_owned(),
-        ]
-        .iter()
-        .any(|file| fs::exists(directory.join(file)).unwrap_or(false))
+        [tensile::lazy_entry(target), tensile::eager_entry(target), tensile::ENTRY.to_owned()]
+            .iter()
+            .any(|file| fs::exists(directory.join(file)).unwrap_or(false))
     })
 }
 

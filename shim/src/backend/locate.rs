@@ -2,21 +2,16 @@
 
 use super::refusal::Refusal;
 use crate::{
-    config::{self, Choice, Settings},
+    config::{Choice, Settings},
     own,
 };
+pub(crate) use rocblas_contract::choice::Candidate;
+use rocblas_contract::choice::{self, Files, Setting};
 use std::{
+    ffi::OsString,
     fs, io,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
-
-/// A file to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Candidate {
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
-}
 
 /// A place where a backend was looked for, and why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +20,10 @@ pub(crate) struct Tried {
     pub(crate) refusal: Refusal,
 }
 
-/// Says of a place why there is no backend.
-fn tried(place: impl ToString, refusal: impl Into<Refusal>) -> Tried {
-    Tried { place: place.to_string(), refusal: refusal.into() }
+impl From<choice::Tried> for Tried {
+    fn from(choice::Tried { place, why }: choice::Tried) -> Self {
+        Self { place, refusal: why.into() }
+    }
 }
 
 /// Places in order. The first one that holds anything is the last one looked at: falling through to
@@ -43,103 +39,37 @@ pub(crate) fn places(settings: &Settings) -> Vec<Result<Candidate, Tried>> {
 
 fn chosen(choice: &Choice, directories: &[PathBuf]) -> Result<Candidate, Tried> {
     let Choice { value, source, directory } = choice;
-    let place = || format!("{source}={}", value.display());
-    if value.is_empty() {
-        return Err(tried(place(), "is empty: it must be a path or the name of a backend"));
-    }
-    if value.as_bytes().contains(&b'/') {
-        let path = directory.as_deref().unwrap_or(Path::new("")).join(value);
-        return Ok(Candidate { name: file_name(&path), path });
-    }
-    let stores: Vec<PathBuf> = directories.iter().map(|d| backends(d)).collect();
-    let found = stores.iter().map(|store| store.join(value)).find(|prefix| prefix.is_dir());
-    found.map_or_else(
-        || {
-            let stores: Vec<String> = stores.iter().map(|s| s.display().to_string()).collect();
-            let stores = stores.join(" or ");
-            Err(tried(place(), format!("names no backend in {stores} (a path needs a `/` in it)")))
-        },
-        |prefix| in_prefix(&prefix),
-    )
+    let relative_to = directory.as_deref().unwrap_or(Path::new(""));
+    let setting = Setting { value, source, relative_to };
+    choice::chosen(&Process, directories, setting).map_err(Tried::from)
 }
 
-/// The only backend of the store beside the shim, or where there is no store, `librocblas.so.4`
-/// beside the shim.
 fn usual(directories: &[PathBuf]) -> Vec<Result<Candidate, Tried>> {
-    let mut places = Vec::new();
-    for directory in directories {
-        let store = backends(directory);
-        match subdirectories(&store) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let path = directory.join("librocblas.so.4");
-                let absent = fs::symlink_metadata(&path).is_err();
-                places.push(Err(tried(store.display(), e)));
-                places.push(Ok(Candidate { name: file_name(&path), path }));
-                if absent {
-                    continue;
-                }
-            }
-            Err(e) => places.push(Err(tried(store.display(), e))),
-            Ok(prefixes) => places.push(match prefixes.as_slice() {
-                [] => Err(tried(store.display(), "holds no backend")),
-                [only] => in_prefix(only),
-                several => {
-                    let names: Vec<String> = several.iter().map(|p| file_name(p)).collect();
-                    let names = names.join(", ");
-                    let why = format!("holds several backends ({names}) and none is chosen");
-                    Err(tried(store.display(), why))
-                }
-            }),
-        }
-        break;
+    let places = choice::usual(&Process, directories).into_iter();
+    places.map(|place| place.map_err(Tried::from)).collect()
+}
+
+/// The files as this process sees them.
+struct Process;
+
+impl Files for Process {
+    fn names(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect()
     }
-    places
-}
 
-fn backends(directory: &Path) -> PathBuf {
-    directory.join(config::STORE).join("backends")
-}
-
-fn subdirectories(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.push(path);
-        }
+    fn is_directory(&self, path: &Path) -> bool {
+        path.is_dir()
     }
-    found.sort();
-    Ok(found)
-}
 
-/// The library of a backend in its own prefix, `<prefix>/lib/librocblas.so.N`: the shortest name
-/// with a version, which is the one with the SONAME's version alone, or else the one without.
-fn in_prefix(prefix: &Path) -> Result<Candidate, Tried> {
-    let lib = prefix.join("lib");
-    let list = || {
-        let mut names: Vec<String> = Vec::new();
-        for entry in fs::read_dir(&lib)? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        Ok(names)
-    };
-    let names = list().map_err(|e: io::Error| tried(lib.display(), e))?;
-    let named = |prefix: &str| {
-        let names = names.iter().filter(|name| name.starts_with(prefix));
-        names.min_by_key(|name| (name.len(), (*name).clone()))
-    };
-    let name = named("librocblas.so.").or_else(|| names.iter().find(|n| *n == "librocblas.so"));
-    let name = name.ok_or_else(|| tried(lib.display(), "holds no librocblas.so.*"))?;
-    Ok(Candidate { name: file_name(prefix), path: lib.join(name) })
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    fn exists(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rocblas_contract::store::backends;
 
     fn touch(path: &Path) {
         fs::create_dir_all(path.parent().expect("a parent")).expect("make directories");

@@ -1,11 +1,15 @@
 //! What the loader could not satisfy of a backend's needs, and what to do about it.
 
 use super::inspect::Library;
+use rocblas_contract::{
+    libraries::{Renamed, renamed},
+    sentences,
+};
 use std::fmt::Write;
 
 /// The loader's error with the cure, where the cause is a library or a version that is not there.
 pub(crate) fn explain(loader: &str, library: &Library) -> String {
-    let mut text = format!("cannot be loaded: {loader}");
+    let mut text = sentences::not_loaded(loader);
     if let Some(name) = missing_library(loader) {
         let who = if library.needed.iter().any(|needed| needed == name) {
             "It needs that library itself (DT_NEEDED)"
@@ -28,18 +32,13 @@ fn missing_library(loader: &str) -> Option<&str> {
 }
 
 fn cure(name: &str) -> String {
-    let (link, target) = match name {
-        "libamdhip64.so.6" => (name, "libamdhip64.so.7"),
-        "libhipblaslt.so.0" => (name, "libhipblaslt.so.1"),
-        _ => {
-            return "install it, or put its directory on the loader's search path \
-                    (LD_LIBRARY_PATH, or a file in /etc/ld.so.conf.d and ldconfig)"
-                .to_owned();
-        }
+    let Some(Renamed { old, new, .. }) = renamed(name) else {
+        return "install it, or put its directory on the loader's search path (LD_LIBRARY_PATH, or a \
+                file in /etc/ld.so.conf.d and ldconfig)"
+            .to_owned();
     };
     format!(
-        "ROCm 7 has it as {target}: make a link {link} -> {target} beside the shim \
-         (`installer apply` does)"
+        "ROCm 7 has it as {new}: make a link {old} -> {new} beside the shim (`installer apply` does)"
     )
 }
 

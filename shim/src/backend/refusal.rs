@@ -1,5 +1,6 @@
 //! Why something is not taken for a backend: a phrase that goes on from its path.
 
+use rocblas_contract::choice::{self, Why};
 use std::{fmt, io};
 
 /// A reason, and whether it may be gone at the next try.
@@ -30,13 +31,17 @@ impl From<&str> for Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        let why = match error.kind() {
-            io::ErrorKind::NotFound => "does not exist".to_owned(),
-            io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-            _ => format!("cannot be read: {error}"),
-        };
         let out_of = [libc::EMFILE, libc::ENFILE, libc::ENOMEM];
         let transient = error.raw_os_error().is_some_and(|code| out_of.contains(&code));
-        Self { why, transient }
+        Self { why: choice::unreadable(&error), transient }
+    }
+}
+
+impl From<Why> for Refusal {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::Io(error) => error.into(),
+            Why::Sentence(sentence) => sentence.into(),
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     own,
     table::{COLD, Table, name},
 };
+use rocblas_contract::sentences;
 
 /// The backend's functions; the cold entry where it lacks one.
 ///
@@ -15,10 +16,7 @@ pub(crate) fn resolve(backend: Handle) -> Result<Box<Table>, String> {
     for (index, entry) in table.iter_mut().enumerate() {
         match backend.symbol(name(index)) {
             Some(target) if own.contains(&(target.0 as usize)) => {
-                return Err(format!(
-                    "leads back to the shim: its {} is the shim's own",
-                    name(index).to_string_lossy()
-                ));
+                return Err(sentences::leads_back(name(index).to_string_lossy()));
             }
             Some(target) => *entry = target,
             None => {}

@@ -14,9 +14,9 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 use rocblas_abi::value::atomics_mode::ATOMICS_NOT_ALLOWED;
+use rocblas_contract::{sentences, variables::DEFAULT_ATOMICS_MODE as VARIABLE};
 use tracing::warn;
 
-const VARIABLE: &CStr = c"ROCBLAS_DEFAULT_ATOMICS_MODE";
 /// [`NOT_ALLOWED`], as the variable has it.
 const VALUE: &CStr = c"0";
 
@@ -43,7 +43,7 @@ pub(super) fn on_create(compat: &Compat, handle: Handle) {
         // SAFETY: the backend's function and a handle that it has just made.
         let answer = unsafe { set_mode(handle, ATOMICS_NOT_ALLOWED) };
         if answer != status::SUCCESS {
-            warn!("the backend's rocblas_set_atomics_mode answered {answer}: atomics stay allowed");
+            warn!("{}", sentences::atomics_stay(answer));
         }
     }
 }

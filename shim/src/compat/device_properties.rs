@@ -11,6 +11,7 @@ use core::{
     ffi::{CStr, c_void},
     ptr::null,
 };
+use rocblas_contract::sentences;
 use tracing::error;
 
 pub(super) const NAME: &CStr = c"_Z32rocblas_internal_get_device_propP15_rocblas_handle";
@@ -39,7 +40,7 @@ extern "C" fn get(handle: Handle) -> *const c_void {
         return null();
     };
     let Some(properties) = facts::properties_of(device, || hip.properties(device)) else {
-        error!("HIP does not tell the properties of device {device}");
+        error!("{}", sentences::no_properties(device));
         return null();
     };
     (&raw const *properties).cast()

@@ -8,9 +8,9 @@
 
 use crate::config;
 use core::ffi::CStr;
+use rocblas_contract::{sentences, variables::USE_HIPBLASLT as VARIABLE};
 use tracing::warn;
 
-const VARIABLE: &CStr = c"ROCBLAS_USE_HIPBLASLT";
 const OFF: &CStr = c"0";
 
 /// What the backend gets for a variable of hipBLASLt's.
@@ -21,9 +21,6 @@ pub(crate) fn answer(name: &CStr) -> Option<&'static CStr> {
 /// Says once that the variable is hidden, if it is set to anything else.
 pub(crate) fn announce() {
     if config::value(VARIABLE).is_some_and(|value| value != OFF) {
-        warn!(
-            "ROCBLAS_USE_HIPBLASLT is hidden from the backend, which gets 0: it would call \
-             hipBLASLt 0.10 under the names of hipBLASLt 1.0, whose classes are others"
-        );
+        warn!("{}", sentences::hipblaslt_hidden(VARIABLE.to_string_lossy()));
     }
 }

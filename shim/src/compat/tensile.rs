@@ -13,6 +13,11 @@ use core::{
     ffi::{CStr, c_char},
     ptr::null_mut,
 };
+use rocblas_contract::{
+    sentences,
+    tensile::{LIBRARY, PLACES, ROCBLAS},
+    variables::{TENSILE_LIBPATH as LIBPATH, TENSILE_OVERRIDE as OVERRIDE},
+};
 use std::{
     borrow::Cow,
     ffi::{CString, OsStr},
@@ -21,9 +26,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use tracing::warn;
-
-const LIBPATH: &CStr = c"ROCBLAS_TENSILE_LIBPATH";
-const OVERRIDE: &CStr = c"ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH";
 
 /// The kernels of a backend.
 #[derive(Debug)]
@@ -42,10 +44,7 @@ impl Tensile {
     /// Says once which variables are hidden.
     pub(crate) fn announce() {
         for name in [LIBPATH, OVERRIDE].into_iter().filter(|name| config::is_set(name)) {
-            warn!(
-                "{} is hidden from the backend: it is meant for the kernels of another rocBLAS",
-                name.to_string_lossy()
-            );
+            warn!("{}", sentences::tensile_hidden(name.to_string_lossy()));
         }
     }
 
@@ -69,11 +68,10 @@ impl Tensile {
 /// Debian has it `rocblas/<version>/library` beside the file.
 fn directory<'a>(backend: &Path, version: impl FnOnce() -> Cow<'a, str>) -> Option<PathBuf> {
     let file = backend.canonicalize().ok()?;
-    let beside = file.parent()?.join("rocblas");
-    let found = [beside.join("library"), file.parent()?.join("../rocblas/library")]
-        .into_iter()
+    let lib = file.parent()?;
+    let found = (PLACES.into_iter().map(|place| lib.join(place)))
         .find(|candidate| candidate.is_dir())
-        .or_else(|| of_version(&beside, version))?;
+        .or_else(|| of_version(&lib.join(ROCBLAS), version))?;
     found.canonicalize().ok()
 }
 
@@ -87,7 +85,7 @@ fn of_version<'a>(directory: &Path, version: impl FnOnce() -> Cow<'a, str>) -> O
         let rest = version.strip_prefix(name.as_str());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '+']))
     });
-    let library = directory.join(fitting.max_by_key(String::len)?).join("library");
+    let library = directory.join(fitting.max_by_key(String::len)?).join(LIBRARY);
     library.is_dir().then_some(library)
 }
 

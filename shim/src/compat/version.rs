@@ -30,7 +30,8 @@ const LONGEST: usize = 64;
 
 const SHIM_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// There is no commit of rocBLAS behind the shim.
-const COMMIT_HASH: &[u8] = concat!("rocblas-shim-", env!("CARGO_PKG_VERSION"), "\0").as_bytes();
+const COMMIT_HASH: &[u8] =
+    concat!(env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERSION"), "\0").as_bytes();
 
 /// What the backend says of itself, asked when first needed, and what we say instead.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use super::{
     stop_this,
 };
 use core::{ffi::c_void, ptr};
+use rocblas_contract::sentences;
 use rocblas_trace::layout::{
     ClockPoint, FileHeader, HEADER_SIZE, MAGIC, SEGMENT_MAGIC, SEGMENT_SIZE, SegmentHeader, State,
     VERSION, table_identity,
@@ -300,16 +301,11 @@ impl Stop {
     fn complaint(&self, path: &Path) -> String {
         let path = path.display();
         match self {
-            Self::Limit => format!(
-                "the trace has reached its limit; calls from here on are not in {path}. A larger \
-                 one: limit=SIZE; the last calls only: ring=SIZE"
-            ),
+            Self::Limit => sentences::trace_limit(path),
             Self::Failed(why @ Error::Replaced { .. }) => {
                 format!("the trace stops: {why}; calls from here on are not in it")
             }
-            Self::Failed(Error::System(e)) => {
-                format!("the trace cannot go on: {path}: {e}; calls from here on are not in it")
-            }
+            Self::Failed(Error::System(e)) => sentences::trace_stopped(path, e),
         }
     }
 }

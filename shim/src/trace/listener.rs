@@ -10,9 +10,7 @@
 //! Its descriptors are in the program's table (see `descriptor`). When the program has closed the socket,
 //! the thread listens on a new one.
 //!
-//! A request is words ended by NUL, up to the end of what is sent: `start`, a directory (or `stderr`),
-//! options as `ROCBLAS_SHIM_TRACE_OPTIONS` has them; `stop`; `status`. The answer is `ok` or `error`,
-//! and then the directory of the trace (empty for none) and its number of threads, or a sentence.
+//! Requests and replies are those of [`rocblas_contract::listener`].
 
 use super::{
     Options, Sink, Status, Switching,
@@ -27,6 +25,7 @@ use core::{
     ptr::null_mut,
     sync::atomic::{AtomicBool, Ordering},
 };
+use rocblas_contract::listener::{self as protocol, Reply, Request};
 use std::{
     ffi::OsStr,
     fs,
@@ -56,9 +55,6 @@ static CONNECTION: Inherited = Inherited::none();
 /// A silent client must not block others for longer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest request, in bytes.
-const MAX_REQUEST: u64 = 64 << 10;
-
 /// Begins to listen, once. What goes wrong is said only to those who want to know everything: the
 /// program itself works without.
 pub(crate) fn listen() {
@@ -77,7 +73,8 @@ pub(crate) fn listen() {
 fn spawn() -> io::Result<()> {
     let socket = bind()?;
     let spawned = without_signals(|| {
-        let builder = thread::Builder::new().name("rocblas-shim".to_owned()).stack_size(256 << 10);
+        let builder =
+            thread::Builder::new().name(protocol::THREAD.to_owned()).stack_size(256 << 10);
         builder.spawn(move || serve(socket)).map(drop)
     });
     if spawned.is_err() {
@@ -90,7 +87,7 @@ fn spawn() -> io::Result<()> {
 
 fn bind() -> io::Result<Descriptor> {
     let namespace = fs::metadata("/proc/self/ns/pid")?.ino();
-    let name = format!("rocblas-shim/{namespace}/{}", std::process::id());
+    let name = protocol::socket_name(namespace, std::process::id());
     // A fork waits for it: no child has a socket that it does not know of.
     let _turn = Switching::begin().map_err(io::Error::other)?;
     let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
@@ -255,18 +252,15 @@ fn respond(mut connection: &Connection) -> io::Result<()> {
         Ok(peer) => match authorise(&peer) {
             Ok(()) => {
                 let mut request = Vec::new();
-                connection.take(MAX_REQUEST).read_to_end(&mut request)?;
+                connection.take(protocol::MOST_REQUEST).read_to_end(&mut request)?;
                 execute(&request)
             }
             Err(why) => Err(why.to_owned()),
         },
         Err(e) => Err(format!("cannot read the client's credentials: {e}")),
     };
-    let (word, rest) = match reply {
-        Ok(rest) => ("ok", rest),
-        Err(why) => ("error", why.into_bytes()),
-    };
-    connection.write_all(&[word.as_bytes(), b"\0", &rest].concat())?;
+    let reply = reply.unwrap_or_else(|why| Reply::Refused(why.as_bytes()).to_bytes());
+    connection.write_all(&reply)?;
     connection.finish()
 }
 
@@ -286,17 +280,19 @@ fn authorise(peer: &libc::ucred) -> Result<(), &'static str> {
 }
 
 fn execute(request: &[u8]) -> Result<Vec<u8>, String> {
-    let request = request.strip_suffix(b"\0").unwrap_or(request);
-    let words: Vec<&[u8]> = request.split(|byte| *byte == 0).collect();
-    match words.as_slice() {
-        [b"start", place, list] => {
-            let list = core::str::from_utf8(list).map_err(|_| "options are no text".to_owned())?;
+    match Request::parse(request) {
+        Some(Request::Start { place, options }) => {
+            let list =
+                core::str::from_utf8(options).map_err(|_| "options are no text".to_owned())?;
             start(OsStr::from_bytes(place), list)
                 .map(|directory| encode(&Status { directory, threads: 0 }))
         }
-        [b"stop"] => super::stop("installer trace stop").map(|status| encode(&status)),
-        [b"status"] => Ok(super::status().map_or_else(Vec::new, |status| encode(&status))),
-        _ => Err(format!(
+        Some(Request::Stop) => super::stop("installer trace stop").map(|status| encode(&status)),
+        Some(Request::Status) => {
+            let no_trace = Status { directory: None, threads: 0 };
+            Ok(encode(&super::status().unwrap_or(no_trace)))
+        }
+        None => Err(format!(
             "shim {} does not know this request; take the installer that came with it",
             env!("CARGO_PKG_VERSION")
         )),
@@ -317,5 +313,5 @@ pub(crate) fn start(place: &OsStr, list: &str) -> Result<Option<PathBuf>, String
 fn encode(status: &Status) -> Vec<u8> {
     let directory =
         status.directory.as_deref().map_or(&b""[..], |path| path.as_os_str().as_bytes());
-    [directory, b"\0", status.threads.to_string().as_bytes(), b"\0"].concat()
+    Reply::Done { directory, threads: status.threads }.to_bytes()
 }

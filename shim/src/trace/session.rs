@@ -11,6 +11,7 @@ use core::{
     mem::transmute,
     sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
 };
+use rocblas_contract::sentences;
 use rocblas_trace::{
     call::Functions,
     process::{Clock, ENDED, Ended, PROCESS},
@@ -167,8 +168,7 @@ impl Session {
     pub(super) fn directory(&self) -> Result<Option<&Directory>, String> {
         let Sink::Directory(parent) = &self.sink else { return Ok(None) };
         let made = self.directory.get_or_init(|| {
-            self.make_directory(parent)
-                .map_err(|e| format!("cannot make a trace in {}: {e}", parent.display()))
+            self.make_directory(parent).map_err(|e| sentences::trace_not_made(parent.display(), e))
         });
         made.as_ref().map(Some).map_err(Clone::clone)
     }
@@ -244,7 +244,7 @@ impl Session {
             .and_then(|text| directory.write_whole(ENDED, &text));
         if let Err(e) = written {
             let path = directory.path().join(ENDED);
-            self.report_once(&format!("cannot write {}: {e}", path.display()));
+            self.report_once(&sentences::trace_end_not_written(path.display(), e));
         }
     }
 }

@@ -14,6 +14,7 @@ use core::{
     ptr::{self, null_mut},
     sync::atomic::{AtomicU32, Ordering},
 };
+use rocblas_contract::sentences;
 use rocblas_trace::layout::{END, MOST_WORDS, NOTE, Note};
 use std::io;
 
@@ -294,15 +295,10 @@ fn make_file(session: &'static Session) -> Result<TraceFile, String> {
         Error::System(e)
             if e.kind() == io::ErrorKind::QuotaExceeded && e.raw_os_error().is_none() =>
         {
-            format!(
-                "cannot trace a thread in {}: the trace has reached its limit (a larger one: \
-                 limit=SIZE)",
-                directory.path().display()
-            )
+            let why = "the trace has reached its limit (a larger one: limit=SIZE)";
+            sentences::thread_not_traced(directory.path().display(), why)
         }
-        Error::System(e) => {
-            format!("cannot trace a thread in {}: {e}", directory.path().display())
-        }
+        Error::System(e) => sentences::thread_not_traced(directory.path().display(), e),
         replaced @ Error::Replaced { .. } => {
             stop_this(session, &replaced.to_string());
             format!("the trace stops: {replaced}")

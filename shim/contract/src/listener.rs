@@ -1,0 +1,156 @@
+//! How another process starts and stops a trace: the socket's name, requests and replies.
+//!
+//! A process that uses the shim listens on a Unix socket with an abstract name, so that it needs no
+//! directory that it can write to. The client sends one request, shuts its side down and reads one
+//! reply. Both are words, each followed by NUL.
+
+/// The name of the thread that listens, as `ps -L` shows it.
+pub const THREAD: &str = "rocblas-shim";
+
+/// The longest request, in bytes.
+pub const MOST_REQUEST: u64 = 64 << 10;
+
+/// The longest reply, in bytes.
+pub const MOST_REPLY: u64 = 1 << 20;
+
+/// The name of a process's socket, in the abstract name space. `namespace` is the inode of
+/// `/proc/PID/ns/pid`, and `process` the process's number in that name space: a number alone is not
+/// unique where containers share a network name space.
+#[must_use]
+pub fn socket_name(namespace: u64, process: u32) -> String {
+    format!("rocblas-shim/{namespace}/{process}")
+}
+
+const START: &[u8] = b"start";
+const STOP: &[u8] = b"stop";
+const STATUS: &[u8] = b"status";
+const OK: &[u8] = b"ok";
+const ERROR: &[u8] = b"error";
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// Start a trace.
+    Start {
+        /// A directory, or `stderr`.
+        place: &'a [u8],
+        /// As `ROCBLAS_SHIM_TRACE_OPTIONS` takes them.
+        options: &'a [u8],
+    },
+    /// Stop the trace.
+    Stop,
+    /// Say whether there is a trace.
+    Status,
+}
+
+impl<'a> Request<'a> {
+    /// The bytes to send.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Start { place, options } => words(&[START, place, options]),
+            Self::Stop => words(&[STOP]),
+            Self::Status => words(&[STATUS]),
+        }
+    }
+
+    /// The request in these bytes; `None` for one that this version does not know.
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+        let mut words = bytes.split(|byte| *byte == 0);
+        let request = match words.next()? {
+            START => Self::Start { place: words.next()?, options: words.next()? },
+            STOP => Self::Stop,
+            STATUS => Self::Status,
+            _ => return None,
+        };
+        words.next().is_none().then_some(request)
+    }
+}
+
+/// What the process returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// The request was carried out.
+    Done {
+        /// The trace's directory; empty where there is none.
+        directory: &'a [u8],
+        /// How many threads have been recorded.
+        threads: u32,
+    },
+    /// The request was refused: a sentence.
+    Refused(&'a [u8]),
+}
+
+impl<'a> Reply<'a> {
+    /// The bytes to send.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Done { directory, threads } => {
+                words(&[OK, directory, threads.to_string().as_bytes()])
+            }
+            Self::Refused(why) => words(&[ERROR, why]),
+        }
+    }
+
+    /// The reply in these bytes; `None` for what is not a reply. A word that is missing is empty or 0.
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let mut words = bytes.split(|byte| *byte == 0);
+        match words.next()? {
+            OK => {
+                let directory = words.next().unwrap_or_default();
+                let threads = words.next().and_then(|word| core::str::from_utf8(word).ok());
+                let threads = threads.and_then(|word| word.parse().ok()).unwrap_or(0);
+                Some(Self::Done { directory, threads })
+            }
+            ERROR => Some(Self::Refused(words.next().unwrap_or_default())),
+            _ => None,
+        }
+    }
+}
+
+fn words(words: &[&[u8]]) -> Vec<u8> {
+    words.iter().flat_map(|word| [*word, b"\0"]).collect::<Vec<_>>().concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_as_they_were_written() {
+        let start = Request::Start { place: b"/tmp/t", options: b"ring=64M" };
+        assert_eq!(start.to_bytes(), b"start\0/tmp/t\0ring=64M\0");
+        let bare = Request::Start { place: b"stderr", options: b"" };
+        for request in [start, bare, Request::Stop, Request::Status] {
+            assert_eq!(Request::parse(&request.to_bytes()), Some(request));
+        }
+        for other in
+            [&b""[..], b"start", b"start\0/tmp", b"stop\0now\0", b"use\0", b"GET / HTTP/1.1"]
+        {
+            assert_eq!(Request::parse(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn replies_are_read_as_they_were_written() {
+        let done = Reply::Done { directory: b"/tmp/t/x-1", threads: 3 };
+        assert_eq!(done.to_bytes(), b"ok\0/tmp/t/x-1\x003\0");
+        let none = Reply::Done { directory: b"", threads: 0 };
+        for reply in [done, none, Reply::Refused(b"why")] {
+            assert_eq!(Reply::parse(&reply.to_bytes()), Some(reply));
+        }
+        assert_eq!(Reply::parse(b"ok\0"), Some(none));
+        assert_eq!(Reply::parse(b"ok"), Some(none));
+        assert_eq!(Reply::parse(b""), None);
+        assert_eq!(Reply::parse(b"HTTP/1.1"), None);
+    }
+
+    #[test]
+    fn a_socket_is_named_after_the_name_space_and_the_process() {
+        assert_eq!(socket_name(4026531836, 17), "rocblas-shim/4026531836/17");
+    }
+}

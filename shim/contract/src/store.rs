@@ -1,0 +1,76 @@
+//! The store: the directory next to the shim that holds backends and settings.
+//!
+//! ```text
+//! LIB/librocblas.so.5.99.0                          the shim
+//! LIB/rocblas-shim/shim.toml                        settings
+//! LIB/rocblas-shim/backends/NAME/lib/librocblas.so.N  a backend, in a prefix of its own
+//! LIB/rocblas-shim/compat/                          libraries under the names of ROCm 6
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// The store's name. It is a directory because ldconfig does not look into directories.
+pub const STORE: &str = "rocblas-shim";
+
+/// The directory in the store that has a prefix for each backend.
+pub const BACKENDS: &str = "backends";
+
+/// The directory of libraries in a backend's prefix.
+pub const LIB: &str = "lib";
+
+/// The directory in the store for libraries under ROCm 6's names, used where a real library has the
+/// name next to the shim.
+pub const COMPAT: &str = "compat";
+
+/// The name of the settings file.
+pub const SETTINGS: &str = "shim.toml";
+
+/// The setting that chooses a backend, by a name in the store or a path.
+pub const BACKEND_SETTING: &str = "backend";
+
+/// The shim's own file name. ldconfig compares the numbers and points `librocblas.so.5` to the
+/// highest, which no stock library exceeds.
+pub const SHIM_FILE: &str = "librocblas.so.5.99.0";
+
+/// The shim's DT_RUNPATH, by which the loader finds the libraries of [`COMPAT`], and those next to
+/// the shim.
+pub const RUNPATH: &str = "$ORIGIN/rocblas-shim/compat:$ORIGIN";
+
+/// The directory with the prefixes of all backends, for a shim in this directory.
+#[must_use]
+pub fn backends(directory: &Path) -> PathBuf {
+    directory.join(STORE).join(BACKENDS)
+}
+
+/// The files that may have the settings of a shim in this directory, in the order in which they are
+/// looked for: the first that exists is the one.
+#[must_use]
+pub fn settings_files(directory: &Path) -> [PathBuf; 2] {
+    [directory.join(STORE).join(SETTINGS), directory.join(SETTINGS)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runpath_names_the_directory_of_renamed_libraries_and_the_shims_own() {
+        let (compat, beside) = RUNPATH.split_once(':').expect("two directories");
+        assert_eq!(beside, "$ORIGIN");
+        assert_eq!(Path::new(compat), Path::new(beside).join(STORE).join(COMPAT));
+    }
+
+    #[test]
+    fn settings_in_the_store_come_first() {
+        let [store, beside] = settings_files(Path::new("/lib"));
+        assert_eq!(store, Path::new("/lib/rocblas-shim/shim.toml"));
+        assert_eq!(beside, Path::new("/lib/shim.toml"));
+        assert_eq!(backends(Path::new("/lib")), Path::new("/lib/rocblas-shim/backends"));
+    }
+
+    #[test]
+    fn the_shims_file_is_a_version_of_the_soname() {
+        let version = SHIM_FILE.strip_prefix(crate::libraries::SONAME);
+        assert!(version.is_some_and(|version| version.starts_with('.')));
+    }
+}

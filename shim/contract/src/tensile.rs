@@ -1,0 +1,52 @@
+//! Where rocBLAS finds the Tensile library: its kernels for matrix products, in files of their own.
+
+/// The directory that is rocBLAS's own, in a directory of libraries.
+pub const ROCBLAS: &str = "rocblas";
+
+/// The directory of Tensile files in it. Debian's is one level deeper, in a directory whose name is a
+/// version: `rocblas/4.4.1/library`.
+pub const LIBRARY: &str = "library";
+
+/// Where the files are of a rocBLAS that nobody moved, relative to its directory: what the shim names
+/// to a backend.
+pub const PLACES: [&str; 2] = ["rocblas/library", "../rocblas/library"];
+
+/// Where rocBLAS itself looks, relative to its directory, in its order. Source: `tensile_host.cpp` of
+/// 4.3.
+pub const PLACES_OF_ROCBLAS: [&str; 4] =
+    ["../../Tensile/library", LIBRARY, "../rocblas/library", "rocblas/library"];
+
+/// The entry file of a library that was built for one target.
+pub const ENTRY: &str = "TensileLibrary.dat";
+
+/// The entry file of a target whose kernels are loaded when they are first used.
+#[must_use]
+pub fn lazy_entry(target: &str) -> String {
+    format!("TensileLibrary_lazy_{target}.dat")
+}
+
+/// The entry file of a target whose kernels are loaded at once.
+#[must_use]
+pub fn eager_entry(target: &str) -> String {
+    format!("TensileLibrary_{target}.dat")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_places_are_of_the_two_directories() {
+        let beside = format!("{ROCBLAS}/{LIBRARY}");
+        assert_eq!(PLACES, [beside.clone(), format!("../{beside}")]);
+        for place in PLACES {
+            assert!(PLACES_OF_ROCBLAS.contains(&place), "{place}");
+        }
+    }
+
+    #[test]
+    fn entries_are_named_after_the_target() {
+        assert_eq!(lazy_entry("gfx906"), "TensileLibrary_lazy_gfx906.dat");
+        assert_eq!(eager_entry("gfx906"), "TensileLibrary_gfx906.dat");
+    }
+}
