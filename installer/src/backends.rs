@@ -18,6 +18,7 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result, bail};
+use rocblas_contract::store::{BACKENDS, SETTINGS};
 use std::{ffi::OsStr, path::Path};
 use toml_edit::{DocumentMut, Item, Value};
 
@@ -34,7 +35,7 @@ pub fn plan_use(planner: &mut Planner<'_>, name: &str) -> Result<()> {
 pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     backend::check_name(name)?;
     let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
-    let prefix = Place::in_store("backends")?.join(name)?;
+    let prefix = Place::backends().join(name)?;
     if planner.holds_originals(&prefix) {
         bail!(
             "{name} is the stock library: `installer revert` needs it to restore the tree. \
@@ -89,7 +90,7 @@ fn is_in(root: &Root, path: &Path, directory: &Path) -> bool {
 /// Whether a setting, which is a name or a path, means the backend of that name.
 fn stands_for(root: &Root, lib: &Path, value: &OsStr, name: &str) -> bool {
     let store = lib.join(STORE);
-    value == name || is_in(root, &store.join(value), &store.join("backends").join(name))
+    value == name || is_in(root, &store.join(value), &store.join(BACKENDS).join(name))
 }
 
 /// The table of `shim.toml` that names a backend besides the choice for all programs: `[route]` has
@@ -97,7 +98,7 @@ fn stands_for(root: &Root, lib: &Path, value: &OsStr, name: &str) -> bool {
 fn named_elsewhere(root: &Root, lib: &Path, name: &str) -> Result<Option<&'static str>> {
     const ROUTE: &str = "route";
     let document: DocumentMut =
-        settings::text(root, lib)?.parse().context("shim.toml is not valid TOML")?;
+        settings::text(root, lib)?.parse().context(format!("{SETTINGS} is not valid TOML"))?;
     let route = document.get(ROUTE).and_then(Item::as_table_like);
     let mut values = route.into_iter().flat_map(|table| table.iter().map(|(_, item)| item));
     let is_named =

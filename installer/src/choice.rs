@@ -1,19 +1,24 @@
-//! Which backend the shim opens: `shim/src/backend/locate.rs`, replayed on the files of a root without
-//! running anything. Only the choice is made here; whether the file is a usable rocBLAS is
+//! Which backend the shim opens, by the rules that it goes by itself (`rocblas_contract::choice`), on
+//! the files of a root and without running anything. Only the choice is made here; whether the file is a usable rocBLAS is
 //! [`library`]'s to say.
 
-use crate::{elf, journal::STORE, root::Root, settings};
+use crate::{elf, root::Root, settings};
+use rocblas_contract::{
+    choice::{self, Candidate, Files, Setting},
+    libraries::BACKEND_SONAME,
+    sentences, store,
+};
 use serde::{Serialize, Serializer};
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fmt,
     io::{self, Read},
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-/// The environment variable that names a backend.
-pub const VARIABLE: &str = "ROCBLAS_SHIM_BACKEND";
+pub use rocblas_contract::{
+    choice::name_in_store, libraries::is_rocblas, variables::BACKEND as VARIABLE,
+};
 
 /// Larger than any settings that a person writes, in bytes.
 const MOST_SETTINGS: u64 = 1 << 20;
@@ -83,10 +88,12 @@ pub fn backend(
     if let Some(value) = value {
         return named(root, directories, value, working_directory, ChosenBy::Environment);
     }
-    for path in directories.iter().flat_map(|d| [settings::path(d), d.join("shim.toml")]) {
+    for path in directories.iter().flat_map(|directory| store::settings_files(directory)) {
         let text = match read_up_to(root, &path, MOST_SETTINGS) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            other => other.map_err(|e| format!("{} cannot be read: {e}", path.display()))?,
+            other => {
+                other.map_err(|e| format!("{}: {}", path.display(), choice::unreadable(&e)))?
+            }
         };
         let value = settings::backend(&text);
         let value = value.map_err(|_| format!("{} is not valid TOML", path.display()))?;
@@ -100,7 +107,6 @@ pub fn backend(
     only(root, directories)
 }
 
-/// The backend that a value stands for: with a slash a path, else a name in a store.
 fn named(
     root: &Root,
     directories: &[PathBuf],
@@ -108,81 +114,53 @@ fn named(
     relative_to: &Path,
     chosen_by: ChosenBy,
 ) -> Result<Chosen, String> {
-    if value.is_empty() {
-        return Err(format!("{chosen_by} names an empty backend: it must be a path or a name"));
+    let source = chosen_by.to_string();
+    let setting = Setting { value, source: &source, relative_to };
+    match choice::chosen(root, directories, setting) {
+        Ok(Candidate { name, path }) => Ok(Chosen { name, path, chosen_by }),
+        Err(tried) => Err(tried.to_string()),
     }
-    if value.as_bytes().contains(&b'/') {
-        let path = relative_to.join(value);
-        return Ok(Chosen { name: file_name(&path), path, chosen_by });
-    }
-    let mut stores = directories.iter().map(|directory| backends(directory));
-    match stores.clone().map(|store| store.join(value)).find(|prefix| is_directory(root, prefix)) {
-        Some(prefix) => named_prefix(root, &prefix, chosen_by),
-        None => {
-            let store = stores.next().unwrap_or_default();
-            Err(format!(
-                "{chosen_by} names the backend {}, which is not in {}",
-                value.display(),
-                store.display()
-            ))
+}
+
+/// The choice without a setting. The shim tries each place; here the first file that exists is the
+/// answer.
+fn only(root: &Root, directories: &[PathBuf]) -> Result<Chosen, String> {
+    let mut tried = Vec::new();
+    for place in choice::usual(root, directories) {
+        match place {
+            Ok(Candidate { name, path }) if root.exists(&path) => {
+                return Ok(Chosen { name, path, chosen_by: ChosenBy::Default });
+            }
+            Ok(Candidate { path, .. }) => {
+                tried.push(format!("{}: {}", path.display(), sentences::absent()));
+            }
+            Err(place) => tried.push(place.to_string()),
         }
     }
+    Err(tried.join("; "))
 }
 
-/// The choice without a setting: the only backend of the store, or `librocblas.so.4` beside the shim
-/// where there is no store.
-fn only(root: &Root, directories: &[PathBuf]) -> Result<Chosen, String> {
-    for directory in directories {
-        let store = backends(directory);
-        let prefixes = match root.names(&store) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let path = directory.join("librocblas.so.4");
-                if root.metadata_of_entry(&path).is_err() {
-                    continue;
-                }
-                return Ok(Chosen { name: file_name(&path), path, chosen_by: ChosenBy::Default });
-            }
-            Err(e) => return Err(format!("{} cannot be read: {e}", store.display())),
-            Ok(names) => names.into_iter().map(|name| store.join(name)),
-        };
-        let prefixes: Vec<PathBuf> = prefixes.filter(|path| is_directory(root, path)).collect();
-        return match prefixes.as_slice() {
-            [] => Err(format!("{} holds no backend", store.display())),
-            [prefix] => named_prefix(root, prefix, ChosenBy::Default),
-            several => {
-                let names: Vec<String> = several.iter().map(|prefix| file_name(prefix)).collect();
-                Err(format!(
-                    "{} holds several backends ({}) and none is chosen: run `installer backends use \
-                     NAME`",
-                    store.display(),
-                    names.join(", ")
-                ))
-            }
-        };
+impl Files for Root {
+    fn names(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        self.names(directory)
     }
-    Err("there is no store beside the shim, and no librocblas.so.4".to_owned())
+
+    fn is_directory(&self, path: &Path) -> bool {
+        self.metadata(path).is_ok_and(|metadata| metadata.is_dir())
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.metadata_of_entry(path).is_ok()
+    }
 }
 
-fn named_prefix(root: &Root, prefix: &Path, chosen_by: ChosenBy) -> Result<Chosen, String> {
-    let path = in_prefix(root, prefix)?;
-    Ok(Chosen { name: file_name(prefix), path, chosen_by })
-}
-
-/// The library of a backend in its own prefix: the shortest name with a version, which is the one
-/// with the SONAME's version alone, or else the one without.
+/// The library of a backend in its own prefix.
 ///
 /// # Errors
 /// A sentence that says why there is none.
 pub fn in_prefix(root: &Root, prefix: &Path) -> Result<PathBuf, String> {
-    let lib = prefix.join("lib");
-    let names = root.names(&lib).map_err(|e| format!("{} cannot be read: {e}", lib.display()))?;
-    let names: Vec<String> =
-        names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    let versioned = names.iter().filter(|name| name.starts_with("librocblas.so."));
-    let shortest = versioned.min_by_key(|name| (name.len(), (*name).clone()));
-    let library = shortest.or_else(|| names.iter().find(|name| *name == "librocblas.so"));
-    let library = library.ok_or_else(|| format!("{} holds no librocblas.so.*", lib.display()))?;
-    Ok(lib.join(library))
+    let found = choice::in_prefix(root, prefix);
+    found.map(|candidate| candidate.path).map_err(|tried| tried.to_string())
 }
 
 /// Checks a file as the shim does before it opens it, and returns its summary.
@@ -191,55 +169,25 @@ pub fn in_prefix(root: &Root, prefix: &Path) -> Result<PathBuf, String> {
 /// A sentence that says why the shim would refuse it.
 pub fn library(root: &Root, path: &Path) -> Result<elf::Summary, String> {
     let refusal = |why: &dyn fmt::Display| format!("{} {why}", path.display());
-    match root.metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(refusal(&"does not exist")),
-        Err(e) => return Err(refusal(&format_args!("cannot be read: {e}"))),
-        Ok(metadata) if metadata.is_dir() => {
-            return Err(refusal(&"is a directory: name the library in it"));
-        }
-        Ok(_) => {}
+    let unreadable = |e| refusal(&choice::unreadable(&e));
+    if root.metadata(path).map_err(unreadable)?.is_dir() {
+        let example = path.join(BACKEND_SONAME);
+        return Err(refusal(&sentences::directory(example.display())));
     }
-    let file = root.open(path).map_err(|e| refusal(&format_args!("cannot be read: {e}")))?;
+    let file = root.open(path).map_err(unreadable)?;
     let summary = elf::summary(&file);
     let summary = summary.map_err(|e| refusal(&format_args!("is not a library: {e}")))?;
     if !summary.machine_is_x86_64 {
-        return Err(refusal(&format_args!("is for another machine: {}", summary.machine)));
+        return Err(refusal(&sentences::other_machine(&summary.machine)));
     }
     if summary.shim.is_some() {
-        return Err(refusal(&"is a shim itself: it cannot forward to a shim"));
+        return Err(refusal(&sentences::is_shim()));
     }
     match &summary.soname {
         Some(soname) if is_rocblas(soname) => Ok(summary),
-        Some(soname) => Err(refusal(&format_args!("is not rocBLAS: its SONAME is {soname}"))),
-        None => Err(refusal(&"is not rocBLAS: it has no SONAME")),
+        Some(soname) => Err(refusal(&sentences::other_soname(soname))),
+        None => Err(refusal(&sentences::no_soname())),
     }
-}
-
-/// Whether a SONAME is rocBLAS's.
-#[must_use]
-pub fn is_rocblas(soname: &str) -> bool {
-    soname == "librocblas.so" || soname.starts_with("librocblas.so.")
-}
-
-/// The name of the backend in whose prefix a path is: `6.3.0` of
-/// `.../rocblas-shim/backends/6.3.0/lib/librocblas.so.4`.
-#[must_use]
-pub fn name_in_store(path: &Path) -> Option<String> {
-    let names: Vec<&OsStr> = path.iter().collect();
-    let store = names.windows(2).rposition(|two| two[0] == STORE && two[1] == "backends")?;
-    names.get(store + 2).map(|name| name.to_string_lossy().into_owned())
-}
-
-fn backends(directory: &Path) -> PathBuf {
-    directory.join(STORE).join("backends")
-}
-
-fn is_directory(root: &Root, path: &Path) -> bool {
-    root.metadata(path).is_ok_and(|metadata| metadata.is_dir())
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn read_up_to(root: &Root, path: &Path, most: u64) -> io::Result<String> {

@@ -59,7 +59,7 @@ pub fn settle(lib: &LibDir, journal: &mut Journal, mut incoming: Incoming) -> Re
         .retain(|_, entry| entry.before.state() != &State::Absent || entry.after != State::Absent);
     journal.store(lib, &mut incoming)?;
     // Of a backend whose removal was interrupted only directories may be left.
-    let backends = Place::in_store("backends")?;
+    let backends = Place::backends();
     for name in lib.names(&backends).context("cannot read the store")? {
         let Ok(backend) = backends.join(&name) else { continue };
         // dpkg needs the directories that it diverts to.

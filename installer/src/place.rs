@@ -5,14 +5,14 @@
 //! read from JSON; and as places are relative, a tree that was moved keeps its way back.
 
 use crate::directory::Name;
+use rocblas_contract::store::BACKENDS;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     path::{Component, Path},
 };
 
-/// The directory beside the libraries that holds all that is the installer's.
-pub const STORE: &str = "rocblas-shim";
+pub use rocblas_contract::store::STORE;
 
 /// A path of plain components below the directory of the libraries, in UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +40,12 @@ impl Place {
     /// A place in the store.
     pub fn in_store(path: impl AsRef<Path>) -> Result<Self, Stray> {
         Self::new(&Path::new(STORE).join(path))
+    }
+
+    /// The directory in the store that has a prefix for each backend.
+    #[must_use]
+    pub fn backends() -> Self {
+        Self([STORE, BACKENDS].join("/"))
     }
 
     /// The store itself.

@@ -21,6 +21,7 @@ use crate::{
     state::{FileState, State},
 };
 use anyhow::{Context, Result, bail};
+use rocblas_contract::libraries::ROCBLAS;
 use serde::Serialize;
 use std::{
     collections::BTreeSet,
@@ -671,9 +672,9 @@ impl<'a> Planner<'a> {
         }
         match now {
             State::Absent => true,
-            State::Link { target } => target
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("librocblas.so")),
+            State::Link { target } => {
+                target.file_name().is_some_and(|name| name.to_string_lossy().starts_with(ROCBLAS))
+            }
             State::File(_) => {
                 let path = self.lib.inside(place);
                 matches!(

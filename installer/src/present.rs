@@ -3,15 +3,11 @@
 
 use crate::{elf, root::Root, state::State};
 use anyhow::{Context, Result};
+use rocblas_contract::libraries::ROCBLAS;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// The name by which programs built for ROCm 7 ask for rocBLAS.
-pub const SONAME: &str = "librocblas.so.5";
-
-/// The shim's own file name: higher than any stock library's for ldconfig, which compares the
-/// numbers and re-points `librocblas.so.5` to the highest.
-pub const SHIM_NAME: &str = "librocblas.so.5.99.0";
+pub use rocblas_contract::{libraries::SONAME, store::SHIM_FILE as SHIM_NAME};
 
 /// A file or link named `librocblas.so*`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +37,7 @@ pub fn libraries(root: &Root, lib: &Path) -> Result<Vec<Library>> {
     let names = root.names(lib).with_context(|| format!("cannot read {}", lib.display()))?;
     let names = names.into_iter().filter_map(|name| name.into_string().ok());
     names
-        .filter(|name| name.starts_with("librocblas.so"))
+        .filter(|name| name.starts_with(ROCBLAS))
         .map(|name| Ok(Library { what: what(root, &lib.join(&name))?, name }))
         .collect()
 }
@@ -58,9 +54,7 @@ pub fn what(root: &Root, path: &Path) -> Result<What> {
                 Err(e) => What::Other(e.to_string()),
                 Ok(summary) => match (summary.shim, summary.soname) {
                     (Some(version), _) => What::Shim(version),
-                    (None, Some(soname)) if soname.starts_with("librocblas.so") => {
-                        What::Rocblas(soname)
-                    }
+                    (None, Some(soname)) if soname.starts_with(ROCBLAS) => What::Rocblas(soname),
                     (None, Some(soname)) => What::Other(format!("its SONAME is {soname}")),
                     (None, None) => What::Other("it has no SONAME".to_owned()),
                 },
@@ -84,7 +78,7 @@ pub fn is_versioned_name(name: &str) -> bool {
 /// that leads nowhere.
 #[must_use]
 pub fn front(root: &Root, lib: &Path) -> Option<PathBuf> {
-    let names = [SONAME, "librocblas.so"].map(|name| lib.join(name));
+    let names = [SONAME, ROCBLAS].map(|name| lib.join(name));
     names.into_iter().find(|path| root.metadata_of_entry(path).is_ok())
 }
 

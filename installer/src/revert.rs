@@ -13,6 +13,7 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result, bail};
+use rocblas_contract::libraries::{RENAMED, ROCBLAS};
 use std::path::{Path, PathBuf};
 
 /// What a revert came to.
@@ -133,7 +134,7 @@ fn is_file(entry: &Entry) -> bool {
 }
 
 fn is_front(place: &Place) -> bool {
-    [SONAME, "librocblas.so"].contains(&place.as_str())
+    [SONAME, ROCBLAS].contains(&place.as_str())
 }
 
 /// Whether a stock library is there, or comes back, besides one that is gone for good.
@@ -258,10 +259,10 @@ impl Back<'_> {
 
     /// The name that programs load.
     fn front(&self) -> &'static str {
-        let plain = Place::new("librocblas.so".as_ref()).ok();
+        let plain = Place::new(ROCBLAS.as_ref()).ok();
         let entry = plain.and_then(|place| self.journal.entry(&place));
         let is_plain = entry.is_some_and(is_file);
-        if is_plain { "librocblas.so" } else { SONAME }
+        if is_plain { ROCBLAS } else { SONAME }
     }
 
     /// What would be wrong with a name beside the libraries after the steps.
@@ -325,7 +326,7 @@ impl Back<'_> {
                 _ => {}
             }
         }
-        for name in ["libamdhip64.so.6", "libhipblaslt.so.0"].iter().filter(|_| rebuilt) {
+        for name in RENAMED.iter().map(|renamed| renamed.old).filter(|_| rebuilt) {
             let place = Place::new(name.as_ref())?;
             if self.journal.entry(&place).is_none() && self.state(&place)? != State::Absent {
                 let path = self.lib.show(&place);

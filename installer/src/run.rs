@@ -10,6 +10,7 @@ use crate::{
     which::program::{Environment, Foretold},
 };
 use anyhow::{Context, Error, Result, anyhow, bail};
+use rocblas_contract::variables::TRACE;
 use std::{
     convert::Infallible,
     ffi::{OsStr, OsString},
@@ -18,9 +19,6 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-
-/// The variable that starts a trace with the program.
-const TRACE: &str = "ROCBLAS_SHIM_TRACE";
 
 /// What the kept stock library may be called whatever its release is.
 const STOCK: &str = "stock";

@@ -6,6 +6,7 @@ use crate::{
     root::{Root, read_text},
 };
 use anyhow::{Context, Result};
+use rocblas_contract::store::{BACKEND_SETTING, BACKENDS, SETTINGS};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -18,7 +19,7 @@ const MOST_SETTINGS: u64 = 1 << 20;
 /// Where the settings of a tree are, beside its libraries.
 #[must_use]
 pub fn place() -> Place {
-    Place::in_store("shim.toml").expect("a plain name")
+    Place::in_store(SETTINGS).expect("a plain name")
 }
 
 /// Where the settings of a tree are, inside the root.
@@ -38,23 +39,26 @@ pub fn text(root: &Root, lib: &Path) -> Result<String> {
 
 /// The backend that a text of settings names.
 pub fn backend(text: &str) -> Result<Option<String>> {
-    let document: DocumentMut = text.parse().context("shim.toml is not valid TOML")?;
-    Ok(document.get("backend").and_then(|item| item.as_str()).map(str::to_owned))
+    let document: DocumentMut = text.parse().context(format!("{SETTINGS} is not valid TOML"))?;
+    Ok(document.get(BACKEND_SETTING).and_then(|item| item.as_str()).map(str::to_owned))
 }
 
 /// The same settings with another backend.
 pub fn with_backend(text: &str, name: &str) -> Result<String> {
-    let mut document: DocumentMut = text.parse().context(
-        "shim.toml is not valid TOML; repair it, or move it away and run this again to have a new one",
-    )?;
+    let mut document: DocumentMut = text.parse().with_context(|| {
+        format!(
+            "{SETTINGS} is not valid TOML; repair it, or move it away and run this again to have a \
+             new one"
+        )
+    })?;
     if document.is_empty() && document.trailing().as_str().unwrap_or("").is_empty() {
         return Ok(format!(
             "# Settings of the rocBLAS shim; the README says what else can be set.\n\n\
-             # A directory in backends/, or a path.\nbackend = {}\n",
+             # A directory in {BACKENDS}/, or a path.\n{BACKEND_SETTING} = {}\n",
             value(name).to_string().trim()
         ));
     }
-    document["backend"] = value(name);
+    document[BACKEND_SETTING] = value(name);
     Ok(document.to_string())
 }
 

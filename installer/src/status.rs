@@ -165,7 +165,7 @@ fn change(
         (State::File(now), State::File(was)) if now.size != was.size => {
             Some(format!("{}, which revert needs, {}", lib.show(at), state.difference(&held)))
         }
-        (State::File(_), _) if at.starts_with(&Place::in_store("backends")?) => match what()? {
+        (State::File(_), _) if at.starts_with(&Place::backends()) => match what()? {
             What::Other(why) => {
                 Some(format!("{}, which revert needs, is damaged: {why}", lib.show(at)))
             }

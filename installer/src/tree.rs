@@ -8,6 +8,7 @@ use crate::{
     settings, trust,
 };
 use anyhow::{Result, bail};
+use rocblas_contract::libraries::{BACKEND_SONAME, ROCBLAS};
 use std::path::Path;
 
 /// The tree that was named, or the only one there is.
@@ -69,8 +70,9 @@ fn has_store(root: &Root, tree: &Tree) -> bool {
 fn is_rocm_7(root: &Root, tree: &Tree) -> bool {
     has_store(root, tree)
         || present::libraries(root, &tree.lib).is_ok_and(|libraries| {
-            libraries.iter().any(|library| {
-                library.name.starts_with(present::SONAME) || library.name == "librocblas.so"
-            }) && !libraries.iter().all(|library| library.name.starts_with("librocblas.so.4"))
+            libraries
+                .iter()
+                .any(|library| library.name.starts_with(present::SONAME) || library.name == ROCBLAS)
+                && !libraries.iter().all(|library| library.name.starts_with(BACKEND_SONAME))
         })
 }

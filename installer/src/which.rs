@@ -13,6 +13,7 @@ pub(crate) use text::{plain, rows};
 use crate::root::Root;
 use anyhow::Error;
 use library::Kind;
+use rocblas_contract::variables::{LIBRARY_PATH, PRELOAD};
 use serde::{Serialize, Serializer};
 use std::{
     collections::BTreeMap,
@@ -21,7 +22,7 @@ use std::{
 };
 
 /// The variables by which a process finds its libraries and its backend.
-const VARIABLES: [&str; 3] = [crate::choice::VARIABLE, "LD_LIBRARY_PATH", "LD_PRELOAD"];
+const VARIABLES: [&str; 3] = [crate::choice::VARIABLE, LIBRARY_PATH, PRELOAD];
 
 /// What a process or a program uses.
 #[derive(Debug, Default, Serialize)]

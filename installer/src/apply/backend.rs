@@ -15,6 +15,10 @@ use crate::{
     state::{FileState, State},
 };
 use anyhow::{Context, Result, bail};
+use rocblas_contract::{
+    libraries::BACKEND_SONAME,
+    store::{BACKENDS, LIB},
+};
 use std::path::{Path, PathBuf};
 
 /// The backend that is asked for.
@@ -293,7 +297,7 @@ fn same_contents(now: &State, after: &State) -> bool {
 /// The directory of a backend in the store.
 fn backend_place(name: &str) -> Result<Place> {
     check_name(name)?;
-    Ok(Place::in_store("backends")?.join(name)?)
+    Ok(Place::backends().join(name)?)
 }
 
 /// A rocBLAS of ROCm 6 in the root: beside the stock library, where people put it by hand, or in a
@@ -302,18 +306,18 @@ fn found(root: &Root, tree: &Tree) -> Result<PathBuf> {
     let mut places = vec![tree.lib.clone()];
     if let Ok(names) = root.names(Path::new("/opt")) {
         let older = names.iter().filter(|name| name.to_string_lossy().starts_with("rocm-6"));
-        places.extend(older.map(|name| Path::new("/opt").join(name).join("lib")));
+        places.extend(older.map(|name| Path::new("/opt").join(name).join(LIB)));
     }
     let mut libraries = Vec::new();
     for place in &places {
         for library in present::libraries(root, place).unwrap_or_default() {
-            if matches!(&library.what, What::Rocblas(soname) if soname == "librocblas.so.4") {
+            if matches!(&library.what, What::Rocblas(soname) if soname == BACKEND_SONAME) {
                 libraries.push(place.join(&library.name));
             }
         }
     }
     // librocblas.so.5 overwritten with 6.3 is one too, but a name that is 6.3's own is preferred.
-    libraries.sort_by_key(|path| !path.to_string_lossy().contains("librocblas.so.4"));
+    libraries.sort_by_key(|path| !path.to_string_lossy().contains(BACKEND_SONAME));
     libraries.into_iter().next().with_context(|| {
         let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
         format!(
@@ -337,7 +341,7 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
              backend another with --name"
         );
     }
-    let lib = prefix.join("lib")?;
+    let lib = prefix.join(LIB)?;
     let reason = format!("backend {name}, from {}", source.origin);
     let mut wanted = std::collections::BTreeSet::new();
     for file in &source.files {
@@ -400,7 +404,7 @@ pub(crate) fn library_of(root: &Root, lib: &Path, name: &str) -> Result<PathBuf>
         root.open(&path).with_context(|| format!("cannot read the backend {}", path.display()))?;
         return Ok(path);
     }
-    let prefix = store.join("backends").join(name).join("lib");
+    let prefix = store.join(BACKENDS).join(name).join(LIB);
     let libraries = present::libraries(root, &prefix)
         .with_context(|| format!("there is no backend {name} in {}", store.display()))?;
     let library = libraries.iter().find(|library| matches!(library.what, What::Rocblas(_)));

@@ -3,6 +3,7 @@
 
 use crate::{elf, root::Root};
 use anyhow::{Context, Error, Result, bail};
+use rocblas_contract::libraries::ROCBLAS;
 use std::{
     fs::Metadata,
     io,
@@ -153,7 +154,7 @@ fn check(root: &Root, path: &Path) -> Result<()> {
 /// Whether any of these objects is a rocBLAS; the error says that none was reached.
 pub(crate) fn uses_rocblas(objects: &[Vec<PathBuf>], built: &Built) -> Result<()> {
     let is_rocblas = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("librocblas.so"))
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(ROCBLAS))
     };
     if built.named && !objects.iter().flatten().any(is_rocblas) {
         let names: Vec<String> =

@@ -18,6 +18,11 @@ use crate::{
     source::{self, Source},
 };
 use anyhow::{Context, Result, anyhow, bail};
+use rocblas_contract::{
+    libraries::{HIPBLAS, ROCSOLVER, version_of},
+    store::LIB,
+    tensile,
+};
 use rustix::{
     fs::{Access, AtFlags, accessat, fstatvfs},
     io::Errno,
@@ -124,10 +129,12 @@ pub(super) fn backend(root: &Root, source: &Source, options: &Options) -> Result
                 processors(&targets)
             ),
             Some(Lack::Tensile) => bail!(
-                "{} has no Tensile files for {gpu} (such as TensileLibrary_lazy_{gpu}.dat): its \
-                 matrix products would abort the program. Give the whole package, or its `lib` \
-                 directory with rocblas/library in it",
-                source.origin
+                "{} has no Tensile files for {gpu} (such as {}): its matrix \
+                 products would abort the program. Give the whole package, or its `{LIB}` directory \
+                 with {} in it",
+                source.origin,
+                tensile::lazy_entry(gpu),
+                tensile::PLACES[0]
             ),
         }
     }
@@ -234,9 +241,10 @@ pub(super) fn closure(lib: &LibDir, backend: Option<&Path>, built: &Built) -> Ch
     let mut starts = Vec::new();
     for name in root.names(lib).unwrap_or_default() {
         let text = name.to_string_lossy();
-        let is_peer = ["libhipblas.so.", "librocsolver.so."].iter().any(|stem| {
+        let is_peer = [HIPBLAS, ROCSOLVER].iter().any(|stem| {
             // The link of the SONAME, `libhipblas.so.3`.
-            text.strip_prefix(stem).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+            version_of(&text, stem)
+                .is_some_and(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()))
         });
         if is_peer {
             starts.push(Start { path: lib.join(&name), how: How::Program });

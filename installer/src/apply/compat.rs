@@ -18,29 +18,28 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result, bail};
+use rocblas_contract::{
+    libraries::{HIP, RENAMED, Renamed, version_of},
+    store::COMPAT,
+};
 use std::path::{Path, PathBuf};
-
-/// Where a library goes whose name beside the others is taken by a real one. The shim's RUNPATH
-/// names this directory first.
-const ASIDE: &str = "compat";
 
 /// Plans them.
 pub(super) fn plan(planner: &mut Planner<'_>, backend: &Chosen) -> Result<()> {
     for name in &backend.summary.needed {
         match versioned(name) {
-            Some((stem, _)) => provide(planner, backend, name, stem)?,
+            Some((library, _)) => provide(planner, backend, name, library)?,
             None => provide_plain(planner, name)?,
         }
     }
     Ok(())
 }
 
-/// `libamdhip64.so.6` -> (`libamdhip64`, 6), of the two libraries that ROCm 7 renamed.
-fn versioned(name: &str) -> Option<(&'static str, u32)> {
-    ["libamdhip64", "libhipblaslt"].into_iter().find_map(|stem| {
-        let version = name.strip_prefix(stem)?.strip_prefix(".so.")?;
-        Some((stem, version.parse().ok()?))
-    })
+/// `libamdhip64.so.6` -> (the HIP runtime, 6), of the libraries that ROCm 7 renamed.
+fn versioned(name: &str) -> Option<(Renamed, u32)> {
+    RENAMED
+        .into_iter()
+        .find_map(|library| Some((library, version_of(name, library.name)?.parse().ok()?)))
 }
 
 /// In PyTorch's wheel libraries lie under names without versions, and other libraries ask for them so; the
@@ -65,9 +64,15 @@ fn provide_plain(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn provide(planner: &mut Planner<'_>, backend: &Chosen, name: &str, stem: &str) -> Result<()> {
+fn provide(
+    planner: &mut Planner<'_>,
+    backend: &Chosen,
+    name: &str,
+    library: Renamed,
+) -> Result<()> {
+    let stem = library.name.trim_end_matches(".so");
     let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
-    let present = present_library(&root, &lib, stem, name)?;
+    let present = present_library(&root, &lib, library, name)?;
     if present.as_ref().is_some_and(|present| present.soname == name) {
         // This ROCm has it under the name that is asked for.
         return Ok(());
@@ -77,7 +82,7 @@ fn provide(planner: &mut Planner<'_>, backend: &Chosen, name: &str, stem: &str) 
         Occupied::No => {}
         Occupied::ByTheSame => return Ok(()),
         Occupied::ByAnother => {
-            let aside = Place::in_store(ASIDE)?;
+            let aside = Place::in_store(COMPAT)?;
             planner.remark(format!(
                 "{} is a real library of another version and is left alone; backend {} gets this \
                  ROCm's {stem} by the name {name} from {}",
@@ -89,7 +94,7 @@ fn provide(planner: &mut Planner<'_>, backend: &Chosen, name: &str, stem: &str) 
         }
     }
     let Some(present) = present else {
-        if stem == "libamdhip64" {
+        if library.name == HIP {
             bail!(
                 "no HIP runtime: {} has no {stem}.so.N, and the loader finds none. Install ROCm 7's \
                  hip-runtime-amd, or name the right tree with --rocm DIR",
@@ -155,20 +160,19 @@ struct PresentLibrary {
 fn present_library(
     root: &Root,
     lib: &Path,
-    stem: &str,
+    library: Renamed,
     but: &str,
 ) -> Result<Option<PresentLibrary>> {
     let mut candidates = Vec::new();
     for name in root.names(lib).with_context(|| format!("cannot read {}", lib.display()))? {
         let name = name.to_string_lossy().into_owned();
-        let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix(".so"));
+        let rest = name.strip_prefix(library.name);
         if rest.is_some_and(|rest| rest.bytes().all(|b| b == b'.' || b.is_ascii_digit())) {
             candidates.push(lib.join(name));
         }
     }
     // ROCm 7's names, for trees that have their libraries apart.
-    let usual = if stem == "libamdhip64" { "libamdhip64.so.7" } else { "libhipblaslt.so.1" };
-    candidates.extend(loader::find(root, usual));
+    candidates.extend(loader::find(root, library.new));
     let mut best: Option<(u32, PresentLibrary)> = None;
     for path in candidates {
         // A link that leads nowhere, or a file that is no library, is not it.
@@ -177,12 +181,14 @@ fn present_library(
         let Ok(summary) = elf::summary(&file) else { continue };
         let Some(soname) = summary.soname else { continue };
         // A real runtime of the old name is another ROCm's, unless there is no other.
-        let is_old = soname == but && stem == "libamdhip64" && soname != usual;
+        let is_old = soname == but && library.name == HIP && soname != library.new;
         if !summary.has_code || is_old {
             continue;
         }
         let version = versioned(&soname).map_or(0, |(_, version)| version);
-        if soname.starts_with(stem) && best.as_ref().is_none_or(|(known, _)| version > *known) {
+        if soname.starts_with(library.name)
+            && best.as_ref().is_none_or(|(known, _)| version > *known)
+        {
             let versions = summary.versions_defined;
             best = Some((version, PresentLibrary { path, soname, versions }));
         }

@@ -23,6 +23,7 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result, bail};
+use rocblas_contract::{libraries::ROCBLAS, store::STORE};
 use serde::Serialize;
 use std::{
     io,
@@ -305,7 +306,7 @@ fn shim_file(lib: &LibDir, given: Option<&Path>) -> Result<Shim> {
         None => beside_this_program()?.into_iter().map(on_machine).collect(),
     };
     if given.is_none() {
-        let names = [present::SHIM_NAME, present::SONAME, "librocblas.so"];
+        let names = [present::SHIM_NAME, present::SONAME, ROCBLAS];
         candidates.extend(names.iter().map(|name| (lib.root().clone(), lib.path().join(name))));
     }
     for (root, path) in &candidates {
@@ -340,10 +341,10 @@ pub(crate) fn beside_this_program() -> Result<Vec<PathBuf>> {
     let program = std::env::current_exe().context("cannot tell where this program is")?;
     let directory = program.parent().unwrap_or(Path::new("/"));
     let places =
-        [directory.to_owned(), directory.join("../lib"), directory.join("../lib/rocblas-shim")];
+        [directory.to_owned(), directory.join("../lib"), directory.join("../lib").join(STORE)];
     Ok(places
         .iter()
-        .flat_map(|place| [present::SONAME, "librocblas.so"].map(|name| place.join(name)))
+        .flat_map(|place| [present::SONAME, ROCBLAS].map(|name| place.join(name)))
         .collect())
 }
 

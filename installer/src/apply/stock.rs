@@ -14,6 +14,10 @@ use crate::{
     state::{FileState, State},
 };
 use anyhow::{Context, Result, bail};
+use rocblas_contract::{
+    libraries::{ROCBLAS, version_of},
+    store::LIB,
+};
 use std::{
     collections::BTreeSet,
     os::unix::fs::MetadataExt,
@@ -34,8 +38,8 @@ impl Present {
         let libraries = present::libraries(lib.root(), lib.path())?;
         let is_file = |library: &&Library| !matches!(library.what, What::Link(_));
         let versioned = libraries.iter().any(|l| l.name.starts_with(SONAME));
-        let unversioned = libraries.iter().filter(is_file).any(|l| l.name == "librocblas.so");
-        let front = if versioned || !unversioned { SONAME } else { "librocblas.so" };
+        let unversioned = libraries.iter().filter(is_file).any(|l| l.name == ROCBLAS);
+        let front = if versioned || !unversioned { SONAME } else { ROCBLAS };
         let other = libraries.iter().filter(is_file).find_map(|library| match &library.what {
             What::Rocblas(soname) if library.name.starts_with(soname.as_str()) => Some(soname),
             _ => None,
@@ -126,9 +130,9 @@ impl Present {
         self.libraries.iter().filter_map(move |library| match &library.what {
             What::Link(target) if library.name != self.front && library.name != SHIM_NAME => {
                 let target = target.to_str()?;
-                let is_plain = library.name == "librocblas.so";
+                let is_plain = library.name == ROCBLAS;
                 let leads = stock.contains(target)
-                    || is_plain && target.starts_with("librocblas.so") && is_older(target);
+                    || is_plain && target.starts_with(ROCBLAS) && is_older(target);
                 leads.then_some(library.name.as_str())
             }
             _ => None,
@@ -170,8 +174,7 @@ impl Present {
 }
 
 fn is_older(soname: &str) -> bool {
-    let major =
-        |name: &str| name.strip_prefix("librocblas.so.")?.split('.').next()?.parse::<u32>().ok();
+    let major = |name: &str| version_of(name, ROCBLAS)?.split('.').next()?.parse::<u32>().ok();
     major(soname).is_some_and(|major| Some(major) < major_of_shim())
 }
 
@@ -185,7 +188,7 @@ fn leads_to_older(target: &Path) -> bool {
 
 /// Whether a SONAME is of the release that the shim stands in for, or of a later one.
 pub(super) fn is_newer_than_backends(soname: &str) -> bool {
-    let major = soname.strip_prefix("librocblas.so.").and_then(|rest| rest.split('.').next());
+    let major = version_of(soname, ROCBLAS).and_then(|rest| rest.split('.').next());
     let major = major.and_then(|major| major.parse::<u32>().ok());
     major.is_some() && major >= major_of_shim()
 }
@@ -222,7 +225,7 @@ impl Fates {
         }
         let release = release::of_library(name).or_else(|| self.release.clone());
         let release = release.unwrap_or_else(|| "stock".to_owned());
-        let prefix = Place::in_store("backends")?.join(release)?.join("lib")?;
+        let prefix = Place::backends().join(release)?.join(LIB)?;
         // Its SONAME's name is a link's in a backend, unless the file has no other.
         let is_plain = name == SONAME && self.stock.len() > 1;
         let is_taken = planner.holds_another_original(&prefix, name);
@@ -266,7 +269,7 @@ fn plan_beside(planner: &mut Planner<'_>, kept: &[Place]) -> Result<()> {
 
 /// An earlier apply kept what this one is to delete.
 fn delete_kept(planner: &mut Planner<'_>, in_use: &str) -> Result<()> {
-    let backends = Place::in_store("backends")?;
+    let backends = Place::backends();
     let mut kept = Vec::new();
     for (place, entry) in &mut planner.plan.journal.entries {
         let Before::Kept { at, state } = &entry.before else { continue };
@@ -343,7 +346,7 @@ pub(super) fn plan_switch(
             )
             .collect();
         // Those that were kept before too: a revert that was interrupted has begun to take them apart.
-        let backends = Place::in_store("backends")?;
+        let backends = Place::backends();
         let journal = &planner.plan.journal;
         kept.extend(journal.kept().into_iter().filter(|at| at.starts_with(&backends)));
         plan_beside(planner, &kept)?;
@@ -456,9 +459,7 @@ fn plan_diversions(
         }
         let before = planner.plan.journal.entry(&path).map(|entry| entry.before.clone());
         let to = match (before, fate) {
-            (Some(Before::Kept { at, .. }), _) if at.starts_with(&Place::in_store("backends")?) => {
-                at
-            }
+            (Some(Before::Kept { at, .. }), _) if at.starts_with(&Place::backends()) => at,
             (None, Fate::Kept(Some(at))) => at.clone(),
             _ => Place::in_store("diverted")?.join(path.file_name())?,
         };

@@ -4,7 +4,7 @@ use super::size::Files;
 use crate::{
     choice,
     inspect::{library, tensile},
-    journal::{Journal, STORE},
+    journal::Journal,
     lib_dir::LibDir,
     output::printable,
     place::{Place, Stray},
@@ -13,6 +13,7 @@ use crate::{
 };
 use anyhow::Result;
 use indicatif::HumanBytes;
+use rocblas_contract::store;
 use serde::Serialize;
 use std::path::Path;
 
@@ -56,7 +57,7 @@ pub struct Listed {
 pub fn list(root: &Root, lib: &Path) -> Result<Vec<Listed>> {
     let loaded = Journal::load_or_rebuild(&LibDir::open(root, lib)?)?;
     let journal = loaded.filter(|loaded| !loaded.rebuilt).map(|loaded| loaded.journal);
-    let directory = lib.join(STORE).join("backends");
+    let directory = store::backends(lib);
     let in_use = choice::backend(root, &[lib.to_owned()], None, Path::new("/"));
     let in_use = in_use.ok().and_then(|chosen| root.resolve(&chosen.path).ok());
     let names = root.names(&directory).unwrap_or_default().into_iter();
@@ -81,7 +82,7 @@ pub fn list(root: &Root, lib: &Path) -> Result<Vec<Listed>> {
 
 /// The place of a backend.
 fn place_of(name: &str) -> Result<Place, Stray> {
-    Place::in_store("backends")?.join(name)
+    Place::backends().join(name)
 }
 
 fn origin(journal: &Journal, listed: &Listed, place: &Place) -> Option<String> {

@@ -2,11 +2,12 @@
 
 use super::{listed::Listed, named_elsewhere, plan_remove, size::Files};
 use crate::{
-    apply, choice, confirm::confirm, inspect::layout::Tree, journal::STORE, lib_dir::LibDir,
-    output::printable, root::Root,
+    apply, choice, confirm::confirm, inspect::layout::Tree, lib_dir::LibDir, output::printable,
+    root::Root,
 };
 use anyhow::Result;
 use indicatif::HumanBytes;
+use rocblas_contract::store::{self, SETTINGS};
 use serde::Serialize;
 use std::{env, fmt::Write, path::PathBuf, time::Duration};
 
@@ -68,7 +69,7 @@ pub fn prune(root: &Root, tree: &Tree, request: Request, say: &dyn Fn(&str)) -> 
     }
     let mut files = Files::default();
     for name in &pruned.backends {
-        files.add(root, &lib.join(STORE).join("backends").join(name));
+        files.add(root, &store::backends(lib).join(name));
     }
     pruned.bytes = files.bytes_freed();
     if dry_run || pruned.backends.is_empty() {
@@ -98,7 +99,7 @@ fn reason_to_keep(root: &Root, tree: &Tree, backend: &Listed) -> Result<Option<S
         return Ok(Some(format!("{} names it", choice::VARIABLE)));
     }
     Ok(named_elsewhere(root, &tree.lib, &backend.name)?
-        .map(|place| format!("{place} in shim.toml names it")))
+        .map(|place| format!("{place} in {SETTINGS} names it")))
 }
 
 impl Pruned {

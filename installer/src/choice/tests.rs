@@ -1,4 +1,4 @@
-//! The rules of `shim/src/backend/locate.rs`, on trees of empty files. That the shim itself chooses
+//! The rules, on trees of empty files. That the shim itself chooses
 //! the same is tested in `tests/installer/which.rs`.
 
 use super::*;
@@ -48,7 +48,7 @@ fn the_environment_wins_over_the_settings() {
     let chosen = tree.choose(Some("7.0.2")).expect("a choice");
     assert_eq!((chosen.name.as_str(), &chosen.chosen_by), ("7.0.2", &ChosenBy::Environment));
     assert_eq!(tree.path(Some("./x.so")), "/work/./x.so");
-    assert!(tree.choose(Some("8")).expect_err("no such name").contains("names the backend 8"));
+    assert!(tree.choose(Some("8")).expect_err("no such name").contains("=8: names no backend in"));
     assert!(tree.choose(Some("")).is_err());
 }
 

@@ -25,6 +25,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use copy::Copy;
+use rocblas_contract::{libraries::HIP, store};
 use serde::Serialize;
 use std::{
     collections::BTreeSet,
@@ -35,7 +36,7 @@ use std::{
 
 /// Libraries that open others by names which are in their data: HIP's code object manager is not among
 /// the needs of AMD's runtime (clr's `comgrctx.cpp`), and without it no kernel is launched.
-const OPENERS: [&str; 2] = ["libamdhip64.so.", "libhsa-runtime64.so."];
+const OPENERS: [&str; 2] = [HIP, "libhsa-runtime64.so."];
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -268,7 +269,7 @@ fn add_store(copy: &mut Copy<'_>, root: &Root, lib: &Path, journal: &Journal) ->
         copy.add(&lib.join(place.path()))?;
     }
     copy.add(&settings::path(lib))?;
-    for directory in ["backends", "compat", journal::rebuild::KEPT] {
+    for directory in [store::BACKENDS, store::COMPAT, journal::rebuild::KEPT] {
         let path = lib.join(STORE).join(directory);
         if root.metadata(&path).is_ok() {
             copy.add_all(&path, &wanted)?;

@@ -1,8 +1,16 @@
 //! Error texts that people meet, what each comes from and what helps.
 //!
-//! The texts are those of rocBLAS, HIP, glibc's loader, CMake, shells and the shim, as they are seen
-//! in logs. A program's log has many lines and several consequences of one cause, so each line is
+//! The texts are those of rocBLAS, HIP, glibc's loader, CMake and shells, as they are seen in logs, and
+//! in `shim.rs` those of the shim. A program's log has many lines and several consequences of one cause, so each line is
 //! explained once, by the first entry that knows it, and each entry comes once.
+
+mod shim;
+
+use rocblas_contract::sentences::Sentence;
+
+/// The command that gives the shim a backend.
+const BACKEND_6_3: &str = "installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb   (AMD's \
+     package for ROCm 6.3; apt-get download it, do not install it)";
 
 /// An error that is understood.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,14 +36,26 @@ pub fn explain(text: &str) -> Vec<&'static Known> {
 pub fn explained_lines(text: &str) -> Vec<(&str, &'static Known)> {
     let mut found: Vec<(&str, &'static Known)> = Vec::new();
     for line in text.lines() {
-        let known = KNOWN.iter().find(|known| known.signs.iter().any(|sign| shows(line, sign)));
-        if let Some(known) = known
+        if let Some(known) = understand(line)
             && found.iter().all(|(_, earlier)| *earlier != known)
         {
             found.push((line.trim(), known));
         }
     }
     found
+}
+
+/// The shim's sentence in a line, or else another program's. Where the shim quotes the loader, the
+/// loader's reason says more.
+fn understand(line: &str) -> Option<&'static Known> {
+    let of_others = || KNOWN.iter().find(|known| known.signs.iter().any(|sign| shows(line, sign)));
+    match Sentence::of(line) {
+        Some(sentence) if sentence.is_quotation() => {
+            of_others().or_else(|| Some(shim::meaning(sentence)))
+        }
+        Some(sentence) => Some(shim::meaning(sentence)),
+        None => of_others(),
+    }
 }
 
 fn shows(line: &str, sign: &str) -> bool {
@@ -51,45 +71,6 @@ fn shows(line: &str, sign: &str) -> bool {
 
 /// What is known; the more particular before the more general.
 pub static KNOWN: &[Known] = &[
-    Known {
-        title: "the shim has no backend",
-        signs: &["rocblas-shim: error: no usable rocBLAS backend", "no usable rocBLAS backend"],
-        cause: "The shim found no rocBLAS of ROCm 6.3 to forward to, or the one it found cannot be \
-                used; the lines that begin with \"tried\" say why.",
-        cure: "installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb   (AMD's package \
-               for ROCm 6.3; apt-get download it, do not install it)",
-    },
-    Known {
-        title: "the backend has no Tensile files for this GPU",
-        signs: &["the backend has no Tensile kernels for"],
-        cause: "The backend was placed without the matrix product kernels of this GPU: from a \
-                library alone, or with --gpu for another GPU.",
-        cure: "installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb --gpu gfx906   (the \
-               whole package, and the target of your GPU)",
-    },
-    Known {
-        title: "two HIP runtimes in one process",
-        signs: &["brings a second HIP runtime into the process"],
-        cause: "The backend loads a libamdhip64.so.6 of ROCm 6 while the program uses ROCm 7's. \
-                Streams and pointers of the one mean nothing to the other.",
-        cure: "installer apply   (makes ROCm 7's runtime answer to the old name); take ROCm 6's \
-               directories out of LD_LIBRARY_PATH",
-    },
-    Known {
-        title: "the backend is a shim itself",
-        signs: &["is this shim, or another one: a shim cannot forward to a shim"],
-        cause: "The setting that chooses the backend leads to a shim: often to librocblas.so.5 of a \
-                tree that has one.",
-        cure: "unset ROCBLAS_SHIM_BACKEND, or set it to a librocblas.so.4; `installer backends \
-               list` shows what there is",
-    },
-    Known {
-        title: "a rocBLAS function that the backend does not have",
-        signs: &["rocblas-shim: error: * is not in backend *: it answers"],
-        cause: "The program calls a function that ROCm 7 added and 6.3 lacks. Only this call fails.",
-        cure: "ROCBLAS_SHIM_BACKEND=7.0.2 PROGRAM   (runs it with the stock library, if that has \
-               kernels for the GPU)",
-    },
     Known {
         title: "rocBLAS has no kernel for this GPU",
         signs: &[
@@ -267,18 +248,6 @@ pub static KNOWN: &[Known] = &[
         cure: "unset ROCBLAS_TENSILE_LIBPATH; installer apply --backend \
                rocblas_4.3.0.60300-39~22.04_amd64.deb   (copying the files alone is not enough: the \
                kernels of TRSM are in the library itself)",
-    },
-    Known {
-        title: "the shim gave up after a fork",
-        signs: &["this process was forked while another thread of its parent"],
-        cause: "A process was forked in the middle of its parent's first call of rocBLAS.",
-        cure: "call rocBLAS once before forking, or start workers with spawn",
-    },
-    Known {
-        title: "a setting of the shim is ignored",
-        signs: &["rocblas-shim: error: setting ignored", "rocblas-shim: warn: setting ignored"],
-        cause: "A value in ROCBLAS_SHIM_* or in shim.toml is not understood; the line says which.",
-        cure: "correct it; the README lists the settings",
     },
 ];
 

@@ -6,6 +6,7 @@ use super::{
     shared_object::{SharedObject, text},
 };
 use crate::root::Root;
+use rocblas_contract::libraries;
 use serde::{Deserialize, Serialize};
 use std::{
     ffi::{CStr, c_char},
@@ -146,7 +147,7 @@ fn look(shim: &Path) -> Said {
 
 /// The HIP runtime that a tree of ROCm 7, or else of another version, has beside its rocBLAS.
 pub(crate) fn hip_beside(rocblas: &Path) -> Option<PathBuf> {
-    let names = ["libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so"];
+    let names = [libraries::HIP_7, libraries::HIP_6, libraries::HIP];
     names.into_iter().map(|name| rocblas.with_file_name(name)).find(|path| path.exists())
 }
 

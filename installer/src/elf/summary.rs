@@ -19,11 +19,12 @@ use goblin::elf::{
     program_header::{PF_X, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader},
     section_header::SHT_NOBITS,
 };
+use rocblas_contract::note;
 use serde::Serialize;
 use std::{collections::BTreeMap, fs::File, ops::Range};
 
 /// The owner and type of the shim's ELF note, whose description is the version.
-const SHIM_NOTE: (&str, u32) = ("rocblas-shim", 1);
+const SHIM_NOTE: (&str, u32) = (note::NAME, note::TYPE);
 
 /// More than any real file has, in bytes.
 const MOST_NOTES: u64 = 1 << 16;

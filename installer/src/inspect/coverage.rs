@@ -5,10 +5,10 @@
 use super::{
     kernels::{self, Counts},
     library::{self, Kind, Libraries, Library},
-    store::{self, Backend, Choice},
+    store,
     tensile::{self, Tensile},
 };
-use crate::root::Root;
+use crate::{choice, root::Root};
 use anyhow::{Context, Result};
 use offload::Target;
 use serde::Serialize;
@@ -72,27 +72,21 @@ pub(super) fn serving(
     lib: &Path,
     libraries: &Libraries,
     tensile: Option<&Tensile>,
-    backends: &[Backend],
 ) -> Result<Serving, String> {
     let library = store::rocblas(lib, libraries).ok_or("there is no rocBLAS")?;
     if library.shim.is_some() {
-        return behind_the_shim(root, lib, backends);
+        return behind_the_shim(root, lib);
     }
     Ok(Serving { library: library.clone(), tensile: tensile.cloned() })
 }
 
 /// A library that is asked about by its name, `entry` in the directory `lib`. A shim stands for what
 /// answers behind it.
-pub(super) fn named(
-    root: &Root,
-    lib: &Path,
-    entry: &Path,
-    backends: &[Backend],
-) -> Result<Serving, String> {
+pub(super) fn named(root: &Root, lib: &Path, entry: &Path) -> Result<Serving, String> {
     let library = library::read(root, entry)
         .map_err(|e| format!("{} cannot be read: {e}", entry.display()))?;
     if library.shim.is_some() {
-        return behind_the_shim(root, lib, backends);
+        return behind_the_shim(root, lib);
     }
     let tensile = match library.kind {
         Kind::Rocblas => tensile::of(root, lib, library.version.as_deref()),
@@ -101,11 +95,10 @@ pub(super) fn named(
     Ok(Serving { library, tensile })
 }
 
-fn behind_the_shim(root: &Root, lib: &Path, backends: &[Backend]) -> Result<Serving, String> {
-    let path = match store::choice(root, lib, backends) {
-        Choice::None(why) => return Err(format!("the shim has no backend: {why}")),
-        Choice::Library(path) => path,
-    };
+fn behind_the_shim(root: &Root, lib: &Path) -> Result<Serving, String> {
+    // Without the environment, which is a process's own.
+    let chosen = choice::backend(root, &[lib.to_owned()], None, Path::new("/"));
+    let path = chosen.map_err(|why| format!("the shim has no backend: {why}"))?.path;
     let backend = library::read(root, &path)
         .map_err(|e| format!("the shim's backend {} cannot be read: {e}", path.display()))?;
     if backend.shim.is_some() {

@@ -6,6 +6,7 @@
 use super::reading::text_up_to;
 use crate::{journal::STORE, root::Root};
 use anyhow::{Context, Result, bail};
+use rocblas_contract::libraries;
 use serde::Serialize;
 use std::{
     collections::BTreeSet,
@@ -102,7 +103,7 @@ const LIBS_OF_GIVEN: [&str; 7] =
     ["", "lib", "lib64", "lib/x86_64-linux-gnu", "core-*/lib", "torch/lib", "rocm*"];
 
 /// Beginnings of file names of which a given tree has to have one.
-const WANTED: [&str; 3] = ["librocblas.so", "libamdhip64.so", "libhipblas.so"];
+const WANTED: [&str; 3] = [libraries::ROCBLAS, libraries::HIP, libraries::HIPBLAS];
 
 /// The trees at the given paths, each the tree's top, its library directory or a library in it; or,
 /// where none is given, all with a rocBLAS in the usual places. Each library directory comes once,

@@ -6,6 +6,7 @@ use super::owner::Owner;
 use crate::{elf, root::Root};
 use anyhow::{Context, Result};
 use offload::{Malformed, Targets};
+use rocblas_contract::libraries;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -104,18 +105,15 @@ impl Kind {
     /// The library that a file name is one of, versions and all.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        let (stem, rest) = name.split_once(".so")?;
-        if !rest.is_empty() && !rest.starts_with('.') {
-            return None;
-        }
-        Some(match stem {
-            "librocblas" => Self::Rocblas,
-            "libhipblas" => Self::Hipblas,
-            "libhipblaslt" => Self::Hipblaslt,
-            "librocsolver" => Self::Rocsolver,
-            "libamdhip64" => Self::Hip,
-            _ => return None,
-        })
+        let kinds = [
+            (libraries::ROCBLAS, Self::Rocblas),
+            (libraries::HIPBLAS, Self::Hipblas),
+            (libraries::HIPBLASLT, Self::Hipblaslt),
+            (libraries::ROCSOLVER, Self::Rocsolver),
+            (libraries::HIP, Self::Hip),
+        ];
+        let of = |(library, _): &(&str, Self)| libraries::version_of(name, library).is_some();
+        kinds.into_iter().find(of).map(|(_, kind)| kind)
     }
 }
 

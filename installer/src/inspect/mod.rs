@@ -159,10 +159,10 @@ fn found(root: &Root, subject: Subject, functions: &[String], asked: &[Asked]) -
     let mut coverage = Vec::new();
     let mut cover = |serving| coverage.extend(coverage::coverage(root, &serving, functions, asked));
     if served {
-        cover(coverage::serving(root, &tree.lib, &libraries, tensile.as_ref(), &backends));
+        cover(coverage::serving(root, &tree.lib, &libraries, tensile.as_ref()));
     }
     for library in &named {
-        cover(coverage::named(root, &tree.lib, library, &backends));
+        cover(coverage::named(root, &tree.lib, library));
     }
     Found { tree, libraries, tensile, backends, coverage, problem }
 }

@@ -6,6 +6,7 @@
 
 use crate::root::Root;
 use crate::source::gpu::gpu_of;
+use rocblas_contract::tensile as contract;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -17,7 +18,7 @@ use std::{
 const MOST_DIRECTORIES: usize = 256;
 
 /// The entry file that older builds have for all targets.
-const COMMON_ENTRY: &str = "TensileLibrary.dat";
+const COMMON_ENTRY: &str = contract::ENTRY;
 
 /// The files that a rocBLAS would use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -87,10 +88,8 @@ impl Files {
     fn add(&mut self, target: &str, name: &OsString, path: PathBuf, size: u64) {
         self.files += 1;
         self.bytes = self.bytes.saturating_add(size);
-        let lazy = format!("TensileLibrary_lazy_{target}.dat");
-        if *name == *lazy
-            || (*name == *format!("TensileLibrary_{target}.dat") && self.entry.is_none())
-        {
+        let lazy = contract::lazy_entry(target);
+        if *name == *lazy || (*name == *contract::eager_entry(target) && self.entry.is_none()) {
             self.entry = Some(path);
         }
     }
@@ -119,8 +118,7 @@ fn target_of(name: &OsString) -> Option<String> {
 
 /// The directory that rocBLAS 4.3 and later take, by their order, and Debian's.
 fn directory(root: &Root, lib: &Path, version: Option<&str>) -> Option<PathBuf> {
-    let fixed = ["../../Tensile/library", "library", "../rocblas/library", "rocblas/library"];
-    let fixed = fixed.map(|path| lib.join(path));
+    let fixed = contract::PLACES_OF_ROCBLAS.map(|path| lib.join(path));
     let debian = debian_directory(root, lib, version);
     let existing = |path: &PathBuf| root.metadata(path).is_ok_and(|metadata| metadata.is_dir());
     let found = fixed.into_iter().chain(debian).find(existing)?;
@@ -131,7 +129,7 @@ fn directory(root: &Root, lib: &Path, version: Option<&str>) -> Option<PathBuf> 
 /// compiled in; its version has more or fewer parts than the file's. Without a version, where there
 /// is only one.
 fn debian_directory(root: &Root, lib: &Path, version: Option<&str>) -> Option<PathBuf> {
-    let base = lib.join("rocblas");
+    let base = lib.join(contract::ROCBLAS);
     let names = root.names(&base).ok()?;
     let versions: Vec<&str> = names
         .iter()
@@ -146,7 +144,7 @@ fn debian_directory(root: &Root, lib: &Path, version: Option<&str>) -> Option<Pa
         None if versions.len() == 1 => versions[0],
         None => return None,
     };
-    Some(base.join(name).join("library"))
+    Some(base.join(name).join(contract::LIBRARY))
 }
 
 /// Whether two versions are the same in all parts that both have.

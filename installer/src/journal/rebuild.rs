@@ -12,6 +12,7 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result};
+use rocblas_contract::store::{COMPAT, LIB, SETTINGS};
 
 /// The directory in the store where originals are that are no backend.
 pub const KEPT: &str = "kept";
@@ -46,9 +47,9 @@ pub(super) fn rebuild(lib: &LibDir, why: &str) -> Result<Option<Loaded>> {
     for name in lib.names(&kept)?.iter().filter(|name| name.contains('~')) {
         journal.superseded.insert(kept.join(name)?);
     }
-    let mut own = everything_below(lib, &Place::in_store("backends")?)?;
-    own.extend(everything_below(lib, &Place::in_store("compat")?)?);
-    own.push(Place::in_store("shim.toml")?);
+    let mut own = everything_below(lib, &Place::backends())?;
+    own.extend(everything_below(lib, &Place::in_store(COMPAT)?)?);
+    own.push(Place::in_store(SETTINGS)?);
     let kept = journal.kept();
     // Without an original the shim may have been placed by hand, and so may the backends.
     for place in own.into_iter().filter(|place| is_of_an_apply && !kept.contains(place)) {
@@ -96,12 +97,12 @@ fn originals(lib: &LibDir) -> Result<Vec<(Place, Place)>> {
     // `NAME~2` is one that something newer has replaced: it stays in the store.
     for name in lib.names(&kept)?.iter().filter(|name| !name.contains('~')) {
         let original =
-            if name == "shim.toml" { Place::in_store(name)? } else { Place::new(name.as_ref())? };
+            if name == SETTINGS { Place::in_store(name)? } else { Place::new(name.as_ref())? };
         found.push((original, kept.join(name)?));
     }
-    let backends = Place::in_store("backends")?;
+    let backends = Place::backends();
     for backend in lib.names(&backends)? {
-        let prefix = backends.join(&backend)?.join("lib")?;
+        let prefix = backends.join(&backend)?.join(LIB)?;
         for name in lib.names(&prefix)? {
             let at = prefix.join(&name)?;
             let is_stock = present::is_versioned_name(&name)

@@ -9,14 +9,9 @@ use super::{
     search::{Miss, Search},
 };
 use crate::{elf::Kind, root::Root};
+use rocblas_contract::libraries::{HIP as ANY_HIP, HIP_7 as HIP};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-
-/// What ROCm 7's HIP runtime is called.
-const HIP: &str = "libamdhip64.so.7";
-
-/// The SONAMEs of all HIP runtimes begin so.
-const ANY_HIP: &str = "libamdhip64.so.";
 
 /// What is loaded.
 #[derive(Clone, Debug)]

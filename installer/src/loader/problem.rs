@@ -1,5 +1,6 @@
 //! What the loader would complain of, in sentences that name the file and the cure.
 
+use rocblas_contract::libraries::{Renamed, renamed};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -161,14 +162,9 @@ fn versioned(symbol: &str, version: Option<&str>) -> String {
 }
 
 fn cure(name: &str) -> String {
-    let stands_for = match name {
-        "libamdhip64.so.6" => "libamdhip64.so.7",
-        "libhipblaslt.so.0" => "libhipblaslt.so.1",
-        _ => {
-            return "install it, or name its directory in a file in /etc/ld.so.conf.d and run \
-                    ldconfig"
-                .to_owned();
-        }
+    let Some(Renamed { new, .. }) = renamed(name) else {
+        return "install it, or name its directory in a file in /etc/ld.so.conf.d and run ldconfig"
+            .to_owned();
     };
-    format!("ROCm 7 has {stands_for} for it, and `installer apply` makes the one lead to the other")
+    format!("ROCm 7 has {new} for it, and `installer apply` makes the one lead to the other")
 }

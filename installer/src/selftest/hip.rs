@@ -4,6 +4,7 @@ use crate::doctor::{
     live::hip_beside,
     shared_object::{SharedObject, text},
 };
+use rocblas_contract::{hip as contract, libraries};
 use std::{
     ffi::{c_char, c_int, c_void},
     path::Path,
@@ -14,17 +15,12 @@ use std::{
 const TO_DEVICE: c_int = 1;
 const TO_HOST: c_int = 2;
 
-/// `sizeof(hipDeviceProp_tR0600)`, and where its `gcnArchName` is (`hip_runtime_api.h` of HIP 6
-/// and 7).
-const PROPERTIES: usize = 1_472;
-const ARCHITECTURE: std::ops::Range<usize> = 1_160..1_416;
-
 /// Room for a GPU's name, as in the properties, in bytes.
-const NAME: usize = 256;
+const NAME: usize = contract::DEVICE_NAME.end;
 
 /// Aligned as the structure.
 #[repr(C, align(8))]
-struct Properties([u8; PROPERTIES]);
+struct Properties([u8; contract::DEVICE_PROPERTIES]);
 
 /// An open runtime.
 pub(super) struct Hip {
@@ -49,7 +45,7 @@ impl Hip {
     /// loader finds.
     pub(super) fn open(rocblas: &Path) -> Result<Self, String> {
         let beside = hip_beside(rocblas);
-        let path = beside.as_deref().unwrap_or(Path::new("libamdhip64.so.7"));
+        let path = beside.as_deref().unwrap_or(Path::new(libraries::HIP_7));
         let library = SharedObject::open(path)?;
         let hip = |library: SharedObject| {
             // SAFETY: the prototypes that these have had since HIP exists.
@@ -90,18 +86,18 @@ impl Hip {
         type GetProperties = unsafe extern "C" fn(*mut Properties, c_int) -> c_int;
         let device = c_int::try_from(device).unwrap_or(c_int::MAX);
         let mut name = [0_u8; NAME];
-        let mut properties = Box::new(Properties([0; PROPERTIES]));
+        let mut properties = Box::new(Properties([0; contract::DEVICE_PROPERTIES]));
         // SAFETY: the functions' prototypes, with as much room as is said, and as HIP 6 and 7 fill.
         unsafe {
             if let Some(get) = self.library.function::<GetName>(c"hipDeviceGetName") {
                 get(name.as_mut_ptr().cast(), NAME as c_int, device);
             }
-            let get = self.library.function::<GetProperties>(c"hipGetDevicePropertiesR0600");
+            let get = self.library.function::<GetProperties>(contract::GET_DEVICE_PROPERTIES);
             if let Some(get) = get {
                 get(&raw mut *properties, device);
             }
         }
-        (until_nul(&name), until_nul(&properties.0[ARCHITECTURE]))
+        (contract::text(&name), contract::text(&properties.0[contract::ARCHITECTURE]))
     }
 
     /// Waits for all that the GPU was told to do; the error is that of a kernel which failed.
@@ -161,9 +157,4 @@ impl<T> Drop for Buffer<'_, T> {
         // SAFETY: from this runtime's hipMalloc, and not used from here on.
         unsafe { (self.hip.free)(self.pointer.cast()) };
     }
-}
-
-fn until_nul(bytes: &[u8]) -> String {
-    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -2,6 +2,10 @@
 //! looks for them.
 
 use super::gpu::{gpu_of, is_generic};
+use rocblas_contract::{
+    libraries::{ROCBLAS, version_of},
+    tensile,
+};
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
@@ -44,10 +48,10 @@ pub(super) fn lib_of(path: &Path, gpus: &Gpus) -> Option<PathBuf> {
 
 /// Where in a path `rocblas/library` is, or Debian's `rocblas/<version>/library`, and what is below.
 fn kernels<'a, 'b>(names: &'b [&'a str]) -> Option<(usize, &'b [&'a str])> {
-    (0..names.len()).filter(|at| names[*at] == "rocblas").find_map(|at| {
+    (0..names.len()).filter(|at| names[*at] == tensile::ROCBLAS).find_map(|at| {
         let rest = &names[at + 1..];
         // A link of the name itself is not looked into, but has to be noticed.
-        let library = rest.iter().take(2).position(|name| *name == "library")?;
+        let library = rest.iter().take(2).position(|name| *name == tensile::LIBRARY)?;
         Some((at, &rest[library + 1..]))
     })
 }
@@ -69,8 +73,7 @@ pub(super) fn is_library(path: &Path) -> bool {
 
 /// Whether a name is a library's and no backup's: `librocblas.so`, `librocblas.so.4.3.60300`.
 pub(super) fn is_library_name(name: &str) -> bool {
-    name.strip_prefix("librocblas.so")
-        .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.').is_some_and(is_version))
+    version_of(name, ROCBLAS).is_some_and(|version| name == ROCBLAS || is_version(version))
 }
 
 fn is_version(text: &str) -> bool {

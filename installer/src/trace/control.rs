@@ -8,6 +8,10 @@
 
 use super::peer;
 use anyhow::{Context, Result, bail};
+use rocblas_contract::{
+    libraries::ROCBLAS,
+    listener::{MOST_REPLY, Reply, Request, socket_name},
+};
 use serde::Serialize;
 use std::{
     ffi::OsString,
@@ -50,7 +54,8 @@ pub fn start(pid: u32, place: &Path, options: &str) -> Result<Answer> {
     } else {
         std::path::absolute(place).with_context(|| format!("cannot use {}", place.display()))?
     };
-    ask(pid, &[b"start", place.as_os_str().as_bytes(), options.as_bytes()])
+    let place = place.as_os_str().as_bytes();
+    ask(pid, Request::Start { place, options: options.as_bytes() })
 }
 
 /// Stops the trace.
@@ -58,7 +63,7 @@ pub fn start(pid: u32, place: &Path, options: &str) -> Result<Answer> {
 /// # Errors
 /// As [`start`].
 pub fn stop(pid: u32) -> Result<Answer> {
-    ask(pid, &[b"stop"])
+    ask(pid, Request::Stop)
 }
 
 /// Asks whether there is one.
@@ -66,7 +71,7 @@ pub fn stop(pid: u32) -> Result<Answer> {
 /// # Errors
 /// As [`start`].
 pub fn status(pid: u32) -> Result<Answer> {
-    ask(pid, &[b"status"])
+    ask(pid, Request::Status)
 }
 
 /// The process by its own numbers.
@@ -99,9 +104,9 @@ fn process(pid: u32) -> Result<Process> {
     Ok(Process { inner, namespace, own: if is_in_same { inner } else { pid } })
 }
 
-fn ask(pid: u32, words: &[&[u8]]) -> Result<Answer> {
+fn ask(pid: u32, request: Request<'_>) -> Result<Answer> {
     let Process { inner, namespace, own } = process(pid)?;
-    let name = format!("rocblas-shim/{namespace}/{inner}");
+    let name = socket_name(namespace, inner);
     let address = SocketAddr::from_abstract_name(name).context("no name for a socket")?;
     let mut stream = match UnixStream::connect_addr(&address) {
         Ok(stream) => stream,
@@ -124,13 +129,12 @@ fn ask(pid: u32, words: &[&[u8]]) -> Result<Answer> {
     let mut talk = || -> io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let mut request = words.join(&0);
-        request.push(0);
         // A process that refuses does not read the request: the connection may have been closed, and the
         // reply is there all the same.
+        let request = request.to_bytes();
         let sent = stream.write_all(&request).and_then(|()| stream.shutdown(Shutdown::Write));
         let mut reply = Vec::new();
-        match (&mut stream).take(1 << 20).read_to_end(&mut reply) {
+        match (&mut stream).take(MOST_REPLY).read_to_end(&mut reply) {
             Err(e) if reply.is_empty() => Err(sent.err().unwrap_or(e)),
             _ => Ok(reply),
         }
@@ -140,19 +144,16 @@ fn ask(pid: u32, words: &[&[u8]]) -> Result<Answer> {
 }
 
 fn answer(reply: &[u8]) -> Result<Answer> {
-    let mut words = reply.split(|byte| *byte == 0);
-    match words.next() {
-        Some(b"ok") => {
-            let directory = words.next().unwrap_or_default();
-            let threads = words.next().map(|word| String::from_utf8_lossy(word).parse());
-            Ok(Answer {
-                directory: (!directory.is_empty())
-                    .then(|| PathBuf::from(OsString::from_vec(directory.to_vec()))),
-                threads: threads.and_then(Result::ok).unwrap_or(0),
-            })
+    match Reply::parse(reply) {
+        Some(Reply::Done { directory, threads }) => Ok(Answer {
+            directory: (!directory.is_empty())
+                .then(|| PathBuf::from(OsString::from_vec(directory.to_vec()))),
+            threads,
+        }),
+        Some(Reply::Refused(why)) => bail!("{}", String::from_utf8_lossy(why)),
+        None => {
+            bail!("the process answers something that is no answer: another version of the shim?")
         }
-        Some(b"error") => bail!("{}", String::from_utf8_lossy(words.next().unwrap_or_default())),
-        _ => bail!("the process answers something that is no answer: another version of the shim?"),
     }
 }
 
@@ -161,9 +162,7 @@ fn unheard(pid: u32) -> String {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     let paths = maps.lines().filter_map(|line| line.find('/').map(|start| &line[start..]));
     let mut libraries: Vec<&str> = paths
-        .filter(|path| {
-            path.rsplit('/').next().is_some_and(|name| name.starts_with("librocblas.so"))
-        })
+        .filter(|path| path.rsplit('/').next().is_some_and(|name| name.starts_with(ROCBLAS)))
         .collect();
     libraries.sort_unstable();
     libraries.dedup();

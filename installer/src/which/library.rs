@@ -2,15 +2,12 @@
 //! name where the file cannot be read any more.
 
 use crate::{choice, elf, present::SHIM_NAME, source::release};
+use rocblas_contract::libraries::{HIP, HIPBLAS, version_of};
 use serde::Serialize;
 use std::{
     fs::File,
     path::{Path, PathBuf},
 };
-
-/// What the SONAMEs of these libraries begin with.
-const HIP: &str = "libamdhip64.so";
-const HIPBLAS: &str = "libhipblas.so";
 
 /// Which of ROCm's libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +80,7 @@ fn file_name(path: &Path) -> String {
 }
 
 fn kind(name: &str) -> Option<Kind> {
-    let is = |stem: &str| {
-        name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
+    let is = |library: &str| version_of(name, library).is_some();
     match name {
         _ if choice::is_rocblas(name) => Some(Kind::Rocblas),
         _ if is(HIP) => Some(Kind::Hip),

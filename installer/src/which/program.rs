@@ -8,6 +8,7 @@ use crate::{
     root::Root,
 };
 use anyhow::{Context, Result, bail};
+use rocblas_contract::variables::{LIBRARY_PATH, PRELOAD};
 use rustix::process::{getegid, geteuid};
 use std::{
     collections::BTreeMap,
@@ -49,7 +50,7 @@ impl Environment {
     }
 
     fn loaders(&self, root: &Root) -> loader::Environment {
-        let (path, preload) = (self.get("LD_LIBRARY_PATH"), self.get("LD_PRELOAD"));
+        let (path, preload) = (self.get(LIBRARY_PATH), self.get(PRELOAD));
         loader::Environment::of(root, path, preload, &self.directory)
     }
 }

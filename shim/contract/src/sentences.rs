@@ -258,7 +258,7 @@ impl Sentence {
     }
 
     /// The parts of the text that are not arguments.
-    fn fixed(self) -> impl Iterator<Item = &'static str> {
+    pub fn fixed(self) -> impl Iterator<Item = &'static str> {
         let (_, text) = self.text();
         text.split(['{', '}']).step_by(2).filter(|part| !part.is_empty())
     }

@@ -1,4 +1,5 @@
 use super::*;
+use rocblas_contract::sentences;
 
 fn titles(text: &str) -> Vec<&'static str> {
     explain(text).into_iter().map(|known| known.title).collect()
@@ -106,39 +107,41 @@ fn lines_as_they_are_seen_in_logs() {
 
 #[test]
 fn what_the_shim_itself_says() {
+    let message = |text| format!("{}error: {text}", sentences::PREFIX);
+    let refused = |why| sentences::tried_line("/x/librocblas.so.4", why);
     for (line, title) in [
+        (message(sentences::no_backend()), "the shim has no backend"),
         (
-            "rocblas-shim: error: no usable rocBLAS backend: every rocBLAS call answers \
-             rocblas_status_internal_error",
-            "the shim has no backend",
-        ),
-        (
-            "  tried /x/librocblas.so.4: brings a second HIP runtime into the process: it uses \
-             /a/libamdhip64.so.6, the program uses /b/libamdhip64.so.7.",
+            refused(sentences::second_hip("/a/libamdhip64.so.6", "/b/libamdhip64.so.7")),
             "two HIP runtimes in one process",
         ),
+        (refused(sentences::is_shim()), "the backend is a shim itself"),
         (
-            "  tried ROCBLAS_SHIM_BACKEND=/opt/rocm/lib/librocblas.so.5: is this shim, or another \
-             one: a shim cannot forward to a shim",
-            "the backend is a shim itself",
-        ),
-        (
-            "rocblas-shim: error: the backend has no Tensile kernels for gfx906, device 0: there is \
-             no TensileLibrary_lazy_gfx906.dat in /x.",
+            message(sentences::no_kernels("gfx906", 0, "a.dat", "/x")),
             "the backend has no Tensile files for this GPU",
         ),
         (
-            "  tried /x/librocblas.so.4: cannot be loaded: libmissing.so.3: cannot open shared object \
-             file: No such file or directory. It needs that library itself (DT_NEEDED); install it",
+            refused(sentences::not_loaded(
+                "libmissing.so.3: cannot open shared object file: No such file or directory. It \
+                 needs that library itself (DT_NEEDED); install it",
+            )),
             "a library is not found",
         ),
+        (refused(sentences::not_loaded("something new")), "the loader refuses the backend"),
         (
-            "rocblas-shim: error: rocblas_syrk_ex is not in backend 6.3.0 (/x): it answers \
-             rocblas_status_not_implemented",
+            message(sentences::missing_function("rocblas_syrk_ex", "6.3.0", "/x", "nothing")),
             "a rocBLAS function that the backend does not have",
         ),
     ] {
-        assert_eq!(titles(line), [title], "{line}");
+        assert_eq!(titles(&line), [title], "{line}");
+    }
+}
+
+#[test]
+fn every_sentence_of_the_shim_is_explained() {
+    for sentence in Sentence::ALL {
+        let Known { title, cause, cure, .. } = shim::meaning(*sentence);
+        assert!(!title.is_empty() && !cause.is_empty() && !cure.is_empty(), "{sentence:?}");
     }
 }
 
