@@ -149,7 +149,7 @@ fn no_backend(root: &Root, lib: &Path, value: &OsStr, why: &str) -> String {
     let names: Vec<&str> = listed.iter().map(|backend| backend.name.as_str()).collect();
     let others = match names.as_slice() {
         [] => "the store is empty; `installer apply --backend PATH` places one".to_owned(),
-        names => format!("the store has {} (a path needs a `/` in it)", names.join(", ")),
+        names => format!("the store has {}; a path needs a `/` in it", names.join(", ")),
     };
     match names.iter().any(|name| OsStr::new(name) == value) {
         true => format!("backend {} cannot be used: {why}", value.display()),

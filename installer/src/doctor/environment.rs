@@ -1,7 +1,10 @@
 //! Environment variables that change which kernels run and which files are loaded.
 
 use super::{Finding, Severity};
-use rocblas_contract::secrets;
+use rocblas_contract::{
+    secrets,
+    variables::{PRELOAD, TENSILE_LIBPATH},
+};
 use std::env;
 
 /// The variables that matter, by name. Nothing else is looked at: an environment holds passwords.
@@ -27,11 +30,11 @@ fn finding(name: &str, value: &str) -> Option<Finding> {
             "It makes every GPU look like another one, and kernels for that one run on it. None can \
              stand for gfx906: its neighbours have instructions that it lacks."
         }
-        "ROCBLAS_TENSILE_LIBPATH" => {
+        _ if TENSILE_LIBPATH.to_str() == Ok(name) => {
             "It is for one rocBLAS, and every rocBLAS of every program reads it. The shim hides it \
              from its backend; the stock library and other copies load the wrong kernels by it."
         }
-        "LD_PRELOAD" if value.contains("rocblas") => {
+        PRELOAD if value.contains("rocblas") => {
             "A rocBLAS is loaded before every other library of every program, the shim included."
         }
         _ => return None,
