@@ -1,0 +1,300 @@
+//! What the shim prints when something is wrong, as it prints it, explained by `installer doctor
+//! --log`: each line of every message is recognised, with the right meaning.
+
+use rocblas_contract::sentences::{PREFIX, Sentence};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tests::{
+    artefacts,
+    compile::library,
+    real::recording,
+    run::{Ended, client, run},
+    scenario::{c_backend, linked_client},
+    tree::Tree,
+};
+
+/// A tree with a shim and a client that calls a few functions.
+struct Scenario {
+    tree: Tree,
+    program: PathBuf,
+}
+
+impl Scenario {
+    fn new() -> Self {
+        let tree = Tree::with_shim();
+        let program = linked_client(&tree, "status.c", &[]);
+        Self { tree, program }
+    }
+
+    /// On the recording HIP runtime.
+    fn with_hip() -> Self {
+        let tree = Tree::with_shim();
+        let hip = tree.lib().join("libamdhip64.so.7");
+        symlink(recording::runtime(), &hip).expect("link to the runtime");
+        let hip = hip.to_str().expect("UTF-8");
+        tree.add_backend("only", &c_backend(&tree, "hip-backend.so", &["-DUSES_HIP", hip]));
+        let program = linked_client(&tree, "promises.c", &[]);
+        Self { tree, program }
+    }
+
+    fn run(&self, environment: &[(&str, &str)]) -> Ended {
+        run(client(&self.tree, &self.program).envs(environment.iter().copied()))
+    }
+
+    fn with_backend(&self, backend: &Path) -> Ended {
+        self.run(&[("ROCBLAS_SHIM_BACKEND", backend.to_str().expect("UTF-8"))])
+    }
+
+    /// A backend with few functions, in the store.
+    fn with_few(&self) -> PathBuf {
+        self.tree.add_backend("only", &c_backend(&self.tree, "few.so", &[]))
+    }
+}
+
+/// The sentences in the lines that the shim printed. Each of its lines has one.
+#[track_caller]
+fn recognised(ended: &Ended) -> Vec<Sentence> {
+    let is_shims = |line: &&str| {
+        ["error: ", "warn: "].iter().any(|level| line.starts_with(&format!("{PREFIX}{level}")))
+            || line.starts_with("  ")
+    };
+    let lines = ended.stderr.lines().filter(is_shims);
+    lines.map(|l| Sentence::of(l).unwrap_or_else(|| panic!("`{l}` is unknown"))).collect()
+}
+
+/// What `doctor --log` says of what was printed, line by line.
+fn explained(ended: &Ended) -> Vec<String> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = directory.path().join("log");
+    fs::write(&log, &ended.stderr).expect("write");
+    let mut installer = Command::new(artefacts::installer());
+    installer.arg("--root").arg(directory.path()).args(["--json", "doctor", "--log"]).arg(&log);
+    let ended = run(&mut installer);
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let findings = json["findings"].as_array().expect("findings").iter();
+    let titles = findings.filter_map(|finding| finding["title"].as_str());
+    titles.filter_map(|title| Some(title.strip_prefix("in the log: ")?.to_owned())).collect()
+}
+
+/// Everything that was seen, to know what was not.
+#[derive(Default)]
+struct Seen(BTreeSet<String>);
+
+impl Seen {
+    /// Checks a run of the shim: that it printed this sentence, and that doctor says this of it.
+    #[track_caller]
+    fn expect(&mut self, ended: &Ended, sentence: Sentence, title: &str) {
+        let found = recognised(ended);
+        assert!(found.contains(&sentence), "no {sentence:?} in {found:?}: {ended:?}");
+        let titles = explained(ended);
+        assert!(titles.iter().any(|t| t == title), "`{title}` is not in {titles:?}: {ended:?}");
+        self.0.extend(found.iter().map(|sentence| format!("{sentence:?}")));
+    }
+}
+
+/// Sentences that nothing here provokes: states of the system that a test cannot bring about, or that
+/// tests of their own do.
+const NOT_PROVOKED: [Sentence; 13] = [
+    // dladdr does not know the shim.
+    Sentence::NothingTriedForDirectory,
+    // A thread must be opening a backend for ten seconds: `initialisation.rs`.
+    Sentence::Forked,
+    // Set-user-ID: `secure.rs`.
+    Sentence::Privileged,
+    // Headers of no real file: the shim's own tests of `inspect.rs`.
+    Sentence::BadHeaders,
+    Sentence::StringsOutside,
+    // The loader does not list what it has loaded.
+    Sentence::NotListed,
+    // Linked by hand: the shim's own tests of `adapt.rs`.
+    Sentence::OddRelocation,
+    Sentence::Protected,
+    // HIP fails between two calls.
+    Sentence::NoProperties,
+    // The backend's own function fails.
+    Sentence::AtomicsStay,
+    // Every reason that can be provoked has a sentence of its own.
+    Sentence::Tried,
+    // The disk must be full, or the directory vanish, between two files.
+    Sentence::ThreadNotTraced,
+    Sentence::TraceEndNotWritten,
+];
+
+#[test]
+fn whatever_the_shim_prints_is_explained_by_doctor() {
+    let mut seen = Seen::default();
+    no_choice(&mut seen);
+    files(&mut seen);
+    libraries(&mut seen);
+    calls(&mut seen);
+    traces(&mut seen);
+    for sentence in Sentence::ALL {
+        let was_seen = seen.0.contains(&format!("{sentence:?}"));
+        let expected = !NOT_PROVOKED.contains(sentence);
+        assert_eq!(was_seen, expected, "{sentence:?} was seen: {was_seen}");
+    }
+}
+
+/// Nothing to choose from, or too much.
+fn no_choice(seen: &mut Seen) {
+    let scenario = Scenario::new();
+    let named = |name: &str| scenario.run(&[("ROCBLAS_SHIM_BACKEND", name)]);
+    seen.expect(&scenario.run(&[]), Sentence::NoBackend, "the shim has no backend");
+    seen.expect(&scenario.run(&[]), Sentence::Absent, "the backend's file does not exist");
+    let title = "the setting that chooses the backend is empty";
+    seen.expect(&named(""), Sentence::EmptySetting, title);
+    seen.expect(&named("8"), Sentence::NotInStore, "there is no backend of that name");
+    fs::create_dir_all(scenario.tree.lib().join("rocblas-shim/backends")).expect("make");
+    let empty = "the shim's store has no backend in it";
+    seen.expect(&scenario.run(&[]), Sentence::NoBackends, empty);
+    fs::create_dir_all(scenario.tree.lib().join("rocblas-shim/backends/a/lib")).expect("make");
+    seen.expect(&scenario.run(&[]), Sentence::NoLibrary, empty);
+    scenario.with_few();
+    let title = "the store has several backends and none is chosen";
+    seen.expect(&scenario.run(&[]), Sentence::SeveralBackends, title);
+    scenario.tree.write_settings("backend = \n");
+    let title = "the shim's settings cannot be read";
+    seen.expect(&scenario.run(&[]), Sentence::NothingTriedForSettings, title);
+    let title = "a setting of the shim is ignored";
+    seen.expect(&scenario.run(&[]), Sentence::SettingIgnored, title);
+}
+
+/// Files that are no libraries.
+fn files(seen: &mut Seen) {
+    let scenario = Scenario::new();
+    let root = scenario.tree.root().to_owned();
+    let with = |name: &str, bytes: &[u8]| {
+        let file = root.join(name);
+        fs::write(&file, bytes).expect("write");
+        scenario.with_backend(&file)
+    };
+    let probe = fs::read(artefacts::probe()).expect("read the probe");
+    let changed = |at: usize, byte: u8| {
+        let mut changed = probe.clone();
+        changed[at] = byte;
+        changed
+    };
+    let damaged = "the backend's file is damaged";
+    let no_library = "the backend's file is no library";
+    let machine = "the backend is for another machine";
+    seen.expect(&with("empty.so", b""), Sentence::EmptyFile, damaged);
+    seen.expect(&with("text.so", b"INPUT(-lrocblas)\n"), Sentence::TextFile, no_library);
+    seen.expect(&with("archive.so", &[0x1f, 0x8b, 8, 0]), Sentence::NotElf, no_library);
+    seen.expect(&with("object.so", &changed(16, 1)), Sentence::NotShared, no_library);
+    seen.expect(&with("half.so", &probe[..probe.len() / 2]), Sentence::TruncatedEnd, damaged);
+    seen.expect(&with("start.so", &probe[..64]), Sentence::TruncatedPart, damaged);
+    seen.expect(&with("none.so", &changed(56, 0)), Sentence::Implausible, damaged);
+    seen.expect(&with("arm.so", &changed(18, 183)), Sentence::OtherMachine, machine);
+    seen.expect(&with("small.so", &changed(4, 1)), Sentence::Elf32, machine);
+    seen.expect(&with("big.so", &changed(5, 2)), Sentence::BigEndian, machine);
+    let title = "the path of the backend is not a library's";
+    seen.expect(&scenario.with_backend(&root), Sentence::Directory, title);
+    seen.expect(&scenario.with_backend(Path::new("/dev/null")), Sentence::Special, title);
+    let unreadable = "the backend's file cannot be read";
+    let circle = root.join("circle.so");
+    symlink(&circle, &circle).expect("link");
+    seen.expect(&scenario.with_backend(&circle), Sentence::Unreadable, unreadable);
+    // Root may read everything but what the kernel itself protects.
+    let forbidden = if rustix::process::geteuid().is_root() {
+        PathBuf::from("/proc/sys/vm/drop_caches")
+    } else {
+        let file = root.join("forbidden.so");
+        fs::write(&file, "x").expect("write");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("forbid");
+        file
+    };
+    seen.expect(&scenario.with_backend(&forbidden), Sentence::Forbidden, unreadable);
+}
+
+/// Libraries that cannot be a backend.
+fn libraries(seen: &mut Seen) {
+    let scenario = Scenario::new();
+    let root = scenario.tree.root().to_owned();
+    let lib = scenario.tree.lib();
+    let source = artefacts::standins().join("backend.c");
+    let other = library(&source, &root.join("other.so"), "libfoo.so.1", &[]);
+    let title = "the backend is another library";
+    seen.expect(&scenario.with_backend(&other), Sentence::OtherSoname, title);
+    seen.expect(&scenario.with_backend(&scenario.program), Sentence::NoSoname, title);
+    let shim = scenario.with_backend(artefacts::shim());
+    seen.expect(&shim, Sentence::IsShim, "the backend is a shim itself");
+    let arguments = ["-L", lib.to_str().expect("UTF-8"), "-Wl,--no-as-needed", "-lrocblas"];
+    let loops = c_backend(&scenario.tree, "loops.so", &arguments);
+    let ended = scenario.with_backend(&loops);
+    seen.expect(&ended, Sentence::LeadsBack, "the backend is a shim itself");
+    let needed = root.join("libneeded.so");
+    let source = artefacts::workspace().join("tests/clients/interposer.c");
+    library(&source, &needed, "libneeded.so.9", &["-fno-builtin"]);
+    let arguments = ["-Wl,--no-as-needed", needed.to_str().expect("UTF-8")];
+    let needy = scenario.with_backend(&c_backend(&scenario.tree, "needy.so", &arguments));
+    seen.expect(&needy, Sentence::NotLoaded, "a library is not found");
+    // A dynamic section turned into one that means nothing.
+    let mut bytes = fs::read(artefacts::probe()).expect("read the probe");
+    let headers = usize::from(u16::from_le_bytes([bytes[56], bytes[57]]));
+    for header in bytes[64..64 + 56 * headers].chunks_exact_mut(56) {
+        if header[..4] == 2_u32.to_le_bytes() {
+            header[..4].fill(0);
+        }
+    }
+    let file = root.join("static.so");
+    fs::write(&file, bytes).expect("write");
+    let ended = scenario.with_backend(&file);
+    seen.expect(&ended, Sentence::Lacks, "the backend's file is damaged");
+
+    let scenario = Scenario::with_hip();
+    let other = scenario.tree.root().join("libamdhip64.so.6");
+    library(&artefacts::standins().join("other_hip.c"), &other, "libamdhip64.so.6", &[]);
+    let ended = scenario.run(&[("LD_PRELOAD", other.to_str().expect("UTF-8"))]);
+    seen.expect(&ended, Sentence::SecondHip, "two HIP runtimes in one process");
+}
+
+/// Calls that fail, and variables that are hidden.
+fn calls(seen: &mut Seen) {
+    let scenario = Scenario::new();
+    scenario.with_few();
+    let title = "a rocBLAS function that the backend does not have";
+    seen.expect(&scenario.run(&[]), Sentence::MissingFunction, title);
+    let ended = scenario.run(&[("ROCBLAS_SHIM_ON_ERROR", "abort")]);
+    seen.expect(&ended, Sentence::Aborting, "the shim ended the process, as it was told to");
+    let hidden = "a variable of rocBLAS is hidden from the backend";
+    for (variable, sentence) in [
+        ("ROCBLAS_USE_HIPBLASLT", Sentence::HipblasltHidden),
+        ("ROCBLAS_TENSILE_LIBPATH", Sentence::TensileHidden),
+    ] {
+        let ended = scenario.run(&[(variable, "1"), ("ROCBLAS_SHIM_LOG", "warn")]);
+        seen.expect(&ended, sentence, hidden);
+    }
+    let scenario = Scenario::with_hip();
+    let kernels = scenario.tree.lib().join("rocblas-shim/backends/only/lib/rocblas/library");
+    fs::create_dir_all(&kernels).expect("make the Tensile directory");
+    let ended = scenario.run(&[("RECORDING_HIP_TARGET", "gfx906")]);
+    seen.expect(&ended, Sentence::NoKernels, "the backend has no Tensile files for this GPU");
+}
+
+/// Traces that cannot be written, or not to their end.
+fn traces(seen: &mut Seen) {
+    let tree = Tree::with_backend(artefacts::reference());
+    let program = linked_client(&tree, "tracing/many.c", &[]);
+    let traced = |place: &Path, options: &str, limit: &str| {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{limit} exec \"$0\" 50000")).arg(&program);
+        let client = client(&tree, &program);
+        command.envs(client.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("ROCBLAS_SHIM_TRACE", place).env("ROCBLAS_SHIM_TRACE_OPTIONS", options);
+        run(&mut command)
+    };
+    let file = tree.root().join("file");
+    fs::write(&file, "").expect("write");
+    let ended = traced(&file, "", "");
+    seen.expect(&ended, Sentence::TraceNotMade, "a trace cannot be written");
+    let directory = tree.root().join("traces");
+    let ended = traced(&directory, "limit=128K", "");
+    seen.expect(&ended, Sentence::TraceLimit, "a trace has reached its limit");
+    let ended = traced(&directory, "", "ulimit -f 200;");
+    seen.expect(&ended, Sentence::TraceStopped, "a trace is incomplete");
+}
