@@ -41,7 +41,7 @@ enum Initialisation {
 
 thread_local! {
     static INITIALISATION: Cell<Initialisation> = const { Cell::new(Initialisation::Own) };
-    /// Whether this thread has the turn to start and stop traces too, so that nobody is halfway.
+    /// Whether this thread also holds the lock for starting and stopping traces, so that nobody is halfway.
     static TRACE_LOCKED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -53,7 +53,7 @@ extern "C" fn prepare() {
     } else {
         Initialisation::UnderWay
     });
-    TRACE_LOCKED.set(trace::TURN.take(PATIENCE));
+    TRACE_LOCKED.set(trace::SWITCH_LOCK.lock_within(PATIENCE));
     facts::before_fork(PATIENCE_FOR_FACTS);
 }
 
@@ -63,7 +63,7 @@ extern "C" fn parent() {
         init::release_after_fork();
     }
     if TRACE_LOCKED.get() {
-        trace::TURN.release();
+        trace::SWITCH_LOCK.unlock();
     }
 }
 
@@ -78,6 +78,6 @@ extern "C" fn child() {
             init::release_after_fork();
         }
     }
-    trace::TURN.release();
+    trace::SWITCH_LOCK.unlock();
     trace::after_fork();
 }

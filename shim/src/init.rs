@@ -1,9 +1,9 @@
 //! What happens at the first call, once, whoever comes first.
 //!
 //! The result is published in [`OUTCOME`] by whoever finishes first; the table that the stubs jump
-//! through follows it. Usually one thread works and the others wait for their turn. No thread waits
+//! through follows it. Usually one thread works and the others wait for it. No thread waits
 //! without end, because the work calls the loader and a waiter may be inside of the loader itself
-//! (see [`crate::turn`]); one that lost patience does the same work again, and the first to publish
+//! (see [`crate::timed_lock`]); one that lost patience does the same work again, and the first to publish
 //! wins. A call that the backend's own constructor makes, while it is being loaded by this very
 //! thread, is answered with the backend's own function.
 
@@ -25,8 +25,8 @@ use crate::{
     diagnostics, exports, fork,
     missing::{self, Why},
     table::{self, COLD, CURRENT, Target},
+    timed_lock::TimedLock,
     trace,
-    turn::Turn,
 };
 use core::{
     cell::Cell,
@@ -54,7 +54,7 @@ pub(crate) enum Outcome {
 static OUTCOME: OnceBox<Outcome> = OnceBox::new();
 
 /// Held by the thread that initialises, unless it lost patience with another one that does.
-pub(crate) static LOCK: Turn = Turn::new();
+pub(crate) static LOCK: TimedLock = TimedLock::new();
 
 /// How many threads are initialising, with the lock and without.
 static INITIALISING: AtomicUsize = AtomicUsize::new(0);
@@ -219,13 +219,13 @@ impl Drop for Initialising {
 
 fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
     fork::protect();
-    let mut has_lock = LOCK.take(PATIENCE);
+    let mut has_lock = LOCK.lock_within(PATIENCE);
     let outcome = OUTCOME.get().or_else(|| {
         let mut initialising = Initialising::start();
         if !has_lock && FORKING.load(Ordering::SeqCst) {
             // Not without the lock while fork has it, which is not for long.
             drop(initialising);
-            has_lock = LOCK.take(fork::PATIENCE);
+            has_lock = LOCK.lock_within(fork::PATIENCE);
             initialising = Initialising::start();
         }
         let outcome = OUTCOME.get().or_else(|| work(occasion));
@@ -235,7 +235,7 @@ fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
         outcome
     });
     if has_lock {
-        LOCK.release();
+        LOCK.unlock();
     }
     outcome
 }
@@ -245,7 +245,7 @@ fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
 pub(crate) fn lock_for_fork(patience: Duration) -> bool {
     let start = Instant::now();
     FORKING.store(true, Ordering::SeqCst);
-    if !LOCK.take(patience) {
+    if !LOCK.lock_within(patience) {
         FORKING.store(false, Ordering::SeqCst);
         return false;
     }
@@ -262,7 +262,7 @@ pub(crate) fn lock_for_fork(patience: Duration) -> bool {
 /// Ends what [`lock_for_fork`] began.
 pub(crate) fn release_after_fork() {
     FORKING.store(false, Ordering::SeqCst);
-    LOCK.release();
+    LOCK.unlock();
 }
 
 /// In a forked child, where nobody initialises but this thread if it did before: the other threads did

@@ -89,7 +89,7 @@ fn bind() -> io::Result<Descriptor> {
     let namespace = fs::metadata("/proc/self/ns/pid")?.ino();
     let name = protocol::socket_name(namespace, std::process::id());
     // A fork waits for it: no child has a socket that it does not know of.
-    let _turn = Switching::begin().map_err(io::Error::other)?;
+    let _switching = Switching::begin().map_err(io::Error::other)?;
     let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
     let socket = Descriptor::new(listener)?;
     SOCKET.set(&socket);

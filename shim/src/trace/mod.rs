@@ -33,7 +33,7 @@ pub(crate) use session::Sink;
 use crate::{
     backend::Backend,
     table::{CURRENT, Table, name},
-    turn::Turn,
+    timed_lock::TimedLock,
 };
 use core::{
     ffi::CStr,
@@ -51,8 +51,8 @@ pub(crate) static SESSION: AtomicPtr<Session> = AtomicPtr::new(null_mut());
 /// The table of the backend in use, through which traced calls go on.
 static DIRECT: AtomicPtr<Table> = AtomicPtr::new(null_mut());
 
-/// Whose turn it is to start or stop. Not a mutex, since a forked child has to be able to free it.
-pub(crate) static TURN: Turn = Turn::new();
+/// Held by whoever starts or stops a trace. Not a mutex, since a forked child has to be able to free it.
+pub(crate) static SWITCH_LOCK: TimedLock = TimedLock::new();
 
 /// Long enough for making a directory on a slow disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,7 +86,7 @@ pub(crate) fn start(
     sink: Sink,
     options: Options,
 ) -> Result<Option<PathBuf>, String> {
-    let turn = Switching::begin()?;
+    let switching = Switching::begin()?;
     if let Some(Status { directory, .. }) = status() {
         let place = directory.map_or("stderr".to_owned(), |path| path.display().to_string());
         return Err(format!("this process is being traced already, to {place}; stop that first"));
@@ -99,13 +99,13 @@ pub(crate) fn start(
     // recorded in this one, so are the next.
     CURRENT.store((&raw const *table).cast_mut(), Ordering::Release);
     SESSION.store(Box::leak(Box::new(session)), Ordering::Release);
-    drop(turn);
+    drop(switching);
     Ok(directory)
 }
 
 /// Stops the trace that is on. Calls that are under way are still completed in it.
 pub(crate) fn stop(why: &str) -> Result<Status, String> {
-    let _turn = Switching::begin()?;
+    let _switching = Switching::begin()?;
     let session = session().ok_or("this process is not being traced")?;
     Ok(stop_session(session, why))
 }
@@ -174,7 +174,7 @@ struct Switching;
 
 impl Switching {
     fn begin() -> Result<Self, String> {
-        if TURN.take(TIMEOUT) {
+        if SWITCH_LOCK.lock_within(TIMEOUT) {
             Ok(Self)
         } else {
             Err("another thread has been starting or stopping a trace for 10 s".to_owned())
@@ -184,7 +184,7 @@ impl Switching {
 
 impl Drop for Switching {
     fn drop(&mut self) {
-        TURN.release();
+        SWITCH_LOCK.unlock();
     }
 }
 

@@ -146,7 +146,7 @@ pub(super) fn recipes(
     let of_all = options.min > 0 || options.first.is_some() || !clock::is_counter();
     let backend_at = core::ptr::from_ref(backend).addr();
     let kind = Kind { backend: backend_at, of_all, to_stderr: *sink == Sink::Stderr };
-    // Only with the turn to start a trace, or to open a backend, for which a fork waits.
+    // Only with the lock for starting a trace, or for opening a backend, for which a fork waits.
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, known)) = made.iter().find(|(known, _)| *known == kind) {
         return known;

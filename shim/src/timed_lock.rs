@@ -1,4 +1,4 @@
-//! Whose turn it is to initialise: a lock that one may stop waiting for.
+//! A lock that a thread may stop waiting for.
 //!
 //! Opening a backend takes the loader's lock. A thread inside of another library's constructor
 //! holds that lock when it makes its first rocBLAS call, so waiting for our own lock without end
@@ -12,20 +12,21 @@ use core::{
 use std::time::Instant;
 
 const FREE: u32 = 0;
-const TAKEN: u32 = 1;
+const HELD: u32 = 1;
 
-pub(crate) struct Turn(AtomicU32);
+/// A lock without an owner: whoever knows that the holder is gone may release it.
+pub(crate) struct TimedLock(AtomicU32);
 
-impl Turn {
+impl TimedLock {
     pub(crate) const fn new() -> Self {
         Self(AtomicU32::new(FREE))
     }
 
-    /// Whether the turn could be had within `patience`.
-    pub(crate) fn take(&self, patience: Duration) -> bool {
+    /// Whether the lock could be had within `patience`.
+    pub(crate) fn lock_within(&self, patience: Duration) -> bool {
         let start = Instant::now();
         loop {
-            if self.0.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            if self.0.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 return true;
             }
             let Some(remaining) = patience.checked_sub(start.elapsed()).filter(|d| !d.is_zero())
@@ -36,8 +37,8 @@ impl Turn {
         }
     }
 
-    /// Gives the turn back, or declares it free in a forked child whose holder did not come along.
-    pub(crate) fn release(&self) {
+    /// Releases the lock; also in a forked child, where the thread that held it does not exist.
+    pub(crate) fn unlock(&self) {
         self.0.store(FREE, Ordering::Release);
         // SAFETY: FUTEX_WAKE on our own word.
         unsafe {
@@ -56,13 +57,13 @@ impl Turn {
             tv_nsec: libc::c_long::from(at_most.subsec_nanos()),
         };
         // SAFETY: FUTEX_WAIT on our own word, with a valid relative timeout. Every way it can
-        // return leads back to the loop in `take`.
+        // return leads back to the loop in `lock_within`.
         unsafe {
             libc::syscall(
                 libc::SYS_futex,
                 self.0.as_ptr(),
                 libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-                TAKEN,
+                HELD,
                 &raw const timeout,
             )
         };
@@ -75,14 +76,14 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn a_taken_turn_is_waited_for_and_patience_ends() {
-        static TURN: Turn = Turn::new();
-        assert!(TURN.take(Duration::ZERO));
+    fn a_held_lock_is_waited_for_and_patience_ends() {
+        static LOCK: TimedLock = TimedLock::new();
+        assert!(LOCK.lock_within(Duration::ZERO));
         let start = Instant::now();
-        assert!(!TURN.take(Duration::from_millis(20)));
+        assert!(!LOCK.lock_within(Duration::from_millis(20)));
         assert!(start.elapsed() >= Duration::from_millis(20));
-        let waiter = thread::spawn(|| TURN.take(Duration::from_secs(60)));
-        TURN.release();
+        let waiter = thread::spawn(|| LOCK.lock_within(Duration::from_secs(60)));
+        LOCK.unlock();
         assert!(waiter.join().expect("no panic"));
     }
 }
