@@ -14,7 +14,7 @@ use tests::{
     compile::library,
     real::recording,
     run::{Ended, client, run},
-    scenario::{c_backend, linked_client},
+    scenario::{c_backend, c_backend_with_soname, linked_client},
     tree::Tree,
 };
 
@@ -99,7 +99,7 @@ impl Seen {
 
 /// Sentences that nothing here provokes: states of the system that a test cannot bring about, or that
 /// tests of their own do.
-const NOT_PROVOKED: [Sentence; 13] = [
+const NOT_PROVOKED: [Sentence; 15] = [
     // dladdr does not know the shim.
     Sentence::NothingTriedForDirectory,
     // A thread must be opening a backend for ten seconds: `initialisation.rs`.
@@ -114,12 +114,16 @@ const NOT_PROVOKED: [Sentence; 13] = [
     // Linked by hand: the shim's own tests of `adapt.rs`.
     Sentence::OddRelocation,
     Sentence::Protected,
+    // Somebody overwrites the backend's references, and mprotect then fails.
+    Sentence::BindingsLost,
     // HIP fails between two calls.
     Sentence::NoProperties,
     // The backend's own function fails.
     Sentence::AtomicsStay,
     // Every reason that can be provoked has a sentence of its own.
     Sentence::Tried,
+    // A file is replaced while it grows: `tracing/replaced.rs`.
+    Sentence::TraceReplaced,
     // The disk must be full, or the directory vanish, between two files.
     Sentence::ThreadNotTraced,
     Sentence::TraceEndNotWritten,
@@ -245,6 +249,14 @@ fn libraries(seen: &mut Seen) {
     fs::write(&file, bytes).expect("write");
     let ended = scenario.with_backend(&file);
     seen.expect(&ended, Sentence::Lacks, "the backend's file is damaged");
+
+    let traits = ["-DVERSION=\"develop\""];
+    let scenario = Scenario::new();
+    let unknown = c_backend_with_soname(&scenario.tree, "x.so", "librocblas.so", &traits);
+    let unknown = unknown.to_str().expect("UTF-8");
+    let ended = scenario.run(&[("ROCBLAS_SHIM_BACKEND", unknown), ("ROCBLAS_SHIM_LOG", "warn")]);
+    let title = "the backend's version is not known";
+    seen.expect(&ended, Sentence::UnknownGeneration, title);
 
     let scenario = Scenario::with_hip();
     let other = scenario.tree.root().join("libamdhip64.so.6");

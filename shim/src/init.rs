@@ -428,7 +428,7 @@ pub(crate) fn hold_bindings() {
     match backend.bindings.restore() {
         Ok(0) => {}
         Ok(overwritten) => debug!("{overwritten} of the backend's references were overwritten"),
-        Err(why) => warn!("the backend {why}: calls of itself may come back to the shim"),
+        Err(why) => warn!("{}", sentences::bindings_lost(why)),
     }
 }
 

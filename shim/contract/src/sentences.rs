@@ -181,6 +181,13 @@ sentences! {
     /// A variable that is for the kernels of another rocBLAS.
     Message TensileHidden tensile_hidden(variable)
         "{variable} is hidden from the backend: it is meant for the kernels of another rocBLAS";
+    /// The backend's version is in neither its SONAME nor its version string.
+    Message UnknownGeneration unknown_generation(soname)
+        "the backend does not say which version of rocBLAS it is, neither by its SONAME ({soname}) nor \
+         by rocblas_get_version_string: every promise is kept for it";
+    /// References of the backend to itself, overwritten by others, cannot be bound again.
+    Message BindingsLost bindings_lost(why)
+        "the backend {why}: calls of itself may come back to the shim";
     /// The backend does not change a handle's atomics mode.
     Message AtomicsStay atomics_stay(status)
         "the backend's rocblas_set_atomics_mode answered {status}: atomics stay allowed";
@@ -201,6 +208,9 @@ sentences! {
     Message TraceLimit trace_limit(path)
         "the trace has reached its limit; calls from here on are not in {path}. A larger one: \
          limit=SIZE; the last calls only: ring=SIZE";
+    /// A trace's file or directory was replaced by another one.
+    Message TraceReplaced trace_replaced(why)
+        "the trace stops: {why}; calls from here on are not in it";
     /// A trace's file cannot grow.
     Message TraceStopped trace_stopped(path, error)
         "the trace cannot go on: {path}: {error}; calls from here on are not in it";

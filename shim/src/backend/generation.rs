@@ -5,6 +5,7 @@
 //! as plain `librocblas.so` or, as Debian once did, as `librocblas.so.0`.
 
 use core::fmt;
+use rocblas_contract::libraries::{ROCBLAS, version_of};
 
 /// A version of rocBLAS, ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +20,7 @@ impl Generation {
 
     /// The generation of a library with this SONAME and version string; `None` where neither tells.
     pub(crate) fn of(soname: &str, version: &str) -> Option<Self> {
-        Self::parse(version).or_else(|| Self::parse(soname.strip_prefix("librocblas.so.")?))
+        Self::parse(version).or_else(|| Self::parse(version_of(soname, ROCBLAS)?))
     }
 
     /// `4.3.0.3216-cbcdc2d`, `5`.

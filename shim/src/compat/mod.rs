@@ -25,6 +25,7 @@ use crate::{
     table::{self, Table, Target},
 };
 use core::ffi::CStr;
+use rocblas_contract::sentences;
 use tracing::warn;
 
 /// A promise, by the name that switches it off.
@@ -160,10 +161,7 @@ pub(crate) fn install(
     let version = version::Answers::of(handle);
     let generation = Generation::of(soname, &version.backend().to_string_lossy());
     if generation.is_none() {
-        warn!(
-            "the backend does not say which version of rocBLAS it is, neither by its SONAME \
-             ({soname}) nor by rocblas_get_version_string: every promise is kept for it"
-        );
+        warn!("{}", sentences::unknown_generation(soname));
     }
     let active = Promises(needed(generation, table, hip.as_ref()).0 & wanted.0);
     let compat = Compat {

@@ -302,9 +302,7 @@ impl Stop {
         let path = path.display();
         match self {
             Self::Limit => sentences::trace_limit(path),
-            Self::Failed(why @ Error::Replaced { .. }) => {
-                format!("the trace stops: {why}; calls from here on are not in it")
-            }
+            Self::Failed(why @ Error::Replaced { .. }) => sentences::trace_replaced(why),
             Self::Failed(Error::System(e)) => sentences::trace_stopped(path, e),
         }
     }

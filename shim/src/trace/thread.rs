@@ -301,7 +301,7 @@ fn make_file(session: &'static Session) -> Result<TraceFile, String> {
         Error::System(e) => sentences::thread_not_traced(directory.path().display(), e),
         replaced @ Error::Replaced { .. } => {
             stop_this(session, &replaced.to_string());
-            format!("the trace stops: {replaced}")
+            sentences::trace_replaced(replaced)
         }
     })
 }

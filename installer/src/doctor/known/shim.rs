@@ -38,10 +38,13 @@ pub(super) fn meaning(sentence: Sentence) -> &'static Known {
         Sentence::Aborting => &ABORTING,
         Sentence::NoKernels => &NO_KERNELS,
         Sentence::HipblasltHidden | Sentence::TensileHidden => &HIDDEN,
+        Sentence::UnknownGeneration => &UNKNOWN_GENERATION,
+        Sentence::BindingsLost => &BINDINGS_LOST,
         Sentence::AtomicsStay => &ATOMICS_STAY,
         Sentence::NoProperties => &NO_PROPERTIES,
         Sentence::TraceNotMade | Sentence::ThreadNotTraced => &NO_TRACE,
         Sentence::TraceEndNotWritten | Sentence::TraceStopped => &TRACE_STOPPED,
+        Sentence::TraceReplaced => &TRACE_REPLACED,
         Sentence::TraceLimit => &TRACE_LIMIT,
     }
 }
@@ -222,6 +225,22 @@ static HIDDEN: Known = known(
     "unset it; or let the backend see it: ROCBLAS_SHIM_COMPAT=-tensile or -hipblaslt",
 );
 
+static UNKNOWN_GENERATION: Known = known(
+    "the backend's version is not known",
+    "The backend has no version in its SONAME and none in its version string, as libraries that were \
+     built by hand may. The shim treats it like the oldest that it supports. Nothing is wrong if the \
+     program works.",
+    "take AMD's own build: installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb",
+);
+
+static BINDINGS_LOST: Known = known(
+    "the backend may call the shim in place of itself",
+    "Something in the process overwrote the backend's references to its own functions, such as a \
+     profiler that hooks functions, and the system forbids changing memory protection to restore them \
+     (SELinux, seccomp).",
+    "run the program without the profiler; or allow mprotect for it",
+);
+
 static ATOMICS_STAY: Known = known(
     "results may vary between runs",
     "The backend refused to forbid atomics for a new handle, which rocBLAS of ROCm 7 forbids by \
@@ -248,6 +267,13 @@ static TRACE_STOPPED: Known = known(
     "A file of the trace could not be written any further: the disk is full, a quota or a limit of file \
      sizes was reached, or the directory is gone.",
     "make room and trace again; ROCBLAS_SHIM_TRACE_OPTIONS=ring=64M keeps the last calls only",
+);
+
+static TRACE_REPLACED: Known = known(
+    "a trace was stopped because its files were replaced",
+    "While the trace was being written, one of its files or its directory was moved, removed or replaced \
+     by another one. The shim does not write to files that are not the trace's.",
+    "trace again, and copy or remove a trace only after it has ended: installer trace stop PID",
 );
 
 static TRACE_LIMIT: Known = known(
