@@ -54,7 +54,7 @@ fn it_fails_succeeds_and_fails_again_and_leaves_nothing() {
         "12 calls of 4 functions in 1 thread",
         "internal_error 5 times, first at ",
         "n=64, batch=4): 1 internal_error -> 1 success",
-        "Reverted: the tree is as it was",
+        "Reverted: all that the installer changed is as it was before.",
     ] {
         assert!(ended.stdout.contains(said), "{said:?} is not in {ended:?}");
     }
