@@ -42,7 +42,20 @@ const SECRET: [&str; 11] = [
 
 /// Parts of names that have one of the above in them and are no secrets: language models have tokens,
 /// too, and programs count them.
-const HARMLESS: [&str; 4] = ["tokenize", "tokens", "bypass", "keyframe"];
+const HARMLESS: [&str; 12] = [
+    "tokenize",
+    "max-tokens",
+    "max_tokens",
+    "min-tokens",
+    "min_tokens",
+    "new-tokens",
+    "new_tokens",
+    "num-tokens",
+    "num_tokens",
+    "batched-tokens",
+    "bypass",
+    "keyframe",
+];
 
 /// Short options whose value is secret: `-hft` is llama.cpp's for `--hf-token`.
 const SHORT: [&str; 1] = ["-hft"];
@@ -105,28 +118,36 @@ fn is_option(word: &str) -> bool {
 /// A word without its secrets: the value of an option or a variable, or `NAME=VALUE`.
 #[must_use]
 pub fn value(word: &str) -> Cow<'_, str> {
-    if is_token(word) {
-        return HIDDEN.into();
-    }
-    if word.contains("://") {
-        return url(word).into();
-    }
     if let Some((name, rest)) = word.split_once('=')
         && is_plain(name)
     {
-        return match is_secret(name) || is_token(rest) {
+        return match is_secret(name) {
             true => format!("{name}={HIDDEN}").into(),
-            false => word.into(),
+            false => format!("{name}={}", value(rest)).into(),
         };
     }
-    // Source code, JSON, a header, a command line of its own: it is not taken apart.
-    let is_text = word.contains([' ', '\t', '\n', '"', '\'', '{', ':', '=']);
-    let has_token = || word.split(|c: char| !is_of_token(c)).any(is_token);
-    if is_text && (has_secret_assignment(word) || has_token()) {
-        HIDDEN.into()
-    } else {
-        word.into()
+    let clean: Cow<'_, str> = if is_url(word) { url(word).into() } else { word.into() };
+    // Source code, JSON, a header, a command line of its own, or what is left of a URL: it is not taken
+    // apart. What was replaced above is no secret any more.
+    let rest = clean.replace(&format!("={HIDDEN}"), " ");
+    if has_token(&rest) || has_secret_assignment(&rest) || (!is_url(word) && has_user(word)) {
+        return HIDDEN.into();
     }
+    clean
+}
+
+/// Whether it is a URL, or several with commas between them, and no text that has some in it.
+fn is_url(word: &str) -> bool {
+    word.contains("://") && !word.contains([' ', '\t', '\n', '"', '\'', '{', '}', '(', ')'])
+}
+
+/// Whether a text has a URL with a user name, or a password, in it.
+fn has_user(text: &str) -> bool {
+    text.contains("://") && text.contains('@')
+}
+
+fn has_token(text: &str) -> bool {
+    text.split(|c: char| !is_of_token(c) && c != '.').any(is_token)
 }
 
 /// Whether it is a name as options and variables have them.
@@ -156,36 +177,37 @@ fn has_secret_assignment(text: &str) -> bool {
     })
 }
 
-/// A text with URLs without their users, passwords and secret parameters.
+/// URLs without their users, passwords and secret parameters.
 fn url(word: &str) -> String {
-    // `NAME=URL`, where it is not a part of the URL.
-    if let Some((name, rest)) = word.split_once('=')
-        && !name.contains("://")
-        && is_secret(name)
-    {
-        return format!("{name}={HIDDEN}{}", &rest[rest.len()..]);
-    }
     let mut clean = String::with_capacity(word.len());
     let mut rest = word;
     while let Some(start) = rest.find("://") {
         let (before, after) = rest.split_at(start + 3);
         clean.push_str(before);
-        let authority = after.find(['/', '?', '#', ',', ' ']).unwrap_or(after.len());
+        let authority = after.find(['/', '?', '#', ',']).unwrap_or(after.len());
         rest = match after[..authority].rfind('@') {
             Some(at) => {
                 clean.push_str(HIDDEN);
                 &after[at..]
             }
+            // A password may have any of those characters in it; then what is before the `@` has a colon.
+            None if after[..authority].contains(':') && after[authority..].contains('@') => {
+                clean.push_str(HIDDEN);
+                &after[authority + after[authority..].rfind('@').unwrap_or_default()..]
+            }
             None => after,
         };
     }
     clean.push_str(rest);
-    let Some((path, parameters)) = clean.split_once('?') else { return clean };
-    let parameters = parameters.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={HIDDEN}"),
-        _ => parameter.to_owned(),
+    // Each ends where one of these begins the next one.
+    let parameters = clean.split_inclusive(['?', '&', '#', ';', ',']).map(|piece| {
+        let end = piece.find(['?', '&', '#', ';', ',']).unwrap_or(piece.len());
+        match piece[..end].split_once('=') {
+            Some((name, _)) if is_secret(name) => format!("{name}={HIDDEN}{}", &piece[end..]),
+            _ => piece.to_owned(),
+        }
     });
-    format!("{path}?{}", parameters.collect::<Vec<_>>().join("&"))
+    parameters.collect()
 }
 
 #[cfg(test)]
@@ -220,6 +242,13 @@ mod tests {
         );
         assert_eq!(line(&["s", "--api-key=hush", "--port=80"]), "s --api-key=*** --port=80");
         assert_eq!(line(&["s", "-hft", "hush", "-hf", "org/model"]), "s -hft *** -hf org/model");
+        assert_eq!(line(&["s", "--env=HF_TOKEN=hush"]), "s --env=HF_TOKEN=***");
+        assert_eq!(line(&["s", r#"--config={"api_key":"hush"}"#]), "s --config=***");
+        assert_eq!(line(&["s", "--header=Authorization: Bearer hush"]), "s --header=***");
+        assert_eq!(
+            line(&["s", "API_TOKENS=hush", "--max-tokens=9"]),
+            "s API_TOKENS=*** --max-tokens=9"
+        );
         assert_eq!(line(&["s", "--PASSWORD", "-hush"]), "s --PASSWORD ***");
         assert_eq!(line(&["env", "HF_TOKEN=hush", "A=b", "s"]), "env HF_TOKEN=*** A=b s");
         assert_eq!(line(&["s", "--ask-password", "--verbose"]), "s --ask-password --verbose");
@@ -239,7 +268,12 @@ mod tests {
         for (with, without) in [
             ("https://u:p@host/x", "https://***@host/x"),
             ("http_proxy=http://u@proxy:1", "http_proxy=http://***@proxy:1"),
-            ("--url=https://h/x?a=1&token=t#f", "--url=https://h/x?a=1&token=***"),
+            ("--url=https://h/x?a=1&token=t#f", "--url=https://h/x?a=1&token=***#f"),
+            ("https://h/#access_token=t", "https://h/#access_token=***"),
+            ("http://a?b=1,http://c?token=x", "http://a?b=1,http://c?token=***"),
+            ("http://u:p/w@h/x", "http://***@h/x"),
+            ("https://h:80/x", "https://h:80/x"),
+            ("https://h/x/hf_abcdefghijklmnopqrstuvwxyz", "***"),
             ("http://a@h1,http://b:c@h2", "http://***@h1,http://***@h2"),
             ("https://h/@x?a=1", "https://h/@x?a=1"),
             ("--auth-url=https://h/secret", "--auth-url=***"),
@@ -256,6 +290,10 @@ mod tests {
             "import os; os.environ['HF_TOKEN'] = 'hush'",
             "os.environ.setdefault('HF_TOKEN', 'hush')",
             "exec llama-server --api-key hush",
+            "exec llama-server --api-key hush --model-url https://h/m.gguf",
+            "exec curl http://u:hush@h/",
+            r#"{"api_key":"hush","base":"https://h"}"#,
+            "login:hf_abcdefghijklmnopqrstuvwxyz",
         ] {
             assert_eq!(line(&["s", "-x", text]), "s -x ***", "{text}");
         }
