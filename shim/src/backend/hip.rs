@@ -75,8 +75,9 @@ pub(crate) struct Hip {
     copy_2d_async: Copy2Async,
     get_device: GetDevice,
     get_properties: GetProperties,
-    synchronize: Synchronize,
-    is_capturing: IsCapturing,
+    /// These two only read scalars back, which is refused without them.
+    synchronize: Option<Synchronize>,
+    is_capturing: Option<IsCapturing>,
 }
 
 impl Hip {
@@ -87,8 +88,8 @@ impl Hip {
         let (copy_2d, copy_2d_async) = (symbol(c"hipMemcpy2D")?, symbol(c"hipMemcpy2DAsync")?);
         let get_device = symbol(c"hipGetDevice")?;
         let get_properties = symbol(GET_DEVICE_PROPERTIES)?;
-        let synchronize = symbol(c"hipStreamSynchronize")?;
-        let is_capturing = symbol(c"hipStreamIsCapturing")?;
+        let synchronize = symbol(c"hipStreamSynchronize");
+        let is_capturing = symbol(c"hipStreamIsCapturing");
         // SAFETY: HIP's prototypes of these functions, the same in HIP 6 and 7.
         unsafe {
             Some(Self {
@@ -98,8 +99,8 @@ impl Hip {
                 copy_2d_async: transmute::<*const (), Copy2Async>(copy_2d_async),
                 get_device: transmute::<*const (), GetDevice>(get_device),
                 get_properties: transmute::<*const (), GetProperties>(get_properties),
-                synchronize: transmute::<*const (), Synchronize>(synchronize),
-                is_capturing: transmute::<*const (), IsCapturing>(is_capturing),
+                synchronize: synchronize.map(|f| transmute::<*const (), Synchronize>(f)),
+                is_capturing: is_capturing.map(|f| transmute::<*const (), IsCapturing>(f)),
             })
         }
     }
@@ -143,9 +144,9 @@ impl Hip {
     /// Whether a stream captures; `None` where HIP does not tell, as of the default stream while
     /// another one captures.
     pub(crate) fn is_capturing(&self, stream: Stream) -> Option<bool> {
-        let mut state = 0;
+        let (mut state, is_capturing) = (0, self.is_capturing?);
         // SAFETY: a stream of the caller's, and memory for the answer.
-        let error = unsafe { (self.is_capturing)(stream, &raw mut state) };
+        let error = unsafe { is_capturing(stream, &raw mut state) };
         (error == SUCCESS).then_some(state != 0)
     }
 
@@ -162,10 +163,13 @@ impl Hip {
         stream: Stream,
     ) -> i32 {
         const DEVICE_TO_HOST: i32 = 2;
+        /// `hipErrorNotSupported`
+        const NOT_SUPPORTED: i32 = 801;
+        let Some(synchronize) = self.synchronize else { return NOT_SUPPORTED };
         // SAFETY: passed on to the caller.
         unsafe {
             match (self.copy_async)(to, from, size, DEVICE_TO_HOST, stream) {
-                SUCCESS => (self.synchronize)(stream),
+                SUCCESS => synchronize(stream),
                 error => error,
             }
         }
@@ -222,6 +226,8 @@ fn loaded(prefix: &'static [u8]) -> Vec<CString> {
         prefix: &'static [u8],
         found: Vec<CString>,
     }
+    /// # Safety
+    /// Called by the loader, with our own pointer as its last argument.
     unsafe extern "C" fn visit(
         info: *mut libc::dl_phdr_info,
         _size: usize,
