@@ -6,7 +6,7 @@
 //! which may take seconds or fork themselves, nor across one to the allocator, which may be one of
 //! the program's with fork handlers of its own. So room is made before the lock is taken.
 
-use crate::{backend::hip::DeviceProperties, compat::solver_data::SharedPtr};
+use crate::{backend::hip::DeviceProperties, compat::solver_data::SharedPtr, timed_lock};
 use core::{
     cell::Cell,
     mem::{ManuallyDrop, swap},
@@ -15,7 +15,6 @@ use core::{
 };
 use std::{
     sync::{Mutex, MutexGuard, PoisonError, TryLockError},
-    thread,
     time::Instant,
 };
 
@@ -213,7 +212,7 @@ pub(crate) fn before_fork(patience: Duration) {
             Ok(guard) => break Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => break Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) if start.elapsed() >= patience => break None,
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(100)),
+            Err(TryLockError::WouldBlock) => timed_lock::pause(Duration::from_micros(100)),
         }
     };
     HELD.set(guard.map(ManuallyDrop::new));
@@ -236,6 +235,7 @@ pub(crate) fn after_fork_in_child() {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;
+    use std::thread;
 
     fn facts(device: i32) -> HandleFacts {
         HandleFacts { device: Some(device), ..HandleFacts::NONE }

@@ -72,10 +72,10 @@ extern "C" fn child() {
     init::forget_other_threads();
     match INITIALISATION.get() {
         Initialisation::Own => {}
-        Initialisation::Locked => init::release_after_fork(),
+        Initialisation::Locked => init::unlock_in_child(),
         Initialisation::UnderWay => {
             init::fail(sentences::forked(PATIENCE.as_secs()));
-            init::release_after_fork();
+            init::unlock_in_child();
         }
     }
     trace::SWITCH_LOCK.unlock();

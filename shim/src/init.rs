@@ -25,7 +25,7 @@ use crate::{
     diagnostics, exports, fork,
     missing::{self, Why},
     table::{self, COLD, CURRENT, Target},
-    timed_lock::TimedLock,
+    timed_lock::{self, TimedLock},
     trace,
 };
 use core::{
@@ -59,8 +59,8 @@ pub(crate) static LOCK: TimedLock = TimedLock::new();
 /// How many threads are initialising, with the lock and without.
 static INITIALISING: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a thread is forking that has the lock, or is about to have it.
-static FORKING: AtomicBool = AtomicBool::new(false);
+/// How many threads are forking that have the lock, or are about to have it.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
 
 /// How long to wait for the thread that has the lock. Longer than opening a backend usually takes,
 /// and short enough for the rare thread that waits for nothing.
@@ -222,7 +222,7 @@ fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
     let mut has_lock = LOCK.lock_within(PATIENCE);
     let outcome = OUTCOME.get().or_else(|| {
         let mut initialising = Initialising::start();
-        if !has_lock && FORKING.load(Ordering::SeqCst) {
+        if !has_lock && FORKING.load(Ordering::SeqCst) != 0 {
             // Not without the lock while fork has it, which is not for long.
             drop(initialising);
             has_lock = LOCK.lock_within(fork::PATIENCE);
@@ -244,9 +244,9 @@ fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
 /// halfway now; [`release_after_fork`] follows either way.
 pub(crate) fn lock_for_fork(patience: Duration) -> bool {
     let start = Instant::now();
-    FORKING.store(true, Ordering::SeqCst);
+    FORKING.fetch_add(1, Ordering::SeqCst);
     if !LOCK.lock_within(patience) {
-        FORKING.store(false, Ordering::SeqCst);
+        FORKING.fetch_sub(1, Ordering::SeqCst);
         return false;
     }
     while INITIALISING.load(Ordering::SeqCst) != 0 {
@@ -254,21 +254,27 @@ pub(crate) fn lock_for_fork(patience: Duration) -> bool {
             release_after_fork();
             return false;
         }
-        thread::sleep(Duration::from_millis(1));
+        timed_lock::pause(Duration::from_millis(1));
     }
     true
 }
 
 /// Ends what [`lock_for_fork`] began.
 pub(crate) fn release_after_fork() {
-    FORKING.store(false, Ordering::SeqCst);
+    FORKING.fetch_sub(1, Ordering::SeqCst);
     LOCK.unlock();
 }
 
-/// In a forked child, where nobody initialises but this thread if it did before: the other threads did
-/// not come along.
+/// In a forked child, where nobody initialises but this thread if it did before, and nobody forks: the
+/// other threads did not come along.
 pub(crate) fn forget_other_threads() {
     INITIALISING.store(usize::from(is_initialising()), Ordering::SeqCst);
+    FORKING.store(0, Ordering::SeqCst);
+}
+
+/// Releases the lock in a forked child, where its holder may be a thread that does not exist.
+pub(crate) fn unlock_in_child() {
+    LOCK.unlock();
 }
 
 fn work(occasion: Occasion) -> Option<&'static Outcome> {

@@ -70,6 +70,11 @@ impl TimedLock {
     }
 }
 
+/// Sleeps. Not by the function of libc's, which is a cancellation point: locks are held meanwhile.
+pub(crate) fn pause(time: Duration) {
+    TimedLock(AtomicU32::new(HELD)).wait(time);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,8 +67,11 @@ impl Descriptor {
         }
     }
 
-    /// Writes all bytes at an offset.
+    /// Writes all bytes at an offset. `EFBIG` is told where a limit on files would send SIGXFSZ.
     pub(super) fn write_all_at(&self, mut bytes: &[u8], mut offset: usize) -> io::Result<()> {
+        if (offset + bytes.len()) as u64 > longest_file() {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
         while !bytes.is_empty() {
             // SAFETY: memory of that length.
             let written = unsafe {
@@ -140,6 +143,14 @@ impl Inherited {
         };
         (number >= 0).then_some(Descriptor { number, file })
     }
+}
+
+/// The longest file that this process may write, in bytes (`ulimit -f`).
+pub(super) fn longest_file() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
+    // SAFETY: memory for the result.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    limit.rlim_cur
 }
 
 #[cfg(test)]

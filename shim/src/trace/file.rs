@@ -6,12 +6,16 @@
 
 use super::{
     clock,
-    descriptor::{Descriptor, FileId},
+    descriptor::{Descriptor, FileId, longest_file},
     directory::{Directory, Error, reopen},
     session::Session,
     stop_this,
 };
-use core::{ffi::c_void, ptr};
+use core::{
+    ffi::c_void,
+    ptr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use rocblas_contract::sentences;
 use rocblas_trace::layout::{
     ClockPoint, FileHeader, HEADER_SIZE, MAGIC, SEGMENT_MAGIC, SEGMENT_SIZE, SegmentHeader, State,
@@ -20,7 +24,6 @@ use rocblas_trace::layout::{
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::OnceLock,
 };
 
 /// The most segments that a file grows by at once: a megabyte.
@@ -97,7 +100,6 @@ impl TraceFile {
     }
 
     fn write_header(&self, ordinal: u32) {
-        static TABLE: OnceLock<u64> = OnceLock::new();
         let point = clock::point();
         let header = FileHeader {
             magic: 0,
@@ -110,7 +112,7 @@ impl TraceFile {
             pid: std::process::id(),
             name: thread_name(),
             start: ClockPoint { ticks: point.ticks, monotonic: point.monotonic },
-            table: *TABLE.get_or_init(table_identity),
+            table: identity_of_table(),
             ..FileHeader::default()
         };
         // SAFETY: the first page of the mapping, allocated, aligned, and this thread's alone.
@@ -370,12 +372,18 @@ fn truncate(file: &Descriptor, length: usize) -> io::Result<()> {
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The longest file that this process may write, in bytes (`ulimit -f`).
-fn longest_file() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
-    // SAFETY: memory for the result.
-    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
-    limit.rlim_cur
+/// By which a reader knows the table of functions; computed at first. No `OnceLock`: a child that is
+/// forked meanwhile would wait in it for a thread that does not exist.
+fn identity_of_table() -> u64 {
+    static KNOWN: AtomicU64 = AtomicU64::new(0);
+    match KNOWN.load(Ordering::Relaxed) {
+        0 => {
+            let identity = table_identity();
+            KNOWN.store(identity, Ordering::Relaxed);
+            identity
+        }
+        known => known,
+    }
 }
 
 fn thread_name() -> [u8; 16] {

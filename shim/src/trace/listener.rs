@@ -67,6 +67,8 @@ pub(crate) fn listen() {
     }
     if let Err(e) = spawn() {
         debug!("cannot listen for `installer trace start`: {e}");
+        // It may have been a want of descriptors; the next handle tries again.
+        LISTENING.store(false, Ordering::Relaxed);
     }
 }
 
@@ -78,9 +80,8 @@ fn spawn() -> io::Result<()> {
         builder.spawn(move || serve(socket)).map(drop)
     });
     if spawned.is_err() {
-        // The socket is closed by now. The next handle tries again.
+        // The socket is closed by now.
         SOCKET.clear();
-        LISTENING.store(false, Ordering::Relaxed);
     }
     spawned
 }

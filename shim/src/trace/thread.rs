@@ -83,7 +83,7 @@ pub(super) fn current() -> *mut Thread {
 }
 
 fn set_current(thread: *mut Thread) {
-    // SAFETY: as above. There is no destructor: that of [`key`] comes later than those of C++ and Rust.
+    // SAFETY: as above. There is no destructor: that of [`KEY`] comes later than those of C++ and Rust.
     unsafe { *thread_pointer().cast() = thread };
 }
 
@@ -369,6 +369,9 @@ unsafe extern "C" fn on_exit(thread: *mut libc::c_void) {
         register_destructor(thread);
         return;
     }
+    // A cancellation that is pending must not unwind this frame from a file that is closed. It stays
+    // forbidden: the thread has nothing but destructors before it.
+    crate::arch::forbid_cancellation();
     own.finish();
     set_current(null_mut());
     // SAFETY: made by Box in `attach`, and nobody can reach it any more.

@@ -7,8 +7,8 @@
 //! For a thread of asynchronous cancelability, disabling is not enough: glibc 2.36 handles a signal of
 //! `pthread_cancel` that is on its way also where cancellation has been disabled since; and where it is
 //! deferred, in a cancellation point all the same. So such a thread goes through one first, which returns
-//! when no signal is on its way any more, or from which it is cancelled. The type is restored last: only
-//! there that glibc says that the thread was cancelled (`PTHREAD_CANCELED`).
+//! when no signal is on its way any more, or from which it is cancelled. The type is restored last: it is
+//! only there that glibc says that the thread was cancelled (`PTHREAD_CANCELED`).
 
 /// The two values that are restored: state and type.
 pub(super) const SIZE: usize = 8;
@@ -23,6 +23,13 @@ const PTHREAD_CANCEL_DISABLE: i32 = 1;
 unsafe extern "C" {
     fn pthread_setcancelstate(state: i32, old: *mut i32) -> i32;
     fn pthread_setcanceltype(kind: i32, old: *mut i32) -> i32;
+}
+
+/// Disables cancellation of this thread for good.
+pub(crate) fn forbid_cancellation() {
+    let mut old = [0; 2];
+    // SAFETY: memory for the two values.
+    unsafe { disable(&raw mut old) };
 }
 
 /// Disables cancellation.
