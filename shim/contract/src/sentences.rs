@@ -62,6 +62,17 @@ macro_rules! sentences {
 }
 
 sentences! {
+    /// A stride between the scalars of a batch is refused.
+    Message BatchStride batch_stride()
+        "the backend takes one alpha and one beta for a whole batch: a stride between them is refused \
+         with rocblas_status_not_implemented";
+    /// Scalars cannot be read back from device memory.
+    Message ScalarsCaptured scalars_captured()
+        "a function that the backend lacks needs alpha and beta on the host, and they cannot be read from \
+         device memory while a stream captures: it answers rocblas_status_not_implemented";
+    /// A handle could not be set back to the pointer mode that the program chose.
+    Message PointerModeLost pointer_mode_lost()
+        "the backend does not take the handle back to device pointer mode";
     /// There is no backend; lines with the reasons follow.
     First NoBackend no_backend()
         "no usable rocBLAS backend: every rocBLAS call answers rocblas_status_internal_error";

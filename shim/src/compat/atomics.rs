@@ -17,7 +17,7 @@ use rocblas_abi::value::atomics_mode::ATOMICS_NOT_ALLOWED;
 use rocblas_contract::{sentences, variables::DEFAULT_ATOMICS_MODE as VARIABLE};
 use tracing::warn;
 
-/// [`NOT_ALLOWED`], as the variable has it.
+/// [`ATOMICS_NOT_ALLOWED`], as the variable has it.
 const VALUE: &CStr = c"0";
 
 /// Whether the backend has asked for the variable; some ask once in a process.

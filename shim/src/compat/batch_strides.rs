@@ -13,6 +13,7 @@ use core::{
     ffi::CStr,
     sync::atomic::{AtomicBool, Ordering},
 };
+use rocblas_contract::sentences;
 use tracing::error;
 
 pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = replacements![
@@ -22,6 +23,8 @@ pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = replacements![
     rocblas_get_batch_beta_stride = get,
 ];
 
+/// # Safety
+/// As the vendor's function of these arguments.
 unsafe extern "C" fn set(handle: Handle, stride: i64) -> i32 {
     if handle.is_null() {
         return status::INVALID_HANDLE;
@@ -31,14 +34,13 @@ unsafe extern "C" fn set(handle: Handle, stride: i64) -> i32 {
     }
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {
-        error!(
-            "the backend takes one alpha and one beta for a whole batch: a stride between them is \
-             refused with rocblas_status_not_implemented"
-        );
+        error!("{}", sentences::batch_stride());
     }
     status::NOT_IMPLEMENTED
 }
 
+/// # Safety
+/// As the vendor's function of these arguments.
 unsafe extern "C" fn get(handle: Handle, stride: *mut i64) -> i32 {
     if handle.is_null() {
         return status::INVALID_HANDLE;

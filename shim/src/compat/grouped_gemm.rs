@@ -328,6 +328,8 @@ macro_rules! functions {
             unsafe { call.run(multiply) }
         })+
 
+        /// # Safety
+        /// As the vendor's function of these arguments.
         unsafe extern "C" fn $gemm_ex(
             handle: Handle,
             transa: *const i32,

@@ -12,6 +12,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 use rocblas_abi::value::pointer_mode;
+use rocblas_contract::sentences;
 use tracing::error;
 
 /// Host mode for as long as this lives, if the handle is in device mode.
@@ -51,7 +52,7 @@ impl<'a> HostMode<'a> {
 impl Drop for HostMode<'_> {
     fn drop(&mut self) {
         if self.was_device && self.set(pointer_mode::DEVICE).is_err() {
-            error!("the backend does not take the handle back to device pointer mode");
+            error!("{}", sentences::pointer_mode_lost());
         }
     }
 }
@@ -89,11 +90,7 @@ pub(super) unsafe fn read<const N: usize>(
     if hip.is_capturing(stream) != Some(false) {
         static SAID: AtomicBool = AtomicBool::new(false);
         if !SAID.swap(true, Ordering::Relaxed) {
-            error!(
-                "a function that the backend lacks needs alpha and beta on the host, and they cannot be \
-                 read from device memory while a stream captures: it answers \
-                 rocblas_status_not_implemented"
-            );
+            error!("{}", sentences::scalars_captured());
         }
         return Err(status::NOT_IMPLEMENTED);
     }

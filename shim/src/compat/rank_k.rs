@@ -59,6 +59,8 @@ struct Update {
     compute_type: i32,
 }
 
+/// # Safety
+/// As the vendor's function of these arguments.
 unsafe extern "C" fn syrk_ex(
     handle: Handle,
     uplo: i32,
@@ -95,6 +97,8 @@ unsafe extern "C" fn syrk_ex(
     unsafe { update.run(false) }
 }
 
+/// # Safety
+/// As the vendor's function of these arguments.
 unsafe extern "C" fn herk_ex(
     handle: Handle,
     uplo: i32,
@@ -187,13 +191,16 @@ impl Update {
             return if is_query { status::SIZE_UNCHANGED } else { status::SUCCESS };
         }
         let way = match way(hermitian, self.a_type, self.c_type, self.compute_type) {
+            // A query is answered before types are looked at.
+            None if is_query => return status::SIZE_UNCHANGED,
             None => return status::NOT_IMPLEMENTED,
             // It checks its arguments itself, in the same order.
             // SAFETY: passed on.
             Some(Way::Plain) => return unsafe { self.plain(&compat.functions, hermitian) },
+            Some(Way::None { .. }) if is_query => return status::SIZE_UNCHANGED,
             Some(way) => way,
         };
-        if let Err(status) = self.check(hermitian) {
+        if let Err(status) = self.check(hermitian, is_query) {
             return status;
         }
         // SAFETY: passed on.
@@ -201,7 +208,7 @@ impl Update {
     }
 
     /// What is wrong with the arguments, as far as no scalar has to be looked at.
-    fn check(&self, hermitian: bool) -> Result<(), i32> {
+    fn check(&self, hermitian: bool, is_query: bool) -> Result<(), i32> {
         let fills = self.uplo == fill::UPPER || self.uplo == fill::LOWER;
         let operates = match self.trans {
             operation::NONE | operation::CONJUGATE_TRANSPOSE => true,
@@ -215,7 +222,7 @@ impl Update {
         if self.n < 0 || self.k < 0 || self.ldc < self.n || self.lda < rows {
             return Err(status::INVALID_SIZE);
         }
-        if (self.k > 0 && self.alpha.is_null()) || self.beta.is_null() {
+        if !is_query && ((self.k > 0 && self.alpha.is_null()) || self.beta.is_null()) {
             return Err(status::INVALID_POINTER);
         }
         Ok(())

@@ -39,6 +39,8 @@ macro_rules! with_matrices {
         }
 
         $(
+            /// # Safety
+            /// As the vendor's function of these arguments.
             unsafe extern "C" fn $function($($word: u64),*) -> i32 {
                 let Some(original) = current().and_then(|compat| compat.solutions.$field) else {
                     return status::NOT_IMPLEMENTED;

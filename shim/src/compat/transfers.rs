@@ -163,6 +163,8 @@ unsafe fn matrix(m: Matrix, route: Route) -> i32 {
 /// The four functions of one direction, `rocblas_int` or `int64_t`.
 macro_rules! functions {
     ($($vector:ident $vector_async:ident $matrix:ident $matrix_async:ident: $int:ty, $kind:expr;)*) => {$(
+        /// # Safety
+        /// As the vendor's function of these arguments.
         unsafe extern "C" fn $vector(
             n: $int, element: $int, x: *const c_void, incx: $int, y: *mut c_void, incy: $int,
         ) -> i32 {
@@ -173,6 +175,8 @@ macro_rules! functions {
             unsafe { vector(v, Route { kind: $kind, stream: None }) }
         }
 
+        /// # Safety
+        /// As the vendor's function of these arguments.
         unsafe extern "C" fn $vector_async(
             n: $int, element: $int, x: *const c_void, incx: $int, y: *mut c_void, incy: $int,
             stream: Stream,
@@ -184,6 +188,8 @@ macro_rules! functions {
             unsafe { vector(v, Route { kind: $kind, stream: Some(stream) }) }
         }
 
+        /// # Safety
+        /// As the vendor's function of these arguments.
         unsafe extern "C" fn $matrix(
             rows: $int, columns: $int, element: $int, a: *const c_void, lda: $int, b: *mut c_void,
             ldb: $int,
@@ -196,6 +202,8 @@ macro_rules! functions {
             unsafe { matrix(m, Route { kind: $kind, stream: None }) }
         }
 
+        /// # Safety
+        /// As the vendor's function of these arguments.
         unsafe extern "C" fn $matrix_async(
             rows: $int, columns: $int, element: $int, a: *const c_void, lda: $int, b: *mut c_void,
             ldb: $int, stream: Stream,

@@ -115,21 +115,29 @@ fn presented_bytes() -> Option<&'static [u8]> {
     current().map(|compat| compat.version.presented().to_bytes_with_nul())
 }
 
+/// # Safety
+/// As the vendor's function of these arguments.
 unsafe extern "C" fn version_string(buffer: *mut c_char, size: usize) -> i32 {
     // SAFETY: the caller's arguments, under the vendor's contract.
     unsafe { answer(presented_bytes(), buffer, size) }
 }
 
+/// # Safety
+/// As the vendor's function of these arguments.
 unsafe extern "C" fn version_string_size(size: *mut usize) -> i32 {
     // SAFETY: the caller's argument, under the vendor's contract.
     unsafe { answer_size(presented_bytes(), size) }
 }
 
+/// # Safety
+/// As the vendor's function of these arguments.
 unsafe extern "C" fn commit_hash(buffer: *mut c_char, size: usize) -> i32 {
     // SAFETY: the caller's arguments, under the vendor's contract.
     unsafe { answer(Some(COMMIT_HASH), buffer, size) }
 }
 
+/// # Safety
+/// As the vendor's function of these arguments.
 unsafe extern "C" fn commit_hash_size(size: *mut usize) -> i32 {
     // SAFETY: the caller's argument, under the vendor's contract.
     unsafe { answer_size(Some(COMMIT_HASH), size) }

@@ -38,6 +38,9 @@ pub(super) fn meaning(sentence: Sentence) -> &'static Known {
         Sentence::Aborting => &ABORTING,
         Sentence::NoKernels => &NO_KERNELS,
         Sentence::HipblasltHidden | Sentence::TensileHidden => &HIDDEN,
+        Sentence::BatchStride => &BATCH_STRIDE,
+        Sentence::ScalarsCaptured => &SCALARS_CAPTURED,
+        Sentence::PointerModeLost => &POINTER_MODE_LOST,
         Sentence::UnknownGeneration => &UNKNOWN_GENERATION,
         Sentence::BindingsLost => &BINDINGS_LOST,
         Sentence::AtomicsStay => &ATOMICS_STAY,
@@ -222,7 +225,30 @@ static HIDDEN: Known = known(
     "a variable of rocBLAS is hidden from the backend",
     "It is meant for another rocBLAS and would make the backend fail; the line says why. Nothing is \
      wrong if the program works.",
-    "unset it; or let the backend see it: ROCBLAS_SHIM_COMPAT=-tensile or -hipblaslt",
+    "unset it",
+);
+
+static BATCH_STRIDE: Known = known(
+    "the backend has no alpha and beta for each item of a batch",
+    "The program gives each item of a batch its own alpha or beta, which rocBLAS can since ROCm 7.14. An \
+     older backend has no such function, and one alpha for all would give wrong numbers.",
+    "ask the program for one alpha and one beta; or choose a backend of ROCm 7.14 or later",
+);
+
+static SCALARS_CAPTURED: Known = known(
+    "a function that the backend lacks cannot be captured in a graph",
+    "The shim computes it by others of the backend's, which need alpha and beta on the host. They are in \
+     device memory, and while a stream captures nothing can be read from there.",
+    "pass alpha and beta in host memory (rocblas_pointer_mode_host); or call it outside of the graph",
+);
+
+static POINTER_MODE_LOST: Known = known(
+    "a handle has the wrong pointer mode",
+    "To compute a function that the backend lacks, the shim sets the handle to host pointer mode for the \
+     time of the call, and the backend refused to take it back. Later calls may read alpha and beta from \
+     the wrong memory.",
+    "ROCBLAS_SHIM_COMPAT=-syrk-ex,-herk-ex,-grouped-gemm PROGRAM   (such functions then return \
+     not_implemented)",
 );
 
 static UNKNOWN_GENERATION: Known = known(
@@ -244,8 +270,8 @@ static BINDINGS_LOST: Known = known(
 static ATOMICS_STAY: Known = known(
     "results may vary between runs",
     "The backend refused to forbid atomics for a new handle, which rocBLAS of ROCm 7 forbids by \
-     default.",
-    "ROCBLAS_DEFAULT_ATOMICS_MODE=0 PROGRAM",
+     default, and does not ask ROCBLAS_DEFAULT_ATOMICS_MODE.",
+    "take AMD's own build: installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb",
 );
 
 static NO_PROPERTIES: Known = known(
