@@ -103,6 +103,8 @@ impl Object {
             map: &'a LinkMap,
             found: Option<Object>,
         }
+        /// # Safety
+        /// Called by the loader, with our own pointer as its last argument.
         unsafe extern "C" fn visit(
             info: *mut libc::dl_phdr_info,
             _size: usize,

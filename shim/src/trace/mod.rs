@@ -4,13 +4,13 @@
 //! [`listener`]. Starting publishes a table whose entries are thunks; stopping publishes the backend's
 //! own table again. So nothing of this costs anything while no trace is on.
 //!
-//! The path of a traced call: `thunk` (keeps the arguments, calls `record::begin`, the function, and
-//! `record::end`) -> `record` (writes the two halves) -> `thread` (where this thread writes) -> `file`
+//! The path of a traced call: `arch::thunks` (keeps the arguments, calls `record::begin`, the function,
+//! and `record::end`; `thunk` has what it needs to know of Rust) -> `record` (writes the two halves) -> `thread` (where this thread writes) -> `file`
 //! (a file that is mapped and grows) -> `session` (one trace: its settings and what its threads share).
 //! Beside it: `recipe` (how calls of each function are recorded), `directory` (where the files of a trace
 //! are), `about` (what a trace says of its process), `scalars` (host values of alpha and results),
-//! `handles` (what is told of a handle that is new), `descriptor` (descriptors in the program's table), `clock`, `live` (lines to stderr), `listener` (start
-//! and stop from another process).
+//! `handles` (what is told of a handle that is new), `descriptor` (descriptors in the program's table),
+//! `clock`, `live` (lines to stderr), `listener` (start and stop from another process).
 
 mod about;
 mod clock;

@@ -4,7 +4,7 @@
 //! `rocblas_trace::layout`. x86-64 keeps stores in order; `Release` keeps the compiler from moving
 //! them.
 //!
-//! `thunk` writes the record of a plain call itself. What is here does the same for the others: the
+//! The thunk's assembly writes the record of a plain call itself. What is here does the same for the others: the
 //! first of a thread or of a segment, nested ones, those after a call that was left by an exception,
 //! those that are counted, filtered, printed, or of functions that the backend lacks.
 
