@@ -5,6 +5,7 @@ use crate::{
     Program,
     serving::{Serving, refused, trace},
 };
+use rocblas_contract::sentences::Sentence;
 use std::{
     fs,
     os::unix::fs::symlink,
@@ -54,6 +55,8 @@ impl Scene {
         let (_, complaints) = self.serving.finish();
         let expected = format!("{} was replaced by another file", file.display());
         assert_eq!(complaints.matches(&expected).count(), 1, "{complaints}");
+        let sentence = complaints.lines().find_map(Sentence::of);
+        assert_eq!(sentence, Some(Sentence::TraceReplaced), "{complaints}");
         let ended = fs::read_to_string(self.directory.join(rocblas_trace::process::ENDED));
         assert!(ended.expect("the end of the trace").contains(&expected));
     }
