@@ -2,7 +2,7 @@
 //!
 //! A process that uses the shim listens on a Unix socket with an abstract name, so that it needs no
 //! directory that it can write to. The client sends one request, shuts its side down and reads one
-//! reply. Both are words, each followed by NUL.
+//! reply. Both are words, each followed by NUL, except that nothing follows the sentence of a refusal.
 
 /// The name of the thread that listens, as `ps -L` shows it.
 pub const THREAD: &str = "rocblas-shim";
@@ -91,7 +91,7 @@ impl<'a> Reply<'a> {
             Self::Done { directory, threads } => {
                 words(&[OK, directory, threads.to_string().as_bytes()])
             }
-            Self::Refused(why) => words(&[ERROR, why]),
+            Self::Refused(why) => [ERROR, b"\0", why].concat(),
         }
     }
 
@@ -139,6 +139,7 @@ mod tests {
     fn replies_are_read_as_they_were_written() {
         let done = Reply::Done { directory: b"/tmp/t/x-1", threads: 3 };
         assert_eq!(done.to_bytes(), b"ok\0/tmp/t/x-1\x003\0");
+        assert_eq!(Reply::Refused(b"why").to_bytes(), b"error\0why");
         let none = Reply::Done { directory: b"", threads: 0 };
         for reply in [done, none, Reply::Refused(b"why")] {
             assert_eq!(Reply::parse(&reply.to_bytes()), Some(reply));
