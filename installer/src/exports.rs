@@ -7,6 +7,7 @@
 
 use crate::{elf, present::SONAME, root::Root};
 use anyhow::{Context, Result};
+use rocblas_contract::libraries;
 use std::{
     collections::BTreeSet,
     fmt,
@@ -75,13 +76,13 @@ pub fn lacking(root: &Root, lib: &Path, stock: &Path, shim: &File) -> Result<Opt
         let text = name.to_string_lossy();
         let path = lib.join(&name);
         let is_link = root.metadata_of_entry(&path).is_ok_and(|entry| entry.is_symlink());
-        if !text.contains(".so") || text.starts_with("librocblas.so") || is_link {
+        if !text.contains(".so") || text.starts_with(libraries::ROCBLAS) || is_link {
             continue;
         }
         // A file that is no library is nobody's importer.
         let Ok(file) = root.open(&path) else { continue };
         let Ok(summary) = elf::summary(&file) else { continue };
-        if !summary.needed.iter().any(|needed| needed == SONAME || needed == "librocblas.so") {
+        if !summary.needed.iter().any(|needed| needed == SONAME || needed == libraries::ROCBLAS) {
             continue;
         }
         let imports = elf::symbols(&file).with_context(|| path.display().to_string())?.imports;
