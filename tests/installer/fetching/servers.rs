@@ -268,8 +268,14 @@ fn whatever_a_server_does_the_file_is_the_package_or_is_not_there() {
     });
 }
 
-/// Starts `fetch` and waits until its part has some bytes.
+/// Starts `fetch` from a server that stalls after some bytes, and waits until its part has these.
 fn begun(fetching: &Fetching, bytes: u64) -> Child {
+    // On a busy machine it would lose patience with the server before this test has seen the part.
+    let path = fetching.directory.path().join("catalogue.toml");
+    let catalogue = fs::read_to_string(&path).expect("read the catalogue");
+    let patient = catalogue.replace("stall-ms = 400", "stall-ms = 60000");
+    assert_ne!(patient, catalogue);
+    fs::write(path, patient).expect("write the catalogue");
     let mut command = fetching.command(&[]);
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let child = child.expect("start the installer");
@@ -427,11 +433,6 @@ fn a_part_that_was_damaged_meanwhile_starts_anew_once() {
 fn a_second_download_of_the_same_file_is_refused_while_the_first_runs() {
     let server = Server::new(&package(), &[Act::StallAfter(5000), Act::Serve]);
     let fetching = Fetching::new(&server);
-    fetching.catalogue(&server.url(), "bytes = 10000000 # patient\n");
-    let path = fetching.directory.path().join("catalogue.toml");
-    let text =
-        fs::read_to_string(&path).expect("read").replace("stall-ms = 400", "stall-ms = 9000");
-    fs::write(path, text).expect("write");
     let mut first = begun(&fetching, 5000);
     refused(&fetching.fetch(&[]), &["another `installer fetch` is writing"]);
     assert_eq!(fetching.part(), 5000);
