@@ -14,8 +14,13 @@ use tests::{
 };
 
 /// The beginnings of names of tests that pass on 7's library only, and why.
-const DIFFER: [(&str, &str); 1] =
-    [("_/logging.", "6.4's log of rocblas-bench lines has --atomics_not_allowed, 7's has not")];
+const DIFFER: [(&str, &str); 2] = [
+    ("_/logging.", "6.4's log of rocblas-bench lines has --atomics_not_allowed, 7's has not"),
+    (
+        "_/syrk_ex.blas3_tensile/quick_syrk_ex_bad_f32_r",
+        "they end with a call that scales C, in f64 arithmetic on f32 matrices, which nothing computes",
+    ),
+];
 
 /// Fewer would mean that the tests are not those that this file is about.
 const FEWEST: usize = 2_000;
