@@ -1,9 +1,8 @@
 //! What a tree's own rocBLAS exports and the shim does not, and which libraries of the tree import it: a
 //! rocBLAS that is newer than the shim.
 //!
-//! C functions count, and those of the `rocblas_internal_*` functions in C++ that another library of the
-//! tree imports: releases add some that nobody does. What a compiler exports besides, such as templates of
-//! the standard library, is not rocBLAS's.
+//! C functions and the `rocblas_internal_*` functions in C++ count, by which other libraries of ROCm use
+//! rocBLAS. What a compiler exports besides, such as templates of the standard library, nobody imports.
 
 use crate::{elf, present::SONAME, root::Root};
 use anyhow::{Context, Result};
@@ -66,7 +65,7 @@ pub fn lacking(root: &Root, lib: &Path, stock: &Path, shim: &File) -> Result<Opt
     let file = root.open(stock).with_context(shown)?;
     let has = elf::symbols(shim).context("the shim's symbols")?.exports;
     let exports = elf::symbols(&file).with_context(shown)?.exports;
-    let mut names: BTreeSet<String> =
+    let names: BTreeSet<String> =
         exports.into_keys().filter(|name| is_rocblass(name) && !has.contains_key(name)).collect();
     if names.is_empty() {
         return Ok(None);
@@ -91,11 +90,6 @@ pub fn lacking(root: &Root, lib: &Path, stock: &Path, shim: &File) -> Result<Opt
         if !imports.is_empty() {
             importers.push((path, imports));
         }
-    }
-    let is_imported = |name: &String| importers.iter().any(|(_, names)| names.contains(name));
-    names.retain(|name| !name.starts_with("_Z") || is_imported(name));
-    if names.is_empty() {
-        return Ok(None);
     }
     Ok(Some(Lacking { stock: stock.to_owned(), names, importers }))
 }
