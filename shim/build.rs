@@ -4,6 +4,9 @@ use rocblas_contract::{libraries::SONAME, store::RUNPATH};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    // Not LLD, Rust's own choice: it gives the entries of the PLT no unwind information, and a profiler's
+    // sample in `__tls_get_addr@plt`, which every library of Rust calls, ends there.
+    println!("cargo:rustc-cdylib-link-arg=-fuse-ld=bfd");
     // The name that programs built on ROCm 7 ask the loader for.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{SONAME}");
     // Backends keep addresses inside the shim (the getenv filter, fork handlers): a client's

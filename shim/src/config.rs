@@ -9,7 +9,7 @@ use crate::{
 use core::ffi::CStr;
 use rocblas_contract::{
     store,
-    variables::{BACKEND, COMPAT, LISTEN, LOG, ON_ERROR, TRACE, TRACE_OPTIONS},
+    variables::{BACKEND, COMPAT, LISTEN, LOG, ON_ERROR, PRESENTS, TRACE, TRACE_OPTIONS},
 };
 use std::{
     ffi::{CString, OsStr, OsString},
@@ -30,6 +30,9 @@ pub(crate) struct Choice {
     /// What a relative path is relative to; `None`: the directory the program is in.
     pub(crate) directory: Option<PathBuf>,
 }
+
+/// As long as a version may be, so that what follows it fits a caller's buffer.
+const MOST_VERSION: usize = 16;
 
 /// What to do when there is no function to call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) log: LevelFilter,
     /// The promises to keep where the backend needs it.
     pub(crate) promises: Promises,
+    /// The version of rocBLAS that programs are told; `None`: that of the table.
+    pub(crate) presents: Option<String>,
     /// Where to trace to from the start, if anywhere.
     pub(crate) trace: Option<Sink>,
     /// How to trace from the start.
@@ -145,6 +150,7 @@ impl Settings {
             on_error: OnError::default(),
             log: LevelFilter::ERROR,
             promises: Promises::EVERY,
+            presents: None,
             trace: None,
             trace_options: Options::default(),
             listens: true,
@@ -180,6 +186,7 @@ pub(crate) fn read() -> Settings {
         (LOG, "log"),
         (ON_ERROR, "on_error"),
         (COMPAT, "compat"),
+        (PRESENTS, store::PRESENTS_SETTING),
         (TRACE, "trace"),
         (TRACE_OPTIONS, "trace_options"),
         (LISTEN, "listen"),
@@ -252,6 +259,17 @@ fn apply(
                 _ => return Err(one_of(value, "status, abort")),
             };
         }
+        store::PRESENTS_SETTING => {
+            let is_number =
+                |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+            let version = value.to_str().filter(|text| {
+                text.len() <= MOST_VERSION && text.contains('.') && text.split('.').all(is_number)
+            });
+            let version = version.ok_or_else(|| {
+                format!("`{}` is not a version of rocBLAS, such as 5.2.0", value.display())
+            })?;
+            settings.presents = Some(version.to_owned());
+        }
         "listen" => {
             settings.listens = match value.to_str() {
                 Some("on") => true,
@@ -274,7 +292,8 @@ fn apply(
         }
         unknown => {
             return Err(format!(
-                "unknown key `{unknown}` (known: backend, log, on_error, listen, [compat], [trace])"
+                "unknown key `{unknown}` (known: backend, log, on_error, listen, presents, [compat], \
+                 [trace])"
             ));
         }
     }
@@ -360,8 +379,8 @@ mod tests {
         assert_eq!(
             problems("backed = 'x'"),
             [
-                "/store/shim.toml: unknown key `backed` (known: backend, log, on_error, listen, [compat], \
-              [trace])"
+                "/store/shim.toml: unknown key `backed` (known: backend, log, on_error, listen, presents, \
+              [compat], [trace])"
             ]
         );
         assert_eq!(
@@ -374,6 +393,13 @@ mod tests {
         );
         let unknown = &problems("[compat]\natomic = false")[0];
         assert!(unknown.contains("no promise `atomic` (there are: atomics, "), "{unknown}");
+        assert_eq!(settings("presents = '5.2.0'").presents.as_deref(), Some("5.2.0"));
+        for wrong in ["5", "5.", "5.2.x", "v5.2", "", "5.2.0 ", "5.00000000000000000"] {
+            let problems = problems(&format!("presents = '{wrong}'"));
+            let said =
+                format!("/store/shim.toml: `{wrong}` is not a version of rocBLAS, such as 5.2.0");
+            assert_eq!(problems, [said]);
+        }
         assert_eq!(problems("log = 3"), ["/store/shim.toml: `log` must be a string"]);
     }
 

@@ -4,13 +4,12 @@
 
 use crate::{
     init::{self, Outcome},
-    table::{self, COLD, CURRENT},
+    table::{self, COLD, ROUTING},
     trace::{self, listener},
 };
 use core::{
     ffi::{CStr, c_char},
     ptr::{self, null},
-    sync::atomic::Ordering,
 };
 use once_cell::race::OnceBox;
 use std::{
@@ -81,11 +80,13 @@ extern "C" fn rocblas_shim_missing_name(index: usize) -> *const c_char {
 
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_mode() -> *const c_char {
-    let current = CURRENT.load(Ordering::Acquire);
+    let table = ROUTING.table();
     match init::published_outcome() {
         Some(Outcome::Failed { .. }) => c"failed",
-        _ if ptr::eq(current, &raw const COLD) => c"cold",
-        _ if trace::is_direct(current) => c"direct",
+        _ if ptr::eq(table, &raw const COLD) => c"cold",
+        Some(Outcome::Ready { backend, .. }) if ptr::eq(table, &raw const *backend.table) => {
+            c"direct"
+        }
         _ => c"traced",
     }
     .as_ptr()

@@ -9,11 +9,12 @@
 //! Nothing depends on it. When it fails it prints nothing and is not final: the first call tries again
 //! and reports.
 
-use crate::{init, own};
+use crate::{init, own, trace::listener};
 
 #[ctor::ctor(unsafe)]
 fn on_load() {
     // The name that the shim was loaded by may be relative to where the program is now.
     own::directories();
     init::early();
+    listener::bind_early();
 }

@@ -6,13 +6,14 @@
 //! which may take seconds or fork themselves, nor across one to the allocator, which may be one of
 //! the program's with fork handlers of its own. So room is made before the lock is taken.
 
-use crate::{backend::hip::DeviceProperties, compat::solver_data::SharedPtr, timed_lock};
+use crate::{backend::hip::DeviceProperties, compat::solver_data::SharedPtr};
 use core::{
     cell::Cell,
     mem::{ManuallyDrop, swap},
     sync::atomic::{AtomicPtr, Ordering},
     time::Duration,
 };
+use rocblas_sync::timed_lock;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError, TryLockError},
     time::Instant,

@@ -3,13 +3,14 @@
 //! for such threads, and takes the shim's locks before and releases them after, in both processes. A
 //! trace goes on in a directory of the child's own.
 
-use crate::{facts, init, trace};
+use crate::{facts, init, table::ROUTING, trace};
 use core::{
     cell::Cell,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 use rocblas_contract::sentences;
+use rocblas_sync::initialisation::Forking;
 
 /// Long enough for the slowest backend from the slowest disk; not for ever, because a thread that
 /// forks inside of a constructor holds the loader's lock that the other one waits for.
@@ -28,56 +29,29 @@ pub(crate) fn protect() {
     }
 }
 
-/// What this thread, which is forking, has to do with initialisation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Initialisation {
-    /// It is this thread that initialises: a backend's constructor forked.
-    Own,
-    /// Nobody is at it, and this thread has its lock.
-    Locked,
-    /// Another thread is still at it.
-    UnderWay,
-}
-
 thread_local! {
-    static INITIALISATION: Cell<Initialisation> = const { Cell::new(Initialisation::Own) };
+    /// What this thread, which is forking, has to do with initialisation.
+    static FORKING: Cell<Forking> = const { Cell::new(Forking::UnderWay) };
     /// Whether this thread also holds the lock for starting and stopping traces, so that nobody is halfway.
     static TRACE_LOCKED: Cell<bool> = const { Cell::new(false) };
 }
 
 extern "C" fn prepare() {
-    INITIALISATION.set(if init::is_initialising() {
-        Initialisation::Own
-    } else if init::lock_for_fork(PATIENCE) {
-        Initialisation::Locked
-    } else {
-        Initialisation::UnderWay
-    });
-    TRACE_LOCKED.set(trace::SWITCH_LOCK.lock_within(PATIENCE));
+    FORKING.set(init::before_fork(PATIENCE));
+    TRACE_LOCKED.set(ROUTING.before_fork(PATIENCE));
     facts::before_fork(PATIENCE_FOR_FACTS);
 }
 
 extern "C" fn parent() {
     facts::after_fork_in_parent();
-    if INITIALISATION.get() == Initialisation::Locked {
-        init::release_after_fork();
-    }
-    if TRACE_LOCKED.get() {
-        trace::SWITCH_LOCK.unlock();
-    }
+    init::INITIALISATION.after_fork_in_parent(FORKING.get());
+    ROUTING.after_fork_in_parent(TRACE_LOCKED.get());
 }
 
 extern "C" fn child() {
     facts::after_fork_in_child();
-    init::forget_other_threads();
-    match INITIALISATION.get() {
-        Initialisation::Own => {}
-        Initialisation::Locked => init::unlock_in_child(),
-        Initialisation::UnderWay => {
-            init::fail(sentences::forked(PATIENCE.as_secs()));
-            init::unlock_in_child();
-        }
+    if !init::INITIALISATION.after_fork_in_child(FORKING.get()) {
+        init::fail(sentences::forked(PATIENCE.as_secs()));
     }
-    trace::SWITCH_LOCK.unlock();
     trace::after_fork();
 }

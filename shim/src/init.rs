@@ -1,11 +1,9 @@
 //! What happens at the first call, once, whoever comes first.
 //!
-//! The result is published in [`OUTCOME`] by whoever finishes first; the table that the stubs jump
-//! through follows it. Usually one thread works and the others wait for it. No thread waits
-//! without end, because the work calls the loader and a waiter may be inside of the loader itself
-//! (see [`crate::timed_lock`]); one that lost patience does the same work again, and the first to publish
-//! wins. A call that the backend's own constructor makes, while it is being loaded by this very
-//! thread, is answered with the backend's own function.
+//! The result is published in [`INITIALISATION`] by whoever finishes first; the table that the stubs
+//! jump through follows it. Who works and who waits meanwhile is in [`rocblas_sync::initialisation`]. A
+//! call that the backend's own constructor makes, while this very thread is loading the backend, goes to
+//! the backend's own function.
 
 use crate::{
     backend::{
@@ -24,8 +22,7 @@ use crate::{
     config::{self, OnError, Problem, Settings},
     diagnostics, exports, fork,
     missing::{self, Why},
-    table::{self, COLD, CURRENT, Target},
-    timed_lock::{self, TimedLock},
+    table::{self, COLD, LOOKS, ROUTING, Target},
     trace,
 };
 use core::{
@@ -34,9 +31,10 @@ use core::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
-use once_cell::race::OnceBox;
+use rocblas_abi::PRESENTED;
 use rocblas_contract::{libraries, sentences, store, variables};
-use std::{ffi::CString, os::unix::ffi::OsStrExt, thread, time::Instant};
+use rocblas_sync::initialisation::{Forking, Initialisation, Patience};
+use std::{ffi::CString, os::unix::ffi::OsStrExt, time::Instant};
 use tracing::{debug, error, info, warn};
 
 /// How initialisation ended; never changes once set.
@@ -51,24 +49,12 @@ pub(crate) enum Outcome {
     Failed { message: String, on_error: OnError },
 }
 
-static OUTCOME: OnceBox<Outcome> = OnceBox::new();
+pub(crate) static INITIALISATION: Initialisation<Outcome> = Initialisation::new();
 
-/// Held by the thread that initialises, unless it lost patience with another one that does.
-pub(crate) static LOCK: TimedLock = TimedLock::new();
-
-/// How many threads are initialising, with the lock and without.
-static INITIALISING: AtomicUsize = AtomicUsize::new(0);
-
-/// How many threads are forking that have the lock, or are about to have it.
-static FORKING: AtomicUsize = AtomicUsize::new(0);
-
-/// How long to wait for the thread that has the lock. Longer than opening a backend usually takes,
+/// How long to wait for the thread that initialises. Longer than opening a backend usually takes,
 /// and short enough for the rare thread that waits for nothing.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-/// How often to look whether the table has been published: far more often than it takes, and not
-/// without end in a child that was forked just then.
-const PUBLISHING: u32 = 100_000;
+const PATIENCE: Patience =
+    Patience { usual: Duration::from_millis(500), while_forking: fork::PATIENCE };
 
 /// What this thread is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,6 +67,8 @@ enum Stage {
 
 thread_local! {
     static STAGE: Cell<Stage> = const { Cell::new(Stage::Calling) };
+    /// Whether this thread, if it initialises, does so with the lock.
+    static HAS_LOCK: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether this thread is initialising.
@@ -91,12 +79,14 @@ pub(crate) fn is_initialising() -> bool {
 /// The outcome, initialising if need be; `None` within initialisation itself, and before libc is up if
 /// that kept it from succeeding.
 pub(crate) fn outcome() -> Option<&'static Outcome> {
-    OUTCOME.get().or_else(|| if is_initialising() { None } else { attempt(Occasion::Call) })
+    INITIALISATION
+        .outcome()
+        .or_else(|| if is_initialising() { None } else { attempt(Occasion::Call) })
 }
 
 /// The outcome if there is one by now, without doing anything.
 pub(crate) fn published_outcome() -> Option<&'static Outcome> {
-    OUTCOME.get()
+    INITIALISATION.outcome()
 }
 
 /// Initialises while the shim is being loaded. A failure is left to the first call.
@@ -115,7 +105,7 @@ enum Occasion {
 /// Where a call of the export with that index goes. Never null, never back into the shim's table.
 pub(crate) fn target(index: usize) -> Target {
     if let Stage::Opening(path) = STAGE.get()
-        && OUTCOME.get().is_none()
+        && INITIALISATION.outcome().is_none()
     {
         return while_opening(index, path);
     }
@@ -137,21 +127,13 @@ pub(crate) fn target(index: usize) -> Target {
 /// cold one, because the backend lacks the function.
 fn published(index: usize) -> Option<Target> {
     // The thread that has published the outcome is about to publish the table.
-    for _ in 0..PUBLISHING {
-        let current = CURRENT.load(Ordering::Acquire);
-        if !core::ptr::eq(current, &raw const COLD) {
-            // SAFETY: a table that is never freed.
-            let target = unsafe { (*current)[index] };
-            return (target != COLD[index]).then_some(target);
-        }
-        thread::yield_now();
-    }
-    None
+    let target = ROUTING.published(LOOKS)?.table()[index];
+    (target != COLD[index]).then_some(target)
 }
 
 /// What a thunk calls when nothing is recorded.
 pub(crate) fn traced_target(index: usize) -> Target {
-    match OUTCOME.get() {
+    match INITIALISATION.outcome() {
         Some(Outcome::Ready { backend, .. }) if backend.table[index] != COLD[index] => {
             backend.table[index]
         }
@@ -161,7 +143,7 @@ pub(crate) fn traced_target(index: usize) -> Target {
 
 /// The answer for a function that the backend in use lacks, with a message the first time.
 pub(crate) fn missing(index: usize) -> Target {
-    match OUTCOME.get() {
+    match INITIALISATION.outcome() {
         Some(Outcome::Ready { backend, on_error, .. }) => missing_of(index, backend, *on_error),
         _ => missing::answer(index, Why::Backend).0,
     }
@@ -197,14 +179,12 @@ fn abort_if(on_error: OnError) {
     }
 }
 
-/// Counts this thread among those that initialise, however the attempt ends.
+/// Marks this thread as one that initialises, however the attempt ends.
 struct Initialising;
 
 impl Initialising {
-    fn start() -> Self {
-        // Before `FORKING` is read, as `lock_for_fork` has the two the other way round: one of them
-        // sees the other.
-        INITIALISING.fetch_add(1, Ordering::SeqCst);
+    fn start(has_lock: bool) -> Self {
+        HAS_LOCK.set(has_lock);
         STAGE.set(Stage::Initialising);
         Self
     }
@@ -213,68 +193,23 @@ impl Initialising {
 impl Drop for Initialising {
     fn drop(&mut self) {
         STAGE.set(Stage::Calling);
-        INITIALISING.fetch_sub(1, Ordering::Release);
     }
 }
 
 fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
     fork::protect();
-    let mut has_lock = LOCK.lock_within(PATIENCE);
-    let outcome = OUTCOME.get().or_else(|| {
-        let mut initialising = Initialising::start();
-        if !has_lock && FORKING.load(Ordering::SeqCst) != 0 {
-            // Not without the lock while fork has it, which is not for long.
-            drop(initialising);
-            has_lock = LOCK.lock_within(fork::PATIENCE);
-            initialising = Initialising::start();
-        }
-        let outcome = OUTCOME.get().or_else(|| work(occasion));
+    INITIALISATION.attempt(PATIENCE, |has_lock| {
+        let _initialising = Initialising::start(has_lock);
+        let outcome = work(occasion);
         // What the shim has looked for in vain is no concern of the program's.
         open::clear_error();
-        drop(initialising);
         outcome
-    });
-    if has_lock {
-        LOCK.unlock();
-    }
-    outcome
+    })
 }
 
-/// Takes the lock for a fork and waits for those who initialise without it. Returns whether nobody is
-/// halfway now; [`release_after_fork`] follows either way.
-pub(crate) fn lock_for_fork(patience: Duration) -> bool {
-    let start = Instant::now();
-    FORKING.fetch_add(1, Ordering::SeqCst);
-    if !LOCK.lock_within(patience) {
-        FORKING.fetch_sub(1, Ordering::SeqCst);
-        return false;
-    }
-    while INITIALISING.load(Ordering::SeqCst) != 0 {
-        if start.elapsed() >= patience {
-            release_after_fork();
-            return false;
-        }
-        timed_lock::pause(Duration::from_millis(1));
-    }
-    true
-}
-
-/// Ends what [`lock_for_fork`] began.
-pub(crate) fn release_after_fork() {
-    FORKING.fetch_sub(1, Ordering::SeqCst);
-    LOCK.unlock();
-}
-
-/// In a forked child, where nobody initialises but this thread if it did before, and nobody forks: the
-/// other threads did not come along.
-pub(crate) fn forget_other_threads() {
-    INITIALISING.store(usize::from(is_initialising()), Ordering::SeqCst);
-    FORKING.store(0, Ordering::SeqCst);
-}
-
-/// Releases the lock in a forked child, where its holder may be a thread that does not exist.
-pub(crate) fn unlock_in_child() {
-    LOCK.unlock();
+/// In a thread that is about to fork: waits until no other thread is initialising.
+pub(crate) fn before_fork(patience: Duration) -> Forking {
+    INITIALISATION.before_fork(is_initialising().then(|| HAS_LOCK.get()), patience)
 }
 
 fn work(occasion: Occasion) -> Option<&'static Outcome> {
@@ -311,36 +246,25 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
 /// Makes an outcome the outcome, unless another thread was first. Whoever was first has also
 /// printed what there is to say.
 fn publish(outcome: Outcome, settings: &Settings, occasion: Occasion) -> &'static Outcome {
-    // Before: whoever sees the backend may use its data. Another thread that is here too has the same
-    // library, so it stores the same.
-    if let Outcome::Ready { backend, .. } = &outcome {
-        fill_data(backend);
-    }
-    let first = OUTCOME.set(Box::new(outcome)).is_ok();
-    let outcome = OUTCOME.get().expect("set just now, or before");
-    if !first && let Outcome::Ready { backend, .. } = outcome {
-        // Unless settings changed in between and this thread's was another library.
-        fill_data(backend);
-    }
-    if first {
-        match outcome {
-            Outcome::Ready { backend, .. } => {
-                let wanted =
-                    settings.trace.clone().map(|sink| (sink, settings.trace_options.clone()));
-                let table = trace::table_for(backend, wanted);
-                CURRENT.store(table, Ordering::Release);
-                announce(backend, settings, occasion);
-            }
-            Outcome::Failed { message, .. } => error!("{message}"),
+    let fill = |outcome: &Outcome| {
+        if let Outcome::Ready { backend, .. } = outcome {
+            fill_data(backend);
         }
-    }
-    outcome
+    };
+    INITIALISATION.publish(outcome, fill, |outcome| match outcome {
+        Outcome::Ready { backend, .. } => {
+            let wanted = settings.trace.clone().map(|sink| (sink, settings.trace_options.clone()));
+            trace::publish(backend, wanted);
+            announce(backend, settings, occasion);
+        }
+        Outcome::Failed { message, .. } => error!("{message}"),
+    })
 }
 
 /// Publishes that there is no backend, unless an outcome has been published.
 pub(crate) fn fail(message: String) {
     // An error means that there is an outcome, and nothing to fail.
-    let _ = OUTCOME.set(Box::new(Outcome::Failed { message, on_error: OnError::Status }));
+    let _ = INITIALISATION.set(Outcome::Failed { message, on_error: OnError::Status });
 }
 
 fn announce(backend: &Backend, settings: &Settings, occasion: Occasion) {
@@ -403,8 +327,10 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
     hip::refuse_a_second_runtime(handle)?;
     let mut table = resolve::resolve(handle)?;
     let hip = Hip::of(handle);
+    let presents = settings.presents.as_deref().unwrap_or(PRESENTED);
     let Settings { promises, listens, .. } = *settings;
-    let compat = compat::install(&library.soname, handle, promises, hip, listens, &mut table);
+    let compat =
+        compat::install(&library.soname, handle, (promises, presents), hip, listens, &mut table);
     let took = Took { open: opened - start, adapt: adapted - opened, resolve: adapted.elapsed() };
     let environment = environment::View::of(&path, &compat);
     let data = read_data(handle);
@@ -428,7 +354,7 @@ fn bindings_of(handle: Handle) -> Result<Bindings, String> {
 
 /// Binds references of the backend again that the loader has overwritten since.
 pub(crate) fn hold_bindings() {
-    let Some(Outcome::Ready { backend, .. }) = OUTCOME.get() else {
+    let Some(Outcome::Ready { backend, .. }) = INITIALISATION.outcome() else {
         return;
     };
     match backend.bindings.restore() {

@@ -6,8 +6,8 @@
 //! a caller gets when there is no function to jump to). Where the backend does not keep what 5.0.2
 //! promises, `compat` puts functions of ours into the table. While a trace is on, `trace` puts thunks
 //! before all of them. Beside the path: `config`,
-//! `diagnostics`, `early`, `exports` (exported data), `facts`, `fork`, `note`, `own`, `timed_lock` and the
-//! public `control` functions.
+//! `diagnostics`, `early`, `exports` (exported data), `facts`, `fork`, `note`, `own` and the public
+//! `control` functions. What threads wait for and see of each other is in the crate `rocblas_sync`.
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
 compile_error!(
@@ -29,5 +29,4 @@ mod missing;
 mod note;
 mod own;
 mod table;
-mod timed_lock;
 mod trace;

@@ -29,7 +29,7 @@ pub(crate) fn file_of(address: *const ()) -> Option<PathBuf> {
 
 /// The shim's own file.
 pub(crate) fn file() -> Option<PathBuf> {
-    file_of((&raw const crate::table::CURRENT).cast())
+    file_of((&raw const crate::table::ROUTING).cast())
 }
 
 /// The directories to look into for what lies beside the shim: that of the name it was loaded by,

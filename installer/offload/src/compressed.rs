@@ -37,8 +37,32 @@ pub(crate) struct Header {
     pub(crate) size: Option<u64>,
     /// What the stream becomes, in bytes, as the header has it.
     pub(crate) uncompressed: u64,
-    zstd: bool,
+    pub(crate) format: Format,
     stream: Range<u64>,
+}
+
+/// How a bundle is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Format {
+    /// Of the header: 1 to 3.
+    pub(crate) version: u16,
+    /// Whether the method is zstd, and not zlib.
+    pub(crate) zstd: bool,
+}
+
+/// The format of a bundle that was plain: the oldest with the bundle's size, without which the HIP runtime
+/// does not know where one in memory ends.
+pub(crate) const NEW: Format = Format { version: 2, zstd: true };
+
+impl Format {
+    /// The length of a header, in bytes.
+    pub(crate) fn header_size(self) -> u64 {
+        match self.version {
+            1 => 20,
+            2 => 24,
+            _ => 32,
+        }
+    }
 }
 
 /// Reads the header at the start of a range, which may go on after the bundle.
@@ -54,23 +78,23 @@ pub(crate) fn header<R: ReadAt + ?Sized>(
     let bytes = &bytes[..read];
     let cut = || malformed("the header of a compressed bundle is cut off");
     let (version, method) = number::<2>(bytes, 4).zip(number::<2>(bytes, 6)).ok_or_else(cut)?;
-    let (length, size, uncompressed) = match version {
-        1 => (20, None, number::<4>(bytes, 8)),
-        2 => (24, number::<4>(bytes, 8), number::<4>(bytes, 12)),
-        3 => (32, number::<8>(bytes, 8), number::<8>(bytes, 16)),
+    let (version, size, uncompressed) = match version {
+        1 => (1, None, number::<4>(bytes, 8)),
+        2 => (2, number::<4>(bytes, 8), number::<4>(bytes, 12)),
+        3 => (3, number::<8>(bytes, 8), number::<8>(bytes, 16)),
         _ => return Err(malformed("a compressed bundle has an unknown version")),
     };
-    let uncompressed = uncompressed.filter(|_| read >= length).ok_or_else(cut)?;
     let zstd = match method {
         0 => false,
         1 => true,
         _ => return Err(malformed("a compressed bundle has an unknown method of compression")),
     };
+    let format = Format { version, zstd };
+    let length = format.header_size();
+    let uncompressed = uncompressed.filter(|_| read as u64 >= length).ok_or_else(cut)?;
     let stream = match size {
-        None => start + length as u64..end,
-        Some(size) if size > length as u64 && size <= end - start => {
-            start + length as u64..start + size
-        }
+        None => start + length..end,
+        Some(size) if size > length && size <= end - start => start + length..start + size,
         Some(_) => return Err(malformed("a compressed bundle has not the size that it says")),
     };
     let most = MOST_EXPANSION.saturating_mul(stream.end - stream.start).max(SHORT);
@@ -81,7 +105,7 @@ pub(crate) fn header<R: ReadAt + ?Sized>(
         );
         return Err(Malformed::new(start, what));
     }
-    Ok(Header { size, uncompressed, zstd, stream })
+    Ok(Header { size, uncompressed, format, stream })
 }
 
 impl Header {
@@ -94,7 +118,7 @@ impl Header {
     ) -> Result<Box<dyn Read + 'a>, Malformed> {
         let source = Window::new(reader, self.stream.clone());
         let source = BufReader::with_capacity(BUFFER, source);
-        if !self.zstd {
+        if !self.format.zstd {
             let stream = flate2::bufread::ZlibDecoder::new(source);
             return Ok(Box::new(stream.take(self.uncompressed)));
         }

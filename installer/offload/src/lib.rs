@@ -5,6 +5,9 @@
 //! bundle is plain (`__CLANG_OFFLOAD_BUNDLE__`) or compressed (`CCOB`) as a whole. The format is
 //! described in Clang's document "Clang Offload Bundler".
 //!
+//! From ROCm 7.13 on the code may be in archives of its own instead: see [`kpack`]. [`slim()`](slim::slim)
+//! writes a library again without the code of unwanted GPUs.
+//!
 //! A section has a gigabyte or more, so only what is asked for is read: [`bundles`] and [`targets`]
 //! read a few kilobytes of each bundle, [`kernels()`] the symbols of a code object. Nothing is believed
 //! that the bytes claim about themselves: sizes are checked against what is there, memory grows with
@@ -14,8 +17,10 @@ mod bundle;
 mod code_object;
 mod compressed;
 mod kernels;
+pub mod kpack;
 mod malformed;
 mod read_at;
+pub mod slim;
 mod target;
 #[cfg(test)]
 mod testing;

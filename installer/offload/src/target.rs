@@ -46,13 +46,25 @@ impl Target {
         &self.processor
     }
 
+    /// Whether a code object made for `code` runs on some device that people name like this: a feature
+    /// that the name leaves out may be on or off.
+    #[must_use]
+    pub fn may_run(&self, code: &Self) -> bool {
+        let is_on = |name: &str| self.features.iter().find(|own| own.0 == name).map(|own| own.1);
+        self.has_processor_of(code)
+            && code.features.iter().all(|(name, on)| is_on(name).is_none_or(|own| own == *on))
+    }
+
     /// Whether a device of this target, which [`Target::device`] makes, runs a code object made for
     /// `code`.
     #[must_use]
     pub fn runs(&self, code: &Self) -> bool {
-        let processor =
-            code.processor == self.processor || generic_covers(&code.processor, &self.processor);
-        processor && code.features.iter().all(|feature| self.features.contains(feature))
+        self.has_processor_of(code)
+            && code.features.iter().all(|feature| self.features.contains(feature))
+    }
+
+    fn has_processor_of(&self, code: &Self) -> bool {
+        code.processor == self.processor || generic_covers(&code.processor, &self.processor)
     }
 }
 
@@ -144,6 +156,21 @@ mod tests {
         }
         for bad in ["gfx908", "gfx90a", "gfx906:xnack+", "gfx906:sramecc-", "gfx11-generic"] {
             assert!(!mi50.runs(&code(bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn code_may_run_where_no_named_feature_is_against_it() {
+        for (named, made_for, expected) in [
+            ("gfx906", "gfx906", true),
+            ("gfx906", "gfx906:sramecc-:xnack+", true),
+            ("gfx906", "gfx9-generic:xnack-", true),
+            ("gfx90a:xnack-", "gfx90a", true),
+            ("gfx90a:xnack-", "gfx90a:sramecc+:xnack-", true),
+            ("gfx90a:xnack-", "gfx90a:xnack+", false),
+            ("gfx906", "gfx908", false),
+        ] {
+            assert_eq!(code(named).may_run(&code(made_for)), expected, "{named}: {made_for}");
         }
     }
 

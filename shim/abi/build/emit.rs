@@ -237,10 +237,13 @@ pub(crate) fn releases(releases: &Releases) -> String {
     write!(
         w,
         "/// The version of rocBLAS that the shim says it is.\npub const PRESENTED: &str = {:?};\n\
+         /// Whether the version of the tree's own rocBLAS comes first, where it is a known one.\n\
+         pub const FOLLOWS_TREE: bool = {};\n\
          /// The SONAME that the shim has.\npub const SONAME: &str = {:?};\n\
          /// The releases that the table knows, oldest first.\n\
          pub static RELEASES: [Release; {}] = [\n",
         releases.presented(),
+        releases.follows_tree(),
         releases.soname(),
         releases.list.len()
     )

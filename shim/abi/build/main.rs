@@ -37,5 +37,6 @@ fn main() {
     write("table.rs", emit::table(&functions, &cxx, &enums, &releases));
     write("signatures.rs", emit::signatures(&functions, &enums, &releases));
     write("prototypes.rs", prototypes::prototypes(&functions, &enums));
+    write("parameters.rs", prototypes::parameters(&functions, &enums));
     write("values.rs", prototypes::values(&enums));
 }

@@ -1,5 +1,5 @@
-//! Writes the C functions as types of function pointers, and the values of enums as constants, so that
-//! nobody types them by hand.
+//! Writes the C functions as types of function pointers, their parameters as a macro, and the values of
+//! enums as constants, so that nobody types them by hand.
 
 use crate::parse::{Enum, Function, Type};
 use std::fmt::Write;
@@ -63,6 +63,33 @@ pub(crate) fn prototypes(functions: &[Function], enums: &[Enum]) -> String {
         )
         .expect("write to a string");
     }
+    out
+}
+
+/// A macro that gives another one the parameters of a C function.
+pub(crate) fn parameters(functions: &[Function], enums: &[Enum]) -> String {
+    let mut out = "/// Expands `callback! { CONTEXT (handle: *mut c_void, n: i32, ...) }` with the parameters of a C \
+         function:\n/// `parameters! { rocblas_sscal; callback!(CONTEXT) }`.\n#[macro_export]\n\
+         macro_rules! parameters {\n"
+        .to_owned();
+    for f in functions.iter().filter(|f| !f.variadic) {
+        let params = f.params.iter().map(|p| {
+            let ty = rust_type(&p.ty, enums);
+            let ty = ty
+                .replace("c_void", "::core::ffi::c_void")
+                .replace("c_char", "::core::ffi::c_char");
+            format!("{}: {ty}", p.name)
+        });
+        let params: Vec<String> = params.collect();
+        writeln!(
+            out,
+            "    ({}; $callback:ident!($($context:tt)*)) => {{ $callback! {{ $($context)* ({}) }} }};",
+            f.name,
+            params.join(", ")
+        )
+        .expect("write to a string");
+    }
+    out.push_str("}\n");
     out
 }
 

@@ -12,6 +12,8 @@ pub(crate) struct Releases {
     pub(crate) list: Vec<Release>,
     /// Position of the release whose version the shim presents.
     presented: usize,
+    /// Whether a tree's own version comes first.
+    follows_tree: bool,
 }
 
 /// Which releases have something: bit N is the release at position N.
@@ -30,7 +32,10 @@ impl Releases {
                 line.split('#').next().unwrap_or_default().split_whitespace().collect();
             match words[..] {
                 [] => {}
-                ["presents", version] if presents.is_none() => presents = Some(version),
+                ["presents", "tree", version] if presents.is_none() => {
+                    presents = Some((version, true));
+                }
+                ["presents", version] if presents.is_none() => presents = Some((version, false)),
                 [rocm, rocblas, soname] => list.push(Release {
                     rocm: rocm.to_owned(),
                     rocblas: rocblas.to_owned(),
@@ -45,19 +50,25 @@ impl Releases {
             list.len()
         );
         let newest = list.len().checked_sub(1).expect("releases.abi: no release");
-        let presented = match presents.expect("releases.abi: no line `presents VERSION`") {
+        let (version, follows_tree) = presents.expect("releases.abi: no line `presents VERSION`");
+        let presented = match version {
             "newest" => newest,
             version => list
                 .iter()
                 .position(|release| release.rocblas == version)
                 .unwrap_or_else(|| panic!("releases.abi: presents {version}, which is no release")),
         };
-        Self { list, presented }
+        Self { list, presented, follows_tree }
     }
 
     /// The version of rocBLAS that the shim presents.
     pub(crate) fn presented(&self) -> &str {
         &self.list[self.presented].rocblas
+    }
+
+    /// Whether the version of the tree that the shim is in comes first.
+    pub(crate) fn follows_tree(&self) -> bool {
+        self.follows_tree
     }
 
     /// The SONAME that the shim has.

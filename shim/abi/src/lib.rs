@@ -9,6 +9,7 @@
 
 // First, for its macros are used below.
 include!(concat!(env!("OUT_DIR"), "/symbols.rs"));
+include!(concat!(env!("OUT_DIR"), "/parameters.rs"));
 
 mod declare;
 mod names;
@@ -44,6 +45,17 @@ pub mod value {
 #[must_use]
 pub fn release(rocm: &str) -> Option<&'static Release> {
     RELEASES.iter().find(|release| release.rocm == rocm)
+}
+
+/// The version that the shim presents in a tree of that release of ROCm (`7.2.4`): `None` where the data
+/// does not say that it depends on the tree, or does not know the release.
+#[must_use]
+pub fn presented_in(rocm: &str) -> Option<&'static str> {
+    let is_it = |known: &&Release| {
+        let rest = rocm.strip_prefix(known.rocm);
+        known.soname == SONAME && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    RELEASES.iter().filter(|_| FOLLOWS_TREE).find(is_it).map(|release| release.rocblas)
 }
 
 /// Exported functions, C then C++: `exports()[i].index == i`.

@@ -218,6 +218,17 @@ fn what_is_presented_is_a_release_with_the_soname_of_rocm_7() {
 }
 
 #[test]
+fn a_trees_release_decides_what_is_presented_in_it() {
+    assert_eq!(presented_in("7.2.4"), Some("5.2.0"));
+    assert_eq!(presented_in("7.2"), Some("5.2.0"));
+    assert_eq!(presented_in("7.13.1"), Some("5.4.0"), "not 7.1");
+    assert_eq!(presented_in("10.1.0"), Some("5.7.0"));
+    for other in ["7.1.1", "7", "6.4.4", "", "70.2"] {
+        assert_eq!(presented_in(other), None, "{other}");
+    }
+}
+
+#[test]
 fn parameters_that_no_released_header_confirms_are_marked() {
     let unconfirmed: Vec<(&str, &str)> = FUNCTIONS
         .iter()

@@ -34,10 +34,30 @@ pub const DIRECTORY: &str = ".kpack";
 /// The variable that replaces all paths by a list of files.
 pub const PATH_VARIABLE: &str = "ROCM_KPACK_PATH";
 
+/// How an archive's name ends.
+pub const EXTENSION: &str = ".kpack";
+
+/// A string in every HIP runtime that reads archives (from 7.13 on), and in none that does not: the name
+/// of [`PATH_VARIABLE`], for which it asks.
+pub const IN_RUNTIMES_THAT_READ: &str = PATH_VARIABLE;
+
+/// The library of AMD's that reads archives for the HIP runtime; a runtime that needs it reads them.
+pub const READER: &str = "librocm_kpack.so";
+
 /// The path of a target's archive.
 #[must_use]
 pub fn archive(path: &str, target: &str) -> String {
     path.replace(PLACEHOLDER, target)
+}
+
+/// Whether a path is the one that a search path has for some target, or is it.
+#[must_use]
+pub fn names(search_path: &str, path: &str) -> bool {
+    let Some((before, after)) = search_path.split_once(PLACEHOLDER) else {
+        return search_path == path;
+    };
+    let target = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    target.is_some_and(|target| target.starts_with("gfx") && !target.contains('/'))
 }
 
 #[cfg(test)]
@@ -55,5 +75,14 @@ mod tests {
         let path = format!("../{DIRECTORY}/blas_lib_{PLACEHOLDER}.kpack");
         assert_eq!(archive(&path, "gfx906"), "../.kpack/blas_lib_gfx906.kpack");
         assert_eq!(archive("../x.kpack", "gfx906"), "../x.kpack");
+        assert!(names(&path, "../.kpack/blas_lib_gfx906.kpack"));
+        assert!(names("../x.kpack", "../x.kpack"));
+        for other in [
+            "../.kpack/blas_lib_.kpack",
+            "../.kpack/fft_lib_gfx906.kpack",
+            "../.kpack/blas_lib_gfx906/x.kpack",
+        ] {
+            assert!(!names(&path, other), "{other}");
+        }
     }
 }

@@ -39,12 +39,13 @@ pub struct Renamed {
     pub new: &'static str,
 }
 
+/// The HIP runtime, of which a process must have one alone.
+pub const HIP_RUNTIME: Renamed = Renamed { name: HIP, old: HIP_6, new: HIP_7 };
+
 /// The libraries that ROCm 7 renamed. hipBLASLt's change of version is a change of its ABI, so that
 /// the loader is to find it and nobody is to call it.
-pub const RENAMED: [Renamed; 2] = [
-    Renamed { name: HIP, old: HIP_6, new: HIP_7 },
-    Renamed { name: HIPBLASLT, old: "libhipblaslt.so.0", new: "libhipblaslt.so.1" },
-];
+pub const RENAMED: [Renamed; 2] =
+    [HIP_RUNTIME, Renamed { name: HIPBLASLT, old: "libhipblaslt.so.0", new: "libhipblaslt.so.1" }];
 
 /// The renamed library with this compatibility name.
 #[must_use]

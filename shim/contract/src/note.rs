@@ -7,6 +7,16 @@ pub const NAME: &str = "rocblas-shim";
 /// The note's type. Its description is the shim's version, padded with NUL.
 pub const TYPE: u32 = 1;
 
+/// The name of the note in a library whose kernels were reduced to those of some GPUs, without the NUL.
+pub const SLIM_NAME: &str = "rocblas-slim";
+
+/// That note's type. Its description is text: lines `version=`, `source=` with the digest of the whole
+/// library, and `gpus=`.
+pub const SLIM_TYPE: u32 = 1;
+
+/// The section that has it.
+pub const SLIM_SECTION: &str = ".note.rocblas-slim";
+
 /// The sizes of the name and of the description in the file, in bytes, each a multiple of four.
 const PADDED_NAME: usize = 16;
 const DESCRIPTION: usize = 16;

@@ -1,8 +1,8 @@
 //! What of a process's command line and environment may be written down: traces and reports are attached
 //! to public bug reports, and passwords are passed in both.
 //!
-//! Names decide first: a variable is taken only if its name begins as those of ROCm, the loader or the
-//! shim do, and the value of an option or variable with a secret name is replaced by [`HIDDEN`]. Then
+//! Names decide first: a variable is taken only if its name begins as those of ROCm, the loader, the shim or
+//! llama.cpp's GPU code do, and the value of an option or variable with a secret name is replaced by [`HIDDEN`]. Then
 //! values are: access tokens are recognised by the prefixes that their issuers give them, and URLs lose
 //! their user names, passwords and secret parameters. When in doubt, a value is hidden.
 
@@ -11,9 +11,11 @@ use std::borrow::Cow;
 /// What is written in the place of a secret.
 pub const HIDDEN: &str = "***";
 
-/// Beginnings of the names of variables that are ROCm's, the loader's or the shim's.
-const RECORDED: [&str; 10] = [
+/// Beginnings of the names of variables that are ROCm's, the loader's, the shim's or, of llama.cpp's, those of
+/// its GPU code.
+const RECORDED: [&str; 11] = [
     "AMD_",
+    "GGML_CUDA_",
     "GPU_",
     "HIP",
     "HSA_",
@@ -226,6 +228,7 @@ mod tests {
             "HIPBLASLT_LOG_LEVEL",
             "LD_LIBRARY_PATH",
             "AMD_LOG_LEVEL",
+            "GGML_CUDA_DISABLE_GRAPHS",
         ] {
             assert!(is_recorded(name), "{name}");
         }

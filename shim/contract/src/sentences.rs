@@ -69,7 +69,7 @@ sentences! {
     /// Scalars cannot be read back from device memory.
     Message ScalarsCaptured scalars_captured()
         "a function that the backend lacks needs alpha and beta on the host, and they cannot be read from \
-         device memory while a stream captures: it answers rocblas_status_not_implemented";
+         device memory while a stream captures: the call returns rocblas_status_not_implemented";
     /// A handle could not be set back to the pointer mode that the program chose.
     Message PointerModeLost pointer_mode_lost()
         "the backend does not take the handle back to device pointer mode";

@@ -28,6 +28,9 @@ pub const SETTINGS: &str = "shim.toml";
 /// The setting that chooses a backend, by a name in the store or a path.
 pub const BACKEND_SETTING: &str = "backend";
 
+/// The setting that says which version of rocBLAS programs are told.
+pub const PRESENTS_SETTING: &str = "presents";
+
 /// The shim's own file name. ldconfig compares the numbers and points `librocblas.so.5` to the
 /// highest, which no stock library exceeds.
 pub const SHIM_FILE: &str = "librocblas.so.5.99.0";

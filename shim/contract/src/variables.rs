@@ -11,6 +11,8 @@ pub const LOG: &str = "ROCBLAS_SHIM_LOG";
 pub const ON_ERROR: &str = "ROCBLAS_SHIM_ON_ERROR";
 /// The promises to keep.
 pub const COMPAT: &str = "ROCBLAS_SHIM_COMPAT";
+/// The version of rocBLAS that programs are told.
+pub const PRESENTS: &str = "ROCBLAS_SHIM_PRESENTS";
 /// Where to write a trace.
 pub const TRACE: &str = "ROCBLAS_SHIM_TRACE";
 /// What to record in it.
@@ -19,7 +21,7 @@ pub const TRACE_OPTIONS: &str = "ROCBLAS_SHIM_TRACE_OPTIONS";
 pub const LISTEN: &str = "ROCBLAS_SHIM_LISTEN";
 
 /// All of the shim's own.
-pub const ALL: [&str; 7] = [BACKEND, LOG, ON_ERROR, COMPAT, TRACE, TRACE_OPTIONS, LISTEN];
+pub const ALL: [&str; 8] = [BACKEND, LOG, ON_ERROR, COMPAT, PRESENTS, TRACE, TRACE_OPTIONS, LISTEN];
 
 /// The prefix of the shim's own.
 pub const PREFIX: &str = "ROCBLAS_SHIM_";

@@ -108,7 +108,7 @@ impl Hip {
     /// The calling thread's current device.
     pub(crate) fn current_device(&self) -> Option<i32> {
         let mut device = 0;
-        // SAFETY: memory for the answer.
+        // SAFETY: memory for the result.
         (unsafe { (self.get_device)(&raw mut device) } == SUCCESS).then_some(device)
     }
 
@@ -145,7 +145,7 @@ impl Hip {
     /// another one captures.
     pub(crate) fn is_capturing(&self, stream: Stream) -> Option<bool> {
         let (mut state, is_capturing) = (0, self.is_capturing?);
-        // SAFETY: a stream of the caller's, and memory for the answer.
+        // SAFETY: a stream of the caller's, and memory for the result.
         let error = unsafe { is_capturing(stream, &raw mut state) };
         (error == SUCCESS).then_some(state != 0)
     }

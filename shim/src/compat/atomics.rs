@@ -39,7 +39,7 @@ pub(super) fn on_create(compat: &Compat, handle: Handle) {
     {
         return;
     }
-    if let Some(set_mode) = compat.originals.set_atomics_mode {
+    if let Some(set_mode) = compat.functions.rocblas_set_atomics_mode {
         // SAFETY: the backend's function and a handle that it has just made.
         let answer = unsafe { set_mode(handle, ATOMICS_NOT_ALLOWED) };
         if answer != status::SUCCESS {

@@ -1,4 +1,4 @@
-//! The backend's own functions that ours are made of, with the types that the table gives them.
+//! The backend's own functions that ours call, with the types that the table gives them.
 
 use super::handles::original;
 use crate::table::Table;
@@ -15,16 +15,23 @@ macro_rules! c_name {
 }
 pub(super) use c_name;
 
-/// Functions of ours by the names of those whose place they take. One whose type is not the table's
-/// does not compile.
-macro_rules! replacements {
-    ($($name:ident = $function:path),+ $(,)?) => {[$((
-        $crate::compat::backend_functions::c_name!($name),
-        {
+/// A function of ours with the name of that whose place it takes. One whose type is not the table's does
+/// not compile.
+macro_rules! replacement {
+    ($name:ident = $function:path) => {
+        ($crate::compat::backend_functions::c_name!($name), {
             let function: rocblas_abi::prototype::$name = $function;
             $crate::table::Target(function as *const ())
-        },
-    )),+]};
+        })
+    };
+}
+pub(super) use replacement;
+
+/// Several of them.
+macro_rules! replacements {
+    ($($name:ident = $function:path),+ $(,)?) => {
+        [$($crate::compat::backend_functions::replacement!($name = $function)),+]
+    };
 }
 pub(super) use replacements;
 
@@ -33,7 +40,7 @@ macro_rules! functions {
         /// Functions of the backend; `None` for what it lacks.
         #[derive(Debug)]
         pub(crate) struct BackendFunctions {
-            $(pub(super) $name: Option<rocblas_abi::prototype::$name>,)+
+            $(pub(crate) $name: Option<rocblas_abi::prototype::$name>,)+
         }
 
         impl BackendFunctions {
@@ -52,16 +59,24 @@ macro_rules! functions {
 
 functions! {
     rocblas_cherk
+    rocblas_create_handle
     rocblas_csyrk
+    rocblas_destroy_handle
     rocblas_dgemm_batched
     rocblas_dgemm_batched_64
     rocblas_dsyrk
     rocblas_gemm_batched_ex
     rocblas_gemm_batched_ex_64
+    rocblas_gemm_batched_ex_get_solutions
+    rocblas_gemm_ex_get_solutions
     rocblas_gemm_strided_batched_ex
+    rocblas_gemm_strided_batched_ex_get_solutions
+    rocblas_get_atomics_mode
     rocblas_get_pointer_mode
     rocblas_get_stream
+    rocblas_initialize
     rocblas_is_device_memory_size_query
+    rocblas_set_atomics_mode
     rocblas_set_pointer_mode
     rocblas_sgemm_batched
     rocblas_sgemm_batched_64

@@ -48,7 +48,7 @@ unsafe extern "C" fn get(handle: Handle, stride: *mut i64) -> i32 {
     if stride.is_null() {
         return status::INVALID_POINTER;
     }
-    // SAFETY: the caller's memory for the answer, under the vendor's contract.
+    // SAFETY: the caller's memory for the result, under the vendor's contract.
     unsafe { stride.write(0) };
     status::SUCCESS
 }

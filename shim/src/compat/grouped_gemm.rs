@@ -139,9 +139,9 @@ impl<I: Int> Call<I> {
         let is_query = compat.functions.rocblas_is_device_memory_size_query;
         // SAFETY: the caller's handle.
         let is_query = is_query.is_some_and(|is_query| unsafe { is_query(self.handle) });
-        let mut answer = if is_query { status::SIZE_UNCHANGED } else { status::SUCCESS };
+        let mut result = if is_query { status::SIZE_UNCHANGED } else { status::SUCCESS };
         if groups == 0 {
-            return Ok(answer);
+            return Ok(result);
         }
         let missing = self.operations.iter().any(|array| array.is_null())
             || self.sizes.iter().chain(&self.leading).any(|array| array.is_null())
@@ -188,11 +188,11 @@ impl<I: Int> Call<I> {
             match multiply(&compat.functions, group).ok_or(status::NOT_IMPLEMENTED)? {
                 status::SUCCESS | status::SIZE_UNCHANGED => {}
                 // The handle only asks how much memory there should be.
-                status::SIZE_INCREASED if is_query => answer = status::SIZE_INCREASED,
+                status::SIZE_INCREASED if is_query => result = status::SIZE_INCREASED,
                 error => return Err(error),
             }
         }
-        Ok(answer)
+        Ok(result)
     }
 
     /// # Safety
@@ -267,7 +267,10 @@ impl<I: Int> Call<I> {
 macro_rules! functions {
     ($int:ty: $gemm_ex:ident by $batched_ex:ident;
      $($gemm:ident of $element:ty, $datatype:ident by $batched:ident;)+) => {
-        $(unsafe extern "C" fn $gemm(
+        $(
+        /// # Safety
+        /// As the vendor's function of these arguments.
+        unsafe extern "C" fn $gemm(
             handle: Handle,
             transa: *const i32,
             transb: *const i32,

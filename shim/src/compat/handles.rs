@@ -1,6 +1,9 @@
 //! Creating and destroying handles: where several promises have something to do.
 
-use super::{Compat, Promise, atomics, current, device_properties, solver_data::SharedPtr, status};
+use super::{
+    Compat, Promise, atomics, backend_functions::replacement, current, device_properties,
+    solver_data::SharedPtr, status,
+};
 use crate::{
     backend::kernels,
     facts::{self, HandleFacts},
@@ -8,57 +11,22 @@ use crate::{
     table::{self, COLD, Table, Target},
     trace::listener,
 };
-use core::{
-    ffi::{CStr, c_void},
-    mem::transmute,
-};
+use core::ffi::{CStr, c_void};
 
 /// `rocblas_handle`, never looked into.
 pub(crate) type Handle = *mut c_void;
 
-use rocblas_abi::prototype::{
-    rocblas_create_handle as Create, rocblas_destroy_handle as Destroy,
-    rocblas_initialize as Initialize, rocblas_set_atomics_mode as SetMode,
-};
-
-const CREATE: &CStr = c"rocblas_create_handle";
-const DESTROY: &CStr = c"rocblas_destroy_handle";
-const SET_ATOMICS_MODE: &CStr = c"rocblas_set_atomics_mode";
-const INITIALIZE: &CStr = c"rocblas_initialize";
+const CREATE: (&CStr, Target) = replacement!(rocblas_create_handle = create);
+const DESTROY: (&CStr, Target) = replacement!(rocblas_destroy_handle = destroy);
+const INITIALIZE: (&CStr, Target) = replacement!(rocblas_initialize = initialize);
 
 /// The names of those that do something of ours and then call the backend's.
-pub(super) const PASSING_ON: [&CStr; 3] = [CREATE, DESTROY, INITIALIZE];
-
-/// The backend's own functions of these names, where it has them.
-#[derive(Debug)]
-pub(crate) struct Originals {
-    create: Option<Create>,
-    destroy: Option<Destroy>,
-    initialize: Option<Initialize>,
-    pub(super) set_atomics_mode: Option<SetMode>,
-}
+pub(super) const PASSING_ON: [&CStr; 3] = [CREATE.0, DESTROY.0, INITIALIZE.0];
 
 /// The backend's function of that name, if it has one.
 pub(crate) fn original(table: &Table, name: &CStr) -> Option<*const ()> {
     let index = table::index(name)?;
     (table[index] != COLD[index]).then(|| table[index].0)
-}
-
-impl Originals {
-    /// Of a table that nothing has been replaced in yet.
-    pub(crate) fn of(table: &Table) -> Self {
-        // SAFETY: the vendor's prototypes of these functions, the same since rocBLAS 2.
-        unsafe {
-            Self {
-                create: original(table, CREATE).map(|f| transmute::<*const (), Create>(f)),
-                destroy: original(table, DESTROY).map(|f| transmute::<*const (), Destroy>(f)),
-                initialize: original(table, INITIALIZE)
-                    .map(|f| transmute::<*const (), Initialize>(f)),
-                set_atomics_mode: original(table, SET_ATOMICS_MODE)
-                    .map(|f| transmute::<*const (), SetMode>(f)),
-            }
-        }
-    }
 }
 
 /// Our functions, where a promise or the guard of the kernels needs them and the backend has what
@@ -73,14 +41,14 @@ pub(super) fn replacements(compat: &Compat, listens: bool) -> Vec<(&'static CStr
         || active(Promise::DeviceProperties)
         || guarded;
     let mut replacements = Vec::new();
-    if (of_handles || listens) && compat.originals.create.is_some() {
-        replacements.push((CREATE, Target(create as *const ())));
+    if (of_handles || listens) && compat.functions.rocblas_create_handle.is_some() {
+        replacements.push(CREATE);
     }
-    if of_handles && compat.originals.destroy.is_some() {
-        replacements.push((DESTROY, Target(destroy as *const ())));
+    if of_handles && compat.functions.rocblas_destroy_handle.is_some() {
+        replacements.push(DESTROY);
     }
-    if guarded && compat.originals.initialize.is_some() {
-        replacements.push((INITIALIZE, Target(initialize as *const ())));
+    if guarded && compat.functions.rocblas_initialize.is_some() {
+        replacements.push(INITIALIZE);
     }
     replacements
 }
@@ -88,7 +56,9 @@ pub(super) fn replacements(compat: &Compat, listens: bool) -> Vec<(&'static CStr
 /// # Safety
 /// As `rocblas_create_handle`.
 unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
-    let Some((compat, original)) = current().and_then(|c| Some((c, c.originals.create?))) else {
+    let Some((compat, original)) =
+        current().and_then(|c| Some((c, c.functions.rocblas_create_handle?)))
+    else {
         return status::INTERNAL_ERROR;
     };
     init::hold_bindings();
@@ -114,7 +84,8 @@ unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
 /// # Safety
 /// As `rocblas_destroy_handle`.
 unsafe extern "C" fn destroy(handle: Handle) -> i32 {
-    let Some(original) = current().and_then(|compat| compat.originals.destroy) else {
+    let Some(original) = current().and_then(|compat| compat.functions.rocblas_destroy_handle)
+    else {
         return status::INTERNAL_ERROR;
     };
     // Taken out before: once the handle is gone, another thread may be given the same address.
@@ -135,7 +106,8 @@ unsafe extern "C" fn destroy(handle: Handle) -> i32 {
 /// # Safety
 /// As `rocblas_initialize`.
 unsafe extern "C" fn initialize() {
-    if let Some((compat, original)) = current().and_then(|c| Some((c, c.originals.initialize?)))
+    if let Some((compat, original)) =
+        current().and_then(|c| Some((c, c.functions.rocblas_initialize?)))
         && kernels::present(compat)
     {
         // SAFETY: passed on.

@@ -60,7 +60,7 @@ impl Drop for HostMode<'_> {
 fn is_device_mode(compat: &Compat, handle: Handle) -> Result<bool, i32> {
     let get = compat.functions.rocblas_get_pointer_mode.ok_or(status::NOT_IMPLEMENTED)?;
     let mut mode = pointer_mode::HOST;
-    // SAFETY: the caller's handle, under the vendor's contract, and memory for the answer.
+    // SAFETY: the caller's handle, under the vendor's contract, and memory for the result.
     match unsafe { get(handle, &raw mut mode) } {
         status::SUCCESS => Ok(mode == pointer_mode::DEVICE),
         error => Err(error),
@@ -82,7 +82,7 @@ pub(super) unsafe fn read<const N: usize>(
         return Err(status::NOT_IMPLEMENTED);
     };
     let mut stream = null_mut();
-    // SAFETY: the caller's handle, under the vendor's contract, and memory for the answer.
+    // SAFETY: the caller's handle, under the vendor's contract, and memory for the result.
     let error = unsafe { get_stream(handle, &raw mut stream) };
     if error != status::SUCCESS {
         return Err(error);

@@ -106,9 +106,7 @@ pub(crate) struct Compat {
     /// The HIP runtime that the backend uses; `None` for stand-ins without one.
     pub(crate) hip: Option<Hip>,
     /// The backend's own functions, whose place in the table ours took.
-    pub(crate) originals: handles::Originals,
     pub(crate) functions: backend_functions::BackendFunctions,
-    pub(crate) solutions: solutions::Originals,
     pub(crate) version: version::Answers,
 }
 
@@ -149,16 +147,16 @@ fn needed(generation: Option<Generation>, table: &Table, hip: Option<&Hip>) -> P
 }
 
 /// Puts the functions of every promise that the backend needs and the user wants into the table, and
-/// that by which a process `listens`.
+/// that by which a process `listens`. `presents` is the version of rocBLAS that programs are told.
 pub(crate) fn install(
     soname: &str,
     handle: Handle,
-    wanted: Promises,
+    (wanted, presents): (Promises, &str),
     hip: Option<Hip>,
     listens: bool,
     table: &mut Table,
 ) -> Compat {
-    let version = version::Answers::of(handle);
+    let version = version::Answers::of(handle, presents);
     let generation = Generation::of(soname, &version.backend().to_string_lossy());
     if generation.is_none() {
         warn!("{}", sentences::unknown_generation(soname));
@@ -167,9 +165,7 @@ pub(crate) fn install(
     let compat = Compat {
         active,
         generation,
-        originals: handles::Originals::of(table),
         functions: backend_functions::BackendFunctions::of(table),
-        solutions: solutions::Originals::of(table),
         version,
         hip,
     };

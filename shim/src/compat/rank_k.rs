@@ -59,80 +59,51 @@ struct Update {
     compute_type: i32,
 }
 
-/// # Safety
-/// As the vendor's function of these arguments.
-unsafe extern "C" fn syrk_ex(
-    handle: Handle,
-    uplo: i32,
-    trans: i32,
-    n: i32,
-    k: i32,
-    alpha: *const c_void,
-    a: *const c_void,
-    a_type: i32,
-    lda: i32,
-    beta: *const c_void,
-    c: *mut c_void,
-    c_type: i32,
-    ldc: i32,
-    compute_type: i32,
-) -> i32 {
-    let update = Update {
-        handle,
-        uplo,
-        trans,
-        n,
-        k,
-        alpha,
-        a,
-        a_type,
-        lda,
-        beta,
-        c,
-        c_type,
-        ldc,
-        compute_type,
-    };
-    // SAFETY: the caller's arguments, under the vendor's contract.
-    unsafe { update.run(false) }
+macro_rules! functions {
+    ($($function:ident is hermitian: $hermitian:literal;)+) => {$(
+        /// # Safety
+        /// As the vendor's function of these arguments.
+        unsafe extern "C" fn $function(
+            handle: Handle,
+            uplo: i32,
+            trans: i32,
+            n: i32,
+            k: i32,
+            alpha: *const c_void,
+            a: *const c_void,
+            a_type: i32,
+            lda: i32,
+            beta: *const c_void,
+            c: *mut c_void,
+            c_type: i32,
+            ldc: i32,
+            compute_type: i32,
+        ) -> i32 {
+            let update = Update {
+                handle,
+                uplo,
+                trans,
+                n,
+                k,
+                alpha,
+                a,
+                a_type,
+                lda,
+                beta,
+                c,
+                c_type,
+                ldc,
+                compute_type,
+            };
+            // SAFETY: the caller's arguments, under the vendor's contract.
+            unsafe { update.run($hermitian) }
+        }
+    )+};
 }
 
-/// # Safety
-/// As the vendor's function of these arguments.
-unsafe extern "C" fn herk_ex(
-    handle: Handle,
-    uplo: i32,
-    trans: i32,
-    n: i32,
-    k: i32,
-    alpha: *const c_void,
-    a: *const c_void,
-    a_type: i32,
-    lda: i32,
-    beta: *const c_void,
-    c: *mut c_void,
-    c_type: i32,
-    ldc: i32,
-    compute_type: i32,
-) -> i32 {
-    let update = Update {
-        handle,
-        uplo,
-        trans,
-        n,
-        k,
-        alpha,
-        a,
-        a_type,
-        lda,
-        beta,
-        c,
-        c_type,
-        ldc,
-        compute_type,
-    };
-    // SAFETY: the caller's arguments, under the vendor's contract.
-    unsafe { update.run(true) }
+functions! {
+    syrk_ex is hermitian: false;
+    herk_ex is hermitian: true;
 }
 
 /// How a combination of types is computed.
@@ -257,7 +228,7 @@ impl Update {
         };
         // Where the handle only asks how much memory there should be, the backend keeps the most that a
         // call says.
-        let mut answer = if is_query { status::SIZE_UNCHANGED } else { status::SUCCESS };
+        let mut result = if is_query { status::SIZE_UNCHANGED } else { status::SUCCESS };
         let multiply = |alpha, beta| {
             let gemm = compat.functions.rocblas_gemm_strided_batched_ex;
             let gemm = gemm.ok_or(status::NOT_IMPLEMENTED)?;
@@ -302,13 +273,13 @@ impl Update {
                 match status {
                     status::SUCCESS | status::SIZE_UNCHANGED => Ok(()),
                     status::SIZE_INCREASED => {
-                        answer = status;
+                        result = status;
                         Ok(())
                     }
                     error => Err(error),
                 }
             })?;
-            Ok(answer)
+            Ok(result)
         };
         // SAFETY: passed on.
         unsafe { self.with_scalars(compat, 4, is_query, multiply) }

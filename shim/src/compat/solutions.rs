@@ -1,82 +1,79 @@
 //! Asking which solutions there are for a product, without matrices.
 //!
 //! 5.x accepts null for A, B, C and D in the `get_solutions` functions, as the question does not
-//! depend on them. 4.3.0 answers `rocblas_status_invalid_pointer`. So a null becomes an address that
+//! depend on them. 4.3.0 returns `rocblas_status_invalid_pointer`. So a null becomes an address that
 //! nothing is read from: the solutions are looked up, not run.
 //! Source: the argument checks of `rocblas_gemm_ex_get_solutions` in both.
 
-use super::{current, handles::original, status};
-use crate::table::{Table, Target};
-use core::{ffi::CStr, mem::transmute};
+use super::{backend_functions::replacements, current, status};
+use crate::table::Target;
+use core::ffi::{CStr, c_void};
 
 /// What stands in for a matrix: as aligned as device memory is.
 #[repr(align(256))]
 struct Nothing(#[allow(dead_code, reason = "only its address is used")] [u8; 256]);
 static NOTHING: Nothing = Nothing([0; 256]);
 
-/// Makes a function of `words` parameters, each an integer or a pointer and so a word, that puts an
-/// address where a matrix is null and passes on all others.
-macro_rules! with_matrices {
-    ($($function:ident $field:ident $name:literal [$($word:ident)*] matrices $matrices:expr;)*) => {
-        #[derive(Debug)]
-        pub(crate) struct Originals {
-            $($field: Option<unsafe extern "C" fn($(with_matrices!(@word $word)),*) -> i32>,)*
-        }
+/// The parameters that are matrices.
+const MATRICES: [&str; 4] = ["a", "b", "c", "d"];
 
-        impl Originals {
-            /// Of a table that nothing has been replaced in yet.
-            pub(crate) fn of(table: &Table) -> Self {
-                Self {
-                    $($field: original(table, $name).map(|function| {
-                        // SAFETY: every parameter is an integer or a pointer: a word of its own.
-                        unsafe { transmute::<
-                            *const (),
-                            unsafe extern "C" fn($(with_matrices!(@word $word)),*) -> i32,
-                        >(function) }
-                    }),)*
-                }
-            }
-        }
-
-        $(
-            /// # Safety
-            /// As the vendor's function of these arguments.
-            unsafe extern "C" fn $function($($word: u64),*) -> i32 {
-                let Some(original) = current().and_then(|compat| compat.solutions.$field) else {
-                    return status::NOT_IMPLEMENTED;
-                };
-                let mut words = [$($word),*];
-                for matrix in $matrices {
-                    if words[matrix] == 0 {
-                        words[matrix] = (&raw const NOTHING) as u64;
-                    }
-                }
-                let [$($word),*] = words;
-                // SAFETY: the caller's arguments, but for matrices that are not read.
-                unsafe { original($($word),*) }
-            }
-        )*
-
-        pub(super) static REPLACEMENTS: [(&CStr, Target); 3] =
-            [$(($name, Target($function as *const ()))),*];
-
-        #[cfg(test)]
-        const SHAPES: [(&CStr, usize, [usize; 4]); 3] =
-            [$(($name, [$(stringify!($word)),*].len(), $matrices)),*];
-    };
-    (@word $word:ident) => { u64 };
+/// An argument, as it is passed on.
+trait Argument: Sized {
+    /// An address in place of a matrix that is null; anything else as it is.
+    fn with_address(self, _parameter: &str) -> Self {
+        self
+    }
 }
 
-with_matrices! {
-    plain single c"rocblas_gemm_ex_get_solutions"
-        [a b c d e f g h i j k l m n o p q r s t u v w x y]
-        matrices [7, 10, 14, 17];
-    batched batched c"rocblas_gemm_batched_ex_get_solutions"
-        [a b c d e f g h i j k l m n o p q r s t u v w x y z]
-        matrices [7, 10, 14, 17];
-    strided strided c"rocblas_gemm_strided_batched_ex_get_solutions"
-        [a b c d e f g h i j k l m n o p q r s t u v w x y z a2 b2 c2 d2]
-        matrices [7, 11, 16, 20];
+impl Argument for i32 {}
+impl Argument for u32 {}
+impl Argument for i64 {}
+impl Argument for *mut i32 {}
+
+impl Argument for *const c_void {
+    fn with_address(self, parameter: &str) -> Self {
+        self.cast_mut().with_address(parameter)
+    }
+}
+
+impl Argument for *mut c_void {
+    fn with_address(self, parameter: &str) -> Self {
+        if self.is_null() && MATRICES.contains(&parameter) {
+            (&raw const NOTHING).cast::<c_void>().cast_mut()
+        } else {
+            self
+        }
+    }
+}
+
+macro_rules! function {
+    ($function:ident $original:ident ($($parameter:ident: $type:ty),*)) => {
+        /// # Safety
+        /// As the vendor's function of these arguments.
+        #[allow(non_snake_case, reason = "parameters are named as in the vendor's headers")]
+        unsafe extern "C" fn $function($($parameter: $type),*) -> i32 {
+            let Some(original) = current().and_then(|compat| compat.functions.$original) else {
+                return status::NOT_IMPLEMENTED;
+            };
+            // SAFETY: the caller's arguments, but for matrices that are neither read nor written.
+            unsafe { original($($parameter.with_address(stringify!($parameter))),*) }
+        }
+    };
+}
+
+macro_rules! functions {
+    ($($function:ident = $original:ident),* $(,)?) => {
+        $(rocblas_abi::parameters! { $original; function!($function $original) })*
+
+        pub(super) static REPLACEMENTS: [(&CStr, Target); 3] =
+            replacements![$($original = $function),*];
+    };
+}
+
+functions! {
+    plain = rocblas_gemm_ex_get_solutions,
+    batched = rocblas_gemm_batched_ex_get_solutions,
+    strided = rocblas_gemm_strided_batched_ex_get_solutions,
 }
 
 #[cfg(test)]
@@ -84,12 +81,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_matrices_are_where_the_table_has_them() {
-        for (name, words, matrices) in SHAPES {
+    fn each_function_has_four_matrices_by_these_names() {
+        for (name, _) in REPLACEMENTS {
             let function = rocblas_abi::by_name(name.to_str().expect("ASCII")).expect("known");
-            assert_eq!(function.params.len(), words, "{name:?}");
-            let names = matrices.map(|i| function.params[i].name);
-            assert_eq!(names, ["a", "b", "c", "d"], "{name:?}");
+            let names: Vec<&str> = function.params.iter().map(|p| p.name).collect();
+            assert!(MATRICES.iter().all(|matrix| names.contains(matrix)), "{name:?}: {names:?}");
         }
+    }
+
+    #[test]
+    fn matrices_alone_get_an_address() {
+        let null = core::ptr::null::<c_void>();
+        assert!(MATRICES.iter().all(|matrix| !null.with_address(matrix).is_null()));
+        assert!(["alpha", "beta", "handle"].iter().all(|other| null.with_address(other).is_null()));
+        assert_eq!(
+            (&raw const NOTHING).cast::<c_void>().with_address("a"),
+            (&raw const NOTHING).cast()
+        );
     }
 }

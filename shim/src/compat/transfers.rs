@@ -1,12 +1,12 @@
 //! Copying vectors and matrices between host and device: sixteen functions without a handle.
 //!
-//! 5.0.2 answers the status that belongs to the HIP error of the copy. 4.3.0 prints the error and
-//! answers success: the program goes on with data that is not there. Argument checks are the same
+//! 5.0.2 returns the status that belongs to the HIP error of the copy. 4.3.0 prints the error and
+//! returns success: the program goes on with data that is not there. Argument checks are the same
 //! in both, in this order: nothing to copy is success, bad sizes, null pointers.
 //! Source: `rocblas_auxiliary.cpp` of both. The copies are HIP's own, of the runtime that the
 //! process uses: plain where both sides are contiguous, two-dimensional otherwise.
 
-use super::{Compat, current, status};
+use super::{Compat, backend_functions::replacements, current, status};
 use crate::{backend::hip::Stream, table::Target};
 use core::ffi::{CStr, c_void};
 
@@ -225,23 +225,23 @@ functions! {
     get_vector_64 get_vector_async_64 get_matrix_64 get_matrix_async_64: i64, DEVICE_TO_HOST;
 }
 
-pub(super) static REPLACEMENTS: [(&CStr, Target); 16] = [
-    (c"rocblas_set_vector", Target(set_vector as *const ())),
-    (c"rocblas_set_vector_async", Target(set_vector_async as *const ())),
-    (c"rocblas_set_matrix", Target(set_matrix as *const ())),
-    (c"rocblas_set_matrix_async", Target(set_matrix_async as *const ())),
-    (c"rocblas_get_vector", Target(get_vector as *const ())),
-    (c"rocblas_get_vector_async", Target(get_vector_async as *const ())),
-    (c"rocblas_get_matrix", Target(get_matrix as *const ())),
-    (c"rocblas_get_matrix_async", Target(get_matrix_async as *const ())),
-    (c"rocblas_set_vector_64", Target(set_vector_64 as *const ())),
-    (c"rocblas_set_vector_async_64", Target(set_vector_async_64 as *const ())),
-    (c"rocblas_set_matrix_64", Target(set_matrix_64 as *const ())),
-    (c"rocblas_set_matrix_async_64", Target(set_matrix_async_64 as *const ())),
-    (c"rocblas_get_vector_64", Target(get_vector_64 as *const ())),
-    (c"rocblas_get_vector_async_64", Target(get_vector_async_64 as *const ())),
-    (c"rocblas_get_matrix_64", Target(get_matrix_64 as *const ())),
-    (c"rocblas_get_matrix_async_64", Target(get_matrix_async_64 as *const ())),
+pub(super) static REPLACEMENTS: [(&CStr, Target); 16] = replacements![
+    rocblas_set_vector = set_vector,
+    rocblas_set_vector_async = set_vector_async,
+    rocblas_set_matrix = set_matrix,
+    rocblas_set_matrix_async = set_matrix_async,
+    rocblas_get_vector = get_vector,
+    rocblas_get_vector_async = get_vector_async,
+    rocblas_get_matrix = get_matrix,
+    rocblas_get_matrix_async = get_matrix_async,
+    rocblas_set_vector_64 = set_vector_64,
+    rocblas_set_vector_async_64 = set_vector_async_64,
+    rocblas_set_matrix_64 = set_matrix_64,
+    rocblas_set_matrix_async_64 = set_matrix_async_64,
+    rocblas_get_vector_64 = get_vector_64,
+    rocblas_get_vector_async_64 = get_vector_async_64,
+    rocblas_get_matrix_64 = get_matrix_64,
+    rocblas_get_matrix_async_64 = get_matrix_async_64,
 ];
 
 #[cfg(test)]

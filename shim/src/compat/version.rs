@@ -1,13 +1,13 @@
 //! Which rocBLAS a program believes to talk to.
 //!
 //! 5.0.2 names itself. 4.3.0 names itself too, and programs use the text as a key: PyTorch refuses
-//! a file of tuned solutions of another library by it. So the text says 5.0.2, the shim and the
-//! backend: a file tuned with either library alone is not taken for one of this pair. The commit
+//! a file of tuned solutions of another library by it. So the text says which rocBLAS the shim presents
+//! (that of the tree, see `releases.abi`), the shim and the backend: a file tuned with either library alone is not taken for one of this pair. The commit
 //! hash came with 5.2; a caller that asks for its size before checking the status aborts on what it
 //! finds there, so it is always answered.
 //! Source: `rocblas_get_version_string` checks the buffer, then the size, which counts the NUL.
 
-use super::{current, status};
+use super::{backend_functions::replacements, current, status};
 use crate::{backend::open::Handle, table::Target};
 use core::{
     ffi::{CStr, c_char},
@@ -15,14 +15,14 @@ use core::{
     ptr::copy_nonoverlapping,
 };
 use once_cell::race::OnceBox;
-use rocblas_abi::{PRESENTED, prototype::rocblas_get_version_string};
+use rocblas_abi::prototype::rocblas_get_version_string;
 use std::ffi::CString;
 
-pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = [
-    (c"rocblas_get_version_string", Target(version_string as *const ())),
-    (c"rocblas_get_version_string_size", Target(version_string_size as *const ())),
-    (c"rocblas_get_commit_hash_string", Target(commit_hash as *const ())),
-    (c"rocblas_get_commit_hash_string_size", Target(commit_hash_size as *const ())),
+pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = replacements![
+    rocblas_get_version_string = version_string,
+    rocblas_get_version_string_size = version_string_size,
+    rocblas_get_commit_hash_string = commit_hash,
+    rocblas_get_commit_hash_string_size = commit_hash_size,
 ];
 
 /// Callers have buffers of this size on the stack; the NUL counts.
@@ -37,13 +37,19 @@ const COMMIT_HASH: &[u8] =
 #[derive(Debug)]
 pub(crate) struct Answers {
     asked: Handle,
+    version: String,
     backend: OnceBox<CString>,
     presented: OnceBox<CString>,
 }
 
 impl Answers {
-    pub(crate) fn of(backend: Handle) -> Self {
-        Self { asked: backend, backend: OnceBox::new(), presented: OnceBox::new() }
+    pub(crate) fn of(backend: Handle, version: &str) -> Self {
+        Self {
+            asked: backend,
+            version: version.to_owned(),
+            backend: OnceBox::new(),
+            presented: OnceBox::new(),
+        }
     }
 
     /// The backend's own version string; empty where it has none.
@@ -53,15 +59,15 @@ impl Answers {
 
     fn presented(&self) -> &CStr {
         self.presented.get_or_init(|| {
-            let text = presented(SHIM_VERSION, &self.backend().to_string_lossy());
+            let text = presented(&self.version, SHIM_VERSION, &self.backend().to_string_lossy());
             Box::new(CString::new(text).unwrap_or_default())
         })
     }
 }
 
 /// `5.0.2.shim-0.1.0-4.3.0.3216-cbcdc2d`: no blanks, cut where a caller's buffer ends.
-fn presented(shim: &str, backend: &str) -> String {
-    let mut text = format!("{PRESENTED}.shim-{shim}-{backend}");
+fn presented(version: &str, shim: &str, backend: &str) -> String {
+    let mut text = format!("{version}.shim-{shim}-{backend}");
     text.retain(|c| c.is_ascii_graphic());
     text.truncate(LONGEST - 1);
     text
@@ -149,8 +155,11 @@ mod tests {
 
     #[test]
     fn the_text_fits_a_callers_buffer_and_has_no_blanks() {
-        assert_eq!(presented("0.1.0", "4.3.0.3216-cbcdc2d"), "5.0.2.shim-0.1.0-4.3.0.3216-cbcdc2d");
-        assert_eq!(presented("0.1.0", "4.3 0\n"), "5.0.2.shim-0.1.0-4.30");
-        assert_eq!(presented("0.1.0", &"x".repeat(100)).len(), LONGEST - 1);
+        assert_eq!(
+            presented("5.0.2", "0.1.0", "4.3.0.3216-cbcdc2d"),
+            "5.0.2.shim-0.1.0-4.3.0.3216-cbcdc2d"
+        );
+        assert_eq!(presented("5.0.2", "0.1.0", "4.3 0\n"), "5.0.2.shim-0.1.0-4.30");
+        assert_eq!(presented("5.0.2", "0.1.0", &"x".repeat(100)).len(), LONGEST - 1);
     }
 }

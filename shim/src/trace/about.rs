@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, env, ffi::OsString, fs};
 
 /// The document about a process that begins to be traced.
 pub(super) fn process(session: &Session) -> Process {
-    let Options { ring, limit, functions, min, first } = session.options.clone();
+    let Options { ring, limit, functions, min, first, capture } = session.options.clone();
     let backend = session.backend;
     Process {
         format: VERSION,
@@ -31,7 +31,7 @@ pub(super) fn process(session: &Session) -> Process {
         },
         promises: backend.compat.active.names().into_iter().map(str::to_owned).collect(),
         clock: session.clock.clone(),
-        settings: Settings { ring, limit, functions, min, first },
+        settings: Settings { ring, limit, functions, min, first, capture },
         environment: environment(),
         table: table_identity(),
         functions: (0..C_EXPORTS).map(|i| name(i).to_string_lossy().into_owned()).collect(),

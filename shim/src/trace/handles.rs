@@ -64,18 +64,19 @@ fn append_handle(session: &Session, thread: &mut Thread, handle: usize, begin: u
     }
     let hip = session.backend.compat.hip.as_ref();
     let (stream, modes, device) = thread.without_tracing(|_| {
-        let questions = &session.questions;
+        let functions = &session.backend.compat.functions;
         let raw: *mut c_void = with_exposed_provenance_mut(handle);
         let mut stream = null_mut();
-        if let Some(question) = questions.stream {
+        if let Some(get_stream) = functions.rocblas_get_stream {
             // SAFETY: the function's prototype; the handle is what the caller uses.
-            unsafe { question(raw, &raw mut stream) };
+            unsafe { get_stream(raw, &raw mut stream) };
         }
-        let modes = [questions.pointer_mode, questions.atomics_mode].map(|question| {
-            let mut answer = -1;
+        let get_modes = [functions.rocblas_get_pointer_mode, functions.rocblas_get_atomics_mode];
+        let modes = get_modes.map(|get_mode| {
+            let mut mode = -1;
             // SAFETY: as above.
-            let status = question.map(|question| unsafe { question(raw, &raw mut answer) });
-            if status == Some(0) { answer } else { -1 }
+            let status = get_mode.map(|get_mode| unsafe { get_mode(raw, &raw mut mode) });
+            if status == Some(0) { mode } else { -1 }
         });
         let device = facts::device_of(handle).or_else(|| hip.and_then(Hip::current_device));
         (stream, modes, device.unwrap_or(-1))

@@ -1,7 +1,9 @@
 //! Starting and stopping a trace from another process, by `installer trace`.
 //!
-//! With its first handle a process begins to listen on a socket, in a thread that sleeps until somebody
-//! connects: programs that only link rocBLAS do not get one. The socket has an abstract name, so that
+//! The socket is bound when the shim is loaded. With its first handle the process starts a thread that sleeps
+//! until somebody connects: programs that only link rocBLAS do not get one. What is asked for before that
+//! waits in the socket's queue and is carried out before the first handle is handed out, so that a trace has
+//! the calls that follow. The socket has an abstract name, so that
 //! it needs no directory that can be written: `rocblas-shim/NAMESPACE/PID`, the inode of the PID namespace
 //! and the process's number in it. The client has to be the same user or root, by what the kernel says of
 //! it, and in a PID namespace that this process can see: abstract names belong to a network namespace,
@@ -13,17 +15,18 @@
 //! Requests and replies are those of [`rocblas_contract::listener`].
 
 use super::{
-    Options, Sink, Status, Switching,
+    Options, Sink, Status,
     descriptor::{Descriptor, Inherited},
 };
 use crate::{
+    arch::without_cancellation,
     config,
     init::{self, Outcome},
 };
 use core::{
     mem::{MaybeUninit, size_of},
     ptr::null_mut,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 use rocblas_contract::listener::{self as protocol, Reply, Request};
 use std::{
@@ -52,8 +55,35 @@ static LISTENING: AtomicBool = AtomicBool::new(false);
 static SOCKET: Inherited = Inherited::none();
 static CONNECTION: Inherited = Inherited::none();
 
+/// The process that bound the socket when it loaded the shim; 0: none has.
+static BOUND_BY: AtomicU32 = AtomicU32::new(0);
+
 /// A silent client must not block others for longer.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The same for those that connected before the first handle: its maker waits for them, and they have had
+/// the time.
+const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Binds the socket while the shim is loaded.
+pub(crate) fn bind_early() {
+    if !may_listen() {
+        return;
+    }
+    match bind() {
+        Ok(socket) => {
+            BOUND_BY.store(std::process::id(), Ordering::Relaxed);
+            // `SOCKET` has it from now on.
+            core::mem::forget(socket);
+        }
+        Err(e) => debug!("cannot listen for `installer trace start` yet: {e}"),
+    }
+}
+
+fn may_listen() -> bool {
+    matches!(init::published_outcome(), Some(Outcome::Ready { listens: true, .. }))
+        && !config::is_secure()
+}
 
 /// Begins to listen, once. What goes wrong is said only to those who want to know everything: the
 /// program itself works without.
@@ -61,11 +91,10 @@ pub(crate) fn listen() {
     if LISTENING.load(Ordering::Relaxed) || LISTENING.swap(true, Ordering::Relaxed) {
         return;
     }
-    let Some(Outcome::Ready { listens: true, .. }) = init::published_outcome() else { return };
-    if config::is_secure() {
+    if !may_listen() {
         return;
     }
-    if let Err(e) = spawn() {
+    if let Err(e) = without_cancellation(spawn) {
         debug!("cannot listen for `installer trace start`: {e}");
         // It may have been a want of descriptors; the next handle tries again.
         LISTENING.store(false, Ordering::Relaxed);
@@ -73,7 +102,11 @@ pub(crate) fn listen() {
 }
 
 fn spawn() -> io::Result<()> {
-    let socket = bind()?;
+    let socket = match bound_early() {
+        Some(socket) => socket,
+        None => bind()?,
+    };
+    answer_waiting(&socket);
     let spawned = without_signals(|| {
         let builder =
             thread::Builder::new().name(protocol::THREAD.to_owned()).stack_size(256 << 10);
@@ -90,11 +123,36 @@ fn bind() -> io::Result<Descriptor> {
     let namespace = fs::metadata("/proc/self/ns/pid")?.ino();
     let name = protocol::socket_name(namespace, std::process::id());
     // A fork waits for it: no child has a socket that it does not know of.
-    let _switching = Switching::begin().map_err(io::Error::other)?;
+    let _switching = super::switching().map_err(io::Error::other)?;
     let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
     let socket = Descriptor::new(listener)?;
     SOCKET.set(&socket);
     Ok(socket)
+}
+
+/// The socket that was bound early, unless the program has closed it. A child that no handler of ours has
+/// seen forked has its parent's.
+fn bound_early() -> Option<Descriptor> {
+    let by = BOUND_BY.swap(0, Ordering::Relaxed);
+    // A fork waits for it, as in `bind`.
+    let _switching = super::switching().ok()?;
+    let socket = SOCKET.take().filter(|socket| by != 0 && socket.number().is_ok())?;
+    (by == std::process::id()).then(|| {
+        SOCKET.set(&socket);
+        socket
+    })
+}
+
+/// Carries out what was asked for so far.
+fn answer_waiting(socket: &Descriptor) {
+    while has_waiting(socket) && answer_one(socket, SHORT_TIMEOUT).is_ok() {}
+}
+
+fn has_waiting(socket: &Descriptor) -> bool {
+    let Ok(fd) = socket.number() else { return false };
+    let mut waiting = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one structure; it does not wait.
+    unsafe { libc::poll(&raw mut waiting, 1, 0) == 1 && waiting.revents == libc::POLLIN }
 }
 
 /// Runs something with all signals blocked, which threads inherit: handlers of the program's are not
@@ -116,19 +174,14 @@ fn without_signals<T>(work: impl FnOnce() -> T) -> T {
 pub(super) fn after_fork() {
     drop(SOCKET.take());
     drop(CONNECTION.take());
+    BOUND_BY.store(0, Ordering::Relaxed);
     LISTENING.store(false, Ordering::Relaxed);
 }
 
 fn serve(mut socket: Descriptor) {
     loop {
-        match accept(&socket) {
-            Ok(connection) => {
-                CONNECTION.set(&connection.0);
-                // A client that has left does not get an answer.
-                let _ = respond(&connection);
-                drop(connection);
-                CONNECTION.clear();
-            }
+        match answer_one(&socket, TIMEOUT) {
+            Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) if is_transient(&e) => thread::sleep(Duration::from_millis(100)),
             Err(e) if socket.number().is_ok() => {
@@ -150,6 +203,17 @@ fn serve(mut socket: Descriptor) {
             }
         }
     }
+}
+
+/// Waits for a client and responds to it, which may have left. The error is one of accepting.
+fn answer_one(socket: &Descriptor, timeout: Duration) -> io::Result<()> {
+    let connection = accept(socket)?;
+    CONNECTION.set(&connection.0);
+    // A client that has left does not get an answer.
+    let _ = respond(&connection, timeout);
+    drop(connection);
+    CONNECTION.clear();
+    Ok(())
 }
 
 fn accept(socket: &Descriptor) -> io::Result<Connection> {
@@ -202,7 +266,7 @@ impl Connection {
     fn peer(&self) -> io::Result<libc::ucred> {
         let mut peer = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
         let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-        // SAFETY: an open socket, and memory of that length for the answer.
+        // SAFETY: an open socket, and memory of that length for the result.
         let failed = unsafe {
             libc::getsockopt(
                 self.0.number()?,
@@ -247,8 +311,8 @@ impl Write for &Connection {
     }
 }
 
-fn respond(mut connection: &Connection) -> io::Result<()> {
-    connection.set_timeout(TIMEOUT)?;
+fn respond(mut connection: &Connection, timeout: Duration) -> io::Result<()> {
+    connection.set_timeout(timeout)?;
     let reply = match connection.peer() {
         Ok(peer) => match authorise(&peer) {
             Ok(()) => {

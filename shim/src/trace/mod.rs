@@ -9,10 +9,11 @@
 //! (a file that is mapped and grows) -> `session` (one trace: its settings and what its threads share).
 //! Beside it: `recipe` (how calls of each function are recorded), `directory` (where the files of a trace
 //! are), `about` (what a trace says of its process), `scalars` (host values of alpha and results),
-//! `handles` (what is told of a handle that is new), `descriptor` (descriptors in the program's table),
+//! `handles` (what is told of a handle that is new), `capture` (whether a call goes into a graph), `descriptor` (descriptors in the program's table),
 //! `clock`, `live` (lines to stderr), `listener` (start and stop from another process).
 
 mod about;
+mod capture;
 mod clock;
 mod descriptor;
 mod directory;
@@ -28,31 +29,15 @@ mod thread;
 pub(crate) mod thunk;
 
 pub(crate) use rocblas_trace::options::Options;
-pub(crate) use session::Sink;
+pub(crate) use session::{Session, Sink};
 
 use crate::{
     backend::Backend,
-    table::{CURRENT, Table, name},
-    timed_lock::TimedLock,
+    table::{LOOKS, ROUTING, Table, name},
 };
-use core::{
-    ffi::CStr,
-    ptr::null_mut,
-    sync::atomic::{AtomicPtr, Ordering},
-    time::Duration,
-};
-use session::Session;
+use core::{ffi::CStr, time::Duration};
+use rocblas_sync::routing;
 use std::{path::PathBuf, sync::Mutex};
-
-/// The trace that is on; null when none is. What it points to is never freed: a thread may be about to
-/// look at it.
-pub(crate) static SESSION: AtomicPtr<Session> = AtomicPtr::new(null_mut());
-
-/// The table of the backend in use, through which traced calls go on.
-static DIRECT: AtomicPtr<Table> = AtomicPtr::new(null_mut());
-
-/// Held by whoever starts or stops a trace. Not a mutex, since a forked child has to be able to free it.
-pub(crate) static SWITCH_LOCK: TimedLock = TimedLock::new();
 
 /// Long enough for making a directory on a slow disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,15 +54,16 @@ pub(crate) struct Status {
     pub(crate) threads: u32,
 }
 
-/// The table to publish for a backend that was opened: with a trace from the start if it is asked for.
-pub(crate) fn table_for(backend: &'static Backend, wanted: Option<(Sink, Options)>) -> *mut Table {
-    let direct = (&raw const *backend.table).cast_mut();
-    DIRECT.store(direct, Ordering::Release);
-    let Some((sink, options)) = wanted else { return direct };
-    let table = table_of(backend, &options);
-    let session = Box::leak(Box::new(Session::new(backend, sink, options)));
-    SESSION.store(session, Ordering::Release);
-    (&raw const *table).cast_mut()
+/// Publishes the table of the backend that was opened: with a trace from the start if it is asked for.
+pub(crate) fn publish(backend: &'static Backend, wanted: Option<(Sink, Options)>) {
+    match wanted {
+        Some((sink, options)) => {
+            let table = table_of(backend, &options);
+            let session = Box::leak(Box::new(Session::new(backend, sink, options)));
+            ROUTING.publish(table, Some(session));
+        }
+        None => ROUTING.publish(&backend.table, None),
+    }
 }
 
 /// Starts a trace. Returns its directory, none for lines to stderr. The error is a sentence.
@@ -86,7 +72,7 @@ pub(crate) fn start(
     sink: Sink,
     options: Options,
 ) -> Result<Option<PathBuf>, String> {
-    let switching = Switching::begin()?;
+    let switching = switching()?;
     if let Some(Status { directory, .. }) = status() {
         let place = directory.map_or("stderr".to_owned(), |path| path.display().to_string());
         return Err(format!("this process is being traced already, to {place}; stop that first"));
@@ -95,44 +81,38 @@ pub(crate) fn start(
     let session = Session::new(backend, sink, options);
     // Now, so that whoever starts the trace learns what is wrong with the directory.
     let directory = session.directory()?.map(|directory| directory.path().to_owned());
-    // In this order, because a thread may be in a thunk since the trace before: once a call of its is
-    // recorded in this one, so are the next.
-    CURRENT.store((&raw const *table).cast_mut(), Ordering::Release);
-    SESSION.store(Box::leak(Box::new(session)), Ordering::Release);
+    switching.start(table, Box::leak(Box::new(session)));
     drop(switching);
     Ok(directory)
 }
 
 /// Stops the trace that is on. Calls that are under way are still completed in it.
 pub(crate) fn stop(why: &str) -> Result<Status, String> {
-    let _switching = Switching::begin()?;
-    let session = session().ok_or("this process is not being traced")?;
-    Ok(stop_session(session, why))
+    const NONE: &str = "this process is not being traced";
+    if ROUTING.session().is_none() {
+        return Err(NONE.to_owned());
+    }
+    let switching = switching()?;
+    Ok(stop_session(&switching, ROUTING.session().ok_or(NONE)?, why))
 }
 
 /// Stops this trace, unless it has been stopped already.
 fn stop_this(session: &Session, why: &str) {
-    let Ok(_turn) = Switching::begin() else { return };
-    if self::session().is_some_and(|current| core::ptr::eq(current, session)) {
-        stop_session(session, why);
+    let Ok(switching) = switching() else { return };
+    if ROUTING.session().is_some_and(|current| core::ptr::eq(current, session)) {
+        stop_session(&switching, session, why);
     }
 }
 
-fn stop_session(session: &Session, why: &str) -> Status {
-    CURRENT.store(DIRECT.load(Ordering::Acquire), Ordering::Release);
-    SESSION.store(null_mut(), Ordering::Release);
+fn stop_session(switching: &Switching, session: &Session, why: &str) -> Status {
+    switching.stop(&session.backend.table);
     session.end(why);
     status_of(session)
 }
 
-/// Whether calls through this table go to the backend without a thunk.
-pub(crate) fn is_direct(table: *const Table) -> bool {
-    core::ptr::eq(table, DIRECT.load(Ordering::Acquire))
-}
-
 /// The trace that is on.
 pub(crate) fn status() -> Option<Status> {
-    session().map(status_of)
+    ROUTING.session().map(status_of)
 }
 
 fn status_of(session: &Session) -> Status {
@@ -144,12 +124,7 @@ fn status_of(session: &Session) -> Status {
 
 /// The directory of the trace that is on, if one has been made for it.
 pub(crate) fn directory() -> Option<&'static CStr> {
-    session()?.created_directory_c_str()
-}
-
-fn session() -> Option<&'static Session> {
-    // SAFETY: null, or a session that was leaked.
-    unsafe { SESSION.load(Ordering::Acquire).as_ref() }
+    ROUTING.session()?.created_directory_c_str()
 }
 
 /// The table with thunks for the functions that a trace is of.
@@ -169,23 +144,15 @@ fn table_of(backend: &Backend, options: &Options) -> &'static Table {
     table
 }
 
+type Switching = routing::Switching<'static, Table, Session>;
+
 /// The right to start or stop a trace, until it is dropped.
-struct Switching;
-
-impl Switching {
-    fn begin() -> Result<Self, String> {
-        if SWITCH_LOCK.lock_within(TIMEOUT) {
-            Ok(Self)
-        } else {
-            Err("another thread has been starting or stopping a trace for 10 s".to_owned())
-        }
-    }
-}
-
-impl Drop for Switching {
-    fn drop(&mut self) {
-        SWITCH_LOCK.unlock();
-    }
+fn switching() -> Result<Switching, String> {
+    // The thread that has published the outcome is about to publish the table.
+    let published = ROUTING.published(LOOKS).ok_or("the backend is still being opened")?;
+    published
+        .switching(TIMEOUT)
+        .ok_or_else(|| "another thread has been starting or stopping a trace for 10 s".to_owned())
 }
 
 /// In a forked child: a trace goes on in a directory of its own, and nothing of the parent's files is
@@ -193,7 +160,5 @@ impl Drop for Switching {
 pub(crate) fn after_fork() {
     thread::reset_after_fork();
     listener::after_fork();
-    if let Some(session) = session() {
-        SESSION.store(Box::leak(Box::new(session.for_child())), Ordering::Release);
-    }
+    ROUTING.after_fork_in_child(|session| Box::leak(Box::new(session.for_child())));
 }

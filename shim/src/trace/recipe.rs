@@ -143,7 +143,8 @@ pub(super) fn recipes(
 ) -> &'static [Recipe] {
     static MADE: Mutex<Vec<(Kind, &[Recipe])>> = Mutex::new(Vec::new());
     // Where the processor's counter is no clock, every record takes the long way, which asks.
-    let of_all = options.min > 0 || options.first.is_some() || !clock::is_counter();
+    let of_all =
+        options.min > 0 || options.first.is_some() || options.capture || !clock::is_counter();
     let backend_at = core::ptr::from_ref(backend).addr();
     let kind = Kind { backend: backend_at, of_all, to_stderr: *sink == Sink::Stderr };
     // Only with the lock for starting a trace, or for opening a backend, for which a fork waits.

@@ -9,19 +9,21 @@
 //! those that are counted, filtered, printed, or of functions that the backend lacks.
 
 use super::{
-    SESSION, clock, handles, live,
+    capture, clock, handles, live,
     recipe::{Recipe, flags},
     scalars,
     session::Session,
     stop_this,
     thread::{self, MOST_DEPTH, Thread},
 };
-use crate::init;
+use crate::{init, table::ROUTING};
 use core::{
     ptr::{self, null, null_mut},
     sync::atomic::{AtomicU64, Ordering},
 };
-use rocblas_trace::layout::{ARGUMENTS, BEGIN, END, HEAD, Head, NOTE, Note, RESULT, SEQUENCE};
+use rocblas_trace::layout::{
+    ARGUMENTS, BEGIN, Capture, END, HEAD, Head, NOTE, Note, RESULT, SEQUENCE,
+};
 
 /// Arguments that come in registers.
 const REGISTERS: usize = 6;
@@ -118,10 +120,7 @@ pub(crate) unsafe extern "C" fn begin(
     registers: *const u64,
     stack: *const u64,
 ) -> Begun {
-    // SAFETY: null, or a session that is never freed.
-    let Some(session) = (unsafe { SESSION.load(Ordering::Acquire).as_ref() }) else {
-        return unrecorded(index);
-    };
+    let Some(session) = ROUTING.session() else { return unrecorded(index) };
     let thread = thread::current();
     // SAFETY: null, or this thread's own; no reference is held over anything that looks at it.
     let thread = match unsafe { thread.as_mut() } {
@@ -150,8 +149,15 @@ pub(crate) unsafe extern "C" fn begin(
     if thread.room() < recipe.room() && !thread.make_room(session) {
         return unrecorded(index);
     }
+    // Before the record has its time: asking is not the call's.
+    let capture = if session.options.capture && recipe.has(flags::HANDLE) {
+        // SAFETY: a first argument that is a handle.
+        capture::of(session, thread, unsafe { *registers })
+    } else {
+        Capture::Unasked
+    };
     // SAFETY: as the caller promises.
-    unsafe { write(registers, stack, session, thread, recipe) };
+    unsafe { write(registers, stack, session, thread, recipe, capture) };
     let missing = recipe.has(flags::MISSING).then(|| init::missing(index).0);
     Begun { thread, target: missing.unwrap_or(recipe.target) }
 }
@@ -170,6 +176,7 @@ unsafe fn write(
     session: &Session,
     thread: &mut Thread,
     recipe: &Recipe,
+    capture: Capture,
 ) {
     let (record, sequence, depth) = (thread.cursor, thread.sequence, thread.depth());
     let words = usize::from(recipe.words);
@@ -180,7 +187,7 @@ unsafe fn write(
         record.add(ARGUMENTS).copy_from_nonoverlapping(registers, REGISTERS);
         record.add(ARGUMENTS + REGISTERS).copy_from_nonoverlapping(stack, recipe.stack_arguments());
         *record.add(END) = 0;
-        *record.add(NOTE) = 0;
+        *record.add(NOTE) = (capture as u64) << Note::CAPTURE;
         *record.add(words) = 0;
         let begin = clock::now();
         *record.add(SEQUENCE) = sequence;

@@ -57,7 +57,7 @@ pub(super) unsafe fn in_mode(
         note |= unsafe { capture(thread, recipe.at_entry(), record, stack) } << Note::ENTRY;
     }
     // SAFETY: by contract.
-    unsafe { *record.add(NOTE) = note };
+    unsafe { *record.add(NOTE) |= note };
 }
 
 /// Writes the scalars that the function has written into a record.
@@ -79,12 +79,13 @@ pub(super) unsafe fn at_exit(thread: &Thread, recipe: &Recipe, record: *mut u64,
 /// have changed it. No mode where it does not answer.
 fn mode_of(session: &Session, handle: u64) -> i32 {
     const NONE: i32 = -1;
-    let Some(ask) = session.questions.pointer_mode.filter(|_| handle != 0) else {
+    let Some(get_mode) = session.get_pointer_mode.filter(|_| handle != 0) else {
         return NONE;
     };
     let mut mode = NONE;
     // SAFETY: the function's prototype; the handle is what the caller is about to use.
-    let status = unsafe { ask(ptr::with_exposed_provenance_mut(handle as usize), &raw mut mode) };
+    let status =
+        unsafe { get_mode(ptr::with_exposed_provenance_mut(handle as usize), &raw mut mode) };
     if status == 0 { mode } else { NONE }
 }
 

@@ -8,9 +8,9 @@ use super::{
 use crate::backend::Backend;
 use core::{
     ffi::CStr,
-    mem::transmute,
     sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
 };
+use rocblas_abi::prototype::rocblas_get_pointer_mode;
 use rocblas_contract::sentences;
 use rocblas_trace::{
     call::Functions,
@@ -50,17 +50,6 @@ impl Sink {
     }
 }
 
-pub(super) type GetMode = rocblas_abi::prototype::rocblas_get_pointer_mode;
-pub(super) type GetStream = rocblas_abi::prototype::rocblas_get_stream;
-
-/// What is asked of a handle: the backend's own functions, where it has them.
-#[derive(Debug)]
-pub(super) struct Questions {
-    pub(super) pointer_mode: Option<GetMode>,
-    pub(super) atomics_mode: Option<GetMode>,
-    pub(super) stream: Option<GetStream>,
-}
-
 // SAFETY: `recipes` points to what is shared and never changes.
 unsafe impl Send for Session {}
 // SAFETY: as above; the rest is made for it.
@@ -72,7 +61,8 @@ pub(crate) struct Session {
     /// One for each C function, by index; never freed.
     pub(super) recipes: *const Recipe,
     pub(super) functions: &'static Functions,
-    pub(super) questions: Questions,
+    /// The backend's, for the assembly of traced calls.
+    pub(super) get_pointer_mode: Option<rocblas_get_pointer_mode>,
     /// Shorter calls are left out; in ticks.
     pub(super) min: u64,
     /// Calls that are still to be recorded, where they are counted.
@@ -107,23 +97,10 @@ impl Session {
         clock: Clock,
         recipes: *const Recipe,
     ) -> Self {
-        let table = &*backend.table;
-        let function = |name: &CStr| crate::compat::handles::original(table, name);
-        // SAFETY: the vendor's prototypes of these functions, the same since rocBLAS 2.
-        let questions = unsafe {
-            Questions {
-                pointer_mode: function(c"rocblas_get_pointer_mode")
-                    .map(|f| transmute::<*const (), GetMode>(f)),
-                atomics_mode: function(c"rocblas_get_atomics_mode")
-                    .map(|f| transmute::<*const (), GetMode>(f)),
-                stream: function(c"rocblas_get_stream")
-                    .map(|f| transmute::<*const (), GetStream>(f)),
-            }
-        };
         Self {
             recipes,
             functions: functions(),
-            questions,
+            get_pointer_mode: backend.compat.functions.rocblas_get_pointer_mode,
             min: (options.min as f64 * clock.hertz / 1e9) as u64,
             remaining: options
                 .first

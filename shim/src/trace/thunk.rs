@@ -4,7 +4,7 @@
 use super::{
     recipe::{Captured, Recipe},
     scalars,
-    session::{Questions, Session},
+    session::Session,
     thread::{RECENT, Thread, current},
 };
 use core::{
@@ -27,8 +27,7 @@ pub(crate) mod session {
     use super::*;
 
     pub(crate) const RECIPES: usize = offset_of!(Session, recipes);
-    pub(crate) const POINTER_MODE: usize =
-        offset_of!(Session, questions) + offset_of!(Questions, pointer_mode);
+    pub(crate) const GET_POINTER_MODE: usize = offset_of!(Session, get_pointer_mode);
 }
 
 /// Of [`Thread`].

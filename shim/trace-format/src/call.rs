@@ -1,7 +1,7 @@
 //! A recorded call and what its words mean, by the table of functions.
 
 use crate::layout::{
-    ARGUMENTS, BEGIN, END, HEAD, Head, Mode, NOTE, Note, RESULT, SEQUENCE, Scalar, Shape,
+    ARGUMENTS, BEGIN, Capture, END, HEAD, Head, Mode, NOTE, Note, RESULT, SEQUENCE, Scalar, Shape,
 };
 use half::{bf16, f16};
 use rocblas_abi::{Base, C_EXPORTS, Direction, EnumId, Param, RETURNS, Returns, params};
@@ -120,6 +120,12 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.note().mode()
+    }
+
+    /// Whether its stream captured a graph at entry.
+    #[must_use]
+    pub fn capture(&self) -> Capture {
+        self.note().capture()
     }
 
     /// The handle.

@@ -240,6 +240,8 @@ impl Note {
     pub const MODE: u32 = 16;
     /// The call was left by an exception or a jump: there is no exit.
     pub const LEFT: u64 = 1 << 24;
+    /// Shift of a [`Capture`].
+    pub const CAPTURE: u32 = 25;
 
     /// Whether scalar `i` was captured at entry.
     #[must_use]
@@ -262,6 +264,32 @@ impl Note {
             _ => Mode::Unknown,
         }
     }
+
+    /// Whether the handle's stream captured a graph at entry.
+    #[must_use]
+    pub const fn capture(self) -> Capture {
+        match self.0 >> Self::CAPTURE & 3 {
+            1 => Capture::No,
+            2 => Capture::Yes,
+            3 => Capture::Untold,
+            _ => Capture::Unasked,
+        }
+    }
+}
+
+/// Whether the stream of a call captured a graph: a call that it captured runs again whenever the graph is
+/// launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Capture {
+    /// It was not asked, or the function has no handle.
+    Unasked = 0,
+    /// It did not.
+    No = 1,
+    /// It did.
+    Yes = 2,
+    /// HIP did not tell.
+    Untold = 3,
 }
 
 /// Where a handle's scalars are.

@@ -16,6 +16,8 @@ pub struct Options {
     pub min: u64,
     /// The trace stops after that many calls.
     pub first: Option<u64>,
+    /// HIP is asked at each call whether its stream captures.
+    pub capture: bool,
 }
 
 /// More than a day of a language model's calls.
@@ -29,12 +31,19 @@ const _: () = assert!(LEAST as usize >= 2 * crate::layout::SEGMENT_SIZE);
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring: None, limit: LIMIT, functions: Vec::new(), min: 0, first: None }
+        Self {
+            ring: None,
+            limit: LIMIT,
+            functions: Vec::new(),
+            min: 0,
+            first: None,
+            capture: false,
+        }
     }
 }
 
 /// The names, for messages.
-pub const KEYS: &str = "ring, limit, functions, min, first";
+pub const KEYS: &str = "ring, limit, functions, min, first, capture";
 
 impl Options {
     /// Sets an option by its name.
@@ -54,6 +63,13 @@ impl Options {
                 let number = value.trim().parse().ok().filter(|n| *n > 0);
                 let expected = || format!("`{value}` is no number of calls");
                 self.first = Some(number.ok_or_else(expected)?);
+            }
+            "capture" => {
+                self.capture = match value.trim() {
+                    "ask" => true,
+                    "off" => false,
+                    _ => return Err(format!("`{value}` is neither `ask` nor `off`")),
+                };
             }
             unknown => return Err(format!("there is no `{unknown}` (there are: {KEYS})")),
         }
@@ -159,7 +175,10 @@ impl fmt::Display for Options {
         if self.min > 0 {
             write!(f, ",min={}ns", self.min)?;
         }
-        self.first.map_or(Ok(()), |first| write!(f, ",first={first}"))
+        if let Some(first) = self.first {
+            write!(f, ",first={first}")?;
+        }
+        if self.capture { f.write_str(",capture=ask") } else { Ok(()) }
     }
 }
 
@@ -174,11 +193,12 @@ mod tests {
 
     #[test]
     fn a_list_sets_what_it_names() {
-        let read = options("ring=64M, limit=2G,functions=*trsm*:-*_64,min=10us,first=1000");
+        let read =
+            options("ring=64M, limit=2G,functions=*trsm*:-*_64,min=10us,first=1000,capture=ask");
         let read = read.expect("a list");
         assert_eq!((read.ring, read.limit), (Some(64 << 20), 2 << 30));
         assert_eq!(read.functions, ["*trsm*", "-*_64"]);
-        assert_eq!((read.min, read.first), (10_000, Some(1000)));
+        assert_eq!((read.min, read.first, read.capture), (10_000, Some(1000), true));
         assert_eq!(options(&read.to_string()), Ok(read));
         assert_eq!(options(""), Ok(Options::default()));
     }
@@ -186,13 +206,17 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_what_is_expected() {
         for (list, why) in [
-            ("rings=1M", "there is no `rings` (there are: ring, limit, functions, min, first)"),
+            (
+                "rings=1M",
+                "there is no `rings` (there are: ring, limit, functions, min, first, capture)",
+            ),
             ("ring", "`ring` is not of the form name=value"),
             ("ring=big", "ring: `big` is no size (64M, 2G, or a number of bytes)"),
             ("limit=99999999999G", "is no size"),
             ("ring=1K", "`1K` is too little: 64K at least"),
             ("min=10", "min: `10` is no time (500ns, 10us, 2ms, 1s)"),
             ("min=10h", "is no time"),
+            ("capture=yes", "capture: `yes` is neither `ask` nor `off`"),
             ("first=0", "first: `0` is no number of calls"),
         ] {
             let said = options(list).expect_err(list);

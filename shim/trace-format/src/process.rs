@@ -112,6 +112,9 @@ pub struct Settings {
     pub min: u64,
     /// The trace stops after that many calls.
     pub first: Option<u64>,
+    /// Whether HIP was asked at each call if its stream captures.
+    #[serde(default)]
+    pub capture: bool,
 }
 
 /// How a trace was stopped.

@@ -2,7 +2,10 @@
 //! `rocblas_strsm_batched(right, upper, none, non_unit, m=417, n=79, alpha=1, lda=79, ldb=417, batch=4)
 //! = success  12.3 us`.
 
-use crate::call::{Answer, Call, NumberKind, Numbers, Value};
+use crate::{
+    call::{Answer, Call, NumberKind, Numbers, Value},
+    layout::Capture,
+};
 use rocblas_abi::{Base, EnumId, Param, enumeration};
 use std::fmt::{self, Display, Write};
 
@@ -193,6 +196,9 @@ impl Display for Line<'_> {
         if call.by_shim() {
             f.write_str(" by the shim")?;
         }
+        if call.capture() == Capture::Yes {
+            f.write_str(" into a graph")?;
+        }
         match call.ticks() {
             Some(ticks) => write!(f, "  {}", Time(ticks as f64 / ticks_per_nanosecond)),
             None => Ok(()),
@@ -205,7 +211,7 @@ mod tests {
     use super::*;
     use crate::{
         call::Functions,
-        layout::{ARGUMENTS, BEGIN, END, Mode, NOTE, Note, RESULT},
+        layout::{ARGUMENTS, BEGIN, Capture, END, Mode, NOTE, Note, RESULT},
     };
 
     /// A record of a function with these arguments, scalars in host memory.
@@ -255,6 +261,10 @@ mod tests {
         assert!(full.contains("A=0xd000, lda=79, B=0xd100"), "{full}");
         words[RESULT] = 6;
         assert!(line(function, &words, Detail::Short).contains("= internal_error  12.3 us"));
+        words[NOTE] |= (Capture::Yes as u64) << Note::CAPTURE;
+        let captured = line(function, &words, Detail::Short);
+        assert!(captured.contains("= internal_error into a graph  12.3 us"), "{captured}");
+        words[NOTE] ^= ((Capture::Yes as u64) ^ (Capture::No as u64)) << Note::CAPTURE;
         words[END] = 0;
         assert!(line(function, &words, Detail::Short).ends_with("batch=4) = in flight"));
         words[NOTE] |= Note::LEFT;

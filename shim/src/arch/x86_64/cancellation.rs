@@ -32,6 +32,17 @@ pub(crate) fn forbid_cancellation() {
     unsafe { disable(&raw mut old) };
 }
 
+/// Runs something of ours that has cancellation points. It does not unwind.
+pub(crate) fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
+    let mut old = [0; 2];
+    // SAFETY: memory for the two values.
+    unsafe { disable(&raw mut old) };
+    let result = work();
+    // SAFETY: filled above, in this thread.
+    unsafe { restore(&raw const old) };
+    result
+}
+
 /// Disables cancellation.
 ///
 /// # Safety

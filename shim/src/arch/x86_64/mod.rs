@@ -11,7 +11,7 @@ mod stubs;
 mod thread_pointer;
 mod thunk;
 
-pub(crate) use cancellation::forbid_cancellation;
+pub(crate) use cancellation::{forbid_cancellation, without_cancellation};
 pub(crate) use cold::cold_entries;
 pub(crate) use thread_pointer::{find_offset, thread_pointer};
 pub(crate) use thunk::thunks;

@@ -1,16 +1,20 @@
 //! The exported functions: a stub for every C and C++ function of the table.
 //!
-//! A stub is two instructions, `mov r11, [rip+CURRENT]; jmp [r11+8*index]`. It reads one pointer,
+//! A stub is two instructions, `mov r11, [rip+ROUTING]; jmp [r11+8*index]`. It reads one pointer,
 //! touches no register but r11 (which the System V ABI leaves to linkage code), no stack, and is
 //! gone from the backtrace once it has jumped: arguments of any kind, variadics, structs by value
-//! and C++ exceptions pass. The load of `CURRENT` needs no fence: x86-64 loads acquire.
+//! and C++ exceptions pass. The load needs no fence: x86-64 loads acquire.
 //!
 //! A signal may arrive between the two, and its handler may throw, or take a backtrace as profilers do.
 //! So the unwind tables have an entry for the stubs: one for all of them, which are a section of their
 //! own. With an entry each, the tables would be twice as large as the code.
 
-use crate::table::{CURRENT, ENTRY_SIZE};
+use crate::{
+    table::{ENTRY_SIZE, ROUTING, Table},
+    trace::Session,
+};
 use rocblas_abi::EXPORTS;
+use rocblas_sync::routing::Routing;
 
 /// Bytes of a stub with its padding.
 const SIZE: usize = 16;
@@ -26,12 +30,13 @@ macro_rules! stubs {
             #[unsafe(link_section = ".text.rocblas_shim_stubs")]
             unsafe extern "C" fn $name() {
                 core::arch::naked_asm!(
-                    "mov r11, qword ptr [rip + {table}]",
+                    "mov r11, qword ptr [rip + {routing} + {table}]",
                     "jmp qword ptr [r11 + {offset}]",
                     // So that they have one size.
                     ".balign {size}, 0xcc",
                     size = const SIZE,
-                    table = sym CURRENT,
+                    routing = sym ROUTING,
+                    table = const Routing::<Table, Session>::TABLE,
                     offset = const $index * ENTRY_SIZE,
                 )
             }

@@ -12,12 +12,13 @@
 
 use super::{cancellation, thread_pointer::OFFSET};
 use crate::{
-    table::Target,
+    table::{ROUTING, Table, Target},
     trace::{
-        SESSION,
+        Session,
         thunk::{self, captured, flags, recipe, session, thread},
     },
 };
+use rocblas_sync::routing::Routing;
 use rocblas_trace::layout::{
     ARGUMENTS, BEGIN, END, HEAD, MIXER, Mode, NOTE, Note, RESULT, ROTATION, SEQUENCE,
 };
@@ -141,7 +142,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "jz 52f",
         "53:",
         "mov rbx, qword ptr fs:[rax]",
-        "mov rax, qword ptr [rip + {session}]",
+        "mov rax, qword ptr [rip + {routing} + {session}]",
         "test rbx, rbx",
         "jz 50f",
         "cmp rax, qword ptr [rbx + {thread_session}]",
@@ -430,9 +431,10 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         cancel_state = const (STACK_WORDS + REGISTERS + 1) * 8,
         stack_words = const STACK_WORDS,
         offset = sym OFFSET,
-        session = sym SESSION,
+        routing = sym ROUTING,
+        session = const Routing::<Table, Session>::SESSION,
         session_recipes = const session::RECIPES,
-        session_mode = const session::POINTER_MODE,
+        session_mode = const session::GET_POINTER_MODE,
         thread_session = const thread::SESSION,
         thread_lowest = const thread::LOWEST,
         thread_highest = const thread::HIGHEST,

@@ -29,7 +29,7 @@ mod walk;
 
 pub use clock::Timeline;
 pub use merged::{Merged, Next};
-pub use problem::{Problem, Unreadable};
+pub use problem::{NO_CALLS, Problem, Unreadable};
 pub use table::Table;
 pub use thread::{ThreadReader, Written};
 pub use trace::{Life, Trace, started, traces_in};

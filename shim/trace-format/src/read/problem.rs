@@ -39,6 +39,10 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What it means that nothing was recorded.
+pub const NO_CALLS: &str = "a trace begins with a program's first rocBLAS call, and a program that \
+    computes without rocBLAS makes none";
+
 /// A trace or a file of one that cannot be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
@@ -49,6 +53,22 @@ pub enum Unreadable {
         path: PathBuf,
         /// Why it was not.
         error: io::Error,
+    },
+    /// There is no such path.
+    #[error(
+        "{}: No such file or directory: the shim makes it with the first rocBLAS call of a program that \
+         records there",
+        path.display()
+    )]
+    Absent {
+        /// What was to be read.
+        path: PathBuf,
+    },
+    /// A directory in which traces are to be made, and none has been.
+    #[error("{} has no trace yet: {NO_CALLS}", path.display())]
+    NoCalls {
+        /// The directory.
+        path: PathBuf,
     },
     /// It is something else.
     #[error("{} is no trace: {what}", path.display())]

@@ -183,7 +183,8 @@ impl Trace {
 /// The traces at a path: the path itself, or those in it, one directory for each process.
 ///
 /// # Errors
-/// A path that cannot be read, or where there is no trace.
+/// A path that cannot be read, or where there is no trace: [`Unreadable::NoCalls`] of a directory that
+/// nothing but traces is kept in.
 pub fn traces_in(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     let is_trace = |path: &Path| {
         path.join(PROCESS).exists() || thread_files(path).is_ok_and(|names| !names.is_empty())
@@ -191,17 +192,29 @@ pub fn traces_in(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     if is_trace(path) {
         return Ok(vec![path.to_owned()]);
     }
-    let entries = fs::read_dir(path).map_err(|e| Unreadable::io(path, e))?;
-    let mut traces: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| is_trace(path))
-        .collect();
+    let entries = fs::read_dir(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Unreadable::Absent { path: path.to_owned() },
+        _ => Unreadable::io(path, e),
+    })?;
+    let entries: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut traces: Vec<PathBuf> =
+        entries.iter().filter(|path| is_trace(path)).map(Clone::clone).collect();
     traces.sort();
     if traces.is_empty() {
+        if entries.iter().all(|path| is_beside_traces(path)) {
+            return Err(Unreadable::NoCalls { path: path.to_owned() });
+        }
         let what = "neither it nor a directory in it has traces of the shim (ROCBLAS_SHIM_TRACE=DIR makes one)";
         return Err(Unreadable::other(path, what));
     }
     Ok(traces)
+}
+
+/// Whether a file may be in a directory that is only for traces: a report of them, or what file systems
+/// put into a volume.
+fn is_beside_traces(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name == b"lost+found" || name.starts_with(b".") || name.ends_with(b".html")
 }
 
 fn thread_files(directory: &Path) -> io::Result<Vec<String>> {

@@ -53,6 +53,12 @@ impl Tracked {
         self.handles.get(&call.handle()?)
     }
 
+    /// What is known of the handle at an address.
+    #[must_use]
+    pub fn handle(&self, address: u64) -> Option<&HandleState> {
+        self.handles.get(&address)
+    }
+
     /// The devices, by HIP's number.
     #[must_use]
     pub fn devices(&self) -> &BTreeMap<u64, Device> {

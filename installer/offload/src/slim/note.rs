@@ -1,0 +1,104 @@
+//! The note in a reduced file: which version reduced it, the digest of the whole file, and the GPUs.
+
+use super::{
+    elf::{Elf, LE},
+    error::Error,
+};
+use crate::ReadAt;
+use object::elf;
+use rocblas_contract::note;
+
+/// What the note says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The version of the program that reduced the file.
+    pub version: String,
+    /// The digest of the whole file, with the name of its algorithm: `blake3:...`.
+    pub source: String,
+    /// The GPUs that were asked for, as they were named.
+    pub gpus: Vec<String>,
+}
+
+impl Note {
+    /// The bytes of the section.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let Self { version, source, gpus } = self;
+        let text = format!("version={version}\nsource={source}\ngpus={}\n", gpus.join(","));
+        let mut name = note::SLIM_NAME.as_bytes().to_vec();
+        name.push(0);
+        let numbers = [name.len() as u32, text.len() as u32, note::SLIM_TYPE];
+        let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        for part in [name.as_slice(), text.as_bytes()] {
+            bytes.extend(part);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    /// What a description says; none where a line is missing.
+    fn parse(description: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(description).ok()?;
+        let line = |key: &str| {
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('=').map(str::to_owned))
+        };
+        let gpus = line("gpus")?.split(',').map(str::to_owned).collect();
+        Some(Self { version: line("version")?, source: line("source")?, gpus })
+    }
+}
+
+/// The note of a file; none in a file that is whole.
+///
+/// # Errors
+/// When the file is not an ELF file for x86-64, or its notes cannot be read.
+pub fn note<R: ReadAt + ?Sized>(reader: &R, size: u64) -> Result<Option<Note>, Error> {
+    find(&Elf::open(reader, size)?)
+}
+
+pub(super) fn find<R: ReadAt + ?Sized>(elf: &Elf<'_, R>) -> Result<Option<Note>, Error> {
+    let is_note = |segment: &&super::elf::Segment| segment.p_type.get(LE) == elf::PT_NOTE;
+    for segment in elf.segments.iter().filter(is_note) {
+        let (offset, length) = (segment.p_offset.get(LE), segment.p_filesz.get(LE));
+        let bytes: Vec<u8> = elf.table(offset, length, "notes")?;
+        let align = if segment.p_align.get(LE) == 8 { 8 } else { 4 };
+        if let Some(note) = parse(&bytes, align) {
+            return Ok(Some(note));
+        }
+    }
+    Ok(None)
+}
+
+/// The note among those of a segment.
+fn parse(mut rest: &[u8], align: usize) -> Option<Note> {
+    loop {
+        let head = rest.split_at_checked(12)?;
+        let number = |at| crate::number::<4>(head.0, at).and_then(|n| usize::try_from(n).ok());
+        let (name_size, size, kind) = (number(0)?, number(4)?, number(8)?);
+        let start = 12_usize.checked_add(name_size)?.checked_next_multiple_of(align)?;
+        let end = start.checked_add(size)?;
+        let name = rest.get(12..12 + name_size)?.strip_suffix(b"\0");
+        let description = rest.get(start..end)?;
+        if name == Some(note::SLIM_NAME.as_bytes()) && kind == note::SLIM_TYPE as usize {
+            return Note::parse(description);
+        }
+        rest = rest.get(end.checked_next_multiple_of(align)?..)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_found_behind_others() {
+        let gpus = vec!["gfx906".to_owned(), "gfx90a:xnack-".to_owned()];
+        let note = Note { version: "1.2.3".to_owned(), source: "blake3:00".to_owned(), gpus };
+        let mut bytes = b"\x04\0\0\0\x03\0\0\0\x03\0\0\0GNU\0abc\0".to_vec();
+        assert_eq!(parse(&bytes, 4), None);
+        bytes.extend(note.encode());
+        assert_eq!(parse(&bytes, 4), Some(note));
+        for cut in 0..bytes.len() - 4 {
+            assert_eq!(parse(&bytes[..cut], 4), None, "{cut}");
+        }
+    }
+}

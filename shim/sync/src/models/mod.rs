@@ -1,0 +1,36 @@
+//! Models: loom runs each in every order of its steps that the memory model allows, up to a number of
+//! preemptions where one is given. `.ci/models` also runs them on copies of this crate with one line
+//! broken each, where they have to fail.
+
+mod fork;
+mod initialisation;
+mod routing;
+mod timed_lock;
+
+use core::time::Duration;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// The patience of a thread that waits until it is its turn, and of one that does not wait.
+const ENDLESS: Duration = Duration::MAX;
+const NONE: Duration = Duration::ZERO;
+
+/// Runs a model and prints in how many orders.
+fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = runs.clone();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    println!("{name}: {} executions", runs.load(Ordering::Relaxed));
+}
+
+/// A value that lives as long as the process, as what is published does.
+fn leaked<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
