@@ -7,26 +7,35 @@ mod size;
 pub use listed::{Listed, list, text};
 
 use crate::{
-    apply::backend,
+    apply::{backend, gpus},
     choice,
     journal::{Journal, Loaded, STORE},
     lib_dir::LibDir,
     place::Place,
     plan::{Action, Planner, Wanted},
     root::Root,
+    serves::Serves,
     settings,
     state::State,
 };
 use anyhow::{Context, Result, bail};
-use rocblas_contract::store::{BACKENDS, SETTINGS};
+use rocblas_contract::store::BACKENDS;
 use std::{ffi::OsStr, path::Path};
-use toml_edit::{DocumentMut, Item, Value};
+use toml_edit::{Item, Value};
 
 /// A plan that makes another backend of the store the one in use.
 pub fn plan_use(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     backend::check_name(name)?;
     let (root, lib) = (planner.lib.root(), planner.lib.path());
-    backend::library_of(root, lib, name).with_context(|| there_is_none(name))?;
+    let library = backend::library_of(root, lib, name).with_context(|| there_is_none(name))?;
+    let serves = Serves::of_library(root, &library)?;
+    if let Ok(Some(current)) = settings::text(root, lib).and_then(|text| settings::backend(&text)) {
+        let lost = gpus::lost(&gpus::served_now(root, lib, &current), &serves);
+        if !lost.is_empty() {
+            let lost = lost.into_iter().collect::<Vec<_>>().join(", ");
+            planner.remark(format!("backend {current} served {lost}, and {name} does not"));
+        }
+    }
     let wanted = settings::with_backend(&settings::text(root, lib)?, name)?;
     planner.settings(&wanted, "the backend to use")
 }
@@ -97,8 +106,7 @@ fn stands_for(root: &Root, lib: &Path, value: &OsStr, name: &str) -> bool {
 /// one for each GPU. `None` where none does.
 fn named_elsewhere(root: &Root, lib: &Path, name: &str) -> Result<Option<&'static str>> {
     const ROUTE: &str = "route";
-    let document: DocumentMut =
-        settings::text(root, lib)?.parse().context(format!("{SETTINGS} is not valid TOML"))?;
+    let document = settings::parse(&settings::text(root, lib)?)?;
     let route = document.get(ROUTE).and_then(Item::as_table_like);
     let mut values = route.into_iter().flat_map(|table| table.iter().map(|(_, item)| item));
     let is_named =

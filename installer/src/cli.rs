@@ -3,6 +3,7 @@
 use crate::{
     complete,
     fetch::Sha256,
+    gpu,
     journal::{Compat, Original},
     output::{self, Verbosity, printable},
     trace::{export::Format, select::Select},
@@ -133,11 +134,13 @@ pub enum Command {
     #[command(after_help = "Example: is my gfx906 covered, and by which file?\n  \
         installer inspect --gpu gfx906 /opt/rocm /opt/rocm-6.3.0/lib/librocblas.so.4")]
     Inspect {
-        /// ROCm trees, library directories or libraries, inside the root; all known places if none
+        /// ROCm trees, library directories or libraries, inside the root, or programs and other libraries,
+        /// of which the GPU code and the libraries that they would load are listed; all known places if
+        /// none
         paths: Vec<PathBuf>,
         /// Count kernels for these GPUs [default: the machine's]
-        #[arg(long, value_name = "TARGET", value_delimiter = ',')]
-        gpu: Vec<String>,
+        #[arg(long, value_name = "GPU", value_parser = gpu::list)]
+        gpu: Vec<gpu::List>,
         /// Count kernels with these in their names
         #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "trsm")]
         function: Vec<String>,
@@ -193,7 +196,7 @@ pub enum Command {
     /// Check that programs which were built would load, and with which rocBLAS, HIP and hipBLAS
     ///
     /// It is what `apply --built` checks, and changes nothing. Of a directory, its programs and
-    /// libraries are checked, or else those in its `bin`.
+    /// libraries are checked, or else those in its `bin` and below that.
     ///
     /// Exit codes: 0 all would load, 1 one would not, 3 none uses rocBLAS.
     #[command(after_help = "Examples:\n  installer check build\n  \
@@ -233,6 +236,15 @@ pub enum Command {
     /// Compute a GEMM and a TRSM on each GPU through the shim and compare with the CPU
     #[command(after_help = "Example:\n  installer selftest")]
     Selftest,
+    /// Write libraries and programs again with only the kernels that some GPUs need
+    ///
+    /// Every address outside the kernels stays the same, so programs load the reduced file as they load the
+    /// whole one. An ELF note in it records the GPUs and the digest of the whole file. Files of a package,
+    /// and files of a tree with the shim, are not replaced: write a reduced copy with --output.
+    #[command(after_help = "Examples:\n  \
+        installer slim librocblas.so.4 --gpu gfx906 --output slim/librocblas.so.4\n  \
+        installer slim build/bin/libggml-hip.so --gpu gfx906,gfx1030 --in-place")]
+    Slim(Slim),
     /// Record the rocBLAS calls of a running program, and read what was recorded
     #[command(
         subcommand,
@@ -294,8 +306,17 @@ pub struct Apply {
     #[arg(long, value_name = "FILE", overrides_with = "shim", value_hint = ValueHint::FilePath)]
     pub shim: Option<PathBuf>,
     /// Refuse a backend without kernels for these GPUs, and place only their Tensile files
-    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
-    pub gpu: Option<Vec<String>>,
+    ///
+    /// A target (gfx906), its number, or the name of a card (MI50, "Radeon VII"); several with `,`. A
+    /// later apply adds to them.
+    #[arg(long, value_name = "GPU", value_parser = gpu::list)]
+    pub gpu: Option<Vec<gpu::List>>,
+    /// Give up GPUs of this machine that the tree serves now and the backend does not
+    #[arg(long)]
+    pub gpu_loss_ok: bool,
+    /// Go on where the tree's own rocBLAS serves the GPUs already
+    #[arg(long)]
+    pub not_needed_ok: bool,
     /// Programs built for this tree, or directories of them, inside the root: check that they load
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, num_args = 1..)]
     pub built: Vec<PathBuf>,
@@ -361,6 +382,30 @@ pub struct Collect {
     pub base: Option<PathBuf>,
 }
 
+/// Options of `slim`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("destination").required(true))]
+pub struct Slim {
+    /// Libraries and programs with GPU code, inside the root
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// The GPUs whose kernels stay
+    ///
+    /// A target (gfx906), its number, or the name of a card; several with `,`. A target without features
+    /// keeps the kernels for all its features; gfx90a:xnack- those for gfx90a and gfx90a:xnack-.
+    #[arg(long, required = true, value_name = "GPU", value_parser = gpu::list)]
+    pub gpu: Vec<gpu::List>,
+    /// Write the reduced file here, inside the root; takes one FILE
+    #[arg(long, short, value_name = "FILE", group = "destination", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Replace each FILE by the reduced one; running programs keep the old file
+    #[arg(long, group = "destination")]
+    pub in_place: bool,
+    /// Compress kernels that are not; needs the HIP runtime of ROCm 7, which is looked for in the tree
+    #[arg(long)]
+    pub compress: bool,
+}
+
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
@@ -391,8 +436,8 @@ pub enum Backends {
         #[arg(long)]
         name: Option<String>,
         /// Only the Tensile files of these GPUs
-        #[arg(long, value_name = "TARGET", value_delimiter = ',')]
-        gpu: Option<Vec<String>>,
+        #[arg(long, value_name = "GPU", value_parser = gpu::list)]
+        gpu: Option<Vec<gpu::List>>,
     },
     /// Make one the backend of all programs
     Use {
@@ -422,6 +467,8 @@ pub enum Backends {
 #[derive(Debug, Subcommand)]
 pub enum Trace {
     /// Start recording the calls of a running process; it needs no restart and does not wait
+    ///
+    /// If it has made no rocBLAS call yet, recording begins with its first handle.
     #[command(after_help = "Example: the last calls before a crash that happens once a day\n  \
         installer trace start 4711 --output /var/tmp/traces --ring 64M")]
     Start {
@@ -446,6 +493,12 @@ pub enum Trace {
         /// Stop after so many calls
         #[arg(long, value_name = "NUMBER")]
         first: Option<u64>,
+        /// Ask HIP at each call whether a graph captures it, and mark these calls (ask, off)
+        ///
+        /// A trace has a call that a graph repeats once. GGML_CUDA_DISABLE_GRAPHS=1 makes llama.cpp call
+        /// each time.
+        #[arg(long, value_name = "ask")]
+        capture: Option<String>,
     },
     /// Stop recording
     #[command(after_help = "Example:\n  installer trace stop 4711")]
@@ -488,6 +541,9 @@ pub enum Trace {
         long: bool,
     },
     /// Calls by function and by shape, errors, and what was in flight at the end
+    ///
+    /// First calls, which may load kernels, have a column of their own; the other columns and the order are
+    /// without them.
     #[command(after_help = "Examples:\n  installer trace summary traces\n  \
         installer trace summary traces --json | jq .calls")]
     Summary {
@@ -546,6 +602,9 @@ pub struct Doctor {
     /// Explain the errors in this log of a program; `-` reads standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log: Option<PathBuf>,
+    /// The GPU that the log is about, where its lines do not tell [default: the machine's]
+    #[arg(long, value_name = "GPU", value_parser = gpu::list)]
+    pub gpu: Vec<gpu::List>,
     /// Write everything into one file, to attach to a bug report
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub report: Option<PathBuf>,

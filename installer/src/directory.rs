@@ -139,17 +139,24 @@ impl Directory {
 
     /// The names in it, sorted.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
+        Ok(self.entries()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The names in this directory, sorted, with their kinds as the file system lists them:
+    /// [`FileType::Unknown`] on some.
+    pub fn entries(&self) -> io::Result<Vec<(OsString, FileType)>> {
         // A descriptor of its own: where the listing stands belongs to the open file.
         let listing = openat(self, c".", DIRECTORY, Mode::empty())?;
         let mut names = Vec::new();
         let mut entries = Dir::new(listing)?;
         while let Some(entry) = entries.read() {
-            let name = entry?.file_name().to_bytes().to_vec();
+            let entry = entry?;
+            let name = entry.file_name().to_bytes().to_vec();
             if name != b"." && name != b".." {
-                names.push(OsString::from_vec(name));
+                names.push((OsString::from_vec(name), entry.file_type()));
             }
         }
-        names.sort();
+        names.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(names)
     }
 

@@ -57,6 +57,12 @@ pub struct Journal {
     /// Files of the user's in the store that something newer has replaced as what is to come back.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub superseded: BTreeSet<Place>,
+    /// Whether the tree had no rocBLAS of ROCm 7 and no shim at the first apply.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bare: bool,
+    /// The GPUs that the stock library served, by processor.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub served: BTreeSet<String>,
 }
 
 /// Whether the tree is as the journal says.
@@ -81,11 +87,20 @@ pub struct Options {
     pub original: Original,
     /// Whether the stock library's name stays as a link for CMake.
     pub build_link: bool,
+    /// GPUs of the machine that the tree served before and does not any more, at the person's word.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub given_up: BTreeSet<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { gpus: Vec::new(), compat: Compat::Links, original: Original::Keep, build_link: true }
+        Self {
+            gpus: Vec::new(),
+            compat: Compat::Links,
+            original: Original::Keep,
+            build_link: true,
+            given_up: BTreeSet::new(),
+        }
     }
 }
 
@@ -215,6 +230,8 @@ impl Journal {
             diversions: Vec::new(),
             origins: BTreeMap::new(),
             superseded: BTreeSet::new(),
+            bare: false,
+            served: BTreeSet::new(),
         }
     }
 

@@ -6,8 +6,9 @@ use clap::error::ErrorKind;
 use installer::{
     apply::{self, Report, Request},
     backends, check,
-    cli::{self, Apply, Backends, Cli, Collect, Command, Doctor, Fetch, Global, Run},
+    cli::{self, Apply, Backends, Cli, Collect, Command, Doctor, Fetch, Global, Run, Slim},
     collect, complete, confirm, doctor, fetch,
+    gpu::List,
     inspect::{self, layout::Tree},
     journal::{Journal, Original},
     lib_dir::LibDir,
@@ -16,7 +17,7 @@ use installer::{
     plan::Reach,
     revert::{self, Outcome},
     root::Root,
-    run as starting, selftest, status, trace, tree,
+    run as starting, selftest, slim, status, trace, tree,
     version::Versions,
     which,
 };
@@ -75,7 +76,7 @@ fn run(global: &Global, command: Command) -> Result<u8> {
             inspect(global, &root, paths, &function, &gpu)?;
         }
         Command::Apply(options) => apply(global, &root, &tree()?, options)?,
-        Command::Repair { dry_run } => repair(global, &root, &tree()?, dry_run)?,
+        Command::Repair { dry_run } => return repair(global, &root, &tree()?, dry_run),
         Command::Status => {
             let tree = tree()?;
             let status = status::status(&root, &tree.lib)?;
@@ -96,6 +97,7 @@ fn run(global: &Global, command: Command) -> Result<u8> {
             output::result(global.json, &selftest, selftest::text(&selftest));
             return Ok(selftest.exit_code());
         }
+        Command::Slim(options) => slim(global, &root, tree, &options)?,
         Command::LiveCheck { shim } => doctor::live::answer(&shim)?,
         Command::SelftestDevice { library, device } => selftest::device::answer(&library, device)?,
         // Carried out above.
@@ -143,11 +145,13 @@ fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()
         backend: options.backend,
         name: options.name,
         shim: options.shim,
-        gpus: options.gpu,
+        gpus: options.gpu.map(|gpus| List::processors(&gpus)),
         built: options.built,
         original: options.original,
         compat: options.compat,
         build_link: options.no_build_link.then_some(false),
+        gpu_loss_ok: options.gpu_loss_ok,
+        not_needed_ok: options.not_needed_ok,
         only_add: false,
         dry_run: options.dry_run,
         reach: if options.force { Reach::Repair } else { Reach::Usual },
@@ -162,7 +166,7 @@ fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()
 }
 
 /// Whatever was disturbed is put right, by the options of the last apply.
-fn repair(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<()> {
+fn repair(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<u8> {
     let request = Request {
         dry_run,
         reach: Reach::Repair,
@@ -176,7 +180,20 @@ fn repair(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<()
             shown(&tree.lib)
         );
     }
-    carry_out(global, root, tree, &request)
+    carry_out(global, root, tree, &request)?;
+    match status::status(root, &tree.lib)? {
+        status::Status::Disturbed { lost, .. } if !lost.is_empty() && !dry_run => {
+            // A notice and no error: with --json, what was done is the one document.
+            output::notice(&format!(
+                "{}; repair cannot bring that back. Programs work as before. {}, then run \
+                 `installer repair` again",
+                lost.join("; "),
+                status::REINSTALL
+            ));
+            Ok(FAILURE)
+        }
+        _ => Ok(SUCCESS),
+    }
 }
 
 fn carry_out(global: &Global, root: &Root, tree: &Tree, request: &Request) -> Result<()> {
@@ -246,7 +263,8 @@ fn verify(global: &Global, root: &Root, tree: &Tree) -> Result<u8> {
 
 fn doctor(global: &Global, root: &Root, options: &Doctor) -> Result<u8> {
     let log = options.log.as_deref().map(doctor::log::read).transpose()?;
-    let diagnosis = doctor::doctor(root, global.rocm.as_deref(), log.as_deref());
+    let diagnosis =
+        doctor::doctor(root, global.rocm.as_deref(), &List::all(&options.gpu), log.as_ref());
     output::result(global.json, &diagnosis, doctor::text(&diagnosis));
     if let Some(path) = &options.report {
         doctor::report::write(path, root, &diagnosis)?;
@@ -316,7 +334,7 @@ fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Res
             let request = Request {
                 backend: Some(path),
                 name,
-                gpus: gpu,
+                gpus: gpu.map(|gpus| List::processors(&gpus)),
                 only_add: true,
                 patience: global.patience(),
                 ..Request::default()
@@ -335,6 +353,41 @@ fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Res
         }
     };
     output::report(global.json, &report, "Done.");
+    Ok(())
+}
+
+fn slim(
+    global: &Global,
+    root: &Root,
+    tree: impl Fn() -> Result<Tree>,
+    options: &Slim,
+) -> Result<()> {
+    let Slim { files, gpu, output, in_place: _, compress } = options;
+    let destination = match output {
+        Some(_) if files.len() > 1 => {
+            bail!("--output takes one FILE: use --in-place, or run the command once for each file")
+        }
+        Some(output) => slim::Destination::File(output),
+        None => slim::Destination::InPlace,
+    };
+    let form = if *compress {
+        slim::check_runtime(root, &tree()?.lib)?;
+        slim::Form::Compressed
+    } else {
+        slim::Form::AsBefore
+    };
+    let gpus = List::all(gpu);
+    let mut reports = Vec::new();
+    for file in files {
+        let report = slim::slim(root, file, &gpus, form, destination)?;
+        if !global.json {
+            output::result(false, &report, lines(&slim::text(&report)));
+        }
+        reports.push(report);
+    }
+    if global.json {
+        output::result(true, &json!({"files": reports}), Text::new());
+    }
     Ok(())
 }
 
@@ -375,10 +428,10 @@ fn inspect(
     root: &Root,
     mut paths: Vec<PathBuf>,
     functions: &[String],
-    gpus: &[String],
+    gpus: &[List],
 ) -> Result<()> {
     paths.extend(global.rocm.clone());
-    let inspection = inspect::inspect(root, &paths, functions, gpus)?;
+    let inspection = inspect::inspect(root, &paths, functions, &List::all(gpus))?;
     output::result(global.json, &inspection, inspect::text(&inspection, output::width()));
     Ok(())
 }

@@ -819,7 +819,7 @@ fn only_mode_differs(now: &State, placed: &State, wanted: &State) -> Option<u32>
 
 /// A relative path as a target for links, from a place in the store to one beside the libraries.
 #[must_use]
-pub fn relative_target(from: &Place, to: &str) -> PathBuf {
+pub fn relative_target(from: &Place, to: impl AsRef<Path>) -> PathBuf {
     let depth = from.as_str().matches('/').count();
     let mut target = PathBuf::new();
     target.extend(std::iter::repeat_n(Path::new(".."), depth));

@@ -1,9 +1,10 @@
 //! The way back: the plan that undoes a journal, and the check that it did.
 
 use crate::{
+    apply::stock::DIVERTED,
     dpkg, execute,
     files::Incoming,
-    journal::{Before, Entry, Journal, Loaded, Phase},
+    journal::{Before, Entry, Journal, Loaded, Phase, rebuild::KEPT},
     ldconfig,
     lib_dir::LibDir,
     place::Place,
@@ -13,7 +14,10 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result, bail};
-use rocblas_contract::libraries::{RENAMED, ROCBLAS};
+use rocblas_contract::{
+    libraries::{RENAMED, ROCBLAS},
+    store::{BACKENDS, COMPAT},
+};
 use std::path::{Path, PathBuf};
 
 /// What a revert came to.
@@ -211,9 +215,7 @@ impl Back<'_> {
 
     /// Settings that a person edited go with the store, so they are shown once more.
     fn show_settings(&mut self, text: &str) {
-        let plain = settings::backend(text).ok().flatten();
-        let plain = plain.and_then(|backend| settings::with_backend("", &backend).ok());
-        if !text.is_empty() && plain.as_deref() != Some(text) {
+        if !text.is_empty() && !settings::is_unedited(text) {
             let path = self.lib.show(&settings::place());
             self.gone.push(format!("{path} was edited; this was in it:"));
             self.gone.extend(text.lines().map(|line| format!("  {line}")));
@@ -240,6 +242,7 @@ impl Back<'_> {
         let had_library = beside.into_iter().any(|(_, entry)| is_file(entry));
         let was_so = front
             .is_some_and(|front| front.before.kept().is_some() && (is_file(front) || !had_library));
+        let was_so = was_so || self.journal.bare;
         if was_so && damaged.is_empty() && self.left.is_empty() && !rebuilt {
             return Ok(());
         }
@@ -553,7 +556,9 @@ fn same_link(a: &State, b: &State) -> bool {
 /// Carries the plan out, looks at what came of it, and removes the journal and the store.
 pub fn execute(lib: &LibDir, reverting: Reverting) -> Result<Outcome> {
     let Reverting { plan: Plan { steps, mut journal, remarks }, mut left, .. } = reverting;
-    let had_rocblas = journal.entries.values().any(|entry| entry.before.state() != &State::Absent);
+    let had_something =
+        journal.entries.values().any(|entry| entry.before.state() != &State::Absent);
+    let had_rocblas = had_something && !journal.bare;
     let mut incoming = Incoming::open(lib)?;
     journal.phase = Phase::Changing;
     // On a full disk this may fail, and then the phase is not the truth; the entries are, and going
@@ -585,7 +590,8 @@ fn fault(lib: &LibDir, had_rocblas: bool) -> Result<Option<String>> {
     let resolved: PathBuf =
         match root.resolve(&front).and_then(|path| root.metadata(&path).map(|_| path)) {
             Ok(resolved) => resolved,
-            Err(e) => return Ok(Some(format!("{shown} leads to no file ({e})"))),
+            // As it was before, where there was no rocBLAS.
+            Err(e) => return Ok(had_rocblas.then(|| format!("{shown} leads to no file ({e})"))),
         };
     Ok(match present::what(root, &resolved)? {
         What::Shim(_) => Some(format!("{shown} still leads to the shim")),
@@ -594,14 +600,22 @@ fn fault(lib: &LibDir, had_rocblas: bool) -> Result<Option<String>> {
     })
 }
 
-/// Removes the journal and the directories of the store that are empty by now. What is in one is
-/// somebody's, and is said.
+/// Removes the journal, and the directories that the installer made in the store where they are empty by
+/// now. What else is there is somebody's, and is said.
 pub fn remove_store(lib: &LibDir, left: &mut Vec<String>) -> Result<()> {
     let store = lib.show(&Place::store());
     let remove = || -> std::io::Result<bool> {
         Incoming::discard(lib)?;
         Journal::remove(lib)?;
-        execute::remove_empty(lib, &Place::store())
+        if lib.state(&Place::store())? == State::Directory {
+            for own in [BACKENDS, COMPAT, KEPT, DIVERTED] {
+                let own = Place::in_store(own).expect("a name of the installer's own");
+                if lib.state(&own)? == State::Directory {
+                    execute::remove_empty(lib, &own)?;
+                }
+            }
+        }
+        lib.parent(&Place::store())?.remove_directory(Place::store().name())
     };
     if !remove().with_context(|| format!("cannot remove {store}"))? && left.is_empty() {
         let names = lib.names(&Place::store()).unwrap_or_default().join(", ");

@@ -5,16 +5,20 @@ use crate::{
     place::Place,
     root::{Root, read_text},
 };
-use anyhow::{Context, Result};
-use rocblas_contract::store::{BACKEND_SETTING, BACKENDS, SETTINGS};
+use anyhow::{Context, Result, anyhow};
+use rocblas_abi::RELEASES;
+use rocblas_contract::store::{BACKEND_SETTING, BACKENDS, PRESENTS_SETTING, SETTINGS};
 use std::{
     io,
     path::{Path, PathBuf},
 };
-use toml_edit::{DocumentMut, value};
+use toml_edit::{DocumentMut, TomlError, value};
 
 /// Larger than any settings that a person writes, in bytes.
 const MOST_SETTINGS: u64 = 1 << 20;
+
+/// More than this program writes by itself, in bytes.
+const MOST_WRITTEN: usize = 4096;
 
 /// Where the settings of a tree are, beside its libraries.
 #[must_use]
@@ -39,17 +43,69 @@ pub fn text(root: &Root, lib: &Path) -> Result<String> {
 
 /// The backend that a text of settings names.
 pub fn backend(text: &str) -> Result<Option<String>> {
-    let document: DocumentMut = text.parse().context(format!("{SETTINGS} is not valid TOML"))?;
-    Ok(document.get(BACKEND_SETTING).and_then(|item| item.as_str()).map(str::to_owned))
+    string(text, BACKEND_SETTING)
+}
+
+/// The version of rocBLAS that a text of settings has the shim present.
+pub fn presented(text: &str) -> Result<Option<String>> {
+    string(text, PRESENTS_SETTING)
+}
+
+/// The error has the place and not the line itself, which may be as long as the file.
+pub(crate) fn parse(text: &str) -> Result<DocumentMut> {
+    text.parse().map_err(|e: TomlError| {
+        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        anyhow!("{SETTINGS} is not valid TOML, line {line}: {}", e.message())
+    })
+}
+
+fn string(text: &str, key: &str) -> Result<Option<String>> {
+    Ok(parse(text)?.get(key).and_then(|item| item.as_str()).map(str::to_owned))
+}
+
+fn is_released(version: &str) -> bool {
+    RELEASES.iter().any(|release| release.rocblas == version)
+}
+
+/// Whether a text of settings is what this program writes by itself.
+#[must_use]
+pub fn is_unedited(text: &str) -> bool {
+    // What is long was not written here, and takes long to parse.
+    if text.len() > MOST_WRITTEN {
+        return false;
+    }
+    let written = || -> Option<String> {
+        let plain = with_backend("", &backend(text).ok()??).ok()?;
+        match presented(text).ok()? {
+            Some(version) if is_released(&version) => with_presented(&plain, &version).ok(),
+            _ => Some(plain),
+        }
+    };
+    written().as_deref() == Some(text)
+}
+
+/// The same settings with the version that belongs to the tree. Another version than those of releases
+/// is a person's choice and stays.
+pub fn with_presented(text: &str, version: &str) -> Result<String> {
+    let before = presented(text)?;
+    if before.as_deref().is_some_and(|before| before == version || !is_released(before)) {
+        return Ok(text.to_owned());
+    }
+    let mut document = parse(text)?;
+    document[PRESENTS_SETTING] = value(version);
+    if before.is_none()
+        && let Some(mut key) = document.key_mut(PRESENTS_SETTING)
+    {
+        key.leaf_decor_mut().set_prefix("\n# The version of rocBLAS that programs are told.\n");
+    }
+    Ok(document.to_string())
 }
 
 /// The same settings with another backend.
 pub fn with_backend(text: &str, name: &str) -> Result<String> {
-    let mut document: DocumentMut = text.parse().with_context(|| {
-        format!(
-            "{SETTINGS} is not valid TOML; repair it, or move it away and run this again to have a \
-             new one"
-        )
+    let mut document = parse(text).map_err(|e| {
+        anyhow!("{e}; repair it, or move it away and run this again to have a new one")
     })?;
     if document.is_empty() && document.trailing().as_str().unwrap_or("").is_empty() {
         return Ok(format!(
@@ -82,7 +138,38 @@ mod tests {
     }
 
     #[test]
+    fn the_version_to_present_follows_the_tree_unless_a_person_chose_another() {
+        let fresh = with_backend("", "6.3.0").expect("TOML");
+        let first = with_presented(&fresh, "5.0.2").expect("TOML");
+        assert_eq!(
+            first,
+            format!(
+                "{fresh}\n# The version of rocBLAS that programs are told.\npresents = \"5.0.2\"\n"
+            )
+        );
+        assert_eq!(with_presented(&first, "5.0.2").expect("TOML"), first);
+        let upgraded = with_presented(&first, "5.2.0").expect("TOML");
+        assert_eq!(upgraded, first.replace("5.0.2", "5.2.0"));
+        assert_eq!(presented(&upgraded).expect("TOML").as_deref(), Some("5.2.0"));
+        let chosen = first.replace("5.0.2", "5.0.9");
+        assert_eq!(with_presented(&chosen, "5.2.0").expect("TOML"), chosen);
+        let unedited = [&fresh, &first, &upgraded].map(|text| is_unedited(text));
+        assert_eq!((unedited, is_unedited(&chosen)), ([true; 3], false));
+        let tables = "backend = \"a\"\n[compat]\natomics = false\n";
+        let text = with_presented(tables, "5.2.0").expect("TOML");
+        assert_eq!(presented(&text).expect("TOML").as_deref(), Some("5.2.0"), "{text}");
+        assert!(text.ends_with("[compat]\natomics = false\n"), "{text}");
+    }
+
+    #[test]
     fn what_is_no_toml_is_not_overwritten() {
         assert!(with_backend("backend = [", "x").is_err());
+        let long = format!("a = 1\n= {}", "x".repeat(1 << 20));
+        let error = format!("{:#}", with_backend(&long, "x").expect_err("no TOML"));
+        assert!(error.starts_with("shim.toml is not valid TOML, line 2: "), "{error:.200}");
+        assert!(
+            error.len() < 300 && error.contains("; repair it, or move it away"),
+            "{error:.200}"
+        );
     }
 }

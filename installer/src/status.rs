@@ -1,14 +1,16 @@
 //! Whether a tree is as `apply` left it, and what is different if not.
 
 use crate::{
-    apply::backend,
+    apply::{backend, gpus::lost},
     dpkg, files,
+    inspect::library,
     journal::{Before, Entry, Journal, Loaded, Phase, rebuild::KEPT},
     lib_dir::LibDir,
     lock,
     place::Place,
     present::{self, SONAME, What},
     root::Root,
+    serves::Serves,
     settings,
     state::State,
 };
@@ -20,6 +22,10 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
+
+/// What brings an original back that is in nobody's hands.
+pub const REINSTALL: &str = "Install the package again that it is of (apt-get install --reinstall \
+                             rocblas, Debian: librocblas5; or dnf reinstall rocblas)";
 
 /// The state of a tree in one word, and the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,16 +39,28 @@ pub enum Status {
         shim: String,
         /// The backend that it uses.
         backend: String,
+        /// The GPUs to whose kernels that backend was reduced; empty: it is whole.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        slim: Vec<String>,
+        /// GPUs that the stock library served and this backend does not.
+        #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+        served_no_more: BTreeSet<String>,
     },
     /// Something changed since.
     Disturbed {
         /// What, a sentence each.
         changes: Vec<String>,
+        /// What `revert` needs and `repair` cannot bring back, a sentence each.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        lost: Vec<String>,
     },
     /// The shim is in front, and no journal knows how it came there.
     Unrecorded {
         /// The name that programs load.
         front: PathBuf,
+        /// Why it has no backend, if that is so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        no_backend: Option<String>,
     },
     /// An installer is changing the tree now.
     Busy {
@@ -67,19 +85,47 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotApplied => f.write_str("not applied"),
-            Self::Applied { shim, backend } => {
-                write!(f, "applied: shim {shim} with backend {backend}")
+            Self::Applied { shim, backend, slim, served_no_more } => {
+                write!(f, "applied: shim {shim} with backend {backend}")?;
+                if !slim.is_empty() {
+                    write!(f, " (slim, for {})", slim.join(", "))?;
+                }
+                let gpus = served_no_more.iter().map(String::as_str).collect::<Vec<_>>();
+                match gpus.as_slice() {
+                    [] => Ok(()),
+                    gpus => write!(f, "; served by stock and no more: {}", gpus.join(", ")),
+                }
             }
-            Self::Disturbed { changes } => {
-                write!(f, "disturbed: {}", changes.join("; "))?;
-                f.write_str(". Run `installer repair`")
+            Self::Disturbed { changes, lost } => {
+                let all: Vec<&str> = changes.iter().chain(lost).map(String::as_str).collect();
+                write!(f, "disturbed: {}", all.join("; "))?;
+                match (changes.is_empty(), lost.is_empty()) {
+                    (_, true) => f.write_str(". Run `installer repair`"),
+                    (false, false) => write!(f, ". {REINSTALL}, then run `installer repair`"),
+                    (true, false) => {
+                        write!(
+                            f,
+                            ". Programs work as before. {REINSTALL}, then run `installer repair`"
+                        )
+                    }
+                }
             }
-            Self::Unrecorded { front } => write!(
-                f,
-                "not recorded: {} is the shim, and there is no journal of it: either the store was \
-                 deleted, or it was placed by hand. `installer repair` takes it over",
-                front.display()
-            ),
+            Self::Unrecorded { front, no_backend } => {
+                write!(
+                    f,
+                    "not recorded: {} is the shim, and there is no journal of it: either the store \
+                     was deleted, or it was placed by hand. ",
+                    front.display()
+                )?;
+                match no_backend {
+                    None => f.write_str("`installer repair` takes it over"),
+                    Some(why) => write!(
+                        f,
+                        "It has no backend, so programs that call rocBLAS fail ({why}). `installer \
+                         apply --backend PATH` places one"
+                    ),
+                }
+            }
             Self::Busy { holder } => {
                 write!(f, "busy: locked by {holder}, which may be changing it")
             }
@@ -87,7 +133,8 @@ impl fmt::Display for Status {
     }
 }
 
-/// Looks at every place of the journal, without reading files.
+/// Looks at every place of the journal, without reading files but for the headers of the backend's
+/// library.
 pub fn status(root: &Root, path: &Path) -> Result<Status> {
     let lib = LibDir::open(root, path)?;
     if let Some(holder) = lock::held_by(&lib).context("cannot ask for the lock")? {
@@ -103,15 +150,19 @@ pub fn status(root: &Root, path: &Path) -> Result<Status> {
         && !loaded.has_originals()
         && let Some(front) = present::front(root, path)
     {
-        return Ok(Status::Unrecorded { front });
+        return Ok(Status::Unrecorded { front, no_backend: no_backend(&lib)? });
     }
     let Loaded { journal, remarks: mut changes, .. } = loaded;
     if journal.phase == Phase::Changing && changes.is_empty() {
         changes.push("an apply or revert was interrupted".to_owned());
     }
     let diverted: BTreeSet<&Place> = journal.diversions.iter().map(|d| &d.to).collect();
+    let mut lost_originals = Vec::new();
     for (place, entry) in &journal.entries {
-        changes.extend(change(&lib, place, entry, &diverted)?);
+        match change(&lib, place, entry)? {
+            None => lost_originals.extend(loss(&lib, entry, &diverted)?),
+            change => changes.extend(change),
+        }
     }
     for diversion in &journal.diversions {
         if dpkg::is_lost(&lib, diversion).context("cannot read dpkg's diversions")? {
@@ -122,10 +173,29 @@ pub fn status(root: &Root, path: &Path) -> Result<Status> {
     changes.extend(closed_directories(&lib, &journal)?);
     let backend = chosen(&lib, &mut changes)?;
     changes.extend(front(&lib)?);
-    if !changes.is_empty() {
-        return Ok(Status::Disturbed { changes });
+    if !changes.is_empty() || !lost_originals.is_empty() {
+        return Ok(Status::Disturbed { changes, lost: lost_originals });
     }
-    Ok(Status::Applied { shim: journal.shim, backend })
+    let served_no_more = served_no_more(root, path, &journal, &backend);
+    let slim = slim_gpus(root, path, &backend);
+    Ok(Status::Applied { shim: journal.shim, backend, slim, served_no_more })
+}
+
+/// The GPUs to whose kernels a backend was reduced.
+fn slim_gpus(root: &Root, lib: &Path, backend: &str) -> Vec<String> {
+    let library = backend::library_of(root, lib, backend);
+    let file = library.and_then(|library| Ok(root.open(&library)?));
+    file.map(|file| library::slim_gpus(&file)).unwrap_or_default()
+}
+
+/// The GPUs that the stock library served and a backend does not. None where its library cannot be read,
+/// which is said elsewhere.
+fn served_no_more(root: &Root, lib: &Path, journal: &Journal, backend: &str) -> BTreeSet<String> {
+    let library = backend::library_of(root, lib, backend);
+    match library.and_then(|library| Serves::of_library(root, &library)) {
+        Ok(serves) => lost(&journal.served, &serves),
+        Err(_) => BTreeSet::new(),
+    }
 }
 
 fn look(lib: &LibDir, place: &Place) -> Result<State> {
@@ -133,25 +203,25 @@ fn look(lib: &LibDir, place: &Place) -> Result<State> {
 }
 
 /// How a place is not as the journal says.
-fn change(
-    lib: &LibDir,
-    place: &Place,
-    entry: &Entry,
-    diverted: &BTreeSet<&Place>,
-) -> Result<Option<String>> {
+fn change(lib: &LibDir, place: &Place, entry: &Entry) -> Result<Option<String>> {
     let now = look(lib, place)?;
     let edited = *place == settings::place() && matches!(now, State::File(_));
     let path = lib.show(place);
-    if !now.same(&entry.after) && !edited {
-        let back = now.same(entry.before.state()) && now != State::Absent;
-        return Ok(Some(match now {
-            _ if back => {
-                format!("{path} is {now} again, as before apply (an upgrade, or ldconfig)")
-            }
-            State::Absent => format!("{path} is gone"),
-            _ => format!("{path} {}", entry.after.difference(&now)),
-        }));
+    if now.same(&entry.after) || edited {
+        return Ok(None);
     }
+    let back = now.same(entry.before.state()) && now != State::Absent;
+    Ok(Some(match now {
+        _ if back => {
+            format!("{path} is {now} again, as before apply (an upgrade, or ldconfig)")
+        }
+        State::Absent => format!("{path} is gone"),
+        _ => format!("{path} {}", entry.after.difference(&now)),
+    }))
+}
+
+/// How the original that a revert needs is not as it was kept.
+fn loss(lib: &LibDir, entry: &Entry, diverted: &BTreeSet<&Place>) -> Result<Option<String>> {
     let Before::Kept { at, state } = &entry.before else { return Ok(None) };
     // dpkg brings newer ones to where it diverts to, and a link is made again by its target.
     if is_link(entry) || diverted.contains(at) {
@@ -240,6 +310,16 @@ fn chosen(lib: &LibDir, changes: &mut Vec<String>) -> Result<String> {
         changes.push(format!("{shown} names the backend {name:?}, which cannot be used: {e:#}"));
     }
     Ok(name)
+}
+
+/// Why a shim that was placed by hand, or whose store was deleted, cannot have a backend. Without
+/// settings it takes the newest in its store.
+fn no_backend(lib: &LibDir) -> Result<Option<String>> {
+    let text = settings::text(lib.root(), lib.path())?;
+    let is_set = !matches!(settings::backend(&text), Ok(None));
+    let backends = Place::backends();
+    let names = lib.names(&backends).context("cannot read the store")?;
+    Ok((!is_set && names.is_empty()).then(|| format!("{} has none", lib.show(&backends))))
 }
 
 /// What is wrong with the name that programs load.

@@ -3,50 +3,91 @@
 use crate::{
     inspect::layout::{self, Tree},
     journal::{self, STORE},
+    output::{self, quoted},
     present,
     root::Root,
     settings, trust,
 };
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use rocblas_contract::libraries::{BACKEND_SONAME, ROCBLAS};
 use std::path::Path;
 
 /// The tree that was named, or the only one there is.
 pub fn choose(root: &Root, named: Option<&Path>) -> Result<Tree> {
-    let given: Vec<_> = named.map(Path::to_owned).into_iter().collect();
-    let mut trees = layout::find(root, &given)?;
-    let mut doubted = Vec::new();
-    if named.is_none() {
-        trees.retain(|tree| is_rocm_7(root, tree));
-        trees.retain(|tree| match doubt(root, tree) {
-            None => true,
-            Some(why) => {
-                doubted.push(format!("{} ({why})", tree.lib.display()));
-                false
-            }
-        });
-        // One with the shim in it is the one that is meant.
-        if trees.iter().any(|tree| has_store(root, tree)) {
-            trees.retain(|tree| has_store(root, tree));
-        }
+    if let Some(named) = named {
+        let mut trees = layout::find(root, &[named.to_owned()])?;
+        return match trees.len() {
+            1 => Ok(trees.remove(0)),
+            _ => Err(several(&trees)),
+        };
     }
+    // One with the shim in it is the one that is meant, and need not be searched for.
+    let usual = Candidates::of(root, layout::usual_trees(root));
+    let mut candidates = match usual.trees.iter().any(|tree| has_store(root, tree)) {
+        true => usual,
+        false => Candidates::of(root, layout::find(root, &[])?),
+    };
+    let is_applied = candidates.trees.iter().any(|tree| has_store(root, tree));
+    if is_applied {
+        candidates.trees.retain(|tree| has_store(root, tree));
+    }
+    let Candidates { mut trees, refused } = candidates;
     match trees.len() {
-        1 => Ok(trees.remove(0)),
-        0 if !doubted.is_empty() => bail!(
+        1 => {
+            if !is_applied && !refused.is_empty() {
+                output::notice(&format!(
+                    "{} is the tree that is meant unless another is named with --rocm DIR. A program \
+                     that loads one of these is not served by it: {}",
+                    trees[0].lib.display(),
+                    refused.join(", ")
+                ));
+            }
+            Ok(trees.remove(0))
+        }
+        0 if !refused.is_empty() => bail!(
             "no ROCm 7 tree with rocBLAS that only its owner and root may change. If one of these is \
              meant, name it with --rocm DIR: {}",
-            doubted.join(", ")
+            refused.join(", ")
         ),
         0 => bail!(
-            "no ROCm 7 tree with rocBLAS in {}. Name one with --rocm DIR; `installer inspect` says \
-             what is here. AMD's plain images lack it: apt-get install rocblas hipblas-dev",
+            "no ROCm 7 tree with rocBLAS in {}. Name one with --rocm DIR, which may be a Python \
+             environment; `installer inspect` says what is here. AMD's plain images lack it: apt-get \
+             install rocblas hipblas-dev",
             root.directory().display()
         ),
-        _ => {
-            let places: Vec<String> =
-                trees.iter().map(|tree| format!("--rocm {}", tree.lib.display())).collect();
-            bail!("there are several ROCm trees; say which one is meant: {}", places.join(" or "))
-        }
+        _ => Err(several(&trees)),
+    }
+}
+
+fn several(trees: &[Tree]) -> Error {
+    let places: Vec<String> =
+        trees.iter().map(|tree| format!("--rocm {}", quoted(&tree.lib))).collect();
+    anyhow!(
+        "there are several ROCm trees; say which one is meant, the one that the program loads \
+         (`installer which PROGRAM`): {}",
+        places.join(" or ")
+    )
+}
+
+/// The trees that may be chosen without being named, and why others may not.
+struct Candidates {
+    trees: Vec<Tree>,
+    refused: Vec<String>,
+}
+
+impl Candidates {
+    fn of(root: &Root, mut trees: Vec<Tree>) -> Self {
+        let mut refused = Vec::new();
+        trees.retain(|tree| is_rocm_7(root, tree));
+        trees.retain(|tree| {
+            let why = match tree.layout.immutable() {
+                Some(_) => Some("it is read-only by its layout".to_owned()),
+                None => doubt(root, tree),
+            };
+            refused.extend(why.iter().map(|why| format!("{} ({why})", tree.lib.display())));
+            why.is_none()
+        });
+        Self { trees, refused }
     }
 }
 

@@ -1,15 +1,16 @@
 //! The backend: which one is asked for, its files in the store, and which one the shim is to use.
 
-use super::{Request, Unpacking, checks, stock};
+use super::{Request, Unpacking, checks, gpus, stock};
 use crate::{
     elf, files,
     inspect::layout::Tree,
-    journal::{Journal, Options, Origin, Phase},
+    journal::{Journal, Origin, Phase},
     lib_dir::LibDir,
     place::{Place, STORE},
     plan::{Planner, Reach, Wanted},
     present::{self, What},
     root::Root,
+    serves::Serves,
     settings,
     source::{self, Content, Source},
     state::{FileState, State},
@@ -34,6 +35,25 @@ impl Asked {
     pub(super) fn new_name(&self) -> Option<&str> {
         if let Self::Source(placed) = self { Some(&placed.name) } else { None }
     }
+
+    /// What it has for GPUs.
+    pub(super) fn offer(&self, root: &Root, lib: &Path) -> Result<Offer> {
+        match self {
+            Self::Source(placed) => {
+                let source = &placed.source;
+                let serves = Serves::of_source(source)?;
+                Ok(Offer { shown: source.origin.clone(), soname: source.soname.clone(), serves })
+            }
+            Self::InStore(name) => {
+                let library = library_of(root, lib, name)?;
+                let read = || format!("cannot read {}", library.display());
+                let summary = elf::summary(&root.open(&library).with_context(read)?);
+                let soname = summary.with_context(read)?.soname.unwrap_or_default();
+                let serves = Serves::of_library(root, &library)?;
+                Ok(Offer { shown: format!("backend {name}"), soname, serves })
+            }
+        }
+    }
 }
 
 /// A source and the name that it gets in the store.
@@ -41,7 +61,14 @@ pub(super) struct Placed {
     name: String,
     source: Source,
     origin: Origin,
-    remarks: Vec<String>,
+}
+
+/// A backend with what it serves, before it is placed or where it is.
+pub(super) struct Offer {
+    /// For people.
+    pub(super) shown: String,
+    pub(super) soname: String,
+    pub(super) serves: Serves,
 }
 
 /// The backend that the shim will use.
@@ -80,7 +107,7 @@ pub(super) fn source(
     tree: &Tree,
     request: &Request,
     before: Option<&Journal>,
-    options: &Options,
+    asked: &gpus::Asked,
     unpacking: &mut Unpacking<'_>,
 ) -> Result<Asked> {
     let store = Store { lib, journal: before, reach: request.reach };
@@ -93,9 +120,24 @@ pub(super) fn source(
             Named { root, path, in_root: false, name: request.name.clone() }
         }
         None => match store.present(request.name.as_deref())? {
-            Present::Usable(name) => return Ok(Asked::InStore(name)),
+            Present::Usable { name, origin: Some(origin) }
+                if !asked.are_placed_by(&origin.gpus) =>
+            {
+                let gpus = match asked.placed.as_slice() {
+                    [] => "all GPUs".to_owned(),
+                    gpus => gpus.join(", "),
+                };
+                let why = format!(
+                    "backend {name} was placed with the Tensile files of {}, and those of {gpus} are \
+                     asked for",
+                    origin.gpus.join(", ")
+                );
+                store.again(name, &why, origin)?
+            }
+            Present::Usable { name, .. } => return Ok(Asked::InStore(name)),
             Present::Damaged { name, what, origin: Some(origin) } => {
-                store.again(name, what, origin)?
+                let why = format!("{what} of backend {name} is not as it was placed");
+                store.again(name, &why, origin)?
             }
             Present::Damaged { name, what, origin: None } => bail!(
                 "{what} of backend {name} is not as it was placed, and where it came from is not \
@@ -119,7 +161,7 @@ pub(super) fn source(
         path: named.path.to_string_lossy().into_owned().into(),
         in_root: named.in_root,
         state,
-        gpus: options.gpus.clone(),
+        gpus: asked.placed.clone(),
     };
     let is_package = source::is_package(&named.root, &named.path).with_context(cannot)?;
     if is_package
@@ -129,24 +171,24 @@ pub(super) fn source(
     {
         return Ok(Asked::InStore(known.clone()));
     }
-    let gpus = (!options.gpus.is_empty()).then_some(options.gpus.as_slice());
+    let gpus = (!asked.placed.is_empty()).then_some(asked.placed.as_slice());
     let source = source::open(&named.root, &named.path, || unpacking.staging(), gpus)?;
     if !request.only_add {
-        refuse_the_same_major(&source, options)?;
+        refuse_the_same_major(&source, &asked.required)?;
     }
     let name = match &named.name {
         Some(name) => name.clone(),
         None => source.version.clone().unwrap_or_else(|| source.soname.clone()),
     };
     check_name(&name)?;
-    let remarks = checks::backend(lib.root(), &source, options)?;
-    Ok(Asked::Source(Box::new(Placed { name, source, origin, remarks })))
+    checks::backend(lib.root(), lib.path(), &source)?;
+    Ok(Asked::Source(Box::new(Placed { name, source, origin })))
 }
 
 /// A rocBLAS of ROCm 7 has no kernels for the GPUs that the shim is for, unless it is asked for with
 /// a GPU that it serves.
-fn refuse_the_same_major(source: &Source, options: &Options) -> Result<()> {
-    if stock::is_newer_than_backends(&source.soname) && options.gpus.is_empty() {
+fn refuse_the_same_major(source: &Source, required: &[String]) -> Result<()> {
+    if stock::is_newer_than_backends(&source.soname) && required.is_empty() {
         bail!(
             "{} is ROCm 7's rocBLAS ({}), which is what the shim stands in for; 6.3's is needed: \
              rocblas_4.3.0.60300-*_amd64.deb. To place this one beside it, use `installer backends \
@@ -177,8 +219,16 @@ struct Store<'a> {
 /// What the store has to go on with.
 enum Present {
     None,
-    Usable(String),
-    Damaged { name: String, what: String, origin: Option<Origin> },
+    /// With where it came from, if the journal says so.
+    Usable {
+        name: String,
+        origin: Option<Origin>,
+    },
+    Damaged {
+        name: String,
+        what: String,
+        origin: Option<Origin>,
+    },
 }
 
 impl Store<'_> {
@@ -195,10 +245,13 @@ impl Store<'_> {
         };
         // A path that somebody wrote into the settings is theirs to keep right.
         if name.contains('/') {
-            return Ok(Present::Usable(name));
+            return Ok(Present::Usable { name, origin: None });
         }
         match self.damage(&name)? {
-            None => Ok(Present::Usable(name)),
+            None => {
+                let origin = journal.origins.get(&name).cloned();
+                Ok(Present::Usable { name, origin })
+            }
             Some(what) => {
                 let origin = journal.origins.get(&name).cloned();
                 let is_there = origin.is_some() || !self.files(&name).is_empty();
@@ -216,17 +269,17 @@ impl Store<'_> {
         }
     }
 
-    /// The source that a damaged backend came from, to place it again.
-    fn again(&self, name: String, what: String, origin: Origin) -> Result<Named> {
+    /// The source that a backend came from, to place it again. `why`, a clause, is said where that is
+    /// gone.
+    fn again(&self, name: String, why: &str, origin: Origin) -> Result<Named> {
         let root = match origin.in_root {
             true => self.lib.root().clone(),
             false => Root::machine().context("cannot open the machine's root")?,
         };
         if root.metadata(&origin.path).is_err() {
             bail!(
-                "{what} of backend {name} is not as it was placed, and {}, which it came from, is \
-                 not there any more. Give `installer apply --backend` it, or ROCm 6.3's rocBLAS \
-                 from elsewhere",
+                "{why}, and {}, which backend {name} came from, is not there any more. Give `installer \
+                 apply --backend` it, or ROCm 6.3's rocBLAS from elsewhere",
                 origin.path.display()
             );
         }
@@ -332,8 +385,7 @@ fn found(root: &Root, tree: &Tree) -> Result<PathBuf> {
 /// Its files in a prefix of their own, and no others of an earlier apply.
 pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     let Asked::Source(placed) = asked else { return Ok(()) };
-    let Placed { name, source, origin, remarks } = placed.as_ref();
-    planner.plan.remarks.extend(remarks.iter().cloned());
+    let Placed { name, source, origin } = placed.as_ref();
     let prefix = backend_place(name)?;
     if planner.holds_originals(&prefix) {
         bail!(
@@ -344,10 +396,11 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     let lib = prefix.join(LIB)?;
     let reason = format!("backend {name}, from {}", source.origin);
     let mut wanted = std::collections::BTreeSet::new();
-    for file in &source.files {
-        let place = lib.join(&file.to)?;
+    let files = source.files.iter().map(|file| (&lib, file));
+    for (top, file) in files.chain(source.archives.iter().map(|file| (&prefix, file))) {
+        let place = top.join(&file.to)?;
         // Also of those that need nothing: a power cut may have lost a directory's permissions.
-        planner.directory(&place.parent().unwrap_or_else(|| lib.clone()), &reason)?;
+        planner.directory(&place.parent().unwrap_or_else(|| top.clone()), &reason)?;
         let what = match &file.content {
             Content::File { from, size, mode, modified } => Wanted::Copy {
                 from: match from {
@@ -374,8 +427,12 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     Ok(())
 }
 
-/// Writes the shim's settings and returns which backend they name.
-pub(super) fn choose(planner: &mut Planner<'_>, asked: &Asked) -> Result<Chosen> {
+/// Writes the shim's settings for a tree of that release of ROCm, and returns which backend they name.
+pub(super) fn choose(
+    planner: &mut Planner<'_>,
+    asked: &Asked,
+    release: Option<&str>,
+) -> Result<Chosen> {
     let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
     let text = settings::text(&root, &lib)?;
     let (name, file, shown) = match asked {
@@ -388,7 +445,10 @@ pub(super) fn choose(planner: &mut Planner<'_>, asked: &Asked) -> Result<Chosen>
             (name, root.open(&library), library.display().to_string())
         }
     };
-    let wanted = settings::with_backend(&text, name)?;
+    let mut wanted = settings::with_backend(&text, name)?;
+    if let Some(version) = release.and_then(rocblas_abi::presented_in) {
+        wanted = settings::with_presented(&wanted, version)?;
+    }
     planner.settings(&wanted, "the backend to use")?;
     let file = file.with_context(|| format!("cannot read {shown}"))?;
     let summary = elf::summary(&file).with_context(|| shown)?;

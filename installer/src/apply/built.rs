@@ -1,10 +1,16 @@
 //! The programs that were built for a tree, and the trap that many fell into: patched before
 //! llama.cpp was compiled, with the failure hidden, they are there and empty.
 
-use crate::{elf, root::Root};
+use crate::{
+    elf::{self, Kind},
+    inspect::library,
+    root::Root,
+};
 use anyhow::{Context, Error, Result, bail};
+use offload::Target;
 use rocblas_contract::libraries::ROCBLAS;
 use std::{
+    collections::VecDeque,
     fs::Metadata,
     io,
     os::unix::fs::PermissionsExt,
@@ -63,8 +69,13 @@ pub(crate) fn find(root: &Root, named: &[PathBuf]) -> Result<Built> {
     Ok(Built { files, named: !named.is_empty() })
 }
 
-/// The program or library at a path; of a directory, those that are in it, or else those in its `bin`,
-/// where CMake builds programs. Nothing below is looked at: what a build leaves there is not
+/// Directories below a `bin` that are looked into at most, and how deep: build systems for several
+/// configurations have `bin/Release`.
+const MOST_DIRECTORIES: usize = 256;
+const MOST_LEVELS: usize = 3;
+
+/// The program or library at a path; of a directory, those that are in it, or else those in its `bin` and
+/// below that, where CMake builds programs. Nothing else is looked at: what a build leaves there is not
 /// installed.
 pub(crate) fn look_in(root: &Root, path: &Path) -> Found {
     match root.metadata(path) {
@@ -74,22 +85,23 @@ pub(crate) fn look_in(root: &Root, path: &Path) -> Found {
         }
         Ok(metadata) if !metadata.is_dir() => {
             return match check(root, path) {
-                Ok(()) => Found { files: vec![path.to_owned()], ..Found::default() },
+                Ok(_) => Found { files: vec![path.to_owned()], ..Found::default() },
                 Err(e) => Found { faults: vec![e], ..Found::default() },
             };
         }
         Ok(_) => {}
     }
     let mut found = Found::default();
-    for directory in [path.to_owned(), path.join("bin")] {
-        match entries(root, &directory) {
-            Ok(files) => files.into_iter().for_each(|file| found.add(root, file)),
-            Err(e) if directory == path => found.faults.push(e),
-            Err(_) => {} // Most directories of programs have no `bin`.
-        }
-        if !found.files.is_empty() || !found.faults.is_empty() {
-            return found;
-        }
+    match entries(root, path) {
+        Ok(files) => files.into_iter().for_each(|file| found.add(root, file)),
+        Err(e) => found.faults.push(e),
+    }
+    if found.files.is_empty() && found.faults.is_empty() {
+        // Most directories of programs have no `bin`.
+        in_and_below(root, path.join("bin")).into_iter().for_each(|file| found.add(root, file));
+    }
+    if !found.files.is_empty() || !found.faults.is_empty() {
+        return found;
     }
     let fault = format!("{}: there is no program in it; did the build fail?", path.display());
     found.faults.push(Error::msg(fault));
@@ -113,29 +125,80 @@ fn entries(root: &Root, directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.into_iter().map(|name| directory.join(name)).collect())
 }
 
-/// Leaves scripts and the like aside; an empty file that should be a program is an error.
+/// The files in a directory and below it. A symlink to a directory is not followed.
+fn in_and_below(root: &Root, top: PathBuf) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut directories = VecDeque::from([(top, 0)]);
+    let mut read = 0;
+    while let Some((directory, level)) = directories.pop_front() {
+        read += 1;
+        for entry in entries(root, &directory).unwrap_or_default() {
+            let is_directory = root.metadata_of_entry(&entry).is_ok_and(|m| m.is_dir());
+            if !is_directory {
+                files.push(entry);
+            } else if level < MOST_LEVELS && read + directories.len() < MOST_DIRECTORIES {
+                directories.push_back((entry, level + 1));
+            }
+        }
+    }
+    files
+}
+
+/// What is to be said of programs whose own GPU code is for other GPUs, a sentence for each and each
+/// GPU. A file without GPU code has it in a library that it loads.
+pub(crate) fn without_code(root: &Root, built: &Built, gpus: &[String]) -> Vec<String> {
+    let of_file = |path: &PathBuf| {
+        let targets = library::targets_of(&root.open(path).ok()?).ok()?;
+        let lacking = move |gpu: &String| {
+            let device = Target::device(gpu)?;
+            let is_for = |code: &String| library::runs(&device, code);
+            let has = targets.keys().cloned().collect::<Vec<_>>().join(", ");
+            (!has.is_empty() && !targets.keys().any(is_for)).then(|| {
+                format!(
+                    "{} has GPU code for {has} and none for {gpu}: its own kernels fail there, whichever \
+                     rocBLAS it loads. Build it for that GPU too (llama.cpp: -DGPU_TARGETS={gpu}, in older \
+                     versions -DAMDGPU_TARGETS={gpu})",
+                    path.display()
+                )
+            })
+        };
+        Some(gpus.iter().filter_map(lacking).collect::<Vec<_>>())
+    };
+    built.files.iter().filter_map(of_file).flatten().collect()
+}
+
+/// Whether a file of a directory is judged. Scripts, object files and the like are left aside; what
+/// should be a program and is empty or cut off is an error.
 fn is_program_or_library(root: &Root, path: &Path) -> Result<bool> {
     let Ok(metadata) = root.metadata(path) else { return Ok(false) };
-    if !metadata.is_file() || (metadata.len() == 0 && !should_be_program(path, &metadata)) {
+    let should = should_be_program(path, &metadata);
+    if !metadata.is_file() || (metadata.len() == 0 && !should) {
         return Ok(false);
     }
     match check(root, path) {
-        Ok(()) => Ok(true),
-        Err(e) if metadata.len() == 0 => Err(e),
+        Ok(kind) => Ok(matches!(kind, Kind::Executable | Kind::Shared)),
+        Err(e) if should && is_damaged(&e, metadata.len()) => Err(e),
         Err(_) => Ok(false),
     }
 }
 
-/// Whether an empty file is what a failed build left of a program or library, and not a `.lock` or
-/// another file that is empty on purpose.
+/// Whether an empty or broken file is what a failed build or copy left of a program or library, and not
+/// a `.lock`, debug information or another file that is as it is on purpose.
 fn should_be_program(path: &Path, metadata: &Metadata) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let is_hidden = name.starts_with('.');
+    let is_aside = name.starts_with('.') || name.ends_with(".debug");
     let is_executable = metadata.permissions().mode() & 0o111 != 0;
-    !is_hidden && (is_executable || name.starts_with("llama-") || name.contains(".so"))
+    !is_aside && (is_executable || name.starts_with("llama-") || name.contains(".so"))
 }
 
-fn check(root: &Root, path: &Path) -> Result<()> {
+/// Whether a file that could not be read as a program is one that was damaged, and not something else,
+/// as a script is.
+fn is_damaged(error: &Error, size: u64) -> bool {
+    let malformed = error.downcast_ref::<elf::Malformed>();
+    size == 0 || malformed.is_some_and(|malformed| !matches!(malformed.what, elf::Fault::NotElf))
+}
+
+fn check(root: &Root, path: &Path) -> Result<Kind> {
     let file = root.open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let size = file.metadata().map_or(0, |metadata| metadata.len());
     if size == 0 {
@@ -146,7 +209,7 @@ fn check(root: &Root, path: &Path) -> Result<()> {
             path.display()
         );
     }
-    elf::summary(&file).map(drop).with_context(|| {
+    elf::summary(&file).map(|summary| summary.kind).with_context(|| {
         format!("{} is no program that the loader can start; build it again", path.display())
     })
 }

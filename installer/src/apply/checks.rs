@@ -5,9 +5,7 @@ use super::{
     built::{self, Built},
 };
 use crate::{
-    elf, exports,
-    inspect::{self, machine},
-    journal::Options,
+    elf, exports, hip_archives,
     lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
     output::{self, Code, WithCode},
@@ -15,20 +13,17 @@ use crate::{
     present::{self, SONAME, What},
     root::Root,
     settings,
-    source::{self, Source},
+    source::Source,
 };
 use anyhow::{Context, Result, anyhow, bail};
-use rocblas_contract::{
-    libraries::{HIPBLAS, ROCSOLVER, version_of},
-    store::LIB,
-    tensile,
-};
+use offload::kpack::Reference;
+use rocblas_contract::libraries::{HIPBLAS, ROCSOLVER, version_of};
 use rustix::{
     fs::{Access, AtFlags, accessat, fstatvfs},
     io::Errno,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
@@ -53,15 +48,11 @@ pub fn writable(root: &Root, lib: &Path) -> Result<()> {
 
 /// Says which functions the tree's own rocBLAS has and the shim lacks, and refuses the shim where a
 /// library of the tree imports one of them.
-pub(super) fn exports<'a>(
-    planner: &mut Planner<'_>,
-    stock: impl Iterator<Item = &'a str>,
-    shim: &Shim,
-) -> Result<()> {
-    for name in stock {
+pub(super) fn exports(planner: &mut Planner<'_>, stock: &[PathBuf], shim: &Shim) -> Result<()> {
+    for path in stock {
         let (root, lib) = (planner.lib.root(), planner.lib.path());
         let file = shim.source.open().context("cannot read the shim")?;
-        let Some(lacking) = exports::lacking(root, lib, &lib.join(name), &file)? else { continue };
+        let Some(lacking) = exports::lacking(root, lib, path, &file)? else { continue };
         if !lacking.importers.is_empty() {
             let what = format!(
                 "{lacking}. Libraries of this tree import them and would not load with the shim in \
@@ -102,92 +93,38 @@ pub(super) fn space(lib: &LibDir, steps: &[Step]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a backend fits the machine and the GPUs asked for. On the running system, and where none is
-/// asked for, the machine's own GPUs count: one of them has to be served. Answers what a person should
-/// know of the others.
-pub(super) fn backend(root: &Root, source: &Source, options: &Options) -> Result<Vec<String>> {
+/// Whether a backend can be placed at all: it finds the system's libraries, and its GPU code is with it
+/// and is read by the HIP runtime.
+pub(super) fn backend(root: &Root, lib: &Path, source: &Source) -> Result<()> {
     let shown = || format!("the library of {}", source.origin);
     let file = source.open_library().with_context(shown)?;
     let summary = elf::summary(&file).with_context(shown)?;
     system_libraries(root, source, &summary)?;
-    let machine = match (options.gpus.is_empty(), root.is_system()) {
-        (true, true) => machine::targets(),
-        _ => BTreeSet::new(),
-    };
-    if options.gpus.is_empty() && machine.is_empty() {
-        return Ok(Vec::new());
+    if let Some(split) = &summary.split {
+        split_library(root, lib, source, split)?;
     }
-    let targets = inspect::library::targets_of(&file)
-        .with_context(|| format!("the GPU code in the library of {}", source.origin))?;
-    for gpu in &options.gpus {
-        match lack(source, &targets, gpu) {
-            None => {}
-            Some(Lack::Code) => bail!(
-                "{} has no code for {gpu} in its library, only for {}. Give another backend, or \
-                 leave {gpu} out of --gpu",
-                source.origin,
-                processors(&targets)
-            ),
-            Some(Lack::Tensile) => bail!(
-                "{} has no Tensile files for {gpu} (such as {}): its matrix \
-                 products would abort the program. Give the whole package, or its `{LIB}` directory \
-                 with {} in it",
-                source.origin,
-                tensile::lazy_entry(gpu),
-                tensile::PLACES[0]
-            ),
-        }
-    }
-    let lacking: Vec<&String> =
-        machine.iter().filter(|gpu| lack(source, &targets, gpu).is_some()).collect();
-    if !lacking.is_empty() && lacking.len() == machine.len() {
+    Ok(())
+}
+
+fn split_library(root: &Root, lib: &Path, source: &Source, split: &Reference) -> Result<()> {
+    let Source { origin, archives, .. } = source;
+    let places = split.search_paths.join(", ");
+    if archives.is_empty() {
         bail!(
-            "{} serves none of this machine's GPUs ({}): it has code for {}, and Tensile files that \
-             may be for fewer. Give another backend; to go on all the same, name with --gpu the GPUs \
-             that this tree is for",
-            source.origin,
-            machine.into_iter().collect::<Vec<_>>().join(", "),
-            processors(&targets)
+            "{origin} is a split library: its GPU code is in archives ({places}), and none that is asked \
+             for comes with it. Give a directory that has them next to the libraries' own, in which \
+             the packages of the library and of the GPUs were unpacked"
         );
     }
-    let remark = |gpu: &String| {
-        format!(
-            "{} does not serve this machine's {gpu}: hide that GPU from programs with \
-             HIP_VISIBLE_DEVICES",
-            source.origin
-        )
-    };
-    Ok(lacking.into_iter().map(remark).collect())
-}
-
-/// What a backend has not for a GPU.
-enum Lack {
-    Code,
-    Tensile,
-}
-
-fn lack(source: &Source, targets: &BTreeMap<String, usize>, gpu: &str) -> Option<Lack> {
-    if !targets.keys().any(|target| processor(target) == gpu) {
-        return Some(Lack::Code);
+    if let Some(runtime) = hip_archives::unread_by(root, lib) {
+        bail!(
+            "{origin} is a split library, and {} does not read archives of GPU code: ROCm's do from 7.13 \
+             on. Every kernel would be missing. Give a rocBLAS whose GPU code is in the library, such as \
+             ROCm 6.3's",
+            runtime.display()
+        );
     }
-    let has_tensile = source.files.iter().any(|file| {
-        let name = file.to.file_name().unwrap_or_default().to_string_lossy();
-        source::gpu_of(&name) == Some(gpu)
-    });
-    (!has_tensile).then_some(Lack::Tensile)
-}
-
-/// `gfx90a` of `gfx90a:xnack-`.
-fn processor(target: &str) -> &str {
-    target.split(':').next().unwrap_or(target)
-}
-
-fn processors(targets: &BTreeMap<String, usize>) -> String {
-    let names: BTreeSet<&str> = targets.keys().map(|target| processor(target)).collect();
-    if names.is_empty() {
-        return "no GPU".to_owned();
-    }
-    names.into_iter().collect::<Vec<_>>().join(", ")
+    Ok(())
 }
 
 /// glibc and the compiler's libraries must be at least those that the backend was built with.

@@ -4,16 +4,17 @@
 //! They are provided beside the libraries, as links or as libraries without code. Either is found
 //! with an empty LD_LIBRARY_PATH, whatever RUNPATH the backend has: the shim, whose own RUNPATH is
 //! its directory, asks for them by name before it opens the backend, and the loader then knows them
-//! by that name. In a wheel whose libraries have names without versions, links by SONAME are made for
-//! the others that a backend needs.
+//! by that name. Other libraries that a backend needs get a symlink too where the shim would not find
+//! them: in PyTorch's wheels they have names without versions, in AMD's they are in another directory
+//! ([`crate::peers`]).
 
 use super::backend::Chosen;
 use crate::{
     elf::{self, Stub},
     journal::Compat,
-    loader,
+    peers::{Peer, Peers},
     place::Place,
-    plan::{Planner, Wanted},
+    plan::{Planner, Wanted, relative_target},
     root::Root,
     state::State,
 };
@@ -26,11 +27,17 @@ use std::path::{Path, PathBuf};
 
 /// Plans them.
 pub(super) fn plan(planner: &mut Planner<'_>, backend: &Chosen) -> Result<()> {
+    let peers = Peers::of(planner.lib.root(), planner.lib.path());
     for name in &backend.summary.needed {
         match versioned(name) {
-            Some((library, _)) => provide(planner, backend, name, library)?,
-            None => provide_plain(planner, name)?,
+            Some((library, _)) => provide(planner, &peers, backend, name, library)?,
+            None if provide_plain(planner, name)? => {}
+            None => provide_other(planner, &peers, name)?,
         }
+    }
+    // In the store the stock library is a backend too, and its search path starts from there.
+    for name in peers.needed() {
+        provide_other(planner, &peers, name)?;
     }
     Ok(())
 }
@@ -43,12 +50,12 @@ fn versioned(name: &str) -> Option<(Renamed, u32)> {
 }
 
 /// In PyTorch's wheel libraries lie under names without versions, and other libraries ask for them so; the
-/// backend asks by SONAME.
-fn provide_plain(planner: &mut Planner<'_>, name: &str) -> Result<()> {
-    let Some((stem, _)) = name.split_once(".so.") else { return Ok(()) };
+/// backend asks by SONAME. Returns whether it is so.
+fn provide_plain(planner: &mut Planner<'_>, name: &str) -> Result<bool> {
+    let Some((stem, _)) = name.split_once(".so.") else { return Ok(false) };
     let plain = PathBuf::from(format!("{stem}.so"));
     let (Ok(place), Ok(file)) = (Place::new(name.as_ref()), Place::new(&plain)) else {
-        return Ok(());
+        return Ok(false);
     };
     let is_free = match planner.now(&place)? {
         State::Absent => true,
@@ -61,21 +68,38 @@ fn provide_plain(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     if is_free && is_it {
         planner.want(&place, Wanted::Link(plain), "the backend asks for it by its SONAME")?;
     }
-    Ok(())
+    Ok(is_free && is_it)
+}
+
+/// A library that the stock rocBLAS finds by its own search path and the shim does not.
+fn provide_other(planner: &mut Planner<'_>, peers: &Peers<'_>, name: &str) -> Result<()> {
+    let Ok(place) = Place::new(name.as_ref()) else { return Ok(()) };
+    let is_ours = planner.plan.journal.entry(&place).is_some();
+    if !is_ours && (planner.now(&place)? != State::Absent || peers.shim_finds(name)) {
+        return Ok(());
+    }
+    match peers.find(name).filter(|peer| peer.target != place.path()) {
+        Some(Peer { target, .. }) => {
+            let reason = "the stock rocBLAS finds it there, and a backend in the store does not";
+            planner.want(&place, Wanted::Link(target), reason)
+        }
+        None => Ok(()),
+    }
 }
 
 fn provide(
     planner: &mut Planner<'_>,
+    peers: &Peers<'_>,
     backend: &Chosen,
     name: &str,
     library: Renamed,
 ) -> Result<()> {
     let stem = library.name.trim_end_matches(".so");
     let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
-    let present = present_library(&root, &lib, library, name)?;
+    let present = present_library(&root, &lib, peers, library, name)?;
     if present.as_ref().is_some_and(|present| present.soname == name) {
         // This ROCm has it under the name that is asked for.
-        return Ok(());
+        return provide_other(planner, peers, name);
     }
     let mut place = Place::new(name.as_ref())?;
     match elsewhere(planner, &place, present.as_ref())? {
@@ -96,14 +120,15 @@ fn provide(
     let Some(present) = present else {
         if library.name == HIP {
             bail!(
-                "no HIP runtime: {} has no {stem}.so.N, and the loader finds none. Install ROCm 7's \
-                 hip-runtime-amd, or name the right tree with --rocm DIR",
+                "no HIP runtime: {} has no {stem}.so.N, and the loader finds none, neither by the search \
+                 path of rocBLAS nor elsewhere. Install ROCm 7's hip-runtime-amd, or name the right tree \
+                 with --rocm DIR",
                 lib.display()
             );
         }
         let reason =
             "no hipBLASLt is found that loads; the backend only asks for it and is not to call it";
-        return planner.want(&place, Wanted::bytes(stub(backend, name, Vec::new())?), reason);
+        return planner.want(&place, Wanted::bytes(stub(backend, name, Vec::new(), None)?), reason);
     };
     let missing = missing_versions(backend, name, &present);
     if !missing.is_empty() {
@@ -118,82 +143,94 @@ fn provide(
     let reason = format!("backend {} asks for {stem} by this name", backend.name);
     match planner.plan.journal.options.compat {
         Compat::Links => {
-            let beside = present.path.parent() == Some(lib.as_path()) && !place.is_in_store();
-            let target = match present.path.file_name().filter(|_| beside) {
-                // Through the SONAME's link, which an upgrade re-points.
-                Some(name) if root.metadata(&lib.join(&present.soname)).is_err() => {
-                    PathBuf::from(name)
-                }
-                Some(_) => PathBuf::from(&present.soname),
-                None => present.path.clone(),
+            let target = if place.is_in_store() && present.target.is_relative() {
+                relative_target(&place, &present.target)
+            } else {
+                present.target
             };
             planner.want(&place, Wanted::Link(target), &reason)
         }
         Compat::Stubs => {
-            let stub = stub(backend, name, vec![present.soname])?;
+            let directory = present.target.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let stub = stub(backend, name, vec![present.soname], directory)?;
             planner.want(&place, Wanted::bytes(stub), &reason)
         }
     }
 }
 
-fn stub(backend: &Chosen, name: &str, needed: Vec<String>) -> Result<Vec<u8>> {
+/// A stub that needs these, which are in a directory as seen from the libraries, or next to them.
+fn stub(
+    backend: &Chosen,
+    name: &str,
+    needed: Vec<String>,
+    directory: Option<&Path>,
+) -> Result<Vec<u8>> {
     let versions = backend.summary.versions_needed.get(name).cloned().unwrap_or_default();
-    elf::stub(&Stub {
-        soname: name.to_owned(),
-        needed,
-        // In `compat/` of the store as beside the libraries.
-        runpath: Some("$ORIGIN:$ORIGIN/../..".to_owned()),
-        versions,
-    })
-    .with_context(|| format!("cannot write a stub library {name}"))
+    // In `compat/` of the store as beside the libraries.
+    let origins = ["$ORIGIN", "$ORIGIN/../.."];
+    let places = origins.iter().map(|origin| match directory {
+        None => (*origin).to_owned(),
+        // Of an absolute one nothing else is left.
+        Some(directory) => Path::new(origin).join(directory).display().to_string(),
+    });
+    let mut places: Vec<String> = places.collect();
+    places.dedup();
+    let runpath = Some(places.join(":"));
+    elf::stub(&Stub { soname: name.to_owned(), needed, runpath, versions })
+        .with_context(|| format!("cannot write a stub library {name}"))
 }
 
 /// A library that this ROCm has.
 struct PresentLibrary {
     /// The file, inside.
     path: PathBuf,
+    /// What a symlink to it next to the libraries says.
+    target: PathBuf,
     soname: String,
     versions: Vec<String>,
 }
 
-/// This ROCm's own library of a stem: beside rocBLAS, or where the loader finds it.
+/// This ROCm's own library of a stem: the one that the stock rocBLAS gets, or else the newest next to
+/// it, since a tree may be without its stock library.
 fn present_library(
     root: &Root,
     lib: &Path,
+    peers: &Peers<'_>,
     library: Renamed,
     but: &str,
 ) -> Result<Option<PresentLibrary>> {
-    let mut candidates = Vec::new();
-    for name in root.names(lib).with_context(|| format!("cannot read {}", lib.display()))? {
-        let name = name.to_string_lossy().into_owned();
-        let rest = name.strip_prefix(library.name);
-        if rest.is_some_and(|rest| rest.bytes().all(|b| b == b'.' || b.is_ascii_digit())) {
-            candidates.push(lib.join(name));
-        }
-    }
-    // ROCm 7's names, for trees that have their libraries apart.
-    candidates.extend(loader::find(root, library.new));
-    let mut best: Option<(u32, PresentLibrary)> = None;
-    for path in candidates {
+    let judge = |peer: Peer| {
         // A link that leads nowhere, or a file that is no library, is not it.
-        let Ok(path) = root.resolve(&path) else { continue };
-        let Ok(file) = root.open(&path) else { continue };
-        let Ok(summary) = elf::summary(&file) else { continue };
-        let Some(soname) = summary.soname else { continue };
+        let summary = elf::summary(&root.open(&peer.path).ok()?).ok()?;
+        let soname = summary.soname.filter(|soname| soname.starts_with(library.name))?;
         // A real runtime of the old name is another ROCm's, unless there is no other.
         let is_old = soname == but && library.name == HIP && soname != library.new;
         if !summary.has_code || is_old {
-            continue;
+            return None;
         }
-        let version = versioned(&soname).map_or(0, |(_, version)| version);
-        if soname.starts_with(library.name)
-            && best.as_ref().is_none_or(|(known, _)| version > *known)
-        {
-            let versions = summary.versions_defined;
-            best = Some((version, PresentLibrary { path, soname, versions }));
+        let Peer { path, mut target } = peer;
+        let by_soname = PathBuf::from(&soname);
+        if path.parent() == Some(lib) && root.metadata(&lib.join(&by_soname)).is_ok() {
+            // Through the SONAME's link, which an upgrade re-points.
+            target = by_soname;
         }
+        Some(PresentLibrary { path, target, soname, versions: summary.versions_defined })
+    };
+    if let Some(found) = peers.of_renamed(library).find_map(judge) {
+        return Ok(Some(found));
     }
-    Ok(best.map(|(_, library)| library))
+    let names = root.names(lib).with_context(|| format!("cannot read {}", lib.display()))?;
+    let beside = names.into_iter().filter_map(|name| {
+        let version = version_of(name.to_str()?, library.name)?;
+        if !version.bytes().all(|b| b == b'.' || b.is_ascii_digit()) {
+            return None;
+        }
+        let path = root.resolve(&lib.join(&name)).ok()?;
+        judge(Peer { path, target: name.into() })
+    });
+    let version =
+        |found: &PresentLibrary| versioned(&found.soname).map_or(0, |(_, version)| version);
+    Ok(beside.max_by_key(version))
 }
 
 fn missing_versions<'a>(backend: &'a Chosen, name: &str, present: &PresentLibrary) -> Vec<&'a str> {

@@ -1,17 +1,19 @@
 //! `apply`: from what is asked for and what is there to a plan, and from the plan to a tree that was
 //! checked.
 
+mod archives;
 pub(crate) mod backend;
 pub(crate) mod built;
 pub(crate) mod checks;
 mod compat;
-mod stock;
+pub(crate) mod gpus;
+pub(crate) mod stock;
 
 use crate::{
     elf, execute,
     files::Incoming,
-    inspect::layout::Tree,
-    journal::{Before, Compat, Journal, Options, Original, Phase},
+    inspect::{layout::Tree, lm_studio},
+    journal::{Before, Compat, Entry, Journal, Options, Original, Phase},
     ldconfig,
     lib_dir::LibDir,
     lock,
@@ -19,13 +21,16 @@ use crate::{
     plan::{Action, Contents, Plan, Planner, Reach, Step},
     present, revert,
     root::Root,
+    settings,
     source::Staging,
     state::State,
+    status::REINSTALL,
 };
 use anyhow::{Context, Result, bail};
 use rocblas_contract::{libraries::ROCBLAS, store::STORE};
 use serde::Serialize;
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -50,6 +55,10 @@ pub struct Request {
     pub compat: Option<Compat>,
     /// Whether the stock library's name stays for CMake.
     pub build_link: Option<bool>,
+    /// Give up GPUs of this machine that the tree serves now and the backend does not.
+    pub gpu_loss_ok: bool,
+    /// Go on where the tree's own library serves all that is wanted.
+    pub not_needed_ok: bool,
     /// Put the backend into the store and change nothing else.
     pub only_add: bool,
     /// Make the plan and stop.
@@ -110,6 +119,15 @@ pub use checks::writable;
 /// Brings a tree to what is asked for. `say` tells a person what is being waited for.
 pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) -> Result<Report> {
     let path = tree.lib.as_path();
+    if let Some(why) = tree.layout.immutable() {
+        bail!("{} cannot be changed: {why}", path.display());
+    }
+    if path.to_str().is_none() {
+        bail!(
+            "{path:?} cannot be patched: its path is not valid UTF-8, and the journal and the settings \
+             are text. Rename the directory"
+        );
+    }
     if !request.dry_run {
         writable(root, path)?;
     }
@@ -120,15 +138,26 @@ pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) ->
     };
     let loaded = Journal::load_or_rebuild(&lib)?;
     let complete = loaded.as_ref().is_some_and(|loaded| loaded.complete);
+    let is_rebuilt = loaded.as_ref().is_some_and(|loaded| loaded.rebuilt);
     let (before, remarks) = loaded.map_or((None, Vec::new()), |l| (Some(l.journal), l.remarks));
-    let options = options(request, before.as_ref());
+    // A journal that was made again without a backend says nothing of GPUs that were asked for.
+    let has_backend = |journal: &&Journal| {
+        !is_rebuilt || journal.entries.keys().any(|place| place.starts_with(&Place::backends()))
+    };
+    let asked = gpus::Asked::of(request, before.as_ref().filter(has_backend));
+    let options = options(request, &asked, before.as_ref());
     let built = built::find(root, &request.built)?;
     let known_problems = checks::closure(&lib, None, &built);
 
     let mut staging = Unpacking::new(&lib, request.dry_run);
-    let source = backend::source(&lib, tree, request, before.as_ref(), &options, &mut staging)?;
-    let mut plan = plan(&lib, tree, request, before.as_ref(), options, &source)?;
+    let source = backend::source(&lib, tree, request, before.as_ref(), &asked, &mut staging)?;
+    let mut plan = plan(&lib, tree, request, before.as_ref(), options, &asked, &source)?;
     plan.remarks.splice(0..0, remarks.iter().cloned());
+    let gpus = &plan.journal.options.gpus;
+    plan.remarks.extend(built::without_code(root, &built, gpus));
+    let engines = lm_studio::engines(root, tree);
+    let refusals = engines.iter().flat_map(|engine| gpus.iter().map(|gpu| engine.refusal(gpu)));
+    plan.remarks.extend(refusals.flatten().map(|(why, cure)| format!("{why} To use it, {cure}")));
     let mut report = Report::of(path, plan.steps.clone(), plan.remarks.clone());
     if request.dry_run {
         return Ok(report);
@@ -220,10 +249,10 @@ fn undo(lib: &LibDir, first: bool, error: anyhow::Error) -> Result<Journal> {
     })
 }
 
-fn options(request: &Request, before: Option<&Journal>) -> Options {
+fn options(request: &Request, asked: &gpus::Asked, before: Option<&Journal>) -> Options {
     let mut options = before.map_or_else(Options::default, |journal| journal.options.clone());
-    if let Some(gpus) = &request.gpus {
-        options.gpus.clone_from(gpus);
+    if !request.only_add {
+        options.gpus.clone_from(&asked.placed);
     }
     options.compat = request.compat.unwrap_or(options.compat);
     options.original = request.original.unwrap_or(options.original);
@@ -239,6 +268,7 @@ fn plan(
     request: &Request,
     before: Option<&Journal>,
     options: Options,
+    asked: &gpus::Asked,
     source: &backend::Asked,
 ) -> Result<Plan> {
     let shim = shim_file(lib, request.shim.as_deref())?;
@@ -251,8 +281,31 @@ fn plan(
     let now = stock::Present::of(lib, tree)?;
     now.forget_removed(&mut planner)?;
     now.remark_on_patches(&mut planner);
+    if before.is_none() && now.is_bare(lib) {
+        planner.plan.journal.bare = true;
+        planner.remark(format!(
+            "there was no rocBLAS of ROCm 7 in {}, and a revert restores that",
+            lib.path().display()
+        ));
+    }
+    let offer = source.offer(lib.root(), lib.path())?;
+    let machine = gpus::of_machine(lib.root());
+    for remark in gpus::check(&offer, &asked.required, &machine)? {
+        planner.remark(remark);
+    }
     if let Some(name) = source.new_name() {
         now.check_name(name)?;
+    }
+    let stock_files = now.stock_files(lib, &planner.plan.journal);
+    if stock_files.is_empty() && before.is_some_and(|journal| !has_way_back(journal)) {
+        planner.remark(format!(
+            "the stock library is neither in {} nor in the store, so a revert will be refused. \
+             {REINSTALL}, then run `installer repair`",
+            lib.path().display()
+        ));
+    }
+    if !request.only_add {
+        plan_gpus(&mut planner, &stock_files, request, asked, &machine, &offer)?;
     }
     backend::plan(&mut planner, source)?;
     if request.only_add {
@@ -271,9 +324,9 @@ fn plan(
             planner.permit(place)?;
         }
     }
-    let chosen = backend::choose(&mut planner, source)?;
+    let chosen = backend::choose(&mut planner, source, tree.release.as_deref())?;
     compat::plan(&mut planner, &chosen)?;
-    checks::exports(&mut planner, now.stock(), &shim)?;
+    checks::exports(&mut planner, &stock_files, &shim)?;
     stock::plan_shim(&mut planner, &now, &shim)?;
     stock::plan_switch(&mut planner, &now, &shim, &chosen.name, request.original)?;
     let changes = planner.plan.steps.iter().any(|step| !matches!(step.action, Action::Sync));
@@ -284,6 +337,43 @@ fn plan(
     }
     planner.barrier("what was changed is on disk before it is said to be done");
     Ok(planner.plan)
+}
+
+/// Whether a journal says what was there before the shim.
+fn has_way_back(journal: &Journal) -> bool {
+    let has_original = |entry: &Entry| entry.before.state() != &State::Absent;
+    journal.bare || journal.entries.values().any(has_original)
+}
+
+/// What GPUs get by the plan, and what they lose. It comes before anything else is planned, so that a
+/// journal without entries is one of a first apply.
+fn plan_gpus(
+    planner: &mut Planner<'_>,
+    stock_files: &[PathBuf],
+    request: &Request,
+    asked: &gpus::Asked,
+    machine: &BTreeSet<String>,
+    offer: &backend::Offer,
+) -> Result<()> {
+    let (root, lib) = (planner.lib.root(), planner.lib.path());
+    let mut now = BTreeSet::new();
+    let elsewhere = stock::behind_a_link(root, lib);
+    let stock_files = if stock_files.is_empty() { elsewhere.as_slice() } else { stock_files };
+    if let Some(stock) = gpus::Stock::of(root, stock_files)? {
+        let is_first = planner.plan.journal.entries.is_empty();
+        let wanted = match asked.required.as_slice() {
+            [] => machine.clone(),
+            required => required.iter().cloned().collect(),
+        };
+        if is_first {
+            gpus::needed(&stock, &wanted, request)?;
+        }
+        planner.plan.journal.served = stock.gpus;
+    }
+    if let Ok(Some(name)) = settings::text(root, lib).and_then(|text| settings::backend(&text)) {
+        now = gpus::served_now(root, lib, &name);
+    }
+    gpus::weigh(planner, offer, &now, machine, request)
 }
 
 /// The shim to place.

@@ -1,10 +1,10 @@
 //! The stock library: kept or deleted, and the shim in its place.
 
-use super::Shim;
+use super::{Shim, archives};
 use crate::{
-    dpkg,
+    dpkg, elf,
     inspect::{layout::Tree, owner},
-    journal::{Before, Diversion, Original},
+    journal::{Before, Diversion, Journal, Original},
     lib_dir::LibDir,
     place::Place,
     plan::{Action, Fate, Planner, Wanted},
@@ -23,6 +23,9 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+
+/// The directory in the store that dpkg diverts to where the store has no other place for a file.
+pub(crate) const DIVERTED: &str = "diverted";
 
 /// The rocBLAS of a tree before the plan.
 pub(super) struct Present {
@@ -70,6 +73,29 @@ impl Present {
                 _ => None,
             }
         })
+    }
+
+    /// Whether programs find no rocBLAS at all here, and no shim.
+    pub(super) fn is_bare(&self, lib: &LibDir) -> bool {
+        let is_none = |library: &Library| !matches!(library.what, What::Rocblas(_) | What::Shim(_));
+        let front = lib.path().join(&self.front);
+        self.libraries.iter().all(is_none) && lib.root().metadata(&front).is_err()
+    }
+
+    /// The stock library's files, inside the root: in their place, or in the store if an earlier apply
+    /// moved them there.
+    pub(super) fn stock_files(&self, lib: &LibDir, journal: &Journal) -> Vec<PathBuf> {
+        let in_place: Vec<PathBuf> = self.stock().map(|name| lib.path().join(name)).collect();
+        if !in_place.is_empty() {
+            return in_place;
+        }
+        let kept = journal.entries.values().filter_map(|entry| entry.before.kept());
+        let kept = kept.map(|at| lib.path().join(at.path()));
+        kept.filter(|path| {
+            let summary = lib.root().open(path).ok().and_then(|file| elf::summary(&file).ok());
+            summary.is_some_and(|s| s.shim.is_none() && s.soname.as_deref() == Some(SONAME))
+        })
+        .collect()
     }
 
     /// The name that the shim's file gets.
@@ -173,7 +199,19 @@ impl Present {
     }
 }
 
-fn is_older(soname: &str) -> bool {
+/// The name that programs load, if it is a symlink to a stock library in another directory, as some tools
+/// for Python environments install it.
+pub(super) fn behind_a_link(root: &Root, lib: &Path) -> Vec<PathBuf> {
+    let front = present::front(root, lib).filter(|front| {
+        let what = root.resolve(front).map_err(anyhow::Error::from);
+        let what = what.and_then(|path| present::what(root, &path));
+        matches!(what, Ok(What::Rocblas(soname)) if is_newer_than_backends(&soname))
+    });
+    front.into_iter().collect()
+}
+
+/// Whether a SONAME or file name is of a rocBLAS before the one that the shim stands for.
+pub(crate) fn is_older(soname: &str) -> bool {
     let major = |name: &str| version_of(name, ROCBLAS)?.split('.').next()?.parse::<u32>().ok();
     major(soname).is_some_and(|major| Some(major) < major_of_shim())
 }
@@ -263,6 +301,7 @@ fn plan_beside(planner: &mut Planner<'_>, kept: &[Place]) -> Result<()> {
             let reason = "its Tensile files stay in the tree";
             planner.want(&at.beside("rocblas")?, Wanted::Link(target), reason)?;
         }
+        archives::plan_beside(planner, at)?;
     }
     Ok(())
 }
@@ -290,6 +329,7 @@ fn delete_kept(planner: &mut Planner<'_>, in_use: &str) -> Result<()> {
         for name in [SONAME, "rocblas"] {
             planner.want(&at.beside(name)?, Wanted::Nothing, "--original delete")?;
         }
+        archives::plan_removal(planner, &at)?;
     }
     Ok(())
 }
@@ -417,7 +457,7 @@ fn cmake_refers_to(root: &Root, lib: &Path, name: &str) -> bool {
 }
 
 /// The versions of the stock library's name that rocBLAS's CMake package names.
-fn cmake_names(root: &Root, lib: &Path) -> BTreeSet<String> {
+pub(crate) fn cmake_names(root: &Root, lib: &Path) -> BTreeSet<String> {
     let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_' || c == '-';
     let texts = cmake_texts(root, lib);
     let words = texts.iter().flat_map(|text| text.split(|c| !is_of_a_name(c)));
@@ -461,7 +501,7 @@ fn plan_diversions(
         let to = match (before, fate) {
             (Some(Before::Kept { at, .. }), _) if at.starts_with(&Place::backends()) => at,
             (None, Fate::Kept(Some(at))) => at.clone(),
-            _ => Place::in_store("diverted")?.join(path.file_name())?,
+            _ => Place::in_store(DIVERTED)?.join(path.file_name())?,
         };
         if let Some(place) = to.parent() {
             planner.directory(&place, "for what dpkg brings")?;

@@ -9,6 +9,7 @@ use crate::{
     output::printable,
     place::{Place, Stray},
     root::Root,
+    serves::Serves,
     source::release,
 };
 use anyhow::Result;
@@ -111,13 +112,7 @@ impl Listed {
             self.tensile_is_shared =
                 root.resolve(prefix).is_ok_and(|prefix| !tensile.directory.starts_with(prefix));
         }
-        let processors = library.targets.keys().filter_map(|target| target.split(':').next());
-        let mut gpus: Vec<String> = processors
-            .filter(|gpu| tensile.as_ref().is_some_and(|t| t.entry(gpu).is_some()))
-            .map(str::to_owned)
-            .collect();
-        gpus.dedup();
-        self.gpus = gpus;
+        self.gpus = Serves::of(&library, tensile.as_ref()).gpus().into_iter().collect();
         self.release = release::of_library(&name);
         self.soname = library.soname;
         self.library_bytes = library.size;

@@ -12,7 +12,7 @@ use crate::{
     directory::{Directory, Name},
     elf,
     files::DIRECTORY_MODE,
-    inspect::layout::Tree,
+    inspect::{layout::Tree, split::Split},
     journal::{self, Journal, Loaded, STORE},
     ldconfig,
     lib_dir::LibDir,
@@ -96,6 +96,9 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
     let mut directories = BTreeSet::new();
     for object in closures.iter().flat_map(|closure| &closure.objects) {
         copy.add(&object.found)?;
+        for archive in archives(root, &object.path, &journal.options.gpus) {
+            copy.add(&archive)?;
+        }
         directories.extend(object.path.parent().map(Path::to_owned));
     }
     for file in settings_of_the_loader(root, &directories) {
@@ -200,6 +203,20 @@ fn closures(
         }
     }
     Ok(closures)
+}
+
+/// The archives of a split library's GPU code, those of the chosen GPUs. A library that cannot be read has
+/// been said to be one.
+fn archives(root: &Root, library: &Path, gpus: &[String]) -> Vec<PathBuf> {
+    let summary = root.open(library).ok().and_then(|file| elf::summary(&file).ok());
+    let Some(reference) = summary.and_then(|summary| summary.split) else { return Vec::new() };
+    let lib = library.parent().unwrap_or(Path::new("/"));
+    let found = Split::of(root, lib, reference).archives.into_iter().map(|archive| archive.path);
+    let is_wanted = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        gpus.is_empty() || source::is_for(&name, gpus)
+    };
+    found.filter(is_wanted).collect()
 }
 
 fn check(root: &Root, path: &Path, how: How) -> Closure {

@@ -2,12 +2,14 @@
 //! leave: each looks like it should work, and fails later and elsewhere.
 
 use crate::{
-    apply::built,
+    apply::{built, stock},
     inspect::{
         library::{self, Libraries, Library},
         store,
         tensile::{self, Tensile},
     },
+    journal::Journal,
+    lib_dir::LibDir,
     present::SONAME,
     root::Root,
 };
@@ -18,6 +20,11 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
 };
+
+/// Why llama.cpp's `--override-tensor` does not help.
+pub(super) const WHY_OVERRIDE: &str = "It says where weights named ssm_ are kept. SOLVE_TRI works on \
+     values that are computed during the run and has no weight of that name, so it stays on the GPU and \
+     fails as before; the layers that moved only become slower.";
 
 /// Something that was tried and cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,8 +54,9 @@ pub fn dead_ends(root: &Root, lib: &Path, stock_targets: &BTreeSet<String>) -> V
         let files = tensile::of(root, lib, stock.version.as_deref())?;
         wrong_tensile_files(&files, stock_targets)
     });
-    let link = front.and_then(|front| link_to_an_older_one(front, lib, &libraries));
-    let found = [tensile, link, empty_programs(root), overridden_tensors(root)];
+    let older = front.and_then(|front| older_in_front(front, lib, &libraries));
+    let removed = removed_stock(root, lib);
+    let found = [tensile, older, removed, empty_programs(root), overridden_tensors(root)];
     found.into_iter().flatten().collect()
 }
 
@@ -79,7 +87,12 @@ fn wrong_tensile_files(files: &Tensile, stock_targets: &BTreeSet<String>) -> Opt
         files.directory.display(),
         foreign.join(", ")
     )];
-    if lost.is_empty() {
+    if !lost.is_empty() {
+        seen.push(format!("and none for {}, which it has code for", lost.join(", ")));
+    }
+    // `cp *gfx906*` brings one GPU, also into a directory that was pruned of others. The directory of
+    // another release has several that this one dropped.
+    if lost.is_empty() || foreign.len() == 1 {
         return Some(DeadEnd {
             title: "Tensile files of a GPU copied from another release",
             seen,
@@ -90,7 +103,6 @@ fn wrong_tensile_files(files: &Tensile, stock_targets: &BTreeSet<String>) -> Opt
                    library together with its own files); the copied files may then be deleted",
         });
     }
-    seen.push(format!("and none for {}, which it has code for", lost.join(", ")));
     Some(DeadEnd {
         title: "the whole Tensile directory replaced by another release's",
         seen,
@@ -102,25 +114,67 @@ fn wrong_tensile_files(files: &Tensile, stock_targets: &BTreeSet<String>) -> Opt
     })
 }
 
-/// `librocblas.so.5` linked to ROCm 6's library, the stock one beside it.
-fn link_to_an_older_one(front: &Library, lib: &Path, libraries: &Libraries) -> Option<DeadEnd> {
-    let stock = libraries.files.iter().find(|l| l.path.starts_with(lib) && is_stock(l))?;
-    let link = front.links.iter().find(|link| link.path == lib.join(SONAME))?;
-    if front.shim.is_some() || is_stock(front) {
+/// `librocblas.so.5` linked to ROCm 6's library, or that library copied to the name.
+fn older_in_front(front: &Library, lib: &Path, libraries: &Libraries) -> Option<DeadEnd> {
+    let soname = front.soname.as_deref().filter(|soname| stock::is_older(soname))?;
+    let name = lib.join(SONAME);
+    let (title, what) = match front.links.iter().find(|link| link.path == name) {
+        Some(link) => (
+            "librocblas.so.5 linked to ROCm 6's library",
+            format!("{} -> {}", name.display(), link.target.display()),
+        ),
+        None if front.path == name => (
+            "ROCm 6's library copied to librocblas.so.5",
+            format!("{} has the SONAME {soname}", name.display()),
+        ),
+        None => return None,
+    };
+    let stock = libraries.files.iter().find(|l| l.path.starts_with(lib) && is_stock(l));
+    let mut seen = vec![what];
+    seen.extend(stock.map(|stock| format!("{} is still there", stock.path.display())));
+    let why = match stock {
+        Some(_) => {
+            "ldconfig, which every installation of a package runs, links librocblas.so.5 to the \
+             highest file of that SONAME, the stock one. Until then rocSOLVER, and with it hipBLAS, \
+             lacks functions of rocBLAS 7 that ROCm 6's library does not have."
+        }
+        None => {
+            "rocSOLVER, and with it hipBLAS, lacks functions of rocBLAS 7 that ROCm 6's library does not \
+             have. An upgrade of the package brings the stock library back, and ldconfig then links \
+             librocblas.so.5 to it."
+        }
+    };
+    let cure = "installer apply   (takes that name over, which revert restores: the shim has a file name \
+                that wins, and those functions)";
+    Some(DeadEnd { title, seen, why, cure })
+}
+
+/// The stock library removed by hand, so that rocBLAS's CMake package names a file that is not there.
+fn removed_stock(root: &Root, lib: &Path) -> Option<DeadEnd> {
+    let is_missing = |name: &String| root.metadata(&lib.join(name)).is_err();
+    let missing: Vec<String> =
+        stock::cmake_names(root, lib).into_iter().filter(is_missing).collect();
+    if missing.is_empty() || !is_kept_for_cmake(root, lib) {
         return None;
     }
     Some(DeadEnd {
-        title: "librocblas.so.5 linked to ROCm 6's library",
-        seen: vec![
-            format!("{} -> {}", link.path.display(), link.target.display()),
-            format!("{} is still there", stock.path.display()),
-        ],
-        why: "ldconfig, which every installation of a package runs, links librocblas.so.5 to the \
-              highest file of that SONAME, the stock one. Until then rocSOLVER, and with it hipBLAS, \
-              lacks functions of rocBLAS 7 that ROCm 6's library does not have.",
-        cure: "installer apply   (takes the link over: the shim has a file name that wins, and \
-               those functions)",
+        title: "the stock library removed by hand",
+        seen: vec![format!(
+            "rocBLAS's CMake package in {} names {}, which is not there",
+            lib.display(),
+            missing.join(", ")
+        )],
+        why: "find_package(rocblas) fails without that file, so llama.cpp and other programs can no \
+              longer be built.",
+        cure: "installer apply   (makes that name a symlink to the shim)",
     })
+}
+
+/// Whether `apply` keeps the stock library's name for CMake here: not where it was told otherwise.
+fn is_kept_for_cmake(root: &Root, lib: &Path) -> bool {
+    let journal = LibDir::open(root, lib).and_then(|lib| Journal::load_or_rebuild(&lib));
+    // What cannot be read is a finding of the status.
+    journal.ok().flatten().is_none_or(|loaded| loaded.journal.options.build_link)
 }
 
 /// Programs of llama.cpp without a byte in them.
@@ -170,9 +224,7 @@ fn overridden_tensors(root: &Root) -> Option<DeadEnd> {
     (!seen.is_empty()).then_some(DeadEnd {
         title: "--override-tensor ssm_=CPU",
         seen,
-        why: "It says where weights named ssm_ are kept. SOLVE_TRI works on values that are computed \
-              during the run and has no weight of that name, so it stays on the GPU and fails as \
-              before; the layers that moved only become slower.",
+        why: WHY_OVERRIDE,
         cure: "leave the argument out; installer apply makes SOLVE_TRI work on the GPU",
     })
 }
@@ -193,11 +245,16 @@ fn override_of(root: &Root, command_line: &Path) -> Option<String> {
             "-ot" | "--override-tensor" => arguments.next()?,
             _ => argument.strip_prefix("--override-tensor=").unwrap_or_default(),
         };
-        if value.split(',').any(is_state_space_on_cpu) {
+        if state_space_on_cpu(value) {
             return Some(value.to_owned());
         }
     }
     None
+}
+
+/// Whether a value of the argument keeps weights of a state-space model on the CPU.
+pub(super) fn state_space_on_cpu(value: &str) -> bool {
+    value.split(',').any(is_state_space_on_cpu)
 }
 
 /// `PATTERN=BUFFER`, of weights of a state-space model.

@@ -31,6 +31,7 @@ pub(crate) fn finding(machine: &Machine) -> Finding {
                  /dev/dri{} ...",
                 group_options(machine)
             ),
+            said: None,
         };
     }
     if !refused.is_empty() {
@@ -40,6 +41,7 @@ pub(crate) fn finding(machine: &Machine) -> Finding {
             seen: refused.iter().map(|device| in_words(device)).collect(),
             why: "The devices belong to groups that this process is not in.".to_owned(),
             cure: permission(machine),
+            said: None,
         };
     }
     let gpus = machine.gpus.iter().map(|gpu| format!("{} ({})", gpu.target, gpu.name));
@@ -49,6 +51,7 @@ pub(crate) fn finding(machine: &Machine) -> Finding {
         seen: Vec::new(),
         why: String::new(),
         cure: String::new(),
+        said: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Finding, Severity};
 use rocblas_contract::{
     secrets,
-    variables::{PRELOAD, TENSILE_LIBPATH},
+    variables::{LIBRARY_PATH, PRELOAD, TENSILE_LIBPATH, USE_HIPBLASLT},
 };
 use std::env;
 
@@ -24,11 +24,19 @@ pub(super) fn findings() -> Vec<Finding> {
     variables().iter().filter_map(|(name, value)| finding(name, value)).collect()
 }
 
-fn finding(name: &str, value: &str) -> Option<Finding> {
-    let why = match name {
-        "HSA_OVERRIDE_GFX_VERSION" => {
-            "It makes every GPU look like another one, and kernels for that one run on it. None can \
-             stand for gfx906: its neighbours have instructions that it lacks."
+/// The HSA runtime's: another GPU's version.
+pub(super) const OVERRIDE: &str = "HSA_OVERRIDE_GFX_VERSION";
+
+/// PyTorch's: whether it calls hipBLASLt.
+pub(super) const PREFER_HIPBLASLT: &str = "TORCH_BLAS_PREFER_HIPBLASLT";
+
+/// Why a variable with this value is worth a look, where it is.
+pub(super) fn harm(name: &str, value: &str) -> Option<&'static str> {
+    Some(match name {
+        OVERRIDE => {
+            "It makes every GPU look like another one, and kernels for that one run on it. It is of use \
+             only to a GPU that no rocBLAS serves and that has the instructions of the other (gfx1032 as \
+             10.3.0). None can stand for gfx906: its neighbours have instructions that it lacks."
         }
         _ if TENSILE_LIBPATH.to_str() == Ok(name) => {
             "It is for one rocBLAS, and every rocBLAS of every program reads it. The shim hides it \
@@ -37,14 +45,34 @@ fn finding(name: &str, value: &str) -> Option<Finding> {
         PRELOAD if value.contains("rocblas") => {
             "A rocBLAS is loaded before every other library of every program, the shim included."
         }
+        LIBRARY_PATH if names_a_rocm(value) => {
+            "The libraries in it come before those that the loader's cache knows, the shim included: of \
+             another release, they are mixed with the program's."
+        }
+        PREFER_HIPBLASLT if value == "1" => {
+            "PyTorch then calls hipBLASLt, which has no kernels for gfx906 and others, in place of rocBLAS."
+        }
+        _ if USE_HIPBLASLT.to_str() == Ok(name) && value == "1" => {
+            "rocBLAS then calls hipBLASLt, which has no kernels for gfx906 and others."
+        }
         _ => return None,
-    };
+    })
+}
+
+/// Whether one of the directories is a ROCm tree's own. Ollama sets the variable for its own bundle.
+fn names_a_rocm(directories: &str) -> bool {
+    let is_rocm = |directory: &str| directory.contains("rocm") && !directory.contains("ollama");
+    directories.split(':').any(is_rocm)
+}
+
+fn finding(name: &str, value: &str) -> Option<Finding> {
     Some(Finding {
         severity: Severity::Warning,
         title: format!("{name} is set"),
         seen: vec![format!("{name}={value}")],
-        why: why.to_owned(),
+        why: harm(name, value)?.to_owned(),
         cure: format!("unset {name}"),
+        said: None,
     })
 }
 
@@ -58,5 +86,8 @@ mod tests {
         assert!(finding("LD_PRELOAD", "/x/librocblas.so.4").is_some());
         assert!(finding("LD_PRELOAD", "/x/libjemalloc.so").is_none());
         assert!(finding("HIP_VISIBLE_DEVICES", "0").is_none());
+        assert!(finding("LD_LIBRARY_PATH", "/usr/lib:/opt/rocm-6.4.4/lib").is_some());
+        assert!(finding("LD_LIBRARY_PATH", "/usr/lib/ollama/rocm:/usr/lib").is_none());
+        assert!(finding("TORCH_BLAS_PREFER_HIPBLASLT", "0").is_none());
     }
 }

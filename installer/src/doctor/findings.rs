@@ -1,22 +1,32 @@
 //! From what was found out to what is wrong, why, and what to do.
 
 use super::{
-    Finding, Severity,
+    Finding, Said, Severity,
     dead_ends::{self, DeadEnd},
-    known::{self, Known},
+    environment,
+    known::{
+        self, Known,
+        advice::{self, Advice, BACKEND},
+        reading::{Reading, Setting},
+    },
     live::{Answer, Live},
 };
 use crate::{
     exports::Lacking,
-    inspect::{Found, coverage::Coverage, library::Library, machine::Machine, store},
+    gpu,
+    inspect::{
+        Found, coverage::Coverage, library::Library, lm_studio::Engine, machine::Machine, store,
+    },
     present::SONAME,
-    status::Status,
+    status::{REINSTALL, Status},
 };
 use anyhow::Error;
 use std::io;
 
-/// The command that puts the shim in place, with AMD's package for ROCm 6.3.
-const APPLY: &str = "installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb";
+/// The command that puts the shim in place, with this package as its backend.
+fn apply(package: &str) -> String {
+    format!("installer apply --backend {package}")
+}
 
 /// As many lines of what a process said as help.
 const LINES: usize = 20;
@@ -28,6 +38,7 @@ fn finding(severity: Severity, title: impl Into<String>) -> Finding {
         seen: Vec::new(),
         why: String::new(),
         cure: String::new(),
+        said: None,
     }
 }
 
@@ -48,16 +59,16 @@ impl Finding {
     }
 
     /// With the cause and the cure of a known error, where there is one.
-    fn explained(self, known: Option<&Known>) -> Self {
+    fn explained(self, known: Option<&Known>, advice: &Advice) -> Self {
         match known {
-            Some(known) => self.because(known.cause).cured_by(known.cure),
+            Some(known) => self.because(known.why()).cured_by(known.cure(advice)),
             None => self,
         }
     }
 }
 
-pub(super) fn no_tree(error: &Error) -> Finding {
-    finding(Severity::Error, "it is not clear which tree is meant")
+pub(super) fn no_tree(error: &Error, severity: Severity) -> Finding {
+    finding(severity, "it is not clear which tree is meant")
         .because(format!("{error:#}"))
         .cured_by("installer doctor --rocm DIR")
 }
@@ -72,11 +83,13 @@ pub(super) fn no_child(error: &io::Error) -> Finding {
         .cured_by("installer doctor, in a process that may start others and sees /proc")
 }
 
-/// Of the files of a tree, and of what `apply` left.
+/// Of the files of a tree, and of what `apply` left. `package` is AMD's of 6.3 for this distribution.
 pub(super) fn of_tree(
     found: &Found,
     machine: &Machine,
     status: &Result<Status, Error>,
+    live: &Live,
+    package: &str,
 ) -> Vec<Finding> {
     let lib = &found.tree.lib;
     let mut findings = Vec::new();
@@ -96,17 +109,22 @@ pub(super) fn of_tree(
     });
     findings.extend(broken);
     let front = store::rocblas(lib, &found.libraries);
-    findings.extend(of_status(status, front, found, machine));
+    findings.extend(of_status(status, live, front, found, machine, package));
     let has_shim = front.is_some_and(|library| library.shim.is_some());
-    findings.extend(found.coverage.iter().map(|coverage| of_coverage(coverage, has_shim)));
+    let coverage = found.coverage.iter();
+    findings.extend(coverage.map(|coverage| of_coverage(coverage, has_shim, package)));
+    let engines = found.engines.iter();
+    findings.extend(engines.flat_map(|engine| of_engine(engine, &found.coverage)));
     findings
 }
 
 fn of_status(
     status: &Result<Status, Error>,
+    live: &Live,
     front: Option<&Library>,
     found: &Found,
     machine: &Machine,
+    package: &str,
 ) -> Option<Finding> {
     Some(match status {
         Err(e) => finding(Severity::Error, "the installer's record of this tree cannot be read")
@@ -115,11 +133,28 @@ fn of_status(
         Ok(busy @ Status::Busy { .. }) => {
             finding(Severity::Warning, busy.to_string()).cured_by("look again when it has ended")
         }
-        Ok(Status::Disturbed { changes }) => {
+        Ok(Status::Disturbed { changes, lost }) if changes.is_empty() => {
+            finding(Severity::Error, "what `installer revert` needs is gone")
+                .seen(lost)
+                .because("Programs work as before, but without it there is no way back.")
+                .cured_by(format!("{REINSTALL}, then installer repair"))
+        }
+        Ok(Status::Disturbed { changes, lost }) => {
             finding(Severity::Error, "the tree is not as `installer apply` left it")
-                .seen(changes)
+                .seen(changes.iter().chain(lost))
                 .because("An upgrade of packages, ldconfig or a person changed it.")
                 .cured_by("installer repair")
+        }
+        // Where the shim could be opened, what came of that says it.
+        Ok(Status::Unrecorded { no_backend: Some(why), .. })
+            if matches!(live, Live::NotDone { .. }) =>
+        {
+            finding(Severity::Error, "the shim has no backend: its store was deleted")
+                .seen([why])
+                .because(
+                    "Programs that call rocBLAS fail, and `revert` does not know the way back.",
+                )
+                .cured_by(apply(package))
         }
         Ok(Status::Unrecorded { .. }) => {
             finding(Severity::Warning, "the shim is here, but not by the installer")
@@ -130,7 +165,7 @@ fn of_status(
             finding(Severity::Error, "there is no rocBLAS")
                 .seen([format!("{} has no {SONAME}", found.tree.lib.display())])
                 .because("AMD's plain images lack it.")
-                .cured_by(format!("apt-get install rocblas hipblas-dev; {APPLY}"))
+                .cured_by(format!("apt-get install rocblas hipblas-dev; {}", apply(package)))
         }
         Ok(Status::NotApplied) if !found.libraries.files.iter().any(dead_ends::is_stock) => {
             let names = front.and_then(|library| Some((library, library.soname.as_deref()?)));
@@ -147,7 +182,10 @@ fn of_status(
         Ok(Status::NotApplied) if machine.gpus.is_empty() => {
             finding(Severity::Warning, "the shim is not in place")
                 .because("Without a GPU to be seen it cannot be told whether it is needed.")
-                .cured_by(format!("{APPLY}   (for gfx906 and others that ROCm 7 dropped)"))
+                .cured_by(format!(
+                    "{}   (for gfx906 and others that ROCm 7 dropped)",
+                    apply(package)
+                ))
         }
         // What the stock library lacks is said for each GPU.
         Ok(Status::NotApplied) if found.coverage.iter().any(|coverage| !coverage.covered) => {
@@ -159,25 +197,42 @@ fn of_status(
     })
 }
 
-fn of_coverage(coverage: &Coverage, has_shim: bool) -> Finding {
+fn of_coverage(coverage: &Coverage, has_shim: bool, package: &str) -> Finding {
     let target = &coverage.target;
     if coverage.covered {
         return finding(Severity::Fine, coverage.sentence.trim_end_matches('.'));
     }
     let missing = finding(Severity::Error, format!("{target} is not covered"))
         .seen([coverage.sentence.as_str()]);
+    let processor = target.split(':').next().unwrap_or(target);
+    if gpu::is_served(BACKEND, processor) != Some(true) {
+        let severity =
+            if gpu::is_integrated(processor) { Severity::Warning } else { Severity::Error };
+        let why = format!("ROCm {BACKEND}'s rocBLAS is not known to serve {processor} either.");
+        return Finding { severity, ..missing.because(why).cured_by(advice::unserved(processor)) };
+    }
     if has_shim {
-        missing
-            .because("The shim is in place; its backend lacks what this GPU needs.")
-            .cured_by(format!("{APPLY} --gpu {target}   (the whole package of ROCm 6.3)"))
+        missing.because("The shim is in place; its backend lacks what this GPU needs.").cured_by(
+            format!("{} --gpu {target}   (the whole package of ROCm 6.3)", apply(package)),
+        )
     } else {
         missing
             .because(
                 "rocBLAS of ROCm 7 dropped this GPU: programs fail with \
                  hipErrorInvalidDeviceFunction, or for want of Tensile files.",
             )
-            .cured_by(format!("{APPLY} --gpu {target}"))
+            .cured_by(format!("{} --gpu {target}", apply(package)))
     }
+}
+
+/// Of an engine of LM Studio's, for each GPU.
+fn of_engine(engine: &Engine, coverage: &[Coverage]) -> Vec<Finding> {
+    let of_gpu = |target: &str| {
+        let (why, cure) = engine.refusal(target)?;
+        let title = format!("LM Studio does not use {target}");
+        Some(finding(Severity::Error, title).because(why).cured_by(cure))
+    };
+    coverage.iter().filter_map(|of| of_gpu(&of.target)).collect()
 }
 
 /// Of functions that the shim lacks.
@@ -194,7 +249,7 @@ pub(super) fn of_lacking(lacking: &Lacking) -> Finding {
 }
 
 /// Of what came of opening the shim.
-pub(super) fn of_live(live: &Live) -> Option<Finding> {
+pub(super) fn of_live(live: &Live, package: &str) -> Option<Finding> {
     Some(match live {
         Live::NotDone { why } => {
             finding(Severity::Fine, "the live check was not done").because(why.as_str())
@@ -203,13 +258,13 @@ pub(super) fn of_live(live: &Live) -> Option<Finding> {
         Live::NoShim { .. } => return None,
         Live::NotLoaded { file, error, stderr } => {
             let title = format!("{} cannot be loaded", file.display());
-            let known = known::explain(error).first().copied();
+            let known = known::explain(error).into_iter().next();
             finding(Severity::Error, title)
                 .seen([error.as_str()])
                 .seen(lines(stderr))
                 .because("The loader refuses it, and every program that needs it.")
                 .cured_by("installer verify   (are the files what was placed?); installer apply")
-                .explained(known)
+                .explained(known.as_ref(), &in_place(package))
         }
         Live::Died { end, stderr } => finding(Severity::Error, format!("opening the shim {end}"))
             .seen(lines(stderr))
@@ -218,39 +273,39 @@ pub(super) fn of_live(live: &Live) -> Option<Finding> {
                 "installer verify   (are the files what was placed?); installer backends list, and \
                  use another",
             )
-            .explained(known::explain(stderr).first().copied()),
-        Live::Opened { answer, stderr } => of_answer(answer, stderr),
+            .explained(known::explain(stderr).first(), &in_place(package)),
+        Live::Opened { answer, stderr } => of_answer(answer, stderr, package),
     })
 }
 
-fn of_answer(answer: &Answer, stderr: &str) -> Finding {
+fn of_answer(answer: &Answer, stderr: &str, package: &str) -> Finding {
     if answer.backend.is_empty() || answer.mode != "direct" {
         // The first line says that there is none, and the later ones why.
         return finding(Severity::Error, "the shim loads and has no backend")
             .seen(lines(&answer.error))
             .because("Every call of rocBLAS answers rocblas_status_internal_error.")
-            .cured_by(APPLY)
-            .explained(known::explain(&answer.error).last().copied());
+            .cured_by(apply(package))
+            .explained(known::explain(&answer.error).last(), &in_place(package));
     }
     let title = format!(
         "the shim {} loads, and backend {} answers (rocBLAS {})",
         answer.shim, answer.backend, answer.version
     );
-    let missing = match answer.missing.len() {
-        0 => "no function is missing".to_owned(),
-        1..=LINES => format!("missing in it: {}", answer.missing.join(", ")),
-        many => {
-            format!(
-                "missing in it: {many} functions, {} among them",
-                answer.missing[..3].join(", ")
-            )
+    // Most names are mangled, and longer than a line.
+    let missing = match answer.missing.as_slice() {
+        [] => "no function is missing".to_owned(),
+        [one] => format!("missing in it: {one}"),
+        [one, two] => format!("missing in it: {one} and {two}"),
+        [one, two, ..] => {
+            let count = answer.missing.len();
+            format!("missing in it: {count} functions, {one} and {two} among them")
         }
     };
     let severity = if stderr.trim().is_empty() { Severity::Fine } else { Severity::Warning };
     finding(severity, title)
         .seen([answer.path.clone(), missing])
         .seen(lines(stderr))
-        .explained(known::explain(stderr).first().copied())
+        .explained(known::explain(stderr).first(), &in_place(package))
 }
 
 fn lines(text: &str) -> Vec<String> {
@@ -265,18 +320,159 @@ pub(super) fn of_dead_end(dead_end: DeadEnd) -> Finding {
     finding(Severity::Error, format!("dead end: {title}")).seen(seen).because(why).cured_by(cure)
 }
 
+/// Of the shim that was opened: where it stands, its backend is to be placed.
+fn in_place(package: &str) -> Advice {
+    Advice { package: package.to_owned(), ..Advice::default() }
+}
+
 /// Of what a program printed.
-pub(super) fn of_log(log: &str) -> Vec<Finding> {
-    let known = known::explained_lines(log);
-    if known.is_empty() {
+pub(super) fn of_log(reading: &Reading, advice: &Advice) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        reading.found.iter().map(|known| of_line(known, advice)).collect();
+    findings.extend(of_crash(reading));
+    if reading.empty {
+        let empty = finding(Severity::Warning, "the log is empty");
+        let why = "Programs print errors on stderr, which `PROGRAM > FILE` leaves out.";
+        findings
+            .push(empty.because(why).cured_by("PROGRAM > FILE 2>&1; installer doctor --log FILE"));
+    } else if findings.is_empty() {
         let nothing = finding(Severity::Warning, "nothing in the log is known to this installer");
-        let why = "Only errors that have to do with rocBLAS on a dropped GPU are.";
-        return vec![nothing.because(why).cured_by("installer doctor --report FILE")];
+        let why = "Only errors that have to do with ROCm's libraries on a dropped GPU are.";
+        findings.push(nothing.because(why).cured_by("installer doctor --report FILE"));
     }
-    let in_log = |(line, known): (&str, &Known)| {
-        finding(Severity::Error, format!("in the log: {}", known.title))
-            .seen([line])
-            .explained(Some(known))
+    findings.extend(reading.settings.iter().map(of_setting));
+    findings
+}
+
+fn of_line(known: &Known, advice: &Advice) -> Finding {
+    let line = &known.line;
+    let said = Said {
+        gpu: line.gpu.clone(),
+        tree: line.tree.clone(),
+        library: line.library.clone(),
+        release: line.release.clone(),
+        error: line.error.as_ref().map(|(name, _)| name.clone()),
+        number: line.error.as_ref().and_then(|(_, number)| *number),
     };
-    known.into_iter().map(in_log).collect()
+    let in_log = finding(known.severity(), format!("in the log: {}", known.title()));
+    let in_log = in_log.seen([line.shown.as_str()]).seen(known.also.as_deref());
+    let gpu = match line.gpu.as_deref() {
+        Some(gpu) if !line.shown.contains(gpu) => {
+            Some(format!("the GPU is {gpu}, by other lines of the log"))
+        }
+        None if advice.gpus.len() > 1 && known.cause.is_of_one_gpu() => {
+            Some(format!("the GPU is {}", advice.candidates()))
+        }
+        _ => None,
+    };
+    let in_log = in_log.seen(gpu);
+    let said = (said != Said::default()).then_some(said);
+    Finding { said, ..in_log.explained(Some(known), advice) }
+}
+
+/// A crash without a word, where settings that the log names may be the reason.
+fn of_crash(reading: &Reading) -> Option<Finding> {
+    let crash = reading.crash.as_deref().filter(|_| !reading.settings.is_empty())?;
+    let names: Vec<&str> = reading.settings.iter().map(|setting| setting.name.as_str()).collect();
+    let title = format!("in the log: a crash, with {} set", names.join(", "));
+    let variables =
+        names.iter().filter(|name| !name.starts_with('-')).map(|name| format!(" -u {name}"));
+    let unset: String = variables.collect();
+    Some(
+        finding(Severity::Error, title)
+            .seen([crash])
+            .seen(
+                reading
+                    .settings
+                    .iter()
+                    .map(|setting| format!("{}={}", setting.name, setting.value)),
+            )
+            .because("They change which libraries and kernels are loaded, and may be the reason.")
+            .cured_by(format!("env{unset} PROGRAM   (without them)")),
+    )
+}
+
+fn of_setting(setting: &Setting) -> Finding {
+    let Setting { name, value } = setting;
+    let title = format!("in the log: {name} is set");
+    let found = finding(Severity::Warning, title).seen([format!("{name}={value}")]);
+    match environment::harm(name, value) {
+        Some(why) => found.because(why).cured_by(format!("unset {name}")),
+        None => found
+            .because(dead_ends::WHY_OVERRIDE)
+            .cured_by("leave the argument out: SOLVE_TRI has no weight of that name"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_backend_lacks_is_counted_and_two_are_named() {
+        let seen = |missing: &[&str]| {
+            let missing = missing.iter().map(ToString::to_string).collect();
+            let (backend, mode) = ("6.3.0".to_owned(), "direct".to_owned());
+            let answer = Answer { backend, mode, missing, ..Answer::default() };
+            let finding = of_answer(&answer, "", "P.deb");
+            assert_eq!(finding.severity, Severity::Fine);
+            finding.seen[1].clone()
+        };
+        assert_eq!(seen(&[]), "no function is missing");
+        assert_eq!(seen(&["a"]), "missing in it: a");
+        assert_eq!(seen(&["a", "b"]), "missing in it: a and b");
+        assert_eq!(seen(&["a", "b", "c"]), "missing in it: 3 functions, a and b among them");
+    }
+
+    #[test]
+    fn of_several_gpus_the_one_that_is_meant_is_shown() {
+        let seen = |log: &str| {
+            let reading = Reading::of(log.as_bytes()).expect("read");
+            let gpus = reading.gpus.iter().cloned().collect();
+            of_log(&reading, &Advice { gpus, ..Advice::default() }).remove(0).seen
+        };
+        let two = "Device 0: AMD, gfx1030 (0x1030)\nDevice 1: AMD, gfx906 (0x906)\n";
+        let fault = "ROCm error: an illegal memory access was encountered\n";
+        let by_number = seen(&format!("{two}{fault}  current device: 1, in function x\n"));
+        assert_eq!(by_number[1], "the GPU is gfx906, by other lines of the log");
+        let unknown = seen(&format!("{two}{fault}"));
+        assert_eq!(unknown[1], "the GPU is gfx1030 or gfx906; the log does not say which");
+        // Near: one GPU, and an error that is of none.
+        assert_eq!(seen(&format!("Device 0: AMD, gfx906 (0x906)\n{fault}")).len(), 1);
+        assert_eq!(
+            seen(&format!("{two}librocblas.so.5: cannot open shared object file\n")).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn an_empty_log_and_one_without_errors_are_told_apart_and_are_no_errors() {
+        let of = |log: &str| {
+            let reading = Reading::of(log.as_bytes()).expect("read");
+            of_log(&reading, &Advice::default()).remove(0)
+        };
+        for (log, title) in [
+            ("", "the log is empty"),
+            (" \r\n", "the log is empty"),
+            ("main: server is listening\n", "nothing in the log is known to this installer"),
+            (
+                "test hipErrorInvalidDeviceFunction handling ... ok\n",
+                "nothing in the log is known to this installer",
+            ),
+        ] {
+            let finding = of(log);
+            assert_eq!(
+                (finding.title.as_str(), finding.severity),
+                (title, Severity::Warning),
+                "{log:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_backend_that_is_missing_is_the_package_of_this_distribution() {
+        let live = Live::Opened { answer: Answer::default(), stderr: String::new() };
+        let finding = of_live(&live, "P~24.04.deb").expect("a finding");
+        assert_eq!(finding.cure, "installer apply --backend P~24.04.deb");
+    }
 }

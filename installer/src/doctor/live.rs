@@ -5,8 +5,7 @@ use super::{
     child::{self, End},
     shared_object::{SharedObject, text},
 };
-use crate::root::Root;
-use rocblas_contract::libraries;
+use crate::{peers, root::Root};
 use serde::{Deserialize, Serialize};
 use std::{
     ffi::{CStr, c_char},
@@ -131,7 +130,7 @@ pub fn answer(shim: &Path) -> io::Result<()> {
 fn look(shim: &Path) -> Said {
     let not_loaded = |file: &Path, error| Said::NotLoaded { file: file.to_owned(), error };
     // A program of ROCm's has its HIP runtime when rocBLAS comes.
-    if let Some(hip) = hip_beside(shim)
+    if let Some(hip) = peers::hip_of(shim)
         && let Err(error) = SharedObject::open(&hip)
     {
         return not_loaded(&hip, error);
@@ -143,12 +142,6 @@ fn look(shim: &Path) -> Said {
             None => Said::NoShim { file: shim.to_owned() },
         },
     }
-}
-
-/// The HIP runtime that a tree of ROCm 7, or else of another version, has beside its rocBLAS.
-pub(crate) fn hip_beside(rocblas: &Path) -> Option<PathBuf> {
-    let names = [libraries::HIP_7, libraries::HIP_6, libraries::HIP];
-    names.into_iter().map(|name| rocblas.with_file_name(name)).find(|path| path.exists())
 }
 
 type Text = unsafe extern "C" fn() -> *const c_char;

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `known.rs` | what an error text means |
 //! | `dead_ends.rs` | what was tried by hand and cannot work |
-//! | `log.rs` | what a program printed |
+//! | `log.rs`, `log/` | what a program printed: its lines, and the facts in each |
+//! | `named.rs` | what is known of the trees that lines name |
 //! | `live.rs` | which backend answers a program, or why none does |
 //! | `devices.rs` | whether this process may use a GPU |
 //! | `environment.rs` | variables that change what happens |
@@ -22,6 +23,7 @@ mod findings;
 pub mod known;
 pub mod live;
 pub mod log;
+mod named;
 pub mod report;
 pub(crate) mod shared_object;
 mod text;
@@ -31,12 +33,14 @@ pub use text::text;
 
 use crate::{
     exports::{self, Lacking},
+    gpu::Gpu,
     inspect::{self, Found, Inspection, library::Libraries, store},
     present,
     root::Root,
     status::{self, Status},
     tree,
 };
+use known::reading::Reading;
 use live::Live;
 use serde::Serialize;
 use std::{
@@ -72,6 +76,32 @@ pub struct Finding {
     /// What to do, a command where there is one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cure: String,
+    /// What the line of a log said that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
+}
+
+/// The facts in a line of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// The GPU, without features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
+    /// The library directory of the tree that a path in it is of.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
+    pub tree: Option<PathBuf>,
+    /// The library's file name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
+    /// The release of ROCm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The name of an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Its number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
 }
 
 /// All that was found out.
@@ -98,22 +128,26 @@ impl Diagnosis {
     }
 }
 
-/// Examines a root: the named tree, or the only one there is. `log` is what a program printed.
+/// Examines a root: the named tree, or the only one there is. `log` is what a program printed, and `gpus`
+/// are those that are meant instead of the machine's.
 /// Whatever fails on the way is a finding.
 #[must_use]
-pub fn doctor(root: &Root, named: Option<&Path>, log: Option<&str>) -> Diagnosis {
+pub fn doctor(root: &Root, named: Option<&Path>, gpus: &[Gpu], log: Option<&Reading>) -> Diagnosis {
     let mut findings = Vec::new();
     let lib = match tree::choose(root, named) {
         Ok(tree) => Some(tree.lib),
         Err(e) => {
-            findings.push(findings::no_tree(&e));
+            // A log says what it says, whatever is on this machine.
+            let matters =
+                if log.is_some() && named.is_none() { Severity::Warning } else { Severity::Error };
+            findings.push(findings::no_tree(&e, matters));
             None
         }
     };
     let given: Vec<PathBuf> = lib.iter().cloned().collect();
-    let inspection = inspect::inspect(root, &given, &[], &[]).unwrap_or_else(|e| {
+    let inspection = inspect::inspect(root, &given, &[], gpus).unwrap_or_else(|e| {
         findings.push(findings::no_inspection(&e));
-        Inspection { machine: devices::machine(), trees: Vec::new() }
+        Inspection { machine: devices::machine(), trees: Vec::new(), objects: Vec::new() }
     });
     findings.push(devices::finding(&inspection.machine));
     if root.is_system() {
@@ -125,15 +159,19 @@ pub fn doctor(root: &Root, named: Option<&Path>, log: Option<&str>) -> Diagnosis
     {
         live = live_of(root, lib, &mut findings);
         let read = status::status(root, lib);
-        findings.extend(findings::of_tree(found, &inspection.machine, &read));
-        findings.extend(findings::of_live(&live));
+        let package = named::package(root);
+        findings.extend(findings::of_tree(found, &inspection.machine, &read, &live, &package));
+        findings.extend(findings::of_live(&live, &package));
         findings.extend(lacking(root, lib, found).map(|lacking| findings::of_lacking(&lacking)));
         status = read.ok();
         let targets = stock_targets(found);
         let dead_ends = dead_ends::dead_ends(root, lib, &targets);
         findings.extend(dead_ends.into_iter().map(findings::of_dead_end));
     }
-    findings.extend(log.map(findings::of_log).unwrap_or_default());
+    if let Some(reading) = log {
+        let advice = named::advice(root, lib.as_deref(), gpus, &inspection.machine, reading);
+        findings.extend(findings::of_log(reading, &advice));
+    }
     findings.sort_by_key(|finding| finding.severity);
     Diagnosis { lib, findings, status, live, inspection }
 }

@@ -6,7 +6,7 @@
 //! file's length, so no claim of a file makes this allocate, loop or panic.
 //!
 //! Like the loader, this goes by the program headers and the dynamic section; section headers are
-//! only asked for `.hip_fatbin`, which nothing else names.
+//! only asked for `.hip_fatbin`, which nothing else names, and what a split library has in its place.
 
 mod dynamic;
 mod hashed;

@@ -19,7 +19,8 @@ use goblin::elf::{
     program_header::{PF_X, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader},
     section_header::SHT_NOBITS,
 };
-use rocblas_contract::note;
+use offload::kpack::{Reference, Segment, segments as kpack_segments};
+use rocblas_contract::{kpack, note};
 use serde::Serialize;
 use std::{collections::BTreeMap, fs::File, ops::Range};
 
@@ -71,6 +72,8 @@ pub struct Summary {
     pub has_code: bool,
     /// Where the sections named `.hip_fatbin` are in the file: code objects for GPUs.
     pub fatbin: Vec<Range<u64>>,
+    /// The archives that have its code for GPUs, if that was split from it.
+    pub split: Option<Reference>,
     /// The version nodes that it defines.
     pub versions_defined: Vec<String>,
     /// The version nodes that it needs, by the file that has to define them.
@@ -128,7 +131,8 @@ fn read(source: Source<'_>) -> Result<Summary, Malformed> {
             || flags(DT_FLAGS) & DF_BIND_NOW != 0
             || flags(DT_FLAGS_1) & DF_1_NOW != 0,
         has_code: image.segments.iter().any(|s| s.p_type == PT_LOAD && s.p_flags & PF_X != 0),
-        fatbin: fatbin(&image)?,
+        fatbin: section(&image, ".hip_fatbin")?,
+        split: split(&image)?,
         versions_defined: defined.map(|version| version.name).collect(),
         versions_needed,
         soname,
@@ -174,29 +178,54 @@ fn shim(image: &Image<'_>) -> Result<Option<String>, Malformed> {
     Ok(None)
 }
 
-fn fatbin(image: &Image<'_>) -> Result<Vec<Range<u64>>, Malformed> {
-    const NAME: [u8; 12] = *b".hip_fatbin\0";
+/// Where a section with contents is.
+fn section(image: &Image<'_>, wanted: &str) -> Result<Vec<Range<u64>>, Malformed> {
     if !image.is_native() {
         return Ok(Vec::new());
     }
+    let wanted = [wanted.as_bytes(), &[0]].concat();
     let sections = image.sections()?;
     let Some(names) = sections.get(usize::from(image.header.e_shstrndx)) else {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
+    // A split library's `.hip_fatbin` is SHT_NOBITS: it keeps its size, and its bytes are gone.
     for section in sections.iter().filter(|section| section.sh_type != SHT_NOBITS) {
         let name = section.sh_name as u64;
-        if name >= names.sh_size || names.sh_size - name < NAME.len() as u64 {
+        let length = wanted.len() as u64;
+        if name >= names.sh_size || names.sh_size - name < length {
             continue;
         }
         let offset = names.sh_offset.saturating_add(name);
-        if image.array(offset, "the names of sections")? == NAME {
+        if image.read(offset, length, "the names of sections")? == wanted {
             let range = section.sh_offset..section.sh_offset.saturating_add(section.sh_size);
-            image.check(range.start, section.sh_size, "the bytes of .hip_fatbin")?;
+            image.check(range.start, section.sh_size, "the bytes of GPU code")?;
             found.push(range);
         }
     }
     Ok(found)
+}
+
+/// The marker of a library whose GPU code was split from it. Records that are not of a split library,
+/// and a marker without any, are refused: the runtime would not take them either.
+fn split(image: &Image<'_>) -> Result<Option<Reference>, Malformed> {
+    let Some(marker) = section(image, kpack::REFERENCE_SECTION)?.into_iter().next() else {
+        return Ok(None);
+    };
+    let invalid = |e: offload::Malformed| Fault::Invalid(e.what.into_owned()).at(e.offset);
+    // One byte more than is allowed is as good as all of them.
+    let length = (marker.end - marker.start).min(kpack::MOST_REFERENCE as u64 + 1);
+    let bytes = image.read(marker.start, length, "the bytes of the marker")?;
+    let reference = Reference::parse(&bytes, marker.start).map_err(invalid)?;
+    for records in section(image, kpack::SEGMENT_SECTION)? {
+        let bytes = image.read(records.start, records.end - records.start, "the records")?;
+        let segments = kpack_segments(&bytes, records.start).map_err(invalid)?;
+        if segments.contains(&Segment::Whole) {
+            let what = "a split library has records of GPU code that is not split".to_owned();
+            return Err(Fault::Invalid(what).at(records.start));
+        }
+    }
+    Ok(Some(reference))
 }
 
 #[cfg(test)]

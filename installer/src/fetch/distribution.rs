@@ -90,6 +90,11 @@ fn list(catalogue: &Catalogue, release: &Release) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
+/// `ID` and the words of `ID_LIKE`; none where the system does not say.
+pub(super) fn families(root: &Root) -> Vec<String> {
+    System::of(root).map(|system| system.families).unwrap_or_default()
+}
+
 /// What a system says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct System {

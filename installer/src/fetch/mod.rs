@@ -8,7 +8,7 @@ mod distribution;
 mod download;
 mod target;
 
-use crate::root::Root;
+use crate::{output::quoted, root::Root};
 use anyhow::{Context, Result, bail};
 use catalogue::{Catalogue, Package};
 use client::{Client, Url};
@@ -16,7 +16,7 @@ pub use digest::Sha256;
 use download::Download;
 use indicatif::HumanBytes;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use target::Target;
 
 /// What is asked for.
@@ -211,6 +211,23 @@ fn checked(download: &Download<'_>, evidence: &str) -> Result<(u64, u64)> {
     }
 }
 
+/// The file name of AMD's package of a release for the distribution of a root; where that is not known, the
+/// one that loads on the most.
+#[must_use]
+pub fn package_name(root: &Root, release: &str) -> Option<String> {
+    let catalogue = Catalogue::load(None).ok()?;
+    let release = catalogue.release(release).ok()?;
+    let chosen = distribution::choose(root, &catalogue, release, None).ok();
+    let package = chosen.map(|choice| choice.package).or_else(|| release.packages.first())?;
+    Some(package.file().to_owned())
+}
+
+/// The distribution of a root and those that it is built on, as its os-release(5) names them.
+#[must_use]
+pub fn families(root: &Root) -> Vec<String> {
+    distribution::families(root)
+}
+
 /// What a person reads of it.
 #[must_use]
 pub fn text(fetched: &Fetched) -> String {
@@ -235,14 +252,4 @@ pub fn text(fetched: &Fetched) -> String {
             format!("Downloaded {path} ({size}); its SHA-256 matches.\n{use_it}.")
         }
     }
-}
-
-/// A path for a shell.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._~+-".contains(c);
-    if text.chars().all(plain) && !text.starts_with('~') {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

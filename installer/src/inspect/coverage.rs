@@ -8,7 +8,7 @@ use super::{
     store,
     tensile::{self, Tensile},
 };
-use crate::{choice, root::Root};
+use crate::{choice, gpu, hip_archives, root::Root};
 use anyhow::{Context, Result};
 use offload::Target;
 use serde::Serialize;
@@ -28,10 +28,10 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let device = Target::device(text).with_context(|| {
-            format!("{text:?} is no GPU target; they are named like gfx906 or gfx90a:xnack-")
-        })?;
-        Ok(Self { text: text.to_owned(), device })
+        let gpu = gpu::parse(text)?;
+        let device = Target::device(gpu.target());
+        let device = device.with_context(|| format!("{gpu} cannot be a device"))?;
+        Ok(Self { text: gpu.to_string(), device })
     }
 }
 
@@ -63,6 +63,16 @@ pub struct Coverage {
 pub(super) struct Serving {
     library: Library,
     tensile: Option<Tensile>,
+    /// The HIP runtime of the tree, if it does not read the archives that the library needs.
+    unread_by: Option<PathBuf>,
+}
+
+impl Serving {
+    /// A library as it serves programs of a library directory.
+    fn new(root: &Root, lib: &Path, library: Library, tensile: Option<Tensile>) -> Self {
+        let unread_by = library.split.as_ref().and_then(|_| hip_archives::unread_by(root, lib));
+        Self { library, tensile, unread_by }
+    }
 }
 
 /// Finds the rocBLAS that answers the programs of a library directory. The error says why there is
@@ -77,7 +87,7 @@ pub(super) fn serving(
     if library.shim.is_some() {
         return behind_the_shim(root, lib);
     }
-    Ok(Serving { library: library.clone(), tensile: tensile.cloned() })
+    Ok(Serving::new(root, lib, library.clone(), tensile.cloned()))
 }
 
 /// A library that is asked about by its name, `entry` in the directory `lib`. A shim stands for what
@@ -92,7 +102,7 @@ pub(super) fn named(root: &Root, lib: &Path, entry: &Path) -> Result<Serving, St
         Kind::Rocblas => tensile::of(root, lib, library.version.as_deref()),
         _ => None,
     };
-    Ok(Serving { library, tensile })
+    Ok(Serving::new(root, lib, library, tensile))
 }
 
 fn behind_the_shim(root: &Root, lib: &Path) -> Result<Serving, String> {
@@ -106,7 +116,12 @@ fn behind_the_shim(root: &Root, lib: &Path) -> Result<Serving, String> {
     }
     let beside = backend.path.parent().unwrap_or(Path::new("/"));
     let tensile = tensile::of(root, beside, backend.version.as_deref());
-    Ok(Serving { library: backend, tensile })
+    Ok(Serving::new(root, lib, backend, tensile))
+}
+
+/// Whether a program or library that is no rocBLAS has code for each target.
+pub(super) fn of_object(root: &Root, library: Library, targets: &[Asked]) -> Vec<Coverage> {
+    coverage(root, &Ok(Serving { library, tensile: None, unread_by: None }), &[], targets)
 }
 
 /// What the serving rocBLAS has for each target.
@@ -139,6 +154,10 @@ fn count(root: &Root, library: &Library, functions: &[String], targets: &[Asked]
     }
     let name = library.path.file_name().unwrap_or_default().to_string_lossy();
     let devices: Vec<&Target> = having.iter().map(|target| &target.device).collect();
+    if let Some(split) = &library.split {
+        let (counts, problems) = kernels::count_split(root, split, &devices, functions);
+        return Counted { counts, problem: problems.into_iter().next() };
+    }
     let file = match root.open(&library.path) {
         Ok(file) => file,
         Err(e) => return Counted { problem: Some(e.to_string()), ..Counted::default() },
@@ -149,11 +168,7 @@ fn count(root: &Root, library: &Library, functions: &[String], targets: &[Asked]
 }
 
 fn has_code(library: &Library, target: &Asked) -> bool {
-    let runs = |code: &String| match Target::parse(code) {
-        Some(code) => target.device.runs(&code),
-        None => code == library::PORTABLE,
-    };
-    library.targets.keys().any(runs)
+    library.targets.keys().any(|code| library::runs(&target.device, code))
 }
 
 fn uncovered(target: &Asked, why: &str) -> Coverage {
@@ -175,7 +190,7 @@ fn of_target(
     functions: &[String],
     target: &Asked,
 ) -> Coverage {
-    let Serving { library, tensile } = serving;
+    let Serving { library, tensile, unread_by } = serving;
     let code = has_code(library, target);
     let kernels: BTreeMap<String, usize> = if code {
         let of_function = |function| counted.counts.get(&(target.device.clone(), function));
@@ -190,7 +205,7 @@ fn of_target(
         _ => library.problem.clone(),
     };
     let counted = kernels.len() == functions.len() && kernels.values().all(|n| *n > 0);
-    let complete = code && counted && problem.is_none();
+    let complete = code && counted && problem.is_none() && unread_by.is_none();
     let has_products = entry.is_some() || library.kind != Kind::Rocblas;
     let mut coverage = Coverage {
         target: target.text.clone(),
@@ -203,6 +218,12 @@ fn of_target(
         sentence: String::new(),
     };
     coverage.sentence = sentence(&coverage, target.device.processor(), library, tensile.as_ref());
+    if let Some(runtime) = unread_by {
+        coverage.sentence.push_str(&format!(
+            " {} does not read archives of GPU code (ROCm's do from 7.13 on).",
+            runtime.display()
+        ));
+    }
     coverage
 }
 
@@ -215,7 +236,7 @@ fn sentence(
     let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut parts = vec![match (coverage.code, &coverage.problem) {
         (true, _) => "has code for it".to_owned(),
-        (false, None) => "has no code for it".to_owned(),
+        (false, None) => without_code(library, processor),
         (false, Some(_)) => "has no code for it that could be read".to_owned(),
     }];
     parts.extend(coverage.kernels.iter().map(|(function, count)| match count {
@@ -243,6 +264,22 @@ fn sentence(
         sentence.push_str(&format!(" It could not be read whole: {problem}."));
     }
     sentence
+}
+
+/// Where the code of a split library would be, or that there is none.
+fn without_code(library: &Library, processor: &str) -> String {
+    let Some(split) = &library.split else { return "has no code for it".to_owned() };
+    let lib = library.path.parent().unwrap_or(Path::new("/"));
+    let places = split.places(lib, processor);
+    let is_there = |place: &&PathBuf| split.archives.iter().any(|archive| archive.path == **place);
+    let show = |place: &PathBuf| place.display().to_string();
+    match places.iter().find(is_there) {
+        Some(place) => format!("has no code for it in its archive {}", show(place)),
+        None => {
+            let places = places.iter().map(show).collect::<Vec<_>>().join(" or ");
+            format!("is split: code for {processor} is in {places}, which is not there")
+        }
+    }
 }
 
 /// "a, b and c".

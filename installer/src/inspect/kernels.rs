@@ -4,7 +4,8 @@
 //! Unlike targets, which are in the bundles' headers, this takes reading the code objects of the
 //! targets that are asked for, decompressed where they are compressed.
 
-use crate::progress::Bar;
+use super::split::Split;
+use crate::{progress::Bar, root::Root};
 use offload::{Bundle, Entry, Malformed, Target};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,6 +49,28 @@ pub fn count(
         }
         bar.advance(size);
     }
+    (counts, problems)
+}
+
+/// As [`count`], of a split library. A name counts once in an archive's code object. Problems name the
+/// archive.
+pub(super) fn count_split(
+    root: &Root,
+    split: &Split,
+    devices: &[&Target],
+    functions: &[String],
+) -> (Counts, Vec<String>) {
+    let mut counts = Counts::new();
+    let problems = split.kernels(root, devices, |target, kernels| {
+        let names: BTreeSet<String> = kernels.iter().map(|name| name.to_lowercase()).collect();
+        for device in devices.iter().filter(|device| device.runs(target)) {
+            for function in functions {
+                let lowercase = function.to_lowercase();
+                let having = names.iter().filter(|name| name.contains(&lowercase)).count();
+                *counts.entry(((*device).clone(), function.clone())).or_default() += having;
+            }
+        }
+    });
     (counts, problems)
 }
 

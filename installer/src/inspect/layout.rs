@@ -1,16 +1,17 @@
 //! Where the ROCm trees are: as packages, wheels and applications install them, or at given paths.
 //!
-//! The places are patterns of paths, so that looking for them costs as many directory reads as there
-//! are stars, on any machine: nothing is searched in depth, and a loop of links leads nowhere.
+//! Most places are patterns of paths, which cost as many directory reads as they have stars. Python
+//! environments can be anywhere, so a bounded search follows (`search.rs`).
 
-use super::reading::text_up_to;
-use crate::{journal::STORE, root::Root};
+use super::{reading::text_up_to, search};
+use crate::{elf, journal::STORE, root::Root};
 use anyhow::{Context, Result, bail};
 use rocblas_contract::libraries;
 use serde::Serialize;
 use std::{
     collections::BTreeSet,
     io,
+    os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
 };
 
@@ -28,14 +29,47 @@ pub enum Layout {
     Arch,
     /// A PyTorch wheel: `torch/lib`.
     PytorchWheel,
-    /// AMD's wheels: `_rocm_sdk_libraries_<target>/lib`.
+    /// AMD's wheels: `_rocm_sdk_libraries/lib`, or with a suffix for a family of GPUs.
     RocmWheel,
+    /// What rocm_sdk_builder installs: `/opt/rocm_sdk_612/lib64`.
+    SdkBuilder,
     /// Ollama's `lib/ollama/rocm*`.
     Ollama,
     /// LM Studio's vendor directory in a home directory.
     LmStudio,
+    /// A package in the Nix store.
+    Nix,
+    /// A Flatpak application or extension.
+    Flatpak,
+    /// A mounted snap.
+    Snap,
     /// A given directory that is like none of these.
     Other,
+}
+
+impl Layout {
+    /// Why trees of this layout cannot be changed, and what to do instead.
+    #[must_use]
+    pub fn immutable(self) -> Option<&'static str> {
+        match self {
+            Self::Nix => Some(
+                "the Nix store is read-only, and its files are shared between generations. Copy the \
+                 directories of rocBLAS and HIP to one outside of the store, patch that with --rocm \
+                 COPY, and start the program with LD_LIBRARY_PATH=COPY",
+            ),
+            Self::Flatpak => Some(
+                "Flatpak shares these files with its repository and replaces them at each update. \
+                 Copy the directory to one outside, patch that with --rocm COPY, and let the \
+                 application use it: `flatpak override --filesystem=COPY \
+                 --env=LD_LIBRARY_PATH=COPY APPLICATION`",
+            ),
+            Self::Snap => Some(
+                "a snap is a read-only image. Install the program from its own packages or archive \
+                 instead, and patch that",
+            ),
+            _ => None,
+        }
+    }
 }
 
 /// A directory with ROCm's libraries, and what it is part of.
@@ -54,23 +88,37 @@ pub struct Tree {
 }
 
 /// Library directories of packages and applications.
-const LIBS: [&str; 12] = [
+const LIBS: [&str; 25] = [
     "/opt/rocm/lib",
     "/opt/rocm/lib64",
     "/opt/rocm-*/lib",
     "/opt/rocm-*/lib64",
     "/opt/rocm/core-*/lib",
+    "/opt/rocm/core-*/lib64",
     "/opt/rocm-*/core-*/lib",
+    "/opt/rocm-*/core-*/lib64",
+    "/opt/rocm_sdk_*/lib",
+    "/opt/rocm_sdk_*/lib64",
     "/usr/lib/x86_64-linux-gnu",
     "/usr/lib64",
     "/usr/local/lib/ollama/rocm*",
     "/usr/lib/ollama/rocm*",
+    "/usr/lib64/ollama/rocm*",
     "/usr/share/ollama/lib/ollama/rocm*",
     "/opt/ollama/lib/ollama/rocm*",
+    "/nix/store/*-rocblas-*/lib",
+    "/nix/store/*-rocm-*/lib",
+    "/nix/store/*-ollama-*/lib/ollama/rocm*",
+    "/var/lib/flatpak/app/*/current/active/files/lib/ollama/rocm*",
+    "/var/lib/flatpak/runtime/*/x86_64/*/active/files/lib/ollama/rocm*",
+    "/var/lib/flatpak/app/*/current/active/files/lib",
+    "/snap/*/current/lib/ollama/rocm*",
+    "/snap/*/current/usr/lib/x86_64-linux-gnu",
 ];
 
 /// Library directories in a home directory.
-const LIBS_OF_HOME: [&str; 3] = [
+const LIBS_OF_HOME: [&str; 4] = [
+    ".local/share/flatpak/runtime/*/x86_64/*/active/files/lib/ollama/rocm*",
     ".lmstudio/extensions/backends/vendor/*",
     ".lmstudio/extensions/backends/vendor/*/lib",
     ".local/lib/ollama/rocm*",
@@ -90,17 +138,29 @@ const ENVIRONMENT_FILE: &str = "pyvenv.cfg";
 
 const HOMES: [&str; 2] = ["/root", "/home/*"];
 
-/// Library directories in a directory that has `python3*`.
-const LIBS_OF_PYTHON: [&str; 4] = [
-    "python3*/site-packages/torch/lib",
-    "python3*/dist-packages/torch/lib",
-    "python3*/site-packages/_rocm_sdk_libraries_*/lib",
-    "python3*/dist-packages/_rocm_sdk_libraries_*/lib",
+/// Library directories in a directory of Python packages.
+const LIBS_OF_PACKAGES: [&str; 2] = ["torch/lib", "_rocm_sdk_libraries*/lib"];
+
+/// Directories of Python packages in an environment.
+const PACKAGES_OF_PYTHON: [&str; 4] = [
+    "lib/python3*/site-packages",
+    "lib/python3*/dist-packages",
+    "lib64/python3*/site-packages",
+    "lib64/python3*/dist-packages",
 ];
 
-/// Where the libraries may be in a given directory.
-const LIBS_OF_GIVEN: [&str; 7] =
-    ["", "lib", "lib64", "lib/x86_64-linux-gnu", "core-*/lib", "torch/lib", "rocm*"];
+/// Where the libraries may be in a given directory, besides those of Python packages.
+const LIBS_OF_GIVEN: [&str; 9] = [
+    "",
+    "lib",
+    "lib64",
+    "lib/x86_64-linux-gnu",
+    "core-*/lib",
+    "core-*/lib64",
+    "rocm*",
+    "ollama/rocm*",
+    "lib/ollama/rocm*",
+];
 
 /// Beginnings of file names of which a given tree has to have one.
 const WANTED: [&str; 3] = [libraries::ROCBLAS, libraries::HIP, libraries::HIPBLAS];
@@ -109,27 +169,63 @@ const WANTED: [&str; 3] = [libraries::ROCBLAS, libraries::HIP, libraries::HIPBLA
 /// where none is given, all with a rocBLAS in the usual places. Each library directory comes once,
 /// however many links lead to it. A given path without a ROCm library is an error.
 pub fn find(root: &Root, given: &[PathBuf]) -> Result<Vec<Tree>> {
-    let mut trees: Vec<Tree> = Vec::new();
-    let mut add = |found: &Path, lib: PathBuf| {
-        if trees.iter().all(|tree| tree.lib != lib) {
-            trees.push(tree(root, found, lib));
-        }
-    };
+    let mut trees = if given.is_empty() { find_usual(root) } else { Trees::new(root) };
     if given.is_empty() {
-        for found in usual(root) {
-            let Ok(lib) = root.resolve(&found) else { continue };
-            // With a store and no rocBLAS, a tree is in the middle of something.
-            if has(root, &lib, &WANTED[..1]) || is_directory(root, &lib.join(STORE)) {
-                add(&found, lib);
-            }
+        let found = search::search(root);
+        for lib in found.libs.into_iter().chain(libs_of_pythons(root, &found.pythons)) {
+            trees.add_usual(&lib);
         }
     }
     for path in given {
         for (found, lib) in at(root, path)? {
-            add(&found, lib);
+            trees.add(&found, lib);
         }
     }
-    Ok(trees)
+    Ok(trees.all)
+}
+
+/// The trees that patterns find, without the search.
+#[must_use]
+pub fn usual_trees(root: &Root) -> Vec<Tree> {
+    find_usual(root).all
+}
+
+fn find_usual(root: &Root) -> Trees<'_> {
+    let mut trees = Trees::new(root);
+    for found in usual(root) {
+        trees.add_usual(&found);
+    }
+    trees
+}
+
+/// Trees, each library directory once: symlinks and bind mounts give one several paths.
+struct Trees<'a> {
+    root: &'a Root,
+    all: Vec<Tree>,
+    /// Device and inode.
+    seen: BTreeSet<(u64, u64)>,
+}
+
+impl<'a> Trees<'a> {
+    fn new(root: &'a Root) -> Self {
+        Self { root, all: Vec::new(), seen: BTreeSet::new() }
+    }
+
+    /// Adds the tree of a place that was not named, if it is one.
+    fn add_usual(&mut self, found: &Path) {
+        let Ok(lib) = self.root.resolve(found) else { return };
+        // With a store and no rocBLAS, a tree is in the middle of something.
+        if has(self.root, &lib, &WANTED[..1]) || is_directory(self.root, &lib.join(STORE)) {
+            self.add(found, lib);
+        }
+    }
+
+    fn add(&mut self, found: &Path, lib: PathBuf) {
+        let Ok(metadata) = self.root.metadata(&lib) else { return };
+        if self.seen.insert((metadata.dev(), metadata.ino())) {
+            self.all.push(tree(self.root, found, lib));
+        }
+    }
 }
 
 /// The library that a given path is, in its directory, resolved; `None` for anything else.
@@ -140,7 +236,7 @@ pub fn library(root: &Root, given: &Path) -> Option<PathBuf> {
 }
 
 /// A path on the running system may be relative to where one is.
-fn absolute(root: &Root, given: &Path) -> io::Result<PathBuf> {
+pub(crate) fn absolute(root: &Root, given: &Path) -> io::Result<PathBuf> {
     if root.is_system() { std::path::absolute(given) } else { Ok(given.to_owned()) }
 }
 
@@ -161,11 +257,21 @@ fn usual(root: &Root) -> Vec<PathBuf> {
             environments.into_iter().filter(|e| root.metadata(&e.join(ENVIRONMENT_FILE)).is_ok()),
         );
     }
-    for python in &pythons {
-        libs.extend(all(&python.join("lib"), &LIBS_OF_PYTHON));
-        libs.extend(all(&python.join("lib64"), &LIBS_OF_PYTHON));
-    }
+    libs.extend(libs_of_pythons(root, &pythons));
     libs
+}
+
+/// Library directories in Python environments.
+fn libs_of_pythons(root: &Root, pythons: &[PathBuf]) -> Vec<PathBuf> {
+    let in_python = |python: &PathBuf| {
+        PACKAGES_OF_PYTHON.map(|packages| expand(root, python, packages)).into_iter().flatten()
+    };
+    let packages = pythons.iter().flat_map(in_python);
+    packages.flat_map(|packages| libs_of_packages(root, &packages)).collect()
+}
+
+fn libs_of_packages(root: &Root, packages: &Path) -> Vec<PathBuf> {
+    LIBS_OF_PACKAGES.iter().flat_map(|pattern| expand(root, packages, pattern)).collect()
 }
 
 /// The library directories that a given path means: as found, and resolved.
@@ -175,23 +281,40 @@ fn at(root: &Root, given: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     let failed = || format!("cannot look at {shown}");
     let metadata = root.metadata(&given).with_context(failed)?;
     let candidates = if metadata.is_dir() {
-        LIBS_OF_GIVEN.iter().flat_map(|pattern| expand(root, &given, pattern)).collect()
+        let own = LIBS_OF_GIVEN.iter().flat_map(|pattern| expand(root, &given, pattern));
+        let packages = libs_of_packages(root, &given);
+        own.chain(packages).chain(libs_of_pythons(root, std::slice::from_ref(&given))).collect()
     } else {
         // The directory that the library's name is in: links from it may lead elsewhere.
         let entry = root.resolve_entry(&given).with_context(failed)?;
         entry.parent().map(Path::to_owned).into_iter().collect::<Vec<_>>()
     };
-    let found: Vec<_> = candidates
+    let mut found: Vec<_> = candidates
         .into_iter()
         .filter_map(|found| root.resolve(&found).ok().map(|lib| (found, lib)))
         .filter(|(_, lib)| has(root, lib, &WANTED))
         .collect();
+    if found.is_empty() && metadata.is_file() {
+        let summary = elf::summary(&root.open(&given).with_context(failed)?);
+        let why = summary.map_or_else(|e| e.to_string(), |_| "nothing loads it".to_owned());
+        bail!(
+            "{shown} is no library or program ({why}); give one, or the directory of a ROCm installation, \
+             of its libraries, or a Python environment"
+        );
+    }
     if found.is_empty() {
         bail!(
-            "{shown} has none of {}, nor do its lib, lib64 and lib/x86_64-linux-gnu; give the \
-             directory of a ROCm installation or of its libraries",
+            "{shown} has none of {}, nor do its lib, lib64 and lib/x86_64-linux-gnu, nor PyTorch's \
+             or AMD's wheels in it; give the directory of a ROCm installation, of its libraries, or a \
+             Python environment",
             WANTED.map(|name| format!("{name}*")).join(", "),
         );
+    }
+    // A directory of HIP alone beside one with rocBLAS is not what is meant.
+    let with_rocblas: Vec<_> =
+        found.iter().filter(|(_, lib)| has(root, lib, &WANTED[..1])).cloned().collect();
+    if !with_rocblas.is_empty() {
+        found = with_rocblas;
     }
     Ok(found)
 }
@@ -209,7 +332,7 @@ fn tree(root: &Root, found: &Path, lib: PathBuf) -> Tree {
 }
 
 /// What a library directory is by its path, and the directory that it is part of.
-fn recognise(root: &Root, lib: &Path) -> (Layout, PathBuf) {
+pub(super) fn recognise(root: &Root, lib: &Path) -> (Layout, PathBuf) {
     let names: Vec<&str> = lib
         .components()
         .filter_map(|component| match component {
@@ -219,6 +342,13 @@ fn recognise(root: &Root, lib: &Path) -> (Layout, PathBuf) {
         .collect();
     let parent = || lib.parent().unwrap_or(lib).to_owned();
     match names.as_slice() {
+        ["nix", "store", ..] => (Layout::Nix, lib.to_owned()),
+        ["snap", _, ..] => (Layout::Snap, lib.to_owned()),
+        ["var", "lib", "flatpak", ..] => (Layout::Flatpak, lib.to_owned()),
+        [.., ".local", "share", "flatpak", _, _, _, _, _, "files", "lib"]
+        | [.., ".local", "share", "flatpak", _, _, _, _, _, "files", "lib", "ollama", _] => {
+            (Layout::Flatpak, lib.to_owned())
+        }
         [.., "ollama", variant] if variant.starts_with("rocm") => (Layout::Ollama, lib.to_owned()),
         _ if names.contains(&".lmstudio") => (Layout::LmStudio, lib.to_owned()),
         [.., "torch", "lib"] => (Layout::PytorchWheel, parent()),
@@ -230,6 +360,9 @@ fn recognise(root: &Root, lib: &Path) -> (Layout, PathBuf) {
         }
         ["usr", "lib64"] | ["lib64"] => (Layout::Fedora, PathBuf::from("/usr")),
         ["opt", "rocm", "lib"] if is_arch(root) => (Layout::Arch, parent()),
+        [.., top, "lib" | "lib64"] if top.starts_with("rocm_sdk_") => {
+            (Layout::SdkBuilder, parent())
+        }
         [.., top, "lib" | "lib64"]
             if *top == "rocm" || top.starts_with("rocm-") || top.starts_with("core-") =>
         {
@@ -274,7 +407,7 @@ fn has(root: &Root, directory: &Path, beginnings: &[&str]) -> bool {
     })
 }
 
-fn is_directory(root: &Root, path: &Path) -> bool {
+pub(super) fn is_directory(root: &Root, path: &Path) -> bool {
     root.metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 

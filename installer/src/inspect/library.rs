@@ -2,10 +2,10 @@
 //! files themselves say. A name is what a library is found by and no more; what it is, its ELF
 //! headers tell.
 
-use super::owner::Owner;
+use super::{owner::Owner, split::Split};
 use crate::{elf, root::Root};
 use anyhow::{Context, Result};
-use offload::{Malformed, Targets};
+use offload::{Malformed, Target, Targets};
 use rocblas_contract::libraries;
 use serde::Serialize;
 use std::{
@@ -33,6 +33,8 @@ pub enum Kind {
     Rocsolver,
     /// `libamdhip64`, the HIP runtime.
     Hip,
+    /// A program or library that is none of ROCm's and may have GPU code.
+    Other,
 }
 
 /// A library file.
@@ -53,10 +55,15 @@ pub struct Library {
     pub version: Option<String>,
     /// The shim's version, if it is one.
     pub shim: Option<String>,
+    /// The GPUs to whose kernels `slim` reduced it; empty: it is whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slim: Vec<String>,
     /// The libraries that it asks for, in order.
     pub needed: Vec<String>,
     /// How many of its bundles, one for a translation unit, have code for each GPU target.
     pub targets: BTreeMap<String, usize>,
+    /// Its archives, if its code was split from it.
+    pub split: Option<Split>,
     /// The package that put it there.
     pub owner: Option<Owner>,
     /// Why the file, or a part of it, could not be read.
@@ -141,7 +148,7 @@ pub fn of(root: &Root, lib: &Path) -> Result<Libraries> {
             Ok((file, place)) => {
                 let library = files
                     .entry((kind, place))
-                    .or_insert_with_key(|(kind, place)| library(*kind, place, &file));
+                    .or_insert_with_key(|(kind, place)| library(root, *kind, place, &file));
                 library.links.extend(target.map(|target| Link { path, target, owner: None }));
             }
         }
@@ -152,10 +159,23 @@ pub fn of(root: &Root, lib: &Path) -> Result<Libraries> {
 /// A library at a path, of whatever kind its name says; what has another name is taken for a
 /// rocBLAS. Links to it are not looked for.
 pub fn read(root: &Root, path: &Path) -> io::Result<Library> {
-    let place = root.resolve(path)?;
     let name = path.file_name().and_then(|name| name.to_str());
-    let kind = name.and_then(Kind::of).unwrap_or(Kind::Rocblas);
-    Ok(library(kind, &place, &root.open(&place)?))
+    read_as(root, name.and_then(Kind::of).unwrap_or(Kind::Rocblas), path)
+}
+
+/// As [`read`], of a kind that is known.
+pub(super) fn read_as(root: &Root, kind: Kind, path: &Path) -> io::Result<Library> {
+    let place = root.resolve(path)?;
+    Ok(library(root, kind, &place, &root.open(&place)?))
+}
+
+/// Whether a device runs code that is labelled so in a library.
+#[must_use]
+pub fn runs(device: &Target, label: &str) -> bool {
+    match Target::parse(label) {
+        Some(code) => device.runs(&code),
+        None => label == PORTABLE,
+    }
 }
 
 /// How many bundles of a library have code for each GPU target. The error is the first problem, which
@@ -166,6 +186,13 @@ pub fn targets_of(file: &File) -> Result<BTreeMap<String, usize>> {
         None => Ok(counts),
         Some(malformed) => Err(malformed.into()),
     }
+}
+
+/// The GPUs to whose kernels `slim` reduced a file; none where it is whole or cannot be read.
+#[must_use]
+pub fn slim_gpus(file: &File) -> Vec<String> {
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    offload::slim::note(file, size).ok().flatten().map(|note| note.gpus).unwrap_or_default()
 }
 
 /// Ranges without those that others overlap: sections may all claim the same bytes.
@@ -201,7 +228,7 @@ pub(super) fn in_short(problems: &[Malformed]) -> Option<String> {
     })
 }
 
-fn library(kind: Kind, path: &Path, file: &File) -> Library {
+fn library(root: &Root, kind: Kind, path: &Path, file: &File) -> Library {
     let mut library = Library {
         kind,
         path: path.to_owned(),
@@ -210,8 +237,10 @@ fn library(kind: Kind, path: &Path, file: &File) -> Library {
         soname: None,
         version: None,
         shim: None,
+        slim: slim_gpus(file),
         needed: Vec::new(),
         targets: BTreeMap::new(),
+        split: None,
         owner: None,
         problem: None,
         fatbin: Vec::new(),
@@ -230,7 +259,13 @@ fn library(kind: Kind, path: &Path, file: &File) -> Library {
             library.shim = summary.shim;
             library.needed = summary.needed;
             library.fatbin = distinct(summary.fatbin);
-            if summary.machine_is_x86_64 {
+            if let Some(reference) = summary.split {
+                let lib = path.parent().unwrap_or(Path::new("/"));
+                let split = Split::of(root, lib, reference);
+                library.targets = split.counts();
+                library.problem = split.problems().into_iter().next();
+                library.split = Some(split);
+            } else if summary.machine_is_x86_64 {
                 let Targets { counts, problems } = targets_in(file, &library.fatbin);
                 library.targets = counts;
                 library.problem = in_short(&problems);

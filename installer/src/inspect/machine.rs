@@ -66,11 +66,17 @@ pub fn this() -> Machine {
     look(Path::new("/sys"), Path::new("/dev"))
 }
 
-/// The targets of the running machine's GPUs.
+/// The targets of the GPUs that programs here can reach. While an image is built the kernel lists the
+/// host's, but without their driver's device they are none of the image's.
 #[must_use]
 pub fn targets() -> BTreeSet<String> {
-    this().gpus.into_iter().map(|gpu| gpu.target).collect()
+    let machine = this();
+    let can_be_reached = machine.devices.iter().any(|device| device.path.ends_with(DRIVER));
+    machine.gpus.into_iter().filter(|_| can_be_reached).map(|gpu| gpu.target).collect()
 }
+
+/// The device of AMD's driver for computing.
+const DRIVER: &str = "kfd";
 
 /// Looks at a machine whose sysfs and device files are in these directories: `/sys` and `/dev`.
 #[must_use]
@@ -78,7 +84,7 @@ pub fn look(sys: &Path, dev: &Path) -> Machine {
     let gpus = gpus(&sys.join("class/kfd/kfd/topology/nodes"));
     let render = numbered(&dev.join("dri"), "renderD").into_iter().map(|(_, path)| path);
     let devices: Vec<Device> =
-        [dev.join("kfd")].into_iter().chain(render).filter_map(|path| device(&path)).collect();
+        [dev.join(DRIVER)].into_iter().chain(render).filter_map(|path| device(&path)).collect();
     let mut groups_to_add: Vec<u32> = devices.iter().filter_map(group_to_add).collect();
     groups_to_add.sort_unstable();
     groups_to_add.dedup();

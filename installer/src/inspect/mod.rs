@@ -7,8 +7,11 @@
 //!
 //! | file | what it finds out |
 //! |---|---|
-//! | `layout.rs` | where the trees are |
+//! | `layout.rs`, `search.rs` | where the trees are |
 //! | `library.rs` | the library files and the links to them |
+//! | `lm_studio.rs` | on which GPUs LM Studio uses a tree |
+//! | `object.rs` | a program or library that is none of ROCm's |
+//! | `split.rs` | the archives of libraries whose GPU code was split from them |
 //! | `owner.rs` | which packages they are from |
 //! | `tensile.rs` | Tensile's files by GPU target |
 //! | `store.rs` | the shim's backends, and which one it would open |
@@ -21,9 +24,13 @@ pub mod coverage;
 pub mod kernels;
 pub mod layout;
 pub mod library;
+pub mod lm_studio;
 pub mod machine;
+pub mod object;
 pub mod owner;
 mod reading;
+mod search;
+pub mod split;
 pub mod store;
 pub mod tensile;
 #[cfg(test)]
@@ -32,12 +39,14 @@ mod text;
 
 pub use text::text;
 
-use crate::root::Root;
-use anyhow::Result;
+use crate::{gpu::Gpu, peers, root::Root};
+use anyhow::{Context, Result};
 use coverage::{Asked, Coverage};
 use layout::Tree;
 use library::Libraries;
+use lm_studio::Engine;
 use machine::Machine;
+use object::Object;
 use owner::Owner;
 use serde::Serialize;
 use std::{
@@ -52,12 +61,14 @@ use tensile::Tensile;
 pub const DEFAULT_FUNCTION: &str = "trsm";
 
 /// What was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Inspection {
     /// This machine's GPUs.
     pub machine: Machine,
     /// The trees, in the order of the places looked at or of the paths given.
     pub trees: Vec<Found>,
+    /// The programs and libraries that were given and are none of ROCm's.
+    pub objects: Vec<Object>,
 }
 
 /// What was found in a tree.
@@ -75,6 +86,9 @@ pub struct Found {
     /// For each target, whether the rocBLAS that programs get, or a library that was given by its
     /// name, has what it needs.
     pub coverage: Vec<Coverage>,
+    /// The engines of LM Studio that use it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Engine>,
     /// Why the tree could not be read.
     pub problem: Option<String>,
 }
@@ -82,15 +96,17 @@ pub struct Found {
 /// Looks at the trees at the given paths, or where none is given at those in the usual places.
 ///
 /// Kernels are counted for `functions` (none: [`DEFAULT_FUNCTION`]) and `targets` (none: those of
-/// this machine's GPUs). A path without a ROCm library or a name that is no target is an error.
+/// this machine's GPUs). A path to neither a program nor a ROCm library, or a name that is no target,
+/// is an error.
 pub fn inspect(
     root: &Root,
     given: &[PathBuf],
     functions: &[String],
-    targets: &[String],
+    gpus: &[Gpu],
 ) -> Result<Inspection> {
     let machine = machine::this();
-    inspect_for(root, given, functions, targets, machine)
+    let targets: Vec<String> = gpus.iter().map(ToString::to_string).collect();
+    inspect_for(root, given, functions, &targets, machine)
 }
 
 fn inspect_for(
@@ -109,12 +125,23 @@ fn inspect_for(
         names.extend(machine.gpus.iter().map(|gpu| gpu.target.clone()));
     }
     let asked = names.iter().map(|name| Asked::parse(name)).collect::<Result<Vec<_>>>()?;
-    let mut trees: Vec<Found> = subjects(root, given)?
-        .into_iter()
-        .map(|subject| found(root, subject, &functions, &asked))
-        .collect();
+    let is_object = |path: &PathBuf| object::place(root, path);
+    let objects: Vec<PathBuf> = given.iter().filter_map(is_object).collect();
+    let others: Vec<PathBuf> =
+        given.iter().filter(|path| is_object(path).is_none()).cloned().collect();
+    let subjects = match (objects.as_slice(), others.as_slice()) {
+        ([_, ..], []) => Vec::new(),
+        _ => subjects(root, &others)?,
+    };
+    let subjects = subjects.into_iter();
+    let mut trees: Vec<Found> =
+        subjects.map(|subject| found(root, subject, &functions, &asked)).collect();
     own(root, &mut trees);
-    Ok(Inspection { machine, trees })
+    let object = |path: &PathBuf| {
+        object::of(root, path, &asked).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let objects = objects.iter().map(object).collect::<Result<Vec<_>>>()?;
+    Ok(Inspection { machine, trees, objects })
 }
 
 /// A tree, and what of it is asked about.
@@ -135,8 +162,10 @@ fn subjects(root: &Root, given: &[PathBuf]) -> Result<Vec<Subject>> {
             None => directories.push(path.clone()),
         }
     }
+    let all = layout::find(root, given)?;
     let served = match (given, directories.as_slice()) {
         ([_, ..], []) => Vec::new(),
+        ([], _) => all.clone(),
         (_, directories) => layout::find(root, directories)?,
     };
     let subject = |tree: Tree| {
@@ -144,7 +173,7 @@ fn subjects(root: &Root, given: &[PathBuf]) -> Result<Vec<Subject>> {
         let named = named.cloned().collect();
         Subject { served: served.contains(&tree), tree, named }
     };
-    Ok(layout::find(root, given)?.into_iter().map(subject).collect())
+    Ok(all.into_iter().map(subject).collect())
 }
 
 fn found(root: &Root, subject: Subject, functions: &[String], asked: &[Asked]) -> Found {
@@ -153,6 +182,7 @@ fn found(root: &Root, subject: Subject, functions: &[String], asked: &[Asked]) -
         Ok(libraries) => (libraries, None),
         Err(e) => (Libraries::default(), Some(format!("{e:#}"))),
     };
+    let libraries = with_hip(root, &tree.lib, libraries);
     let own = store::rocblas(&tree.lib, &libraries);
     let tensile = tensile::of(root, &tree.lib, own.and_then(|own| own.version.as_deref()));
     let backends = store::backends(root, &tree.lib);
@@ -164,7 +194,19 @@ fn found(root: &Root, subject: Subject, functions: &[String], asked: &[Asked]) -
     for library in &named {
         cover(coverage::named(root, &tree.lib, library));
     }
-    Found { tree, libraries, tensile, backends, coverage, problem }
+    let engines = lm_studio::engines(root, &tree);
+    Found { tree, libraries, tensile, backends, coverage, engines, problem }
+}
+
+/// Adds the HIP runtime that the tree's rocBLAS gets, which may be in another directory.
+fn with_hip(root: &Root, lib: &Path, mut libraries: Libraries) -> Libraries {
+    if let Some(hip) = peers::Peers::of(root, lib).hip()
+        && libraries.files.iter().all(|file| file.path != hip.path)
+        && let Ok(found) = library::read(root, &hip.path)
+    {
+        libraries.files.push(found);
+    }
+    libraries
 }
 
 /// Fills in the owners, of all trees at once: the databases are long.

@@ -48,6 +48,24 @@ impl Image {
         fs::create_dir_all(self.place(inside)).expect("a directory");
     }
 
+    /// A rocBLAS whose GPU code was split from it, with this marker and one record.
+    pub(super) fn split(&self, inside: &str, marker: &[u8]) {
+        let scratch = tempfile::tempdir_in(self.outside()).expect("a directory");
+        let records = offload::kpack::testing::segments(1);
+        for (name, bytes) in [("marker", marker), ("records", &records)] {
+            fs::write(scratch.path().join(name), bytes).expect("a file");
+        }
+        let source = r#"__asm__(".section .rocm_kpack_ref,\"a\"; .incbin \"marker\";
+            .section .hipFatBinSegment,\"aw\"; .incbin \"records\";
+            .section .hip_fatbin,\"aw\",@nobits; .zero 4096");"#;
+        fs::write(scratch.path().join("source.c"), source.replace('\n', " ")).expect("a file");
+        let mut command = Command::new("cc");
+        command.current_dir(scratch.path()).args(["-shared", "-nostdlib", "source.c"]);
+        command.arg("-Wl,-soname,librocblas.so.5").arg("-o").arg(self.place(inside));
+        let output = command.output().expect("a C compiler");
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// A library by C's compiler.
     pub(super) fn library(&self, inside: &str, library: &Library<'_>) {
         let scratch = tempfile::tempdir_in(self.outside()).expect("a directory");
@@ -112,7 +130,7 @@ fn number(value: usize) -> [u8; 8] {
 }
 
 /// A file for an AMD GPU that has dynamic symbols and nothing else: a kernel's descriptor each.
-fn code_object(kernels: &[&str]) -> Vec<u8> {
+pub(super) fn code_object(kernels: &[&str]) -> Vec<u8> {
     let mut strings = vec![0];
     let mut symbols = vec![0; 24];
     for kernel in kernels {

@@ -2,12 +2,17 @@
 
 use super::{
     Found, Inspection,
+    coverage::Coverage,
     layout::Layout,
     library::{Library, Link},
     machine::{Device, Gpu, Machine},
+    object::Object,
     tensile::{Files, Tensile},
 };
-use crate::output::{self, HEADING, Line, Text, printable};
+use crate::{
+    output::{self, HEADING, Line, Text, printable},
+    which,
+};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::HumanBytes;
@@ -25,7 +30,7 @@ const INDENT: &str = "  ";
 pub fn text(inspection: &Inspection, width: u16) -> Text {
     let mut page = Page { text: Text::new(), width: width.max(40) };
     page.machine(&inspection.machine);
-    if inspection.trees.is_empty() {
+    if inspection.trees.is_empty() && inspection.objects.is_empty() {
         page.line("");
         page.paragraph(
             "",
@@ -35,6 +40,10 @@ pub fn text(inspection: &Inspection, width: u16) -> Text {
     for tree in &inspection.trees {
         page.line("");
         page.tree(tree);
+    }
+    for object in &inspection.objects {
+        page.line("");
+        page.object(object);
     }
     page.text
 }
@@ -138,15 +147,47 @@ impl Page {
             self.libraries(&backend.lib, &backend.libraries.files);
             self.tensile(backend.tensile.as_ref());
         }
-        if !found.coverage.is_empty() {
+        self.coverage(&found.coverage);
+        for engine in &found.engines {
+            let targets = engine.targets.join(", ");
+            self.line("");
+            self.paragraph(
+                INDENT,
+                &format!("LM Studio uses it on {targets}, by {}", path(&engine.manifest)),
+            );
+            let refused = found.coverage.iter().filter_map(|of| engine.refusal(&of.target));
+            refused.for_each(|(why, cure)| self.bad(&format!("{why} To use it there, {cure}")));
+        }
+    }
+
+    fn coverage(&mut self, all: &[Coverage]) {
+        if !all.is_empty() {
             self.line("");
         }
-        for coverage in &found.coverage {
+        for coverage in all {
             let style = if coverage.covered { GOOD } else { BAD };
             for line in self.wrapped(INDENT, &coverage.sentence) {
                 self.styled(style, &line);
             }
         }
+    }
+
+    fn object(&mut self, object: &Object) {
+        let Object { program, file, coverage, uses, problems } = object;
+        let what = if *program { "a program" } else { "a library" };
+        self.styled(HEADING, &format!("{}: {what}", path(&file.path)));
+        self.facts(Path::new("/"), file);
+        self.line("");
+        for line in which::rows(uses).lines() {
+            self.line(line);
+        }
+        for problem in problems {
+            self.bad(&format!("would not load: {problem}"));
+        }
+        for note in &uses.notes {
+            self.paragraph(INDENT, &format!("note: {note}"));
+        }
+        self.coverage(coverage);
     }
 
     fn bad(&mut self, text: &str) {
@@ -159,20 +200,26 @@ impl Page {
         for library in libraries {
             self.line("");
             self.paragraph(INDENT, &within(lib, &library.path));
-            let targets: Vec<&str> = library.targets.keys().map(String::as_str).collect();
-            let owner = library.owner.as_ref().map(ToString::to_string).unwrap_or_default();
-            let rows = [
-                ("is", facts(library)),
-                ("links", links(lib, &library.links)),
-                ("needs", library.needed.join(", ")),
-                ("code for", targets.join(", ")),
-                ("package", owner),
-            ];
-            let known = rows.into_iter().filter(|(_, value)| !value.is_empty());
-            self.rows(known.map(|(name, value)| [name.to_owned(), value]));
-            if let Some(problem) = &library.problem {
-                self.bad(&format!("cannot be read whole: {problem}"));
-            }
+            self.facts(lib, library);
+        }
+    }
+
+    /// What a library's file says, in rows.
+    fn facts(&mut self, lib: &Path, library: &Library) {
+        let targets: Vec<&str> = library.targets.keys().map(String::as_str).collect();
+        let owner = library.owner.as_ref().map(ToString::to_string).unwrap_or_default();
+        let rows = [
+            ("is", facts(library)),
+            ("links", links(lib, &library.links)),
+            ("needs", library.needed.join(", ")),
+            ("code for", targets.join(", ")),
+            ("in", archives(lib, library)),
+            ("package", owner),
+        ];
+        let known = rows.into_iter().filter(|(_, value)| !value.is_empty());
+        self.rows(known.map(|(name, value)| [name.to_owned(), value]));
+        if let Some(problem) = &library.problem {
+            self.bad(&format!("cannot be read whole: {problem}"));
         }
     }
 
@@ -212,8 +259,26 @@ fn facts(library: &Library) -> String {
     let version = library.version.as_ref().map(|version| format!("version {version}"));
     let shim = library.shim.as_ref().map(|version| format!("the shim {version}"));
     let size = HumanBytes(library.size).to_string();
-    let facts: Vec<String> = [shim, soname, version, Some(size)].into_iter().flatten().collect();
+    let slim = (!library.slim.is_empty()).then(|| format!("slim, for {}", library.slim.join(", ")));
+    let facts = [shim, soname, version, slim, Some(size)];
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
     facts.join(", ")
+}
+
+/// The archives of a split library, each with what it has.
+fn archives(lib: &Path, library: &Library) -> String {
+    let Some(split) = &library.split else { return String::new() };
+    let size = |archive: &super::split::Found| {
+        let targets = archive.targets.iter().map(|(target, code)| {
+            format!("{target} {} in {} code objects", HumanBytes(code.bytes), code.objects)
+        });
+        let targets = targets.collect::<Vec<_>>().join(", ");
+        format!("{} ({})", within(lib, &archive.path), targets)
+    };
+    match split.archives.as_slice() {
+        [] => format!("archives that are not there: {}", split.reference.search_paths.join(", ")),
+        found => found.iter().map(size).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn links(lib: &Path, links: &[Link]) -> String {
@@ -239,7 +304,11 @@ fn words(layout: Layout) -> &'static str {
         Layout::PytorchWheel => "a PyTorch wheel",
         Layout::RocmWheel => "AMD's wheel",
         Layout::Ollama => "Ollama",
+        Layout::SdkBuilder => "rocm_sdk_builder",
         Layout::LmStudio => "LM Studio",
+        Layout::Nix => "the Nix store, which is read-only",
+        Layout::Flatpak => "Flatpak, which replaces it at each update",
+        Layout::Snap => "a snap, which is read-only",
         Layout::Other => "a directory that is none of the usual ones",
     }
 }

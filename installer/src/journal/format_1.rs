@@ -97,6 +97,8 @@ pub(super) fn read(text: &str) -> Result<Journal> {
         diversions: diversions.collect::<Result<_>>()?,
         origins: origins.collect(),
         superseded: BTreeSet::new(),
+        bare: false,
+        served: BTreeSet::new(),
         entries,
     })
 }

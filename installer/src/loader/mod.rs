@@ -12,12 +12,14 @@ pub mod closure;
 mod directories;
 mod environment;
 mod hwcaps;
+mod lookup;
 mod objects;
 mod problem;
 mod search;
 
 pub use closure::{Closure, How, Loaded, Start, check, check_in};
 pub use environment::Environment;
+pub use lookup::Lookup;
 pub use problem::Problem;
 
 use crate::root::Root;

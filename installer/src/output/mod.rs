@@ -11,12 +11,14 @@
 //! | `json.rs` | JSON documents |
 //! | `code.rs` | error codes |
 //! | `list.rs` | an error with a list |
+//! | `number.rs` | numbers |
 
 mod channel;
 pub mod code;
 mod escaping;
 pub mod json;
 mod list;
+mod number;
 mod plan;
 mod printable;
 mod text;
@@ -24,7 +26,8 @@ mod text;
 pub use channel::{data, finish, print_error, print_prompt};
 pub use code::{Code, Coded, WithCode};
 pub use list::Listed;
-pub use printable::{Shown, is_printable, printable, shown};
+pub use number::{count, grouped};
+pub use printable::{Shown, is_printable, printable, quoted, shown};
 pub use text::{Line, Text};
 
 use crate::{apply::Report, collect::Collected};

@@ -43,6 +43,17 @@ pub fn shown(path: &Path) -> Shown<'_> {
     Shown(path.as_os_str().as_bytes())
 }
 
+/// A path as a shell takes it for one word, in a command that is suggested.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    let text = shown(path).to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,~".contains(c);
+    if text.chars().all(is_plain) && !text.starts_with('~') {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// See [`shown`].
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(&'a [u8]);

@@ -1,8 +1,8 @@
 //! The HIP runtime of a tree: the few functions that moving matrices to a GPU and back takes.
 
-use crate::doctor::{
-    live::hip_beside,
-    shared_object::{SharedObject, text},
+use crate::{
+    doctor::shared_object::{SharedObject, text},
+    peers,
 };
 use rocblas_contract::{hip as contract, libraries};
 use std::{
@@ -41,11 +41,10 @@ pub(super) struct Buffer<'h, T> {
 }
 
 impl Hip {
-    /// The runtime beside a rocBLAS, as a program of that tree has it, or else the one that the
-    /// loader finds.
+    /// The runtime that a program gets with a rocBLAS, or else the one that the loader finds.
     pub(super) fn open(rocblas: &Path) -> Result<Self, String> {
-        let beside = hip_beside(rocblas);
-        let path = beside.as_deref().unwrap_or(Path::new(libraries::HIP_7));
+        let found = peers::hip_of(rocblas);
+        let path = found.as_deref().unwrap_or(Path::new(libraries::HIP_7));
         let library = SharedObject::open(path)?;
         let hip = |library: SharedObject| {
             // SAFETY: the prototypes that these have had since HIP exists.

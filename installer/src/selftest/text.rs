@@ -2,7 +2,10 @@
 
 use super::{Device, Selftest, device::Report};
 use crate::{
-    doctor::known,
+    doctor::known::{
+        self,
+        advice::{Advice, Tree},
+    },
     output::{BAD, GOOD, Line, Text},
 };
 
@@ -68,8 +71,10 @@ fn said(text: &mut Text, stderr: &str, explain: bool) {
     for line in stderr.lines().filter(|line| !line.trim().is_empty()) {
         text.line(Line::from("  said: ").text(line));
     }
+    // The shim is in place where it is tested.
+    let advice = Advice { own: Tree { applied: true, ..Tree::default() }, ..Advice::default() };
     for known in known::explain(stderr).into_iter().filter(|_| explain) {
-        text.line(format_args!("  why:  {}: {}", known.title, known.cause));
-        text.line(format_args!("  do:   {}", known.cure));
+        text.line(format_args!("  why:  {}: {}", known.title(), known.why()));
+        text.line(format_args!("  do:   {}", known.cure(&advice)));
     }
 }

@@ -6,6 +6,7 @@ use super::{
     intake::{Intake, follow},
     part, release,
 };
+use rocblas_contract::kpack;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -30,6 +31,14 @@ pub(super) fn source(origin: &str, intake: Intake<'_>) -> Result<Source, Error> 
     let backend = choose(origin, candidates.collect(), cure)?;
     let Backend { candidate: Candidate { lib, name, .. }, soname } = backend;
     let content = libraries[&lib.join(&name)].clone();
+    let prefix = lib.parent().unwrap_or(Path::new(""));
+    let archives: Vec<SourceFile> = (kernels.iter())
+        .filter_map(|(path, content)| Some((path.strip_prefix(prefix).ok()?, content)))
+        .filter(|(to, content)| {
+            to.starts_with(kpack::DIRECTORY) && matches!(content, Content::File { .. })
+        })
+        .map(|(to, content)| SourceFile { to: to.to_owned(), content: content.clone() })
+        .collect();
     let own = kernels.into_iter().filter_map(|(path, content)| {
         let to = path.strip_prefix(&lib).ok()?.to_owned();
         part::is_of(&soname, &to).then_some((to, content))
@@ -38,7 +47,7 @@ pub(super) fn source(origin: &str, intake: Intake<'_>) -> Result<Source, Error> 
     check_layout(origin, &own)?;
     let kernels = own.into_iter().map(|(to, content)| SourceFile { to, content }).collect();
     let version = release::of_library(&name).or_else(|| release::of_path(&lib)).or(package_release);
-    Ok(Source::new(origin, soname, &name, content, kernels, version))
+    Source::new(origin, soname, &name, content, kernels, version).with_archives(archives)
 }
 
 /// Nothing may be below a file or link, and every link has to lead to a file that is taken.

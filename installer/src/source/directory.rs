@@ -9,6 +9,7 @@ use super::{
     release,
 };
 use crate::{files, plan::Contents, root::Root};
+use rocblas_contract::kpack;
 use std::{
     collections::BTreeSet,
     io,
@@ -139,7 +140,24 @@ fn source(
     };
     let version =
         release::of_library(&name).or_else(|| release::of_path(&lib)).or_else(tree_version);
-    Ok(Source::new(origin, soname, &name, content, files, version))
+    let archives = archives(root, &lib, gpus)?;
+    Source::new(origin, soname, &name, content, files, version).with_archives(archives)
+}
+
+/// The archives of GPU code of the prefix that a library is in.
+fn archives(root: &Root, lib: &Path, gpus: &Gpus) -> Result<Vec<SourceFile>, Error> {
+    let Some(prefix) = lib.parent() else { return Ok(Vec::new()) };
+    let directory = prefix.join(kpack::DIRECTORY);
+    let mut archives = Vec::new();
+    for path in entries(root, &directory)? {
+        let to = Path::new(kpack::DIRECTORY).join(path.file_name().unwrap_or_default());
+        // A link to nothing is none, as for libraries.
+        let is_file = root.metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        if is_file && part::is_archive(&to, gpus) {
+            archives.push(SourceFile { to, content: content(root, &path)? });
+        }
+    }
+    Ok(archives)
 }
 
 /// The Tensile files beside a library, `to` being relative to its directory.

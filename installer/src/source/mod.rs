@@ -22,9 +22,12 @@ mod tests;
 pub use error::{Error, Layer, Place};
 pub use gpu::gpu_of;
 pub use intake::{Intake, Limits, Staging};
+pub(crate) use stream::decompress;
 
-use crate::{plan::Contents, progress::Bar, root::Root};
+use crate::{elf, plan::Contents, progress::Bar, root::Root};
+use offload::kpack::Reference;
 use part::Gpus;
+use rocblas_contract::{kpack, store::LIB};
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek},
@@ -40,6 +43,8 @@ pub struct Source {
     pub library: PathBuf,
     /// All files and links; the library is the first.
     pub files: Vec<SourceFile>,
+    /// The archives of a split library's GPU code, `to` relative to the prefix.
+    pub archives: Vec<SourceFile>,
     /// What was named, for people: `rocblas_4.3.0.60300-39~22.04_amd64.deb`.
     pub origin: String,
     /// The ROCm release, where a name or a package's version tells it: `6.3.0`.
@@ -49,7 +54,7 @@ pub struct Source {
 /// One file or link of a backend.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
-    /// Relative to the prefix's `lib/`; has neither `..` nor a root.
+    /// Relative to the prefix's `lib/` unless said otherwise; has neither `..` nor a root.
     pub to: PathBuf,
     /// What it is.
     pub content: Content,
@@ -95,7 +100,34 @@ impl Source {
             files.push(SourceFile { to: PathBuf::from(&soname), content });
         }
         files.extend(kernels);
-        Self { library: path, soname, files, origin: origin.to_owned(), version }
+        let archives = Vec::new();
+        Self { library: path, soname, files, archives, origin: origin.to_owned(), version }
+    }
+
+    /// With those of these archives, by their paths in the prefix, that the library's marker names.
+    fn with_archives(self, archives: impl IntoIterator<Item = SourceFile>) -> Result<Self, Error> {
+        let Some(split) = self.split()? else { return Ok(self) };
+        let mut places = Vec::new();
+        for path in &split.search_paths {
+            places.push(in_prefix(path).ok_or_else(|| Error::NoBackend {
+                origin: self.origin.clone(),
+                reason: format!("its GPU code is outside of it, in {path}"),
+            })?);
+        }
+        let is_named = |file: &SourceFile| {
+            let path = file.to.to_str();
+            path.is_some_and(|path| places.iter().any(|place| kpack::names(place, path)))
+        };
+        let archives = archives.into_iter().filter(is_named).collect();
+        Ok(Self { archives, ..self })
+    }
+
+    /// The marker of a split library.
+    pub fn split(&self) -> Result<Option<Reference>, Error> {
+        let unreadable = |e| Error::unreadable(Path::new(&self.origin), e);
+        let file = self.open_library().map_err(unreadable)?;
+        // What else is wrong with it is found where its parts are looked at.
+        Ok(elf::summary(&file).ok().and_then(|summary| summary.split))
     }
 
     /// The library's file, opened for reading.
@@ -106,6 +138,19 @@ impl Source {
             _ => Err(io::Error::other("it lists no library of its own")),
         }
     }
+}
+
+/// A path relative to the prefix's `lib/` as one relative to the prefix; `None` if it leads out of that.
+fn in_prefix(path: &str) -> Option<String> {
+    let mut parts = vec![LIB];
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// Finds the backend in a file or directory of a root. Packages are unpacked into what `staging`

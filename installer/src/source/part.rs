@@ -3,6 +3,7 @@
 
 use super::gpu::{gpu_of, is_generic};
 use rocblas_contract::{
+    kpack,
     libraries::{ROCBLAS, version_of},
     tensile,
 };
@@ -30,7 +31,7 @@ impl Gpus {
 }
 
 /// The directory of the libraries that a path belongs to, if the file there is a rocBLAS library by
-/// its name or one of its Tensile files.
+/// its name or one of its Tensile files; for an archive of GPU code, the directory of those.
 pub(super) fn lib_of(path: &Path, gpus: &Gpus) -> Option<PathBuf> {
     let names = path.components().map(|component| match component {
         Component::Normal(name) => name.to_str(),
@@ -42,8 +43,20 @@ pub(super) fn lib_of(path: &Path, gpus: &Gpus) -> Option<PathBuf> {
     if is_library_name(file) {
         return Some(directories.iter().collect());
     }
+    if is_archive(path, gpus) {
+        return Some(directories.iter().collect());
+    }
     let (at, below) = kernels(&names)?;
     below.iter().all(|name| gpus.want(name)).then(|| names[..at].iter().collect())
+}
+
+/// Whether a file is an archive of GPU code by its place and name, for one of the GPUs.
+pub(super) fn is_archive(path: &Path, gpus: &Gpus) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let directory = path.parent().and_then(Path::file_name);
+    directory.is_some_and(|directory| directory == kpack::DIRECTORY)
+        && name.ends_with(kpack::EXTENSION)
+        && gpus.want(name)
 }
 
 /// Where in a path `rocblas/library` is, or Debian's `rocblas/<version>/library`, and what is below.

@@ -22,7 +22,7 @@ pub(super) fn is_compressed(head: &[u8]) -> bool {
 }
 
 /// Decompresses what is compressed, told by its first bytes; anything else is read as it is.
-pub(super) fn decompress<'a>(mut input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+pub(crate) fn decompress<'a>(mut input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut head = [0; 6];
     let n = fill(&mut input, &mut head)?;
     let head = &head[..n];

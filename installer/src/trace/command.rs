@@ -3,7 +3,7 @@
 use super::{control, diff, export, report, show, summary};
 use crate::{
     cli::Trace,
-    output::{self, Code, Line, Text, WithCode, shown},
+    output::{self, Code, Line, Text, WithCode, count, shown},
 };
 use anyhow::{Context, Result, anyhow};
 use rocblas_trace::options::Options;
@@ -20,18 +20,26 @@ use std::{
 /// What it failed with, as a sentence.
 pub fn run(command: Trace, as_json: bool) -> Result<()> {
     match command {
-        Trace::Start { pid, output, ring, limit, functions, min, first } => {
-            let options = options(ring, limit, &functions, min, first)?;
+        Trace::Start { pid, output, ring, limit, functions, min, first, capture } => {
+            let options = options(ring, limit, &functions, min, first, capture)?;
             start(pid, &output, &options, as_json)
         }
         Trace::Stop { pid } => {
             let answer = control::stop(pid)?;
             let text = match &answer.directory {
+                None if answer.waits => format!(
+                    "process {pid} has made no rocBLAS handle yet; a trace that it was asked for ends as it \
+                     begins, with the first one."
+                )
+                .as_str()
+                .into(),
                 Some(directory) => {
-                    let (threads, directory) = (answer.threads, shown(directory));
-                    let plural = if threads == 1 { "" } else { "s" };
+                    let directory = shown(directory);
                     Text::from_iter([
-                        format!("Stopped: {threads} thread{plural} in {directory}"),
+                        format!(
+                            "Stopped: {} in {directory}",
+                            count(answer.threads.into(), "thread")
+                        ),
                         format!("`installer trace summary {directory}` has the figures."),
                     ])
                 }
@@ -44,9 +52,13 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
             let answer = control::status(pid)?;
             let text = match &answer.directory {
                 Some(directory) => format!(
-                    "process {pid} is being traced to {}, {} threads so far",
+                    "process {pid} is being traced to {}, {} so far",
                     shown(directory),
-                    answer.threads
+                    count(answer.threads.into(), "thread")
+                ),
+                None if answer.waits => format!(
+                    "process {pid} has made no rocBLAS handle yet, and so no call; a trace that it was asked \
+                     for begins with the first one"
                 ),
                 None => format!("process {pid} is not being traced to a directory"),
             };
@@ -99,13 +111,14 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
             Ok(())
         }
         Trace::Report { path, output } => {
-            let page = report::report(&path)?;
+            let (page, nothing) = report::report(&path)?;
             report::replace(&output, page.as_bytes())
                 .with_context(|| format!("cannot write {}", shown(&output)))?;
             let bytes = page.len();
             let kilobytes = bytes.div_ceil(1000);
-            let text = format!("{}, {kilobytes} kB: open it in a browser", shown(&output));
-            output::result(as_json, &Page { file: &output, bytes }, &text);
+            let written = format!("{}, {kilobytes} kB: open it in a browser", shown(&output));
+            let text = Text::from_iter([written].into_iter().chain(nothing));
+            output::result(as_json, &Page { file: &output, bytes }, text);
             Ok(())
         }
     }
@@ -119,6 +132,7 @@ fn options(
     functions: &[String],
     min: Option<String>,
     first: Option<u64>,
+    capture: Option<String>,
 ) -> Result<Options> {
     let mut options = Options::default();
     let given = [
@@ -127,6 +141,7 @@ fn options(
         ("functions", (!functions.is_empty()).then(|| functions.join(":"))),
         ("min", min),
         ("first", first.map(|first| first.to_string())),
+        ("capture", capture),
     ];
     for (name, value) in given {
         if let Some(value) = value {
@@ -149,11 +164,22 @@ fn start(pid: u32, place: &Path, options: &Options, as_json: bool) -> Result<()>
                 ),
             ])
         }
+        None if answer.waits => Text::from_iter([
+            format!(
+                "Process {pid} has made no rocBLAS handle yet: recording begins with its first one, in {}.",
+                shown(place)
+            ),
+            format!(
+                "A program that computes without rocBLAS makes none. `installer trace stop {pid}` takes the \
+                 request back."
+            ),
+        ]),
         None => Line::from("Printing calls to the process's stderr; ")
             .text(format_args!("`installer trace stop {pid}` ends it."))
             .into(),
     };
-    output::result(as_json, &Started { pid, directory: answer.directory.as_deref() }, text);
+    let started = Started { pid, directory: answer.directory.as_deref(), waits: answer.waits };
+    output::result(as_json, &started, text);
     Ok(())
 }
 
@@ -163,6 +189,8 @@ struct Started<'a> {
     pid: u32,
     #[serde(serialize_with = "output::json::optional_path")]
     directory: Option<&'a Path>,
+    #[serde(rename = "waits_for_handle", skip_serializing_if = "std::ops::Not::not")]
+    waits: bool,
 }
 
 /// The document of `trace export --output`.

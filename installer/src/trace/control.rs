@@ -5,12 +5,14 @@
 //! may be another one than this program's, and in one that containers share any of their processes may
 //! have taken the name. So nothing is sent before the kernel has said that it is this process that
 //! listens.
+//!
+//! A process that has made no handle has bound its socket, and nobody reads what comes until it makes one.
 
 use super::peer;
 use anyhow::{Context, Result, bail};
 use rocblas_contract::{
     libraries::ROCBLAS,
-    listener::{MOST_REPLY, Reply, Request, socket_name},
+    listener::{MOST_REPLY, Reply, Request, THREAD, socket_name},
 };
 use serde::Serialize;
 use std::{
@@ -18,6 +20,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::Shutdown,
+    ops::Not,
     os::{
         linux::net::SocketAddrExt,
         unix::{
@@ -27,11 +30,14 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The process only makes a directory before it answers.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often to look whether there is a thread in the process that can answer.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a process says of its trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +47,14 @@ pub struct Answer {
     pub directory: Option<PathBuf>,
     /// How many threads were recorded.
     pub threads: u32,
+    /// It has made no handle yet: it carries out what it is asked for when it makes its first one.
+    #[serde(rename = "waits_for_handle", skip_serializing_if = "Not::not")]
+    pub waits: bool,
+}
+
+impl Answer {
+    /// Of a process that has made no handle.
+    const WAITS: Self = Self { directory: None, threads: 0, waits: true };
 }
 
 /// Starts a trace into a directory, or to the process's stderr, with options as
@@ -72,6 +86,13 @@ pub fn stop(pid: u32) -> Result<Answer> {
 /// As [`start`].
 pub fn status(pid: u32) -> Result<Answer> {
     ask(pid, Request::Status)
+}
+
+/// Whether a process has the thread that answers: it gets one with its first handle, and its socket before.
+fn has_listener(pid: u32) -> bool {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.into_iter().any(|name| name.trim_end() == THREAD)
 }
 
 /// The process by its own numbers.
@@ -126,21 +147,34 @@ fn ask(pid: u32, request: Request<'_>) -> Result<Answer> {
              sent: it is in a container that shares this network namespace"
         ),
     }
-    let mut talk = || -> io::Result<Vec<u8>> {
-        stream.set_read_timeout(Some(PATIENCE))?;
+    // Nobody would read the question, and the socket's queue is not endless.
+    if request == Request::Status && !has_listener(pid) {
+        return Ok(Answer::WAITS);
+    }
+    let mut talk = || -> io::Result<Option<Vec<u8>>> {
+        stream.set_read_timeout(Some(INTERVAL))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         // A process that refuses does not read the request: the connection may have been closed, and the
         // reply is there all the same.
         let request = request.to_bytes();
         let sent = stream.write_all(&request).and_then(|()| stream.shutdown(Shutdown::Write));
-        let mut reply = Vec::new();
-        match (&mut stream).take(MOST_REPLY).read_to_end(&mut reply) {
-            Err(e) if reply.is_empty() => Err(sent.err().unwrap_or(e)),
-            _ => Ok(reply),
+        let (mut reply, start) = (Vec::new(), Instant::now());
+        loop {
+            match (&mut stream).take(MOST_REPLY).read_to_end(&mut reply) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && start.elapsed() < PATIENCE => {
+                    if reply.is_empty() && sent.is_ok() && !has_listener(pid) {
+                        return Ok(None);
+                    }
+                }
+                Err(e) if reply.is_empty() => return Err(sent.err().unwrap_or(e)),
+                _ => return Ok(Some(reply)),
+            }
         }
     };
-    let reply = talk().with_context(|| format!("process {pid} does not answer"))?;
-    answer(&reply)
+    match talk().with_context(|| format!("process {pid} does not answer"))? {
+        Some(reply) => answer(&reply),
+        None => Ok(Answer::WAITS),
+    }
 }
 
 fn answer(reply: &[u8]) -> Result<Answer> {
@@ -149,10 +183,11 @@ fn answer(reply: &[u8]) -> Result<Answer> {
             directory: (!directory.is_empty())
                 .then(|| PathBuf::from(OsString::from_vec(directory.to_vec()))),
             threads,
+            waits: false,
         }),
         Some(Reply::Refused(why)) => bail!("{}", String::from_utf8_lossy(why)),
         None => {
-            bail!("the process answers something that is no answer: another version of the shim?")
+            bail!("the process sent an invalid reply: is it another version of the shim?")
         }
     }
 }
@@ -181,9 +216,10 @@ fn unheard(pid: u32) -> String {
         );
     }
     format!(
-        "process {pid} does not listen. It has {} loaded: it begins to listen with its first handle, \
-         if the shim is among these and neither ROCBLAS_SHIM_LISTEN=off nor `listen = \"off\"` in \
-         shim.toml is set. From its start it is traced with ROCBLAS_SHIM_TRACE=DIR",
+        "process {pid} does not listen. It has {} loaded: if the shim is among these, it listens from its \
+         start, unless ROCBLAS_SHIM_LISTEN=off or `listen = \"off\"` in shim.toml is set. If it was forked, or \
+         has closed its descriptors, it listens from its first handle on. From its start it is traced with \
+         ROCBLAS_SHIM_TRACE=DIR",
         libraries.join(" and ")
     )
 }

@@ -65,6 +65,8 @@ pub struct Compared {
     pub p50: [f64; 2],
     /// Nanoseconds of all.
     pub total: [f64; 2],
+    /// The same without the first call of each.
+    pub others: [f64; 2],
     /// The second's median over the first's.
     pub ratio: f64,
 }
@@ -111,10 +113,11 @@ pub fn diff(first: &Summary, second: &Summary) -> Diff {
             calls: [x.calls, y.calls],
             p50: [x.p50, y.p50],
             total: [x.total, y.total],
+            others: [x.others, y.others],
             ratio: if x.p50 > 0.0 { y.p50 / x.p50 } else { f64::NAN },
         })
         .collect();
-    let difference = |c: &Compared| (c.total[1] - c.total[0]).abs();
+    let difference = |c: &Compared| (c.others[1] - c.others[0]).abs();
     times.sort_by(|x, y| difference(y).total_cmp(&difference(x)));
     Diff {
         calls: [first.calls, second.calls],
@@ -234,6 +237,8 @@ mod tests {
             calls,
             errors: failed.map(|(_, calls)| calls).sum(),
             total: p50 * calls as f64,
+            first: p50,
+            others: p50 * (calls - 1) as f64,
             mean: p50,
             p50,
             p99: p50,

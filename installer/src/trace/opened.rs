@@ -5,7 +5,7 @@ use crate::{
     progress::Bar,
 };
 use anyhow::{Context, Result};
-use rocblas_trace::read::{Life, ThreadReader, Timeline, Trace, traces_in};
+use rocblas_trace::read::{Life, ThreadReader, Timeline, Trace, Unreadable, traces_in};
 use std::path::{Path, PathBuf};
 
 /// A trace with the readers of its threads.
@@ -38,12 +38,16 @@ impl Opened {
         Ok(Self { trace, threads, timeline, complaints })
     }
 
-    /// Opens all traces at a path, in the order of their names.
+    /// Opens all traces at a path, in the order of their names: none in a directory for traces where no
+    /// program has made a call.
     ///
     /// # Errors
-    /// A path without a trace, or one that cannot be read.
+    /// A path that is not for traces, or one that cannot be read.
     pub fn all(path: &Path) -> Result<Vec<Self>> {
-        directories(path)?.iter().map(|directory| Self::new(directory)).collect()
+        match traces_in(path) {
+            Err(Unreadable::NoCalls { .. }) => Ok(Vec::new()),
+            directories => directories?.iter().map(|directory| Self::new(directory)).collect(),
+        }
     }
 
     /// Opens the trace at a path that has only one.
@@ -79,16 +83,12 @@ impl Opened {
     }
 }
 
-fn directories(path: &Path) -> Result<Vec<PathBuf>> {
-    Ok(traces_in(path)?)
-}
-
 /// The directory of the only trace at a path.
 ///
 /// # Errors
 /// As [`Opened::only`].
 pub(super) fn only_directory(path: &Path) -> Result<PathBuf> {
-    let mut directories = directories(path)?;
+    let mut directories = traces_in(path)?;
     if directories.len() > 1 {
         let names: Vec<String> =
             directories.iter().map(|directory| shown(directory).to_string()).collect();

@@ -11,7 +11,7 @@ pub(super) fn process(stream: &UnixStream) -> io::Result<Option<u32>> {
     // Not rustix's function: in its type, no process has the number 0.
     let mut peer = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: an open socket, and memory of that length for the answer.
+    // SAFETY: an open socket, and memory of that length for the result.
     let failed = unsafe {
         libc::getsockopt(
             stream.as_raw_fd(),

@@ -4,12 +4,14 @@ use super::{
     opened::{Opened, only_directory},
     select::Select,
 };
-use crate::output::{json, printable};
+use crate::output::{json, printable, shown};
 use anyhow::{Context, Result};
 use rocblas_trace::{
     call::Call,
     layout::Mode,
-    read::{Life, Merged, Next, Record, ThreadReader, Timeline, Trace, Tracked},
+    read::{
+        HandleState, Life, Merged, NO_CALLS, Next, Record, ThreadReader, Timeline, Trace, Tracked,
+    },
     text::{Detail, Line},
 };
 use serde_json::Value;
@@ -22,6 +24,9 @@ use std::{
 
 /// How often a trace that grows is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The function that makes handles.
+const CREATE: &str = "rocblas_create_handle";
 
 /// How to show.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +49,9 @@ pub fn show(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<S
     let traces = Opened::all(path)?;
     let several = traces.len() > 1;
     let mut complaints = Vec::new();
+    if traces.is_empty() {
+        complaints.push(format!("{} has no calls: {NO_CALLS}", shown(path)));
+    }
     for opened in traces {
         complaints.extend(opened.complaints.iter().cloned());
         if several && !options.json {
@@ -115,17 +123,57 @@ struct Lines<'o> {
     options: &'o Options,
     tracked: Tracked,
     count: u64,
+    made: Option<Made>,
+}
+
+/// A call that has made a handle. Its argument is where the caller keeps it; the handle itself is told by the
+/// next record of its thread.
+struct Made {
+    thread: usize,
+    said: Said,
+}
+
+/// A call as it is written.
+enum Said {
+    Line(String),
+    Document(Value),
+}
+
+impl Said {
+    fn bytes(&self) -> Result<Vec<u8>> {
+        match self {
+            Self::Line(line) => Ok(format!("{}\n", printable(line)).into_bytes()),
+            Self::Document(document) => Ok(json::line(document)?),
+        }
+    }
+
+    /// With the handle that the call has made.
+    fn with(self, address: u64, state: &HandleState) -> Self {
+        match self {
+            Self::Line(line) => {
+                Self::Line(format!("{line}  -> {address:#x}{}", shown_state(state)))
+            }
+            Self::Document(mut document) => {
+                document["made"] = format!("{address:#x}").into();
+                add_state(&mut document, state);
+                Self::Document(document)
+            }
+        }
+    }
 }
 
 impl<'o> Lines<'o> {
     fn new(timeline: Timeline, options: &'o Options) -> Self {
-        Self { timeline, options, tracked: Tracked::default(), count: 0 }
+        Self { timeline, options, tracked: Tracked::default(), count: 0, made: None }
     }
 
     fn drain(&mut self, merged: &mut Merged, out: &mut dyn Write) -> Result<Drained> {
         let numbers: Vec<u32> =
             merged.threads().iter().map(|thread| thread.written().ordinal).collect();
         while let Next::Record(thread, record) = merged.next() {
+            if !self.complete(Some((thread, &record)), out)? {
+                return Ok(Drained::Enough);
+            }
             let number = numbers.get(thread).copied().unwrap_or(0);
             if let Record::Call(call) = &record
                 && self.options.select.wants(call, number, &self.timeline)
@@ -134,19 +182,47 @@ impl<'o> Lines<'o> {
                     return Ok(Drained::Enough);
                 }
                 self.count += 1;
-                let line = if self.options.json {
-                    json::line(&self.document(call, number))?
+                let said = if self.options.json {
+                    Said::Document(self.document(call, number))
                 } else {
-                    let line = self.line(call, number);
-                    format!("{}\n", printable(&line)).into_bytes()
+                    Said::Line(self.line(call, number))
                 };
-                if !gone_is_fine(out.write_all(&line))? {
+                if self.tells_handles() && call.name() == CREATE && call.status() == Some(0) {
+                    self.made = Some(Made { thread, said });
+                } else if !gone_is_fine(out.write_all(&said.bytes()?))? {
                     return Ok(Drained::Enough);
                 }
             }
             self.tracked.take(&record);
         }
-        Ok(Drained::All)
+        // A program that runs may have written no more yet.
+        Ok(if self.complete(None, out)? { Drained::All } else { Drained::Enough })
+    }
+
+    /// Whether calls are written with their handles.
+    fn tells_handles(&self) -> bool {
+        self.options.long || self.options.json
+    }
+
+    /// Writes the call that has made a handle, if one is held back, with what the next record tells of it.
+    /// Returns whether somebody still reads.
+    fn complete(
+        &mut self,
+        next: Option<(usize, &Record<'_>)>,
+        out: &mut dyn Write,
+    ) -> Result<bool> {
+        let Some(Made { thread, said }) = self.made.take() else { return Ok(true) };
+        let said = match next {
+            Some((next, record @ Record::Handle(seen))) if next == thread => {
+                self.tracked.take(record);
+                match self.tracked.handle(seen.handle) {
+                    Some(state) => said.with(seen.handle, state),
+                    None => said,
+                }
+            }
+            _ => said,
+        };
+        gone_is_fine(out.write_all(&said.bytes()?))
     }
 
     /// `  12.345678 1 rocblas_sgemm(...) = success  12.3 us`: seconds since the start, thread, call.
@@ -160,28 +236,36 @@ impl<'o> Lines<'o> {
         format!("{seconds:12.6} {thread:>2} {indent}{line}{state}")
     }
 
-    /// `  [handle 1, device 0, stream 2, device pointer mode]`
+    /// What is known of the handle of a call.
     fn state(&self, call: &Call<'_>) -> String {
-        let Some(state) = self.tracked.state(call) else { return String::new() };
-        let device = state.device.map_or(String::new(), |device| format!(", device {device}"));
-        let mode = match state.mode {
-            Some(Mode::Device) => ", device pointer mode",
-            Some(Mode::Host) => ", host pointer mode",
-            _ => "",
-        };
-        format!("  [handle {}{device}, stream {}{mode}]", state.number, state.stream)
+        self.tracked.state(call).map(shown_state).unwrap_or_default()
     }
 
     fn document(&self, call: &Call<'_>, thread: u32) -> Value {
         let mut document = super::export::document(call, &self.timeline);
         document["thread"] = thread.into();
         if let Some(state) = self.tracked.state(call) {
-            document["handle"] = state.number.into();
-            document["device"] = state.device.into();
-            document["stream"] = state.stream.into();
+            add_state(&mut document, state);
         }
         document
     }
+}
+
+/// `  [handle 1, device 0, stream 2, device pointer mode]`
+fn shown_state(state: &HandleState) -> String {
+    let device = state.device.map_or(String::new(), |device| format!(", device {device}"));
+    let mode = match state.mode {
+        Some(Mode::Device) => ", device pointer mode",
+        Some(Mode::Host) => ", host pointer mode",
+        _ => "",
+    };
+    format!("  [handle {}{device}, stream {}{mode}]", state.number, state.stream)
+}
+
+fn add_state(document: &mut Value, state: &HandleState) {
+    document["handle"] = state.number.into();
+    document["device"] = state.device.into();
+    document["stream"] = state.stream.into();
 }
 
 /// Whoever reads may have seen enough (`| head`). Answers whether somebody still reads.

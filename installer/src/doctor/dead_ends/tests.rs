@@ -29,6 +29,8 @@ fn tensile_files_are_compared_with_the_code_of_the_library() {
     assert_eq!(title(&["gfx908"], &stock), None);
     assert_eq!(title(&["gfx906", "gfx908", "gfx90a", "gfx942"], &stock), Some(COPIED));
     assert_eq!(title(&["gfx900", "gfx906", "gfx908", "gfx90a"], &stock), Some(REPLACED));
+    // One GPU's files, in a directory without those of others.
+    assert_eq!(title(&["gfx906", "gfx908"], &stock), Some(COPIED));
     // Code for a family of GPUs covers each.
     assert_eq!(title(&["gfx1100", "gfx1102"], &["gfx11-generic"]), None);
     // Nothing is known of the library.

@@ -1,11 +1,11 @@
 //! What each sentence of the shim means, and what helps. The match has no default, so a sentence that
 //! is added to the shim cannot go unexplained.
 
-use super::{BACKEND_6_3, Known};
+use super::cause::Fixed;
 use rocblas_contract::sentences::Sentence;
 
 /// The explanation of a sentence.
-pub(super) fn meaning(sentence: Sentence) -> &'static Known {
+pub(super) fn meaning(sentence: Sentence) -> &'static Fixed {
     match sentence {
         Sentence::NoBackend | Sentence::HowToChoose | Sentence::Tried => &NO_BACKEND,
         Sentence::Forked => &FORKED,
@@ -52,97 +52,101 @@ pub(super) fn meaning(sentence: Sentence) -> &'static Known {
     }
 }
 
-const fn known(title: &'static str, cause: &'static str, cure: &'static str) -> Known {
-    Known { title, signs: &[], cause, cure }
+/// The command that gives the shim a backend. `PACKAGE` stands for AMD's of this distribution.
+const BACKEND_6_3: &str = "installer apply --backend PACKAGE   (AMD's package for ROCm 6.3; installer \
+     fetch 6.3 downloads it, do not install it)";
+
+const fn known(title: &'static str, cause: &'static str, cure: &'static str) -> Fixed {
+    Fixed { title, why: cause, cure }
 }
 
-static NO_BACKEND: Known = known(
+static NO_BACKEND: Fixed = known(
     "the shim has no backend",
     "The shim found no rocBLAS of ROCm 6.3 to forward to, or the one it found cannot be used; the \
      lines that begin with \"tried\" say why.",
     BACKEND_6_3,
 );
 
-static FORKED: Known = known(
+static FORKED: Fixed = known(
     "the shim gave up after a fork",
     "A process was forked in the middle of its parent's first call of rocBLAS.",
     "call rocBLAS once before forking, or start workers with spawn",
 );
 
-static SETTING_IGNORED: Known = known(
+static SETTING_IGNORED: Fixed = known(
     "a setting of the shim is ignored",
     "A value in ROCBLAS_SHIM_* or in shim.toml is not understood; the line says which.",
     "correct it; the README lists the settings",
 );
 
-static SETTINGS_UNREADABLE: Known = known(
+static SETTINGS_UNREADABLE: Fixed = known(
     "the shim's settings cannot be read",
     "shim.toml is not valid TOML or cannot be read. It may name a backend, so the shim does not guess \
      one.",
     "correct the line that is named above it, or move the file away and run installer apply",
 );
 
-static NO_DIRECTORY: Known = known(
+static NO_DIRECTORY: Fixed = known(
     "the shim cannot find its own directory",
     "The shim looks for its store next to its own file, and the loader does not tell where that is.",
     "load librocblas.so.5 by a path or through the loader's search path; or set \
      ROCBLAS_SHIM_BACKEND to a path",
 );
 
-static PRIVILEGED: Known = known(
+static PRIVILEGED: Fixed = known(
     "the shim ignores the environment of a privileged process",
     "A set-user-ID program, or one with file capabilities, must not load code that its caller's \
      environment names.",
     "name the backend in shim.toml: installer backends use NAME",
 );
 
-static ABSENT: Known = known(
+static ABSENT: Fixed = known(
     "the backend's file does not exist",
     "Nothing is at the path that a setting names, or where the shim looks for a backend without a \
      setting.",
     "installer backends list   (shows what there is); or give the shim a backend: installer apply \
-     --backend rocblas_4.3.0.60300-39~22.04_amd64.deb",
+     --backend PACKAGE",
 );
 
-static UNREADABLE: Known = known(
+static UNREADABLE: Fixed = known(
     "the backend's file cannot be read",
     "The user has no permission to read it or a directory above it, the process has too many open \
      files, or the disk fails.",
     "give the program's user read permission; or raise its limit of open files (ulimit -n)",
 );
 
-static EMPTY_SETTING: Known = known(
+static EMPTY_SETTING: Fixed = known(
     "the setting that chooses the backend is empty",
     "ROCBLAS_SHIM_BACKEND, or `backend` in shim.toml, is set to an empty text.",
     "unset it, or set it to a name that `installer backends list` shows",
 );
 
-static NOT_IN_STORE: Known = known(
+static NOT_IN_STORE: Fixed = known(
     "there is no backend of that name",
     "The setting names a backend that is not in the store.",
     "installer backends list   (shows the names); installer backends use NAME; a path needs a `/`",
 );
 
-static EMPTY_STORE: Known = known(
+static EMPTY_STORE: Fixed = known(
     "the shim's store has no backend in it",
     "The store exists without a rocBLAS: it was emptied by hand, or a copy of it is incomplete.",
     BACKEND_6_3,
 );
 
-static SEVERAL_BACKENDS: Known = known(
+static SEVERAL_BACKENDS: Fixed = known(
     "the store has several backends and none is chosen",
     "Without a setting the shim takes the only backend there is, and there are several.",
     "installer backends use NAME",
 );
 
-static NOT_A_FILE: Known = known(
+static NOT_A_FILE: Fixed = known(
     "the path of the backend is not a library's",
     "The setting names a directory, a pipe or a device.",
     "set ROCBLAS_SHIM_BACKEND to the librocblas.so.4 in it, or to a name that `installer backends \
      list` shows",
 );
 
-static IS_SHIM: Known = known(
+static IS_SHIM: Fixed = known(
     "the backend is a shim itself",
     "The setting that chooses the backend leads to a shim: often to librocblas.so.5 of a tree that \
      has one. Or the backend lacks functions and finds the shim's through a library that it needs.",
@@ -150,48 +154,48 @@ static IS_SHIM: Known = known(
      what there is",
 );
 
-static NOT_ROCBLAS: Known = known(
+static NOT_ROCBLAS: Fixed = known(
     "the backend is another library",
     "The file is a library, and its SONAME is not rocBLAS's.",
     "set ROCBLAS_SHIM_BACKEND to a librocblas.so.4, or to a name that `installer backends list` shows",
 );
 
-static DAMAGED: Known = known(
+static DAMAGED: Fixed = known(
     "the backend's file is damaged",
     "It is empty, shorter than its headers say, or its headers make no sense: a copy or download broke \
      off, or the disk was full.",
     "installer verify   (are the files what was placed?); installer apply --backend \
-     rocblas_4.3.0.60300-39~22.04_amd64.deb",
+     PACKAGE",
 );
 
-static NOT_A_LIBRARY: Known = known(
+static NOT_A_LIBRARY: Fixed = known(
     "the backend's file is no library",
     "The file is a text, a program or an archive.",
     "set ROCBLAS_SHIM_BACKEND to the library; a .deb, .rpm or tar archive is for installer apply \
      --backend FILE",
 );
 
-static OTHER_MACHINE: Known = known(
+static OTHER_MACHINE: Fixed = known(
     "the backend is for another machine",
     "The library was built for another processor architecture than x86-64.",
     BACKEND_6_3,
 );
 
-static NOT_LOADED: Known = known(
+static NOT_LOADED: Fixed = known(
     "the loader refuses the backend",
     "The library, or one that it needs, cannot be loaded; the line has the loader's reason.",
     "installer check PATH   (resolves what a library needs); installer verify; installer apply",
 );
 
-static NOT_ADAPTED: Known = known(
+static NOT_ADAPTED: Fixed = known(
     "the backend cannot be prepared in memory",
     "Its references to its own functions cannot be bound to itself: it was linked unusually, or the \
      system forbids changing memory protection (SELinux, seccomp).",
     "allow mprotect for the program; or take AMD's own build: installer apply --backend \
-     rocblas_4.3.0.60300-39~22.04_amd64.deb",
+     PACKAGE",
 );
 
-static SECOND_HIP: Known = known(
+static SECOND_HIP: Fixed = known(
     "two HIP runtimes in one process",
     "The backend loads a libamdhip64.so.6 of ROCm 6 while the program uses ROCm 7's. Streams and \
      pointers of the one mean nothing to the other.",
@@ -199,50 +203,50 @@ static SECOND_HIP: Known = known(
      of LD_LIBRARY_PATH",
 );
 
-static MISSING_FUNCTION: Known = known(
+static MISSING_FUNCTION: Fixed = known(
     "a rocBLAS function that the backend does not have",
     "The program calls a function that ROCm 7 added and 6.3 lacks. Only this call fails.",
     "ROCBLAS_SHIM_BACKEND=7.0.2 PROGRAM   (runs it with the stock library, if that has kernels for \
      the GPU)",
 );
 
-static ABORTING: Known = known(
+static ABORTING: Fixed = known(
     "the shim ended the process, as it was told to",
     "ROCBLAS_SHIM_ON_ERROR=abort, or `on_error` in shim.toml, ends a process that calls a function \
      which cannot be called; the message before this one says which.",
     "unset ROCBLAS_SHIM_ON_ERROR: the call then returns a status",
 );
 
-static NO_KERNELS: Known = known(
+static NO_KERNELS: Fixed = known(
     "the backend has no Tensile files for this GPU",
     "The backend was placed without the matrix product kernels of this GPU: from a library alone, or \
      with --gpu for another GPU.",
-    "installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb --gpu gfx906   (the whole \
+    "installer apply --backend PACKAGE --gpu gfx906   (the whole \
      package, and the target of your GPU)",
 );
 
-static HIDDEN: Known = known(
+static HIDDEN: Fixed = known(
     "a variable of rocBLAS is hidden from the backend",
     "It is meant for another rocBLAS and would make the backend fail; the line says why. Nothing is \
      wrong if the program works.",
     "unset it",
 );
 
-static BATCH_STRIDE: Known = known(
+static BATCH_STRIDE: Fixed = known(
     "the backend has no alpha and beta for each item of a batch",
     "The program gives each item of a batch its own alpha or beta, which rocBLAS can since ROCm 7.14. An \
      older backend has no such function, and one alpha for all would give wrong numbers.",
     "ask the program for one alpha and one beta; or choose a backend of ROCm 7.14 or later",
 );
 
-static SCALARS_CAPTURED: Known = known(
+static SCALARS_CAPTURED: Fixed = known(
     "a function that the backend lacks cannot be captured in a graph",
     "The shim computes it by others of the backend's, which need alpha and beta on the host. They are in \
      device memory, and while a stream captures nothing can be read from there.",
     "pass alpha and beta in host memory (rocblas_pointer_mode_host); or call it outside of the graph",
 );
 
-static POINTER_MODE_LOST: Known = known(
+static POINTER_MODE_LOST: Fixed = known(
     "a handle has the wrong pointer mode",
     "To compute a function that the backend lacks, the shim sets the handle to host pointer mode for the \
      time of the call, and the backend refused to take it back. Later calls may read alpha and beta from \
@@ -251,15 +255,15 @@ static POINTER_MODE_LOST: Known = known(
      not_implemented)",
 );
 
-static UNKNOWN_GENERATION: Known = known(
+static UNKNOWN_GENERATION: Fixed = known(
     "the backend's version is not known",
     "The backend has no version in its SONAME and none in its version string, as libraries that were \
      built by hand may. The shim treats it like the oldest that it supports. Nothing is wrong if the \
      program works.",
-    "take AMD's own build: installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb",
+    "take AMD's own build: installer apply --backend PACKAGE",
 );
 
-static BINDINGS_LOST: Known = known(
+static BINDINGS_LOST: Fixed = known(
     "the backend may call the shim in place of itself",
     "Something in the process overwrote the backend's references to its own functions, such as a \
      profiler that hooks functions, and the system forbids changing memory protection to restore them \
@@ -267,42 +271,42 @@ static BINDINGS_LOST: Known = known(
     "run the program without the profiler; or allow mprotect for it",
 );
 
-static ATOMICS_STAY: Known = known(
+static ATOMICS_STAY: Fixed = known(
     "results may vary between runs",
     "The backend refused to forbid atomics for a new handle, which rocBLAS of ROCm 7 forbids by \
      default, and does not ask ROCBLAS_DEFAULT_ATOMICS_MODE.",
-    "take AMD's own build: installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb",
+    "take AMD's own build: installer apply --backend PACKAGE",
 );
 
-static NO_PROPERTIES: Known = known(
+static NO_PROPERTIES: Fixed = known(
     "HIP does not describe a GPU",
     "hipGetDeviceProperties fails for the handle's device: the GPU was reset or is hidden, or the HIP \
      runtime does not work.",
     "installer selftest   (computes on each GPU)",
 );
 
-static NO_TRACE: Known = known(
+static NO_TRACE: Fixed = known(
     "a trace cannot be written",
     "The directory of the trace, or a thread's file in it, cannot be made: no permission, no space, or \
      a limit of the process. Calls are forwarded and not recorded.",
     "name a directory that the program's user can write to: ROCBLAS_SHIM_TRACE=DIR",
 );
 
-static TRACE_STOPPED: Known = known(
+static TRACE_STOPPED: Fixed = known(
     "a trace is incomplete",
     "A file of the trace could not be written any further: the disk is full, a quota or a limit of file \
      sizes was reached, or the directory is gone.",
     "make room and trace again; ROCBLAS_SHIM_TRACE_OPTIONS=ring=64M keeps the last calls only",
 );
 
-static TRACE_REPLACED: Known = known(
+static TRACE_REPLACED: Fixed = known(
     "a trace was stopped because its files were replaced",
     "While the trace was being written, one of its files or its directory was moved, removed or replaced \
      by another one. The shim does not write to files that are not the trace's.",
     "trace again, and copy or remove a trace only after it has ended: installer trace stop PID",
 );
 
-static TRACE_LIMIT: Known = known(
+static TRACE_LIMIT: Fixed = known(
     "a trace has reached its limit",
     "A trace has 4 GiB at the most unless it is told otherwise. Later calls are not in it.",
     "ROCBLAS_SHIM_TRACE_OPTIONS=limit=SIZE, or ring=SIZE for the last calls only",

@@ -1,8 +1,15 @@
 use super::*;
 use rocblas_contract::sentences;
+use std::collections::BTreeSet;
+
+mod advice;
+mod kinds;
+mod logs;
+mod machine;
+mod place;
 
 fn titles(text: &str) -> Vec<&'static str> {
-    explain(text).into_iter().map(|known| known.title).collect()
+    explain(text).into_iter().map(|known| known.title()).collect()
 }
 
 #[test]
@@ -107,7 +114,7 @@ fn lines_as_they_are_seen_in_logs() {
 
 #[test]
 fn what_the_shim_itself_says() {
-    let message = |text| format!("{}error: {text}", sentences::PREFIX);
+    let message = |text| format!("{}error: {text}", PREFIX);
     let refused = |why| sentences::tried_line("/x/librocblas.so.4", why);
     for (line, title) in [
         (message(sentences::no_backend()), "the shim has no backend"),
@@ -138,10 +145,23 @@ fn what_the_shim_itself_says() {
 }
 
 #[test]
+fn sentences_that_belong_together_are_one_finding() {
+    let lines = [
+        sentences::no_backend(),
+        sentences::tried_line(
+            "/x/librocblas.so.4",
+            sentences::not_loaded("libmissing.so.3: cannot open shared object file"),
+        ),
+        sentences::how_to_choose("A", "/b/librocblas.so.4", "c", "d"),
+    ];
+    assert_eq!(titles(&lines.join("\n  ")), ["the shim has no backend", "a library is not found"]);
+}
+
+#[test]
 fn every_sentence_of_the_shim_is_explained() {
     for sentence in Sentence::ALL {
-        let Known { title, cause, cure, .. } = shim::meaning(*sentence);
-        assert!(!title.is_empty() && !cause.is_empty() && !cure.is_empty(), "{sentence:?}");
+        let cause::Fixed { title, why, cure } = shim::meaning(*sentence);
+        assert!(!title.is_empty() && !why.is_empty() && !cure.is_empty(), "{sentence:?}");
     }
 }
 
@@ -164,8 +184,10 @@ Unable to open /dev/kfd read-write: Permission denied
             "no permission to use the GPU",
         ]
     );
-    let lines: Vec<&str> = explained_lines(log).into_iter().map(|(line, _)| line).collect();
-    assert_eq!(lines[0], "rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98");
+    assert_eq!(
+        explain(log)[0].line.shown,
+        "rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98"
+    );
 }
 
 #[test]
@@ -183,12 +205,39 @@ fn what_is_fine_is_not_explained() {
 }
 
 #[test]
-fn every_entry_can_be_reached_and_says_something() {
-    for known in KNOWN {
-        for sign in known.signs {
-            let line = sign.replace('*', " ... ");
-            assert_eq!(titles(&line), [known.title], "{line}");
+fn each_text_is_reached_and_has_a_source() {
+    assert!(TEXTS.len() >= 60, "{}", TEXTS.len());
+    let mut signs = BTreeSet::new();
+    for text in TEXTS.iter() {
+        assert!(signs.insert(&text.sign), "{} is there twice", text.sign);
+        let is_source = text.source.starts_with("https://") || text.source.contains([' ', '/']);
+        assert!(is_source && text.source.len() > 10, "{text:?}");
+        assert!(text.part().len() >= 8, "{text:?} would make too many lines be read closely");
+        // A text of its own, and after what logs have before it.
+        let rest = if text.whole { "" } else { " x" };
+        let message = format!("{}{rest}", text.sign.replace('*', " ... "));
+        let line = Line::read(&message);
+        let first = TEXTS.iter().find(|other| other.fits(&line.message)).expect("itself");
+        assert_eq!(first.cause, text.cause, "{message}: {} hides it", first.sign);
+        let prefixed = format!("\u{1b}[31mserver-1  | 2026-01-08 20:56:32 {message}\u{1b}[0m\r");
+        assert_eq!(titles(&prefixed), titles(&message), "{message}");
+        if cause_is_told(text.cause) {
+            assert_eq!(titles(&message).len(), 1, "{message}");
         }
-        assert!(!known.cause.is_empty() && !known.cure.is_empty(), "{}", known.title);
+    }
+}
+
+/// Whether an error with this cause is told by its line alone.
+fn cause_is_told(cause: Cause) -> bool {
+    !matches!(cause, Cause::ScanGoesOn | Cause::Preload)
+}
+
+#[test]
+fn each_cause_says_something() {
+    let advice = Advice::default();
+    for text in TEXTS.iter() {
+        let known = Known { cause: text.cause, line: Line::default(), also: None };
+        let parts = [known.title().to_owned(), known.why().to_owned(), known.cure(&advice)];
+        assert!(parts.iter().all(|part| !part.is_empty()), "{:?}", text.cause);
     }
 }

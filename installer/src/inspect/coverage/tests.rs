@@ -215,6 +215,37 @@ fn targets_are_the_machines_unless_others_are_asked_for() {
     let all = inspect_for(&image.root, &[], &[], &[], machine).expect("an inspection");
     let targets: Vec<&str> = all.trees[0].coverage.iter().map(|c| c.target.as_str()).collect();
     assert_eq!(targets, ["gfx906"]);
-    let refused = inspect_for(&image.root, &[], &[], &["mi50".to_owned()], Machine::default());
+    let refused = inspect_for(&image.root, &[], &[], &["mi51".to_owned()], Machine::default());
     assert!(refused.expect_err("no target").to_string().contains("gfx906"));
+}
+
+#[test]
+fn a_split_library_is_judged_by_its_archives() {
+    use offload::kpack::testing::{Scheme, archive, reference};
+    let image = Image::new();
+    let marker = reference("stage/lib/librocblas.so.5", &["../.kpack/blas_lib_@GFXARCH@.kpack"]);
+    image.split(&format!("{LIB}/librocblas.so.5"), &marker);
+    tensile(&image, LIB, "gfx906");
+    let missing = of_one(&image, "gfx906");
+    assert!(!missing.covered && !missing.code);
+    assert!(
+        missing.sentence.contains(
+            "code for gfx906 is in /opt/rocm-7.0.2/.kpack/blas_lib_gfx906.kpack, which is not there"
+        ),
+        "{}",
+        missing.sentence
+    );
+
+    let code = testing::code_object(&["Cijk_TRSM_a", "trsm_b", "gemv"]);
+    let bytes = archive(Scheme::Zstd, &[("stage/lib/librocblas.so.5#0", "gfx906", &code)]);
+    let place = image.place("/opt/rocm-7.0.2/.kpack/blas_lib_gfx906.kpack");
+    std::fs::write(&place, &bytes).expect("an archive");
+    let found = of_one(&image, "gfx906");
+    assert!(found.covered, "{found:?}");
+    assert_eq!(found.kernels["trsm"], 2);
+    assert!(!of_one(&image, "gfx1030").code);
+
+    std::fs::write(&place, &bytes[..100]).expect("a part of an archive");
+    let cut = of_one(&image, "gfx906");
+    assert!(cut.problem.is_some_and(|why| why.contains("blas_lib_gfx906.kpack")));
 }

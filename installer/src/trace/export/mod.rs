@@ -13,12 +13,14 @@ mod chrome;
 mod csv;
 
 use super::{opened::Opened, select::Select};
+use crate::output::shown;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use rocblas_abi::{EnumId, Returns, enumeration};
 use rocblas_trace::{
     call::{Answer, Call, Value},
-    read::{Merged, Next, Record, ThreadReader, Timeline, Tracked},
+    layout::Capture,
+    read::{Merged, NO_CALLS, Next, Record, ThreadReader, Timeline, Tracked},
 };
 use rustc_hash::FxHashSet;
 use serde_json::{Map, Value as Json, json};
@@ -78,6 +80,9 @@ fn write(path: &Path, format: Format, select: &Select, out: &mut dyn Write) -> R
         Format::Bench => Box::new(Commands { out, known: FxHashSet::default() }),
     };
     let mut complaints = Vec::new();
+    if traces.is_empty() {
+        complaints.push(format!("{} has no calls: {NO_CALLS}", shown(path)));
+    }
     for opened in traces {
         complaints.extend(opened.complaints.iter().cloned());
         sink.process(&opened)?;
@@ -200,7 +205,19 @@ pub fn document(call: &Call<'_>, timeline: &Timeline) -> Json {
     if call.by_shim() {
         document["by"] = json!("shim");
     }
+    if let Some(captured) = captured(call) {
+        document["captured"] = json!(captured);
+    }
     document
+}
+
+/// Whether it went into a graph, where HIP was asked and told.
+fn captured(call: &Call<'_>) -> Option<bool> {
+    match call.capture() {
+        Capture::Yes => Some(true),
+        Capture::No => Some(false),
+        Capture::Unasked | Capture::Untold => None,
+    }
 }
 
 /// Tenths of nanoseconds are below what a clock tells.

@@ -77,6 +77,8 @@ mod tests {
             calls: 1,
             errors: 0,
             total: 1.0,
+            first: 1.0,
+            others: 0.0,
             mean: 1.0,
             p50: 1.0,
             p99: 1.0,

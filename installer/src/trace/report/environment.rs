@@ -104,6 +104,9 @@ fn recorded(process: &process::Process) -> Vec<String> {
     if let Some(first) = settings.first {
         limits.push(format!("only the first {}", count(first, "call")));
     }
+    if settings.capture {
+        limits.push("whether streams captured".to_owned());
+    }
     if let Some(ring) = settings.ring {
         let size = grouped(ring);
         limits.push(format!("only the last {size} bytes of each thread"));

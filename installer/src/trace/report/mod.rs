@@ -58,6 +58,8 @@ struct Page {
     /// What to know at first sight: host, backend, GPUs.
     facts: Vec<String>,
     figures: Vec<Figure>,
+    /// What figures do not show.
+    notes: Vec<String>,
     /// Whether there are several traces, and so several starts.
     has_several: bool,
     /// Whether a program called on while its trace was read.
@@ -129,14 +131,15 @@ struct Entry {
     name: String,
 }
 
-/// The page of the traces at a path.
+/// The page of the traces at a path, and a sentence where they have no call.
 ///
 /// # Errors
-/// A path without traces. What is damaged in one is part of the page.
-pub fn report(path: &Path) -> Result<String> {
+/// A path that is not for traces. What is damaged in one is part of the page.
+pub fn report(path: &Path) -> Result<(String, Option<String>)> {
     let summary = summary::summary(path)?;
     let traces = Opened::all(path)?;
-    render(&page(&summary, traces)).context("cannot make the page")
+    let page = render(&page(&summary, traces)).context("cannot make the page")?;
+    Ok((page, summary.nothing()))
 }
 
 fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
@@ -152,7 +155,7 @@ fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
         first: instance(&failure.first),
     });
     let colours = Colours::of(&summary.functions);
-    let all = summary.functions.iter().map(|row| row.total).sum();
+    let all = summary.functions.iter().map(|row| row.others).sum();
     let processes = environment::processes(&traces, &summary.processes);
     let names: Vec<String> =
         traces.iter().map(|opened| environment::shown(&opened.name())).collect();
@@ -167,11 +170,13 @@ fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
     let lanes = lanes::lanes(traces, &colours);
     Page {
         title: match names.as_slice() {
+            [] => "No calls".to_owned(),
             [name] => name.clone(),
             several => format!("{} processes", grouped(several.len() as u64)),
         },
         facts: facts(summary),
         figures: figures(summary),
+        notes: summary.nothing().into_iter().chain(summary.on_graphs()).collect(),
         has_several: names.len() > 1,
         is_live,
         failures: List::of(failures),

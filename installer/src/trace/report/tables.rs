@@ -25,12 +25,14 @@ struct Line {
     /// `none`: of all shapes together.
     shape: Option<String>,
     calls: Cell,
-    total: Cell,
+    /// None where no call has ended.
+    first: Option<Cell>,
+    /// Of the calls but the first one, as is all that follows; none where there is no other.
+    others: Option<Cell>,
     /// Of the time of all functions.
     share: String,
     /// In percent of the longest bar.
     bar: String,
-    /// None where no call has ended.
     mean: Option<Cell>,
     p50: Option<Cell>,
     p99: Option<Cell>,
@@ -62,7 +64,8 @@ impl Cell {
 }
 
 /// Of so many rows at the most: those with failed calls before others, however little time they took.
-/// `all` is the time of all functions in nanoseconds.
+/// `all` is the time of all functions in nanoseconds,
+/// without first calls.
 pub(super) fn table<'a>(
     rows: impl IntoIterator<Item = &'a Row>,
     most: usize,
@@ -74,8 +77,8 @@ pub(super) fn table<'a>(
     chosen.sort_by_key(|row| row.errors == 0);
     let left_out = chosen.len().saturating_sub(most);
     chosen.truncate(most);
-    chosen.sort_by(|a, b| b.total.total_cmp(&a.total));
-    let longest = chosen.first().map_or(0.0, |row| row.total);
+    chosen.sort_by(|a, b| b.others.total_cmp(&a.others).then(b.total.total_cmp(&a.total)));
+    let longest = chosen.first().map_or(0.0, |row| row.others);
     Table {
         has_failed: chosen.iter().any(|row| row.errors > 0),
         has_work: chosen.iter().any(|row| row.work.is_some()),
@@ -85,15 +88,16 @@ pub(super) fn table<'a>(
 }
 
 fn line(row: &Row, all: f64, longest: f64, colours: &Colours) -> Line {
-    let time = |nanoseconds| (row.max > 0.0).then(|| Cell::time(nanoseconds));
+    let time = |nanoseconds| (row.others > 0.0).then(|| Cell::time(nanoseconds));
     Line {
         colour: colours.of_name(&row.function),
         function: short(&row.function),
         shape: Some(row.shape.clone()).filter(|shape| !shape.is_empty()),
         calls: Cell::count(row.calls),
-        total: Cell::time(row.total),
-        share: percent(row.total, all),
-        bar: coordinate(if longest > 0.0 { row.total / longest * 100.0 } else { 0.0 }),
+        first: (row.first > 0.0).then(|| Cell::time(row.first)),
+        others: time(row.others),
+        share: percent(row.others, all),
+        bar: coordinate(if longest > 0.0 { row.others / longest * 100.0 } else { 0.0 }),
         mean: time(row.mean),
         p50: time(row.p50),
         p99: time(row.p99),
@@ -113,7 +117,9 @@ mod tests {
             shape: shape.to_owned(),
             calls: 1000,
             errors,
-            total,
+            total: total + 5.0,
+            first: 5.0,
+            others: total,
             mean: total / 1000.0,
             p50: 1.0,
             p99: 2.0,

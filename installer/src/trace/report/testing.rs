@@ -38,6 +38,7 @@ pub(super) fn process(program: &str, pid: u32) -> Process {
             functions: Vec::new(),
             min: 0,
             first: None,
+            capture: false,
         },
         environment: Default::default(),
         table: table_identity(),

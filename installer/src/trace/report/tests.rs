@@ -13,6 +13,11 @@ fn directory() -> TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
+/// The page of the traces at a path.
+fn report(path: &Path) -> Result<String> {
+    super::report(path).map(|(page, _)| page)
+}
+
 /// The page of a trace of one process.
 fn page_of(threads: &[ThreadFile]) -> String {
     let directory = directory();
@@ -73,14 +78,14 @@ fn the_page_has_the_figures_of_the_summary() {
     assert_eq!(
         rows(&page, "functions"),
         [
-            "sgemm 2 400 us 72.7% 200 us 100 us 300 us 2.00 G 24.0 M",
-            "strsm 2 150 us 27.3% 75.0 us 50.0 us 100 us 2",
-            "dgemm 1 0 ns 0.0%",
+            "sgemm 2 300 us 100 us 50.0% 100 us 100 us 100 us 2.00 G 24.0 M",
+            "strsm 2 50.0 us 100 us 50.0% 100 us 100 us 100 us 2",
+            "dgemm 1 0.0%",
         ]
     );
     assert_eq!(
         rows(&page, "shapes")[1],
-        "strsm (left, upper, none, non_unit, m=4, n=3) 2 150 us 27.3% 75.0 us 50.0 us 100 us 2"
+        "strsm (left, upper, none, non_unit, m=4, n=3) 2 50.0 us 100 us 50.0% 100 us 100 us 100 us 2"
     );
     assert_eq!(
         rows(&page, "failed"),
@@ -446,6 +451,11 @@ fn a_trace_without_calls_has_a_page() {
     let shapes = text(section(&page, "shapes"));
     assert!(shapes.ends_with("No calls with a shape were recorded."), "{shapes}");
     assert!(report(&directory().path().join("nothing")).is_err());
+    let empty = directory();
+    let (page, nothing) = super::report(empty.path()).expect("a page");
+    let nothing = nothing.expect("a sentence");
+    assert!(between(&page, "<p class=\"note\">", "</p>")[0].contains("No rocBLAS call"), "{page}");
+    assert!(nothing.starts_with("No rocBLAS call was recorded: "), "{nothing}");
 }
 
 /// The relative luminance of `#rrggbb`, as WCAG 2 defines it.

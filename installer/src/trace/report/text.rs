@@ -1,25 +1,7 @@
 //! Numbers and texts as the page shows them.
 
+pub(super) use crate::output::{count, grouped};
 use rocblas_trace::text::Time;
-
-/// With commas between thousands: `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number of things: `1 call`, `1,234 calls`.
-pub(super) fn count(number: u64, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", grouped(number))
-}
 
 /// A time in three digits and a unit, of nanoseconds.
 pub(super) fn time(nanoseconds: f64) -> String {

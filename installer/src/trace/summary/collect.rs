@@ -8,6 +8,7 @@ use crate::{
 use rocblas_abi::{Base, EnumId, enumeration};
 use rocblas_trace::{
     call::{Call, Functions},
+    layout::Capture,
     read::{Record, ThreadReader, Timeline},
     text::{Detail, Signature, is_shape},
 };
@@ -53,7 +54,9 @@ static SHAPES: LazyLock<Vec<Vec<(usize, u64)>>> = LazyLock::new(|| {
 #[derive(Clone)]
 struct Group {
     calls: u64,
-    /// Calls that have ended, whose times are below.
+    /// When the first call that has ended was entered, and its time, in nanoseconds: kernels are loaded in it.
+    first: Option<(f64, f64)>,
+    /// Further calls that have ended, whose times are below.
     timed: u64,
     /// Nanoseconds.
     total: f64,
@@ -69,6 +72,7 @@ impl Group {
     fn new(example: &[u64]) -> Self {
         Self {
             calls: 0,
+            first: None,
             timed: 0,
             total: 0.0,
             min: f64::INFINITY,
@@ -79,18 +83,35 @@ impl Group {
         }
     }
 
-    fn add(&mut self, status: Option<i32>, time: Option<f64>) {
+    fn add(&mut self, status: Option<i32>, at: f64, time: Option<f64>) {
         self.calls += 1;
         if let Some(time) = time {
-            self.timed += 1;
-            self.total += time;
-            self.min = self.min.min(time);
-            self.max = self.max.max(time);
-            self.times.add(time);
+            self.add_time((at, time));
         }
         if let Some(status) = status {
             self.count(status, 1);
         }
+    }
+
+    /// Adds a call's entry and time. The earliest of all stays apart.
+    fn add_time(&mut self, call: (f64, f64)) {
+        let later = match self.first {
+            None => {
+                self.first = Some(call);
+                return;
+            }
+            // Of two at the same time, the same one whoever comes first.
+            Some(first) if call < first => {
+                self.first = Some(call);
+                first.1
+            }
+            Some(_) => call.1,
+        };
+        self.timed += 1;
+        self.total += later;
+        self.min = self.min.min(later);
+        self.max = self.max.max(later);
+        self.times.add(later);
     }
 
     fn count(&mut self, status: i32, calls: u64) {
@@ -102,6 +123,9 @@ impl Group {
 
     fn merge(&mut self, other: &Self) {
         self.calls += other.calls;
+        if let Some(first) = other.first {
+            self.add_time(first);
+        }
         self.timed += other.timed;
         self.total += other.total;
         self.min = self.min.min(other.min);
@@ -119,21 +143,27 @@ impl Group {
     }
 
     fn row(&self, function: &str, shape: String, work: Option<Work>) -> Row {
+        let first = self.first.map_or(0.0, |(_, time)| time);
         // A sketch's quantiles may lie beyond what there was.
-        let within = |time: f64| if self.timed == 0 { 0.0 } else { time.clamp(self.min, self.max) };
-        let quantile = |q| within(self.times.quantile(q).ok().flatten().unwrap_or(0.0));
+        let quantile = |q| {
+            let time = self.times.quantile(q).ok().flatten().unwrap_or(0.0);
+            if self.timed == 0 { first } else { time.clamp(self.min, self.max) }
+        };
+        let max = if self.timed == 0 { first } else { self.max };
         let statuses = self.statuses.iter().map(|(status, calls)| (status_name(*status), *calls));
         Row {
             function: function.to_owned(),
             shape,
             calls: self.calls,
             errors: self.errors(),
-            total: self.total,
-            mean: if self.timed == 0 { 0.0 } else { self.total / self.timed as f64 },
+            total: first + self.total,
+            first,
+            others: self.total,
+            mean: if self.timed == 0 { first } else { self.total / self.timed as f64 },
             p50: quantile(0.5),
             // Of fewer calls there is no hundredth.
-            p99: if self.timed <= 100 { self.max } else { quantile(0.99) },
-            max: self.max,
+            p99: if self.timed <= 100 { max } else { quantile(0.99) },
+            max,
             work,
             statuses: statuses.collect(),
         }
@@ -168,6 +198,9 @@ pub struct Collector {
     last: f64,
     /// Time of calls that were not made from within others.
     time: f64,
+    /// Calls that a graph captured, and those of which HIP did not tell.
+    captured: u64,
+    capture_untold: u64,
 }
 
 impl Collector {
@@ -226,9 +259,9 @@ impl Collector {
             Record::Call(call) => self.call(call, thread, timeline),
             Record::Foreign { name, begin, end } => {
                 let time = end.map(|end| timeline.nanoseconds(end.saturating_sub(*begin)));
-                let group = self.foreign.entry((*name).to_owned());
-                group.or_insert_with(|| Group::new(&[])).add(None, time);
                 let at = timeline.since_start(*begin);
+                let group = self.foreign.entry((*name).to_owned());
+                group.or_insert_with(|| Group::new(&[])).add(None, at, time);
                 self.extend(at, time, 0);
                 if end.is_none() {
                     let (call, process) = (format!("{name}()"), self.process);
@@ -259,8 +292,13 @@ impl Collector {
                 self.others.entry(function).or_insert_with(|| Group::new(call.words()))
             }
         };
-        group.add(status, time);
         let at = timeline.since_start(call.begin());
+        group.add(status, at, time);
+        match call.capture() {
+            Capture::Yes => self.captured += 1,
+            Capture::Untold => self.capture_untold += 1,
+            Capture::Unasked | Capture::No => {}
+        }
         self.extend(at, time, call.depth());
         let process = self.process;
         let instance =
@@ -336,6 +374,8 @@ impl Collector {
         self.first = self.first.into_iter().chain(other.first).reduce(f64::min);
         self.last = self.last.max(other.last);
         self.time += other.time;
+        self.captured += other.captured;
+        self.capture_untold += other.capture_untold;
     }
 
     /// The figures.
@@ -350,7 +390,8 @@ impl Collector {
         for (function, group, is_shape) in groups.chain(others) {
             let call = functions.call(usize::from(function), &group.example);
             // What failed has done nothing, and what is in flight not yet.
-            let done = group.timed.saturating_sub(group.errors()) as f64;
+            let ended = group.timed + u64::from(group.first.is_some());
+            let done = ended.saturating_sub(group.errors()) as f64;
             let work = Work::of(&call)
                 .filter(|_| is_shape)
                 .map(|work| Work { operations: work.operations * done, bytes: work.bytes * done });
@@ -377,8 +418,9 @@ impl Collector {
         rows.extend(foreign.map(|(name, group)| group.row(name, String::new(), None)));
         for rows in [&mut rows, &mut shapes] {
             rows.sort_by(|a, b| {
-                b.total
-                    .total_cmp(&a.total)
+                b.others
+                    .total_cmp(&a.others)
+                    .then_with(|| b.total.total_cmp(&a.total))
                     .then_with(|| (&a.function, &a.shape).cmp(&(&b.function, &b.shape)))
             });
         }
@@ -406,6 +448,8 @@ impl Collector {
         Summary {
             calls: rows.iter().map(|row| row.calls).sum(),
             errors: rows.iter().map(|row| row.errors).sum(),
+            captured: self.captured,
+            capture_untold: self.capture_untold,
             span: self.first.map_or(0.0, |first| self.last - first),
             time: self.time,
             processes: Vec::new(),

@@ -4,6 +4,7 @@
 //! sketches, whose quantiles are right to a hundredth.
 
 mod collect;
+mod notes;
 mod text;
 
 pub use collect::{Collector, MOST_SHAPES};
@@ -29,6 +30,10 @@ pub struct Summary {
     pub calls: u64,
     /// Of these, calls whose status says that they failed.
     pub errors: u64,
+    /// Of these, calls that a graph captured, where HIP was asked.
+    pub captured: u64,
+    /// Calls of which HIP was asked in vain.
+    pub capture_untold: u64,
     /// From the first call's entry to the last one's exit.
     pub span: f64,
     /// In rocBLAS, all threads together.
@@ -43,9 +48,9 @@ pub struct Summary {
     pub unfinished: u64,
     /// Some of these, by time.
     pub in_flight: Vec<Instance>,
-    /// By function, the one with most time first.
+    /// By function, the one with most time first, without that of first calls.
     pub functions: Vec<Row>,
-    /// By function and shape, the one with most time first.
+    /// By function and shape, in the same order.
     pub shapes: Vec<Row>,
     /// Calls by status.
     pub statuses: BTreeMap<String, u64>,
@@ -86,6 +91,8 @@ pub struct ProcessRow {
     pub life: String,
     /// Threads that called.
     pub threads: usize,
+    /// Whether HIP was asked at each call if its stream captures.
+    pub asks_capture: bool,
     /// Variables of the environment that matter.
     pub environment: BTreeMap<String, String>,
 }
@@ -138,6 +145,10 @@ pub struct Row {
     pub errors: u64,
     /// Time of all.
     pub total: f64,
+    /// Time of the first one, which may have loaded kernels; 0 where it has not ended.
+    pub first: f64,
+    /// Time of the others, by which rows are in order. What follows is of these; of a single call, its own.
+    pub others: f64,
     /// The mean time of a call.
     pub mean: f64,
     /// Half of the calls took no longer.
@@ -229,6 +240,7 @@ fn process_row(opened: &Opened) -> ProcessRow {
         started: opened.timeline.start(),
         life,
         threads: opened.threads.len(),
+        asks_capture: process.is_some_and(|process| process.settings.capture),
         environment: process.map(|process| process.environment.clone()).unwrap_or_default(),
     }
 }

@@ -1,7 +1,7 @@
 //! A summary in words and tables, for a terminal or a log file.
 
 use super::{Failure, Instance, Row, Summary};
-use crate::output::{DIM, HEADING, Line, Text, printable};
+use crate::output::{DIM, HEADING, Line, Text, count, printable};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use rocblas_trace::text::Time;
@@ -19,8 +19,16 @@ pub fn text(summary: &Summary, rows: usize) -> Text {
     table(&mut page, "By function", &functions, rows);
     let shapes: Vec<&Row> = summary.shaped().collect();
     table(&mut page, "By function and shape", &shapes, rows);
-    for (why, count) in &summary.missing {
-        page.line(Line::new().styled(DIM, format_args!("{count} calls {}", missing(why))));
+    for (why, calls) in &summary.missing {
+        let calls = count(*calls, "call");
+        page.line(Line::new().styled(DIM, format_args!("{calls} {}", missing(why))));
+    }
+    let notes = summary.on_graphs();
+    if !notes.is_empty() {
+        page.line("");
+    }
+    for note in notes {
+        page.line(Line::new().styled(DIM, note));
     }
     for problem in &summary.problems {
         page.line(Line::new().styled(BAD, problem));
@@ -52,6 +60,10 @@ fn head(page: &mut Text, summary: &Summary) {
     }
     let threads: usize = summary.processes.iter().map(|process| process.threads).sum();
     let plural = |n: u64| if n == 1 { "" } else { "s" };
+    if let Some(nothing) = summary.nothing() {
+        page.line(nothing);
+        return;
+    }
     page.line(format_args!(
         "{} call{} of {} function{} in {threads} thread{} over {}, {} of it in rocBLAS on the host",
         summary.calls,
@@ -127,7 +139,7 @@ fn table(page: &mut Text, heading: &str, rows: &[&Row], most: usize) {
     table.load_style(presets::NOTHING);
     // The last column is as long as it is: broken in a table, a shape is unreadable.
     table.set_content_arrangement(ContentArrangement::Disabled);
-    let mut header = vec!["calls", "total", "mean", "p50", "p99"];
+    let mut header = vec!["calls", "first", "others", "mean", "p50", "p99"];
     if has_errors {
         header.push("errors");
     }
@@ -137,9 +149,13 @@ fn table(page: &mut Text, heading: &str, rows: &[&Row], most: usize) {
     header.push("function");
     table.set_header(&header);
     for row in rows.iter().take(most) {
-        let times = [row.total, row.mean, row.p50, row.p99].map(|time| Time(time).to_string());
-        let mut cells = vec![row.calls.to_string()];
-        cells.extend(times);
+        let time = |there: f64, time: f64| match there {
+            0.0 => String::new(),
+            _ => Time(time).to_string(),
+        };
+        let mut cells = vec![row.calls.to_string(), time(row.first, row.first)];
+        let others = [row.others, row.mean, row.p50, row.p99];
+        cells.extend(others.map(|figure| time(row.others, figure)));
         if has_errors {
             cells.push(if row.errors == 0 { String::new() } else { row.errors.to_string() });
         }

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use rocblas_trace::{
-    layout::{ARGUMENTS, BEGIN, END, HEAD, Head, RESULT},
+    layout::{ARGUMENTS, BEGIN, END, HEAD, Head, NOTE, Note, RESULT},
     process::{Clock, Point},
 };
 
@@ -146,7 +146,73 @@ fn quantiles_are_those_of_the_times() {
     let row = collector.finish().functions.remove(0);
     assert!((row.p50 / 500.0 - 1.0).abs() < 0.02, "{}", row.p50);
     assert!((row.p99 / 990.0 - 1.0).abs() < 0.02, "{}", row.p99);
-    assert_eq!((row.mean, row.max), (500.5, 1000.0));
+    // Without the first one, which took 1.
+    assert_eq!((row.first, row.others, row.mean, row.max), (1.0, 500_499.0, 501.0, 1000.0));
+}
+
+#[test]
+fn one_cold_call_does_not_decide_the_order() {
+    let mut collector = Collector::default();
+    // Loads a kernel; of the others, gemm takes longer.
+    take(&mut collector, "rocblas_set_stream", &words("rocblas_set_stream", &[], 0, 9000, 0));
+    for n in 1..=3 {
+        take(
+            &mut collector,
+            "rocblas_set_stream",
+            &words("rocblas_set_stream", &[], n * 100, 2, 0),
+        );
+        take(&mut collector, "rocblas_sgemm", &sgemm(2, n * 100 + 50, 40, 0));
+    }
+    // A thread that is read later, and called earlier.
+    let mut other = Collector::default();
+    take(&mut other, "rocblas_sgemm", &sgemm(2, 10, 700, 0));
+    collector.merge(other);
+    let summary = collector.finish();
+    let rows: Vec<(&str, u64, f64, f64, f64, f64)> = summary
+        .functions
+        .iter()
+        .map(|row| (row.function.as_str(), row.calls, row.first, row.others, row.mean, row.p99))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("rocblas_sgemm", 4, 700.0, 120.0, 40.0, 40.0),
+            ("rocblas_set_stream", 4, 9000.0, 6.0, 2.0, 2.0)
+        ]
+    );
+    let text = crate::trace::summary::text(&summary, 10).plain();
+    assert!(text.contains(" calls    first  others   mean    p50    p99  "), "{text}");
+    assert!(text.contains("     4  9.00 us    6 ns   2 ns   2 ns   2 ns"), "{text}");
+}
+
+#[test]
+fn calls_that_a_graph_captured_are_counted() {
+    let captured = |capture: Capture, begin: u64| {
+        let mut words = sgemm(2, begin, 10, 0);
+        words[NOTE] |= (capture as u64) << Note::CAPTURE;
+        words
+    };
+    let mut summary = Summary::default();
+    for captures in [
+        &[Capture::No, Capture::Yes, Capture::Yes, Capture::Untold][..],
+        &[Capture::Unasked, Capture::Unasked],
+    ] {
+        let mut collector = Collector::default();
+        for (capture, n) in captures.iter().zip(0..) {
+            take(&mut collector, "rocblas_sgemm", &captured(*capture, n * 100));
+        }
+        let mut whole = Collector::default();
+        whole.merge(collector);
+        summary = whole.finish();
+        if summary.captured > 0 {
+            assert_eq!((summary.captured, summary.capture_untold), (2, 1));
+            let text = crate::trace::summary::text(&summary, 10).plain();
+            assert!(text.contains("2 calls were captured into a graph, whose"), "{text}");
+            assert!(text.contains("GGML_CUDA_DISABLE_GRAPHS=1"), "{text}");
+            assert!(text.contains("HIP did not say of 1 call whether"), "{text}");
+        }
+    }
+    assert_eq!((summary.captured, summary.capture_untold), (0, 0));
 }
 
 #[test]

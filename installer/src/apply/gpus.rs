@@ -1,0 +1,220 @@
+//! The GPUs of a change: the backend has to serve those that are asked for, and what the tree served
+//! before is not taken from a GPU of this machine unnoticed.
+
+use super::{Request, backend::Offer, stock};
+use crate::{
+    inspect::machine,
+    journal::Journal,
+    plan::{Planner, Reach},
+    root::Root,
+    serves::{Lack, Serves},
+};
+use anyhow::{Context, Result, bail};
+use rocblas_contract::{store::LIB, tensile};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+/// The GPUs that a request is about.
+pub(super) struct Asked {
+    /// Those whose Tensile files are placed; of all if empty.
+    pub(super) placed: Vec<String>,
+    /// Those that the backend has to serve.
+    pub(super) required: Vec<String>,
+    /// Whether GPUs were named now.
+    is_new: bool,
+}
+
+impl Asked {
+    /// What is asked for now is added to what earlier applies of the tree asked for. A backend that is
+    /// only put into the store is for itself.
+    pub(super) fn of(request: &Request, before: Option<&Journal>) -> Self {
+        let earlier = before.map(|journal| journal.options.gpus.as_slice());
+        let now = request.gpus.as_deref();
+        let union = |earlier: &[String], now: &[String]| {
+            let mut all = earlier.to_vec();
+            all.extend(now.iter().filter(|gpu| !earlier.contains(gpu)).cloned());
+            all
+        };
+        let placed = match (earlier, now) {
+            (Some(earlier), None) => earlier.to_vec(),
+            // All are placed.
+            (Some([]), Some(_)) if !request.only_add => Vec::new(),
+            (Some(earlier), Some(now)) if !request.only_add => union(earlier, now),
+            (_, Some(now)) => now.to_vec(),
+            (None, None) => Vec::new(),
+        };
+        let required = union(&placed, now.unwrap_or_default());
+        Self { placed, required, is_new: now.is_some() }
+    }
+
+    /// Whether the Tensile files of a backend that was placed for these GPUs (all if empty) are enough.
+    /// Where none is asked for now, what is in the store is taken as it is.
+    pub(super) fn are_placed_by(&self, placed: &[String]) -> bool {
+        let has = |gpu| placed.contains(gpu);
+        !self.is_new || placed.is_empty() || self.required.iter().all(has)
+    }
+}
+
+/// The GPUs of the running system; none for another root.
+pub(super) fn of_machine(root: &Root) -> BTreeSet<String> {
+    if root.is_system() { machine::targets() } else { BTreeSet::new() }
+}
+
+/// Whether a backend serves the GPUs that are asked for; where none is, at least one of the machine's.
+/// Returns remarks on the others.
+pub(super) fn check(
+    offer: &Offer,
+    required: &[String],
+    machine: &BTreeSet<String>,
+) -> Result<Vec<String>> {
+    let Offer { shown, soname, serves } = offer;
+    if !required.is_empty() || !machine.is_empty() {
+        serves.whole().with_context(|| format!("the library of {shown}"))?;
+    }
+    for gpu in required {
+        match serves.lack(gpu) {
+            None => {}
+            Some(Lack::Code) if stock::is_newer_than_backends(soname) => bail!(
+                "{shown} is ROCm 7's rocBLAS ({soname}) and has no code for {gpu} in its library, \
+                 only for {}. 6.3's is needed: rocblas_4.3.0.60300-*_amd64.deb, which `installer fetch \
+                 6.3` downloads; or leave {gpu} out of --gpu",
+                serves.code()
+            ),
+            Some(Lack::Code) => bail!(
+                "{shown} has no code for {gpu} in its library, only for {}. Give another backend, or \
+                 leave {gpu} out of --gpu (an earlier apply's is forgotten by `installer revert`)",
+                serves.code()
+            ),
+            Some(Lack::Tensile) => bail!(
+                "{shown} has no Tensile files for {gpu} (such as {}): its matrix products would abort \
+                 the program. Give the whole package, or its `{LIB}` directory with {} in it",
+                tensile::lazy_entry(gpu),
+                tensile::PLACES[0]
+            ),
+        }
+    }
+    if !required.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lacking: Vec<&String> = machine.iter().filter(|gpu| serves.lack(gpu).is_some()).collect();
+    if !lacking.is_empty() && lacking.len() == machine.len() {
+        bail!(
+            "{shown} serves none of this machine's GPUs ({}): it has code for {}, and Tensile files that \
+             may be for fewer. Give another backend; to go on all the same, name with --gpu the GPUs \
+             that this tree is for",
+            list(machine),
+            serves.code()
+        );
+    }
+    let remark = |gpu: &String| {
+        format!(
+            "{shown} does not serve this machine's {gpu}: hide that GPU from programs with \
+             HIP_VISIBLE_DEVICES"
+        )
+    };
+    Ok(lacking.into_iter().map(remark).collect())
+}
+
+/// Stops where the tree's own library serves every GPU that is wanted, unless the person knows.
+pub(super) fn needed(stock: &Stock, wanted: &BTreeSet<String>, request: &Request) -> Result<()> {
+    let is_served = |gpu: &String| stock.gpus.contains(gpu);
+    if wanted.is_empty() || request.not_needed_ok || !wanted.iter().all(is_served) {
+        return Ok(());
+    }
+    bail!(
+        "this tree's own rocBLAS ({}) serves {} already, with code and Tensile files: the shim is not \
+         needed. Nothing was changed; --not-needed-ok places it all the same",
+        stock.path.display(),
+        list(wanted)
+    )
+}
+
+/// The stock library of a tree, in its place or in the store.
+pub(super) struct Stock {
+    path: PathBuf,
+    /// The GPUs that it serves.
+    pub(super) gpus: BTreeSet<String>,
+}
+
+impl Stock {
+    /// Of the files that are it: several where a tree has two releases' names, together then.
+    pub(super) fn of(root: &Root, files: &[PathBuf]) -> Result<Option<Self>> {
+        let Some(first) = files.first() else { return Ok(None) };
+        let mut stock = Self { path: first.clone(), gpus: BTreeSet::new() };
+        for file in files {
+            stock.gpus.extend(Serves::of_library(root, file)?.gpus());
+        }
+        Ok(Some(stock))
+    }
+}
+
+/// Compares which GPUs the tree serves with a backend and without it. A GPU of this machine is given up
+/// only where the person says so, which the journal records; losses of other GPUs are remarks.
+pub(super) fn weigh(
+    planner: &mut Planner<'_>,
+    offer: &Offer,
+    now: &BTreeSet<String>,
+    machine: &BTreeSet<String>,
+    request: &Request,
+) -> Result<()> {
+    let journal = &mut planner.plan.journal;
+    let lost = lost(journal.served.union(now), &offer.serves);
+    let here: BTreeSet<String> = lost.intersection(machine).cloned().collect();
+    let known = &journal.options.given_up;
+    let new: BTreeSet<String> = here.difference(known).cloned().collect();
+    if !new.is_empty() && !request.gpu_loss_ok && request.reach != Reach::Repair {
+        bail!(
+            "{} would be served no more, which this machine has and this tree serves now: {}. Give a \
+             backend for all of this machine's GPUs; to give up {}, say --gpu-loss-ok",
+            list(&new),
+            why(offer, &new),
+            list(&new)
+        );
+    }
+    journal.options.given_up = here;
+    if !lost.is_empty() {
+        planner.remark(format!(
+            "{} {} served no more: {}",
+            list(&lost),
+            if lost.len() == 1 { "is" } else { "are" },
+            why(offer, &lost)
+        ));
+    }
+    Ok(())
+}
+
+/// GPUs without those that are served.
+pub(crate) fn lost<'a>(
+    before: impl IntoIterator<Item = &'a String>,
+    serves: &Serves,
+) -> BTreeSet<String> {
+    before.into_iter().filter(|gpu| serves.lack(gpu).is_some()).cloned().collect()
+}
+
+/// What is missing for GPUs, a clause for each of the reasons.
+fn why(Offer { shown, serves, .. }: &Offer, gpus: &BTreeSet<String>) -> String {
+    let lacking = |lack| {
+        let names: BTreeSet<String> =
+            gpus.iter().filter(|gpu| serves.lack(gpu) == Some(lack)).cloned().collect();
+        (!names.is_empty()).then(|| list(&names))
+    };
+    let code = lacking(Lack::Code).map(|gpus| format!("{shown} has no code for {gpus}"));
+    let tensile = lacking(Lack::Tensile).map(|gpus| {
+        format!("Tensile files of {gpus} are not placed (--gpu adds them, if it has any)")
+    });
+    code.into_iter().chain(tensile).collect::<Vec<_>>().join("; ")
+}
+
+fn list(gpus: &BTreeSet<String>) -> String {
+    gpus.iter().cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// The GPUs that the backend serves which is in use now; none where there is none, or none that can be
+/// read.
+pub(crate) fn served_now(root: &Root, lib: &Path, name: &str) -> BTreeSet<String> {
+    let library = super::backend::library_of(root, lib, name);
+    let serves = library.and_then(|library| Serves::of_library(root, &library));
+    serves.map(|serves| serves.gpus()).unwrap_or_default()
+}

@@ -1,0 +1,238 @@
+//! `slim`: libraries and programs with only the kernels that some GPUs need.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `mod.rs` | writes a file next to its destination and renames it |
+//! | `permit.rs` | which existing files may be replaced |
+//! | `attributes.rs` | owner, permissions and extended attributes |
+//! | `runtime.rs` | whether a HIP runtime reads compressed bundles |
+//! | `text.rs` | the table that is printed |
+//!
+//! The new file is complete before it is renamed: programs that have the old one mapped keep it, and
+//! whoever opens the name finds either.
+
+mod attributes;
+mod permit;
+mod runtime;
+mod text;
+
+pub use offload::slim::Form;
+pub use runtime::check as check_runtime;
+pub use text::text;
+
+use crate::{
+    directory::{Directory, Name, Target},
+    files,
+    gpu::Gpu,
+    inspect::layout::absolute,
+    output::shown,
+    root::Root,
+    state::State,
+    version,
+};
+use anyhow::{Context, Result, bail};
+use offload::slim::{self, Note, Size, Slimmed};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    fs::{File, Metadata},
+    io::{self, BufWriter, Seek, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process,
+};
+
+/// Where the new files go.
+#[derive(Clone, Copy, Debug)]
+pub enum Destination<'a> {
+    /// The only file is written there, inside the root.
+    File(&'a Path),
+    /// Each takes the place of the file that it was made from.
+    InPlace,
+}
+
+/// What became of a file.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The file that was read, inside the root.
+    #[serde(serialize_with = "crate::output::json::path")]
+    pub file: PathBuf,
+    /// The file that was written; none where nothing had to be.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
+    pub output: Option<PathBuf>,
+    /// The GPUs that were asked for.
+    pub gpus: Vec<String>,
+    /// Whether something was left out or compressed.
+    pub changed: bool,
+    /// The file's size.
+    pub size: Size,
+    /// The sizes of the code objects of each target, decompressed.
+    pub targets: BTreeMap<String, Size>,
+}
+
+/// Reduces a file to the kernels of those GPUs.
+///
+/// # Errors
+/// When the file has none for one of them or cannot be reduced, when the destination may not be replaced,
+/// and when the new file cannot be written. What was at the destination is still there then.
+pub fn slim(
+    root: &Root,
+    given: &Path,
+    gpus: &[Gpu],
+    form: Form,
+    destination: Destination<'_>,
+) -> Result<Report> {
+    let name = shown(given);
+    let source = Source::open(root, given).with_context(|| format!("cannot open {name}"))?;
+    // A link stays a link.
+    let target = match destination {
+        Destination::File(output) => place_of(root, output)?,
+        Destination::InPlace => source.path.clone(),
+    };
+    let is_in_place = target == source.path;
+    permit::check(root, &target)?;
+    let gpus: Vec<String> = gpus.iter().map(|gpu| gpu.target().to_owned()).collect();
+    let digest = files::digest(source.file.try_clone()?, &name.to_string())
+        .with_context(|| format!("cannot read {name}"))?;
+    let note = Note {
+        version: version::OWN.to_owned(),
+        source: format!("blake3:{digest}"),
+        gpus: gpus.clone(),
+    };
+    let written = || format!("cannot write {}", shown(&target));
+    let mut new = New::beside(root, &target).with_context(written)?;
+    let mut writer = BufWriter::with_capacity(1 << 20, new.file.try_clone()?);
+    let slimmed = slim::slim(&source.file, source.metadata.len(), &note, form, &mut writer)
+        .with_context(|| format!("cannot reduce {name}"))?;
+    let Slimmed { changed, size, targets } = slimmed;
+    let path = source.path.clone();
+    let mut report = Report { file: path, output: None, gpus, changed, size, targets };
+    if !changed && is_in_place {
+        return Ok(report);
+    }
+    let mut finish = || -> Result<()> {
+        writer.flush()?;
+        if !changed {
+            source.copy(&mut new.file)?;
+        }
+        source.check_unchanged()?;
+        if is_in_place {
+            attributes::copy_all(&source.file, &source.metadata, &new.file)?;
+            source.check_place(&new.directory)
+        } else {
+            attributes::copy_mode(&source.metadata, &new.file)
+        }
+    };
+    finish().with_context(written)?;
+    new.put(&target).with_context(written)?;
+    report.output = Some(target);
+    Ok(report)
+}
+
+/// Where a new file is to be, inside the root, with links to directories followed.
+fn place_of(root: &Root, output: &Path) -> Result<PathBuf> {
+    let name = shown(output);
+    let place = absolute(root, output).and_then(|path| root.resolve_entry(&path));
+    let place = place.with_context(|| format!("cannot write {name}"))?;
+    match root.state(&place).with_context(|| format!("cannot write {name}"))? {
+        State::Absent | State::File(_) => Ok(place),
+        other => bail!("{name} is {other}; name a file with --output"),
+    }
+}
+
+/// The file that is reduced.
+struct Source {
+    /// Inside the root, without links.
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+}
+
+impl Source {
+    fn open(root: &Root, given: &Path) -> io::Result<Self> {
+        let path = root.resolve(&absolute(root, given)?)?;
+        let file = root.open(&path)?;
+        let metadata = file.metadata()?;
+        Ok(Self { path, file, metadata })
+    }
+
+    fn copy(&self, mut new: &mut File) -> io::Result<()> {
+        new.set_len(0)?;
+        new.rewind()?;
+        let mut source = &self.file;
+        source.rewind()?;
+        io::copy(&mut source, &mut new)?;
+        Ok(())
+    }
+
+    /// Whether what was read is one file and not the halves of two.
+    fn check_unchanged(&self) -> Result<()> {
+        if stamp(&self.file.metadata()?) != stamp(&self.metadata) {
+            bail!("{} was changed while it was read; run the command again", shown(&self.path));
+        }
+        Ok(())
+    }
+
+    /// Whether the name still is that of the file that was read.
+    fn check_place(&self, directory: &Directory) -> Result<()> {
+        let now = Name::last_of(&self.path).map(|name| directory.open(name)?.metadata());
+        let now = now.transpose()?.map(|metadata| stamp(&metadata));
+        if now != Some(stamp(&self.metadata)) {
+            bail!("{} was replaced meanwhile; run the command again", shown(&self.path));
+        }
+        Ok(())
+    }
+}
+
+/// What tells a file and its contents from another.
+fn stamp(metadata: &Metadata) -> [i128; 5] {
+    let (dev, ino) = (i128::from(metadata.dev()), i128::from(metadata.ino()));
+    let modified = i128::from(metadata.mtime()) << 32 | i128::from(metadata.mtime_nsec());
+    let changed = i128::from(metadata.ctime()) << 32 | i128::from(metadata.ctime_nsec());
+    [dev, ino, metadata.len().into(), modified, changed]
+}
+
+/// A file in the making; it is removed unless it is put into its place.
+struct New {
+    directory: Directory,
+    name: Option<String>,
+    file: File,
+}
+
+impl New {
+    /// In the directory of the file that it is for, which has to be on the same file system.
+    fn beside(root: &Root, target: &Path) -> io::Result<Self> {
+        let directory = root.open_directory(target.parent().unwrap_or(Path::new("/")))?;
+        // A process with the same number may have left a file when it was killed.
+        for number in 0.. {
+            let name = format!(".slim-{}-{number}", process::id());
+            match directory.create(Name::new(&name).expect("a plain name")) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                other => return Ok(Self { file: other?, directory, name: Some(name) }),
+            }
+        }
+        unreachable!("no directory has that many files")
+    }
+
+    /// Replaces what is at the target, in one step. All of it is on disk then.
+    fn put(mut self, target: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        let own = self.name.take().expect("it is not in its place yet");
+        let (own, name) = (Name::new(&own).expect("a plain name"), Name::last_of(target));
+        let name = name.ok_or(io::ErrorKind::InvalidInput)?;
+        let renamed = self.directory.rename(own, &self.directory, name, Target::Replaced);
+        if renamed.is_err() {
+            let _ = self.directory.remove(own);
+        }
+        renamed?;
+        self.directory.sync()
+    }
+}
+
+impl Drop for New {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.as_deref().and_then(Name::new) {
+            let _ = self.directory.remove(name);
+        }
+    }
+}
