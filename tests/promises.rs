@@ -134,6 +134,19 @@ fn the_version_is_5_0_2_and_names_the_pair() {
 }
 
 #[test]
+fn a_program_is_told_the_version_that_the_settings_say() {
+    let scenario = Scenario::with(artefacts::reference());
+    let told = line(&scenario.run(&[("ROCBLAS_SHIM_PRESENTS", "5.2.0")]), "version").to_owned();
+    assert!(told.starts_with("0 5.2.0.shim-"), "{told}");
+    let wrong = scenario.run(&[("ROCBLAS_SHIM_PRESENTS", "seven")]);
+    assert!(line(&wrong, "version").starts_with("0 5.0.2.shim-"), "{wrong:?}");
+    assert!(
+        wrong.stderr.contains("ROCBLAS_SHIM_PRESENTS: `seven` is not a version of rocBLAS"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
 fn syrk_ex_checks_its_arguments_before_it_declines() {
     let tree = Tree::new();
     let scenario = Scenario::with(&c_backend(&tree, "few.so", &[]));

@@ -1,8 +1,8 @@
 //! What passes through a stub on the way back: C++ exceptions and a debugger's view of the stack.
 
-use std::slice;
+use std::{ops::Range, process::Command, slice};
 use tests::{
-    artefacts::standins,
+    artefacts::{self, standins},
     assembly,
     compile::{cxx, library},
     run::{client, exists, run},
@@ -153,6 +153,51 @@ fn an_exception_thrown_at_any_instruction_of_a_call_reaches_the_caller() {
         println!("{call:?}: exceptions at {thrown} instructions");
         assert!(thrown >= least, "{call:?}: {thrown}");
     }
+}
+
+/// A linker's PLT and every function, whoever compiled it, but for what starts and ends a library: the
+/// C compiler's own object files, in which no call of a program's is ever on the stack.
+#[test]
+fn whatever_can_be_sampled_has_unwind_information() {
+    const AT_LOAD_AND_UNLOAD: [&str; 6] = [
+        "_init",
+        "_fini",
+        "register_tm_clones",
+        "deregister_tm_clones",
+        "__do_global_dtors_aux",
+        "frame_dummy",
+    ];
+    let bytes = std::fs::read(artefacts::shim()).expect("read the shim");
+    let elf = goblin::elf::Elf::parse(&bytes).expect("parse the shim");
+    let frames = Command::new("readelf").arg("--debug-dump=frames").arg(artefacts::shim()).output();
+    let frames = String::from_utf8(frames.expect("readelf, as the compiler has it").stdout);
+    let frames = frames.expect("UTF-8");
+    let number = |text: &str| u64::from_str_radix(text, 16).expect("an address");
+    let range = |line: &str| {
+        let (from, to) = line.split_once(" pc=")?.1.split_once("..")?;
+        Some(number(from)..number(to.trim()))
+    };
+    let ranges: Vec<Range<u64>> = frames.lines().filter_map(range).collect();
+    assert!(ranges.len() > 1000, "{}", ranges.len());
+    let is_covered = |address: u64| ranges.iter().any(|range| range.contains(&address));
+    let lacking = |name: String, from: u64, to: u64| {
+        let at = (from..to).find(|address| !is_covered(*address));
+        at.map(|at| format!("{name} at {at:x}"))
+    };
+    let section = |section: &goblin::elf::SectionHeader| {
+        let name =
+            elf.shdr_strtab.get_at(section.sh_name).filter(|name| name.starts_with(".plt"))?;
+        lacking(name.to_owned(), section.sh_addr, section.sh_addr + section.sh_size)
+    };
+    let symbol = |symbol: goblin::elf::Sym| {
+        let name = elf.strtab.get_at(symbol.st_name).unwrap_or_default();
+        let is_asked = symbol.is_function() && symbol.st_shndx != 0;
+        let is_asked = is_asked && !AT_LOAD_AND_UNLOAD.contains(&name);
+        lacking(name.to_owned(), symbol.st_value, symbol.st_value + 1).filter(|_| is_asked)
+    };
+    let sections = elf.section_headers.iter().filter_map(section);
+    let without: Vec<String> = sections.chain(elf.syms.iter().filter_map(symbol)).collect();
+    assert_eq!(without, [""; 0]);
 }
 
 #[test]

@@ -17,14 +17,15 @@ WORKDIR /llama.cpp
 # Versions are the image's.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends cmake git \
+    && apt-get install --yes --no-install-recommends cmake git libssl-dev \
     && rm -rf /var/lib/apt/lists/* \
     && git init --quiet . \
     && git fetch --quiet --depth 1 "$LLAMA_REPOSITORY" "$LLAMA_COMMIT" \
     && git checkout --quiet FETCH_HEAD
 RUN HIPCXX="$(hipconfig -l)/clang" HIP_PATH="$(hipconfig -R)" cmake -S . -B build \
         -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
-        -DGGML_HIP=ON -DAMDGPU_TARGETS=gfx906 \
+        -DGGML_HIP=ON -DAMDGPU_TARGETS=gfx906 -DGPU_TARGETS=gfx906 \
+        -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
     && cmake --build build --parallel "$(nproc)" --target llama-server --target llama-cli \
     && install build/bin/llama-server build/bin/llama-cli /usr/local/bin/
 
@@ -34,7 +35,7 @@ ARG ROCBLAS_SHA256=4859f43ce53e3adaed9a7c6c4bfc453fbf1264a65afb1778207e98f84d6bf
 COPY --from=shim / /opt/rocblas-shim/
 RUN curl --fail --silent --show-error --location --output /tmp/rocblas.deb "$ROCBLAS_URL" \
     && echo "$ROCBLAS_SHA256 */tmp/rocblas.deb" | sha256sum --check \
-    && /opt/rocblas-shim/installer apply --backend /tmp/rocblas.deb --gpu gfx906 --built /usr/local/bin \
+    && /opt/rocblas-shim/installer apply --backend /tmp/rocblas.deb --gpu gfx906 --not-needed-ok --built /usr/local/bin \
     && rm /tmp/rocblas.deb
 # To here.
 

@@ -26,7 +26,7 @@ COPY --from=shim / /opt/rocblas-shim/
 COPY --from=rocblas /rocblas/rocblas.deb /opt/rocblas-shim/
 ARG BUNDLE=/usr/lib/ollama/rocm
 # Ollama leaves out a GPU whose Tensile file is not beside the bundle's libraries: the link is for its eyes.
-RUN /opt/rocblas-shim/installer apply --rocm "$BUNDLE" --backend /opt/rocblas-shim/rocblas.deb --gpu gfx906 \
+RUN /opt/rocblas-shim/installer apply --rocm "$BUNDLE" --backend /opt/rocblas-shim/rocblas.deb --gpu gfx906 --not-needed-ok \
     && mkdir --parents "$BUNDLE/rocblas/library" \
     && ln --symbolic --relative --target-directory="$BUNDLE/rocblas/library" \
         "$BUNDLE/rocblas-shim/backends/6.3.0/lib/rocblas/library/TensileLibrary_lazy_gfx906.dat"

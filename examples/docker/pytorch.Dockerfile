@@ -33,5 +33,5 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/rocm7.0
 RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$TORCH"
 COPY --from=shim / /opt/rocblas-shim/
 COPY --from=rocblas /rocblas/rocblas.deb /opt/rocblas-shim/
-RUN /opt/rocblas-shim/installer apply --backend /opt/rocblas-shim/rocblas.deb --gpu gfx906 \
+RUN /opt/rocblas-shim/installer apply --backend /opt/rocblas-shim/rocblas.deb --gpu gfx906 --not-needed-ok \
         --rocm "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch/lib"

@@ -69,9 +69,11 @@ enum Way {
     Ring,
     /// Into a file that grows.
     Growing,
+    /// Into a ring, and HIP is asked whether the stream captures; the stand-in answers at once.
+    Asking,
 }
 
-const WAYS: [Way; 4] = [Way::Direct, Way::Stopped, Way::Ring, Way::Growing];
+const WAYS: [Way; 5] = [Way::Direct, Way::Stopped, Way::Ring, Way::Growing, Way::Asking];
 
 /// Starts a trace where there is to be one, measures, and stops it.
 fn with(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
@@ -89,7 +91,11 @@ fn with(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
             transmute::<*const c_void, Stop>(function(libraries.shim, c"rocblas_shim_trace_stop")),
         )
     };
-    let options = if way == Way::Growing { c"limit=2G" } else { c"ring=1M" };
+    let options = match way {
+        Way::Growing => c"limit=2G",
+        Way::Asking => c"ring=1M,capture=ask",
+        _ => c"ring=1M",
+    };
     // SAFETY: valid C strings.
     let why = unsafe { start(TMPFS.as_ptr(), options.as_ptr()) };
     // SAFETY: null, or a sentence.
@@ -163,7 +169,12 @@ fn event_of_the_tracing_crate(bencher: Bencher<'_, '_>) {
 fn main() {
     let tree = Tree::with_shim();
     let null = tree.root().join("null.so");
-    let null = library(&standins().join("null_backend.c"), &null, "librocblas.so.4", &["-O2"]);
+    let null = library(
+        &standins().join("null_backend.c"),
+        &null,
+        "librocblas.so.4",
+        &["-O2", "-DHAS_HIP"],
+    );
     let backend = tree.add_backend("null", &null);
     LIBRARIES.get_or_init(|| Libraries {
         shim: open(&tree.lib().join("librocblas.so.5")),

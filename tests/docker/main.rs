@@ -9,5 +9,6 @@ mod derived;
 mod examples;
 mod images;
 mod manifests;
+mod names;
 mod recipe;
 mod running;

@@ -68,6 +68,12 @@ fn everything_that_would_not_load_is_named_with_its_cure() {
     fs::write(build.join("bin/llama-server"), "").expect("write");
     fs::write(build.join("bin/tool"), "").expect("write");
     fs::set_permissions(build.join("bin/tool"), fs::Permissions::from_mode(0o755)).expect("a mode");
+    // A copy that broke off, in the header and behind it; and what is as it is on purpose.
+    let whole = fs::read(build.join("bin/llama-cli")).expect("read");
+    fs::write(build.join("bin/llama-cut"), &whole[..whole.len() / 2]).expect("write");
+    fs::write(build.join("bin/libcut.so"), &whole[..20]).expect("write");
+    fs::write(build.join("bin/llama-cli.debug"), &whole[..whole.len() / 2]).expect("write");
+    fs::write(build.join("bin/llama-notes"), "\x7fELVES\n").expect("write");
     fs::remove_file(machine.lib("libhipblas.so.3")).expect("remove");
     fs::remove_file(machine.lib("libamdhip64.so.7")).expect("remove");
     machine.tree.ldconfig();
@@ -84,6 +90,8 @@ fn everything_that_would_not_load_is_named_with_its_cure() {
         "install it, or name its directory",
         "/build/bin/llama-server is empty",
         "/build/bin/tool is empty",
+        "/build/bin/llama-cut is no program that the loader can start",
+        "/build/bin/libcut.so is no program that the loader can start",
         "/absent: No such file",
         "3 of 3 would not load.",
     ] {
@@ -92,7 +100,13 @@ fn everything_that_would_not_load_is_named_with_its_cure() {
     let ended = check(&machine, &["/build", "--json"]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     let document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
-    assert_eq!(document["faults"].as_array().map(Vec::len), Some(2), "{document:#}");
+    assert_eq!(document["faults"].as_array().map(Vec::len), Some(4), "{document:#}");
+    for name in ["llama-server", "tool", "libcut.so"] {
+        fs::remove_file(build.join("bin").join(name)).expect("remove");
+    }
+    let refused = machine.apply(&["--built", "/build"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("/build/bin/llama-cut is no program"), "{refused:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! report. The live check is in a file of its own.
 
 mod live;
+mod logs;
 
 use crate::machine::Machine;
 use std::{
@@ -101,6 +102,24 @@ fn tensile_files_of_one_gpu_copied_into_7_0_2() {
     // With the shim in front they are in nobody's way.
     machine.apply(&[]).success();
     assert_eq!(dead_ends(&machine.tree), [""; 0]);
+}
+
+#[test]
+fn tensile_files_copied_into_a_directory_that_was_pruned() {
+    let machine = Machine::new();
+    let directory = machine.lib("rocblas/library");
+    for entry in fs::read_dir(&directory).expect("read") {
+        let path = entry.expect("an entry").path();
+        if path.to_string_lossy().contains("gfx942") {
+            fs::remove_file(path).expect("remove");
+        }
+    }
+    copy_tensile_files(&machine.backend, &machine.tree.lib(), "gfx906");
+    let title = "dead end: Tensile files of a GPU copied from another release";
+    assert_eq!(dead_ends(&machine.tree), [title]);
+    let ended = machine.tree.installer(&["doctor"]);
+    assert!(ended.stdout.contains("and none for gfx942, which it has code for"), "{ended:?}");
+    assert!(!ended.stdout.contains("--reinstall"), "{ended:?}");
 }
 
 #[test]
@@ -218,7 +237,8 @@ fn a_log_is_explained() {
 
     // Standard input is empty here.
     let ended = doctor(&tree, &["--json", "--log", "-"]);
-    assert!(ended.stdout.contains("nothing in the log is known"), "{ended:?}");
+    assert!(ended.stdout.contains("the log is empty"), "{ended:?}");
+    assert_eq!(errors(&ended), [""; 0]);
 }
 
 #[test]

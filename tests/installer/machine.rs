@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 use tests::{
     amd_tree::{AmdTree, Backend, rocm_6_3},
@@ -32,6 +33,18 @@ impl Machine {
         let outside = tempfile::tempdir().expect("a directory");
         let backend = rocm_6_3(outside.path(), backend);
         Self { tree: AmdTree::new(), outside, backend }
+    }
+
+    /// Without ROCm, and with a backend that needs all that AMD's does, compiled once for all of them.
+    pub(crate) fn without_rocm() -> Self {
+        static COMPILED: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+        let (_, backend) = COMPILED.get_or_init(|| {
+            let directory = tempfile::tempdir().expect("a directory");
+            let backend = rocm_6_3(directory.path(), Backend::NeedingRoctx);
+            (directory, backend)
+        });
+        let outside = tempfile::tempdir().expect("a directory");
+        Self { tree: AmdTree::without_rocm(), outside, backend: backend.clone() }
     }
 
     /// A place for files that are not the machine's.

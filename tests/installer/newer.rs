@@ -1,7 +1,10 @@
 //! A tree whose rocBLAS is newer than the shim: it has functions that the shim does not export.
 
 use crate::machine::Machine;
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use tests::{compile::library, run::Ended};
 
 const STOCK: &str = "librocblas.so.5.0.70002";
@@ -26,12 +29,21 @@ fn make_newer(machine: &Machine) {
 
 /// A library of the tree that calls a function of rocBLAS.
 fn add_importer(machine: &Machine, name: &str, function: &str) {
+    add_importer_of(machine, name, function, &machine.lib(STOCK));
+}
+
+/// The same, where the stock library is elsewhere.
+fn add_importer_of(machine: &Machine, name: &str, function: &str, stock: &Path) {
     let source = machine.outside().join("importer.c");
     let text = format!("int {function}(void);\nint use(void) {{ return {function}(); }}\n");
     fs::write(&source, text).expect("write a source");
-    let stock = machine.lib(STOCK);
     let needs = ["-Wl,--allow-shlib-undefined", stock.to_str().expect("UTF-8")];
     library(&source, &machine.lib(name), name, &needs);
+}
+
+/// The stock library, where `apply` moved it.
+fn kept(machine: &Machine) -> PathBuf {
+    machine.lib("rocblas-shim/backends/7.0.2/lib").join(STOCK)
 }
 
 fn finding(ended: &Ended) -> Option<serde_json::Value> {
@@ -82,4 +94,22 @@ fn a_library_that_imports_one_of_them_is_a_refusal() {
     let found = finding(&machine.tree.installer(&["doctor", "--json"])).expect("a finding");
     assert_eq!(found["severity"], "error");
     assert!(found["seen"].to_string().contains("libtomorrow.so.1 imports"), "{found}");
+}
+
+#[test]
+fn a_library_that_comes_after_the_first_apply_is_a_refusal_of_the_next() {
+    let machine = Machine::new();
+    make_newer(&machine);
+    let first = machine.apply(&[]);
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    let again = machine.apply(&[]);
+    assert_eq!(again.status.code(), Some(0), "the stock library in the store: {again:?}");
+    add_importer_of(&machine, "libtomorrow.so.1", "rocblas_of_tomorrow", &kept(&machine));
+    let before = machine.snapshot();
+    let ended = machine.apply(&[]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("libtomorrow.so.1 imports rocblas_of_tomorrow"), "{ended:?}");
+    before.assert_same(&machine.snapshot());
+    let reverted = machine.tree.installer(&["revert"]);
+    assert_eq!(reverted.status.code(), Some(0), "{reverted:?}");
 }

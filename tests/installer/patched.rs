@@ -77,3 +77,83 @@ fn a_real_library_of_the_old_name_is_never_overwritten() {
         before.assert_same(&machine.snapshot().without(is_cache));
     }
 }
+
+/// As a Dockerfile that is going around does it: 6.3's library under all names, and the stock one gone.
+fn patched_without_stock(machine: &Machine) {
+    patched_by_links(machine);
+    fs::remove_file(machine.lib(STOCK)).expect("remove");
+    let link = |target: &str, name: &str| {
+        fs::remove_file(machine.lib(name)).expect("remove");
+        symlink(target, machine.lib(name)).expect("link");
+    };
+    link("librocblas.so.4.3.60300", "librocblas.so.5");
+    link("librocblas.so.4", "librocblas.so");
+    link("/opt/rocm-7.0.2/lib/libamdhip64.so.7.0.70002", "libamdhip64.so.6");
+    let package = machine.lib("cmake/rocblas");
+    fs::create_dir_all(&package).expect("make a directory");
+    let text = format!("IMPORTED_LOCATION_RELEASE \"${{_IMPORT_PREFIX}}/lib/{STOCK}\"\n");
+    fs::write(package.join("rocblas-targets-release.cmake"), text).expect("write");
+}
+
+const STOCK: &str = "librocblas.so.5.0.70002";
+const REMOVED: &str = "dead end: the stock library removed by hand";
+const LINKED: &str = "dead end: librocblas.so.5 linked to ROCm 6's library";
+
+#[test]
+fn a_stock_library_removed_by_hand_is_said_and_its_name_is_made_for_cmake() {
+    let machine = Machine::new();
+    patched_without_stock(&machine);
+    let before = machine.snapshot().without(is_cache);
+    let doctor = machine.tree.installer(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(1), "{doctor:?}");
+    for said in [LINKED, REMOVED, "names librocblas.so.5.0.70002, which is not there"] {
+        assert!(doctor.stdout.contains(said), "{said}: {doctor:?}");
+    }
+    // As the text says, without more.
+    let shim = tests::artefacts::shim().to_str().expect("UTF-8");
+    let apply = || machine.tree.installer(&["apply", "--shim", shim]).success();
+    apply();
+    machine.assert_applied();
+    assert_eq!(machine.link(STOCK), Path::new("librocblas.so.5.99.0"));
+    assert_eq!(machine.link("librocblas.so"), Path::new("librocblas.so.5"));
+    let doctor = machine.tree.installer(&["doctor"]).success();
+    assert!(!doctor.stdout.contains("dead end"), "{doctor:?}");
+    assert!(apply().stdout.contains("Nothing to do"));
+
+    // Where it is lost again, `apply` is no empty advice.
+    fs::remove_file(machine.lib(STOCK)).expect("remove");
+    let doctor = machine.tree.installer(&["doctor"]);
+    assert!(doctor.stdout.contains(REMOVED), "{doctor:?}");
+    assert!(!apply().stdout.contains("Nothing to do"));
+    assert_eq!(machine.link(STOCK), Path::new("librocblas.so.5.99.0"));
+    machine.revert().success();
+    before.assert_same(&machine.snapshot().without(is_cache));
+}
+
+#[test]
+fn who_does_without_the_name_for_cmake_is_not_told_that_it_is_missing() {
+    let machine = Machine::new();
+    patched_without_stock(&machine);
+    machine.apply(&["--no-build-link"]).success();
+    assert!(!machine.lib(STOCK).exists());
+    let doctor = machine.tree.installer(&["doctor"]).success();
+    assert!(!doctor.stdout.contains("dead end"), "{doctor:?}");
+}
+
+#[test]
+fn a_library_of_6_3_copied_to_the_name_is_said_kept_and_comes_back() {
+    let machine = Machine::new();
+    let front = machine.lib("librocblas.so.5");
+    fs::remove_file(&front).expect("remove");
+    fs::copy(machine.backend.join("librocblas.so.4"), &front).expect("copy");
+    let before = machine.snapshot().without(is_cache);
+    let doctor = machine.tree.installer(&["doctor"]);
+    let title = "dead end: ROCm 6's library copied to librocblas.so.5";
+    assert!(doctor.stdout.contains(title), "{doctor:?}");
+    machine.apply(&[]).success();
+    machine.assert_applied();
+    let doctor = machine.tree.installer(&["doctor"]).success();
+    assert!(!doctor.stdout.contains("dead end"), "{doctor:?}");
+    machine.revert().success();
+    before.assert_same(&machine.snapshot().without(is_cache));
+}

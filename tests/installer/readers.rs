@@ -123,7 +123,7 @@ fn a_log_that_is_no_file_is_refused() {
         (root.as_str(), "not a regular file"),
         ("/dev/zero", "not a regular file"),
         ("/dev/null", "not a regular file"),
-        (large.as_str(), "larger than 256 MiB"),
+        (large.as_str(), "larger than 16 GiB"),
         ("/absent", "No such file"),
     ] {
         let ended = installer(&["--root", &root, "doctor", "--log", log]);

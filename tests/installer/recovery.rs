@@ -4,8 +4,12 @@
 
 use crate::machine::{Machine, is_ldconfigs, package, packaged};
 use std::{
+    ffi::OsStr,
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
     path::{Path, PathBuf},
     process::Command,
 };
@@ -730,6 +734,118 @@ fn a_users_own_file_or_link_under_the_name_of_the_shim_comes_back() {
         left.retain(|line| !line.contains("ld.so.cache") && !line.contains(": time "));
         assert!(left.is_empty(), "{left:#?}");
     }
+}
+
+#[test]
+fn a_tree_that_had_no_rocblas_is_reverted_to_that() {
+    let names = ["librocblas.so", "librocblas.so.5", "librocblas.so.5.0.70002"];
+    // All removed by hand; the file alone, so that symlinks point to nothing; a symlink to itself.
+    for (removed, loops) in [(&names[..], false), (&names[2..], false), (&names[1..], true)] {
+        let machine = Machine::new();
+        removed.iter().for_each(|name| fs::remove_file(machine.lib(name)).expect("remove"));
+        if loops {
+            symlink(names[1], machine.lib(names[1])).expect("link");
+        }
+        machine.tree.ldconfig();
+        let before = machine.snapshot();
+        let applied = machine.apply(&["--gpu", "gfx906", "--rocm", "/opt/rocm-7.0.2"]).success();
+        assert!(applied.stdout.contains("there was no rocBLAS of ROCm 7 in"), "{applied:?}");
+        machine.assert_applied();
+        machine.revert().success();
+        before.assert_same(&machine.snapshot());
+    }
+}
+
+#[test]
+fn a_kept_library_that_is_gone_is_said_until_it_is_there_again() {
+    let machine = Machine::new();
+    machine.apply(&["--gpu", "gfx906"]).success();
+    let kept = machine.lib("rocblas-shim/backends/7.0.2/lib/librocblas.so.5.0.70002");
+    let outside = machine.outside().join("kept");
+    fs::rename(&kept, &outside).expect("move away");
+    for command in ["status", "repair", "status", "doctor"] {
+        let ended = machine.tree.installer(&[command]);
+        let said = [&*ended.stdout, &ended.stderr].concat();
+        let code = if command == "status" { 4 } else { 1 };
+        assert_eq!(ended.status.code(), Some(code), "{command}: {ended:?}");
+        let parts = [
+            kept.file_name().expect("a name").to_str().expect("UTF-8"),
+            "is gone",
+            "apt-get install --reinstall rocblas",
+            "rograms work as before",
+        ];
+        for part in parts {
+            assert!(said.contains(part), "{command}: {part}: {said}");
+        }
+    }
+    let repaired = machine.tree.installer(&["--json", "repair"]);
+    assert_eq!(repaired.status.code(), Some(1), "{repaired:?}");
+    let document: Result<serde_json::Value, _> = serde_json::from_str(&repaired.stdout);
+    assert!(document.is_ok(), "one document: {repaired:?}");
+    // Reinstalled, it lies where the package has it.
+    let stock = machine.lib("librocblas.so.5.0.70002");
+    let _ = fs::remove_file(&stock);
+    fs::copy(&outside, &stock).expect("reinstall");
+    machine.tree.installer(&["repair"]).success();
+    machine.assert_applied();
+    machine.revert().success();
+}
+
+#[test]
+fn a_store_that_was_deleted_is_an_error_until_a_backend_is_placed() {
+    let machine = Machine::new();
+    machine.apply(&["--gpu", "gfx906"]).success();
+    fs::remove_dir_all(machine.lib("rocblas-shim")).expect("remove");
+    for (command, code) in [("status", 4), ("doctor", 1)] {
+        let ended = machine.tree.installer(&[command]);
+        assert_eq!(ended.status.code(), Some(code), "{command}: {ended:?}");
+        for part in ["has no backend", "installer apply --backend"] {
+            assert!(ended.stdout.contains(part), "{command}: {part}: {ended:?}");
+        }
+        assert!(!ended.stdout.contains("installer repair"), "{command}: {ended:?}");
+    }
+    let applied = machine.apply(&["--gpu", "gfx906"]).success();
+    assert!(applied.stdout.contains("6 files in rocblas-shim/backends/6.3.0"), "{applied:?}");
+    for part in ["a revert will be refused", "apt-get install --reinstall rocblas"] {
+        assert!(applied.stdout.contains(part), "{part}: {applied:?}");
+    }
+    machine.assert_applied();
+    assert_eq!(machine.revert().status.code(), Some(1));
+}
+
+#[test]
+fn a_users_directory_in_the_store_stays_even_if_it_is_empty() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let own = machine.lib("rocblas-shim/mine");
+    fs::create_dir(&own).expect("a directory");
+    let ended = machine.revert();
+    assert_eq!(ended.status.code(), Some(5), "{ended:?}");
+    assert!(ended.stdout.contains("stays, with files of others in it: mine"), "{ended:?}");
+    let store = fs::read_dir(machine.lib("rocblas-shim")).expect("read");
+    let names: Vec<_> = store.map(|entry| entry.expect("read").file_name()).collect();
+    assert_eq!(names, ["mine"]);
+    // Nothing holds it any more.
+    fs::remove_dir(&own).expect("remove");
+    machine.revert().success();
+    assert!(!machine.lib("rocblas-shim").exists());
+}
+
+#[test]
+fn a_tree_with_a_name_that_is_no_text_is_refused_for_that_reason() {
+    let machine = Machine::new();
+    let name = OsStr::from_bytes(b"rocm-7.0.2-\xff");
+    let opt = machine.tree.root().join("opt");
+    fs::rename(opt.join("rocm-7.0.2"), opt.join(name)).expect("rename");
+    symlink(name, opt.join("plain")).expect("link");
+    let before = machine.snapshot();
+    for more in [&["--gpu", "gfx906"][..], &["--rocm", "/opt/plain"]] {
+        let refused = machine.apply(more);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("not valid UTF-8"), "{refused:?}");
+        assert!(refused.stderr.contains("Rename"), "{refused:?}");
+    }
+    before.assert_same(&machine.snapshot());
 }
 
 #[test]

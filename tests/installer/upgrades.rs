@@ -104,6 +104,27 @@ fn edited_settings_are_no_disturbance_and_survive_an_apply() {
 }
 
 #[test]
+fn the_shim_presents_the_version_of_the_tree_after_an_upgrade_too() {
+    let machine = Machine::new();
+    let settings = machine.lib("rocblas-shim/shim.toml");
+    let presented = || {
+        machine.apply(&[]).success();
+        machine.assert_applied();
+        let text = fs::read_to_string(&settings).expect("settings");
+        let line = text.lines().find_map(|line| line.strip_prefix("presents = "));
+        line.expect("a version").to_owned()
+    };
+    assert_eq!(presented(), "\"5.0.2\"");
+    let info = machine.lib("../.info");
+    fs::create_dir_all(&info).expect("make .info");
+    fs::write(info.join("version"), "7.2.4-93\n").expect("write a version");
+    assert_eq!(presented(), "\"5.2.0\"");
+    let text = fs::read_to_string(&settings).expect("settings");
+    fs::write(&settings, text.replace("5.2.0", "5.0.9")).expect("write");
+    assert_eq!(presented(), "\"5.0.9\"", "what a person chose stays");
+}
+
+#[test]
 fn the_stock_library_is_diverted_and_revert_ends_the_diversion() {
     let Some((machine, dpkg)) = packaged() else { return };
     let is_dpkgs = |path: &Path| path.starts_with("var/lib/dpkg");

@@ -4,6 +4,7 @@
 //! Nothing in it is AMD's: libraries are stand-ins with the names, needs, symbol versions and GPU
 //! targets that matter, and the C library is the machine's own.
 
+mod bundle;
 mod gpu_code;
 mod libraries;
 
@@ -13,7 +14,11 @@ use crate::{
     program,
     run::{Ended, run},
 };
-pub use gpu_code::{GFX900, GFX906, GFX908, GFX942, GFX1030, Gpu, KERNELS};
+pub use bundle::{Bundle, Names};
+pub use gpu_code::{
+    GFX900, GFX906, GFX908, GFX942, GFX1030, Gpu, KERNELS, add as with_gpu_code,
+    bundles as gpu_bundles,
+};
 pub use libraries::Backend;
 use std::{
     fs,
@@ -61,6 +66,15 @@ impl AmdTree {
         symlink("rocm-7.0.2", tree.root().join("opt/rocm")).expect("link");
         libraries::rocm_7(artefacts::stock(), &STOCK_GPUS, &lib);
         tensile_files(&lib, &STOCK_GPUS);
+        tree.add_machine();
+        tree.ldconfig();
+        tree
+    }
+
+    /// A machine without ROCm.
+    #[must_use]
+    pub fn without_rocm() -> Self {
+        let tree = Self::empty();
         tree.add_machine();
         tree.ldconfig();
         tree
@@ -209,6 +223,12 @@ pub fn rocm_6_3(directory: &Path, backend: Backend<'_>) -> PathBuf {
     libraries::rocblas_4(backend, &BACKEND_GPUS, &lib);
     tensile_files(&lib, &TENSILE_GPUS);
     lib
+}
+
+/// Splits the GPU code from a stand-in rocBLAS, as ROCm 7.13 and later have it: a marker is left, and the
+/// prefix has an archive for each of these GPUs.
+pub fn split(library: &Path, gpus: &[Gpu]) {
+    libraries::split(library, gpus);
 }
 
 /// Writes files with the names of Tensile's.

@@ -23,7 +23,17 @@ pub fn standins() -> PathBuf {
 /// where cargo says that its library or program is.
 fn build(package: &str, profile: &str, file: &str) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo tells a test of its package. Some build scripts (ring's) are run again when that
+    // changes, and with them all that needs their packages, in here and again outside.
+    let told = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|of| name.starts_with(of))
+    };
+    let names = env::vars_os().map(|(name, _)| name);
+    names.filter(|name| told(&name.to_string_lossy())).for_each(|name| {
+        command.env_remove(name);
+    });
+    let output = command
         .current_dir(workspace())
         .args(["build", "--quiet", "--package", package, "--profile", profile])
         .args(["--message-format", "json-render-diagnostics"])

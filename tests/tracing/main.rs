@@ -3,9 +3,11 @@
 
 mod browser;
 mod cancelled;
+mod captured;
 mod control;
 mod descriptors;
 mod ends;
+mod late;
 mod live;
 mod long;
 mod peers;

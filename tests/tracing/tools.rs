@@ -1,6 +1,9 @@
 //! Reading traces with `installer trace`: of programs that have ended, that crashed, and that run.
 
-use crate::{Program, installer};
+use crate::{
+    Program, installer,
+    serving::{self, Serving},
+};
 use rocblas_trace::read::traces_in;
 use serde_json::Value as Json;
 use std::{
@@ -355,4 +358,66 @@ fn a_place_without_a_trace_is_said() {
             assert!(ended.stderr.contains(why), "{what}: {ended:?}");
         }
     }
+}
+
+#[test]
+fn the_handle_that_a_call_made_is_shown() {
+    let program = mixed(artefacts::reference());
+    let shown = documents(&trace("show", &program.traces(), &["--json"]).silent_success());
+    let made = shown[0]["made"].as_str().expect("a handle").to_owned();
+    assert_eq!(shown[0]["function"], "rocblas_create_handle");
+    assert_eq!(shown[0]["handle"], 1);
+    assert_eq!(shown[2]["arguments"]["handle"], made.as_str(), "the one that is used then");
+    assert_ne!(shown[0]["arguments"]["handle"], made.as_str(), "that is where the caller keeps it");
+    let lines = lines("show", &program.traces(), &["--long"]);
+    assert!(lines[0].contains(&format!("  -> {made}  [handle 1, stream 0")), "{lines:?}");
+    assert!(lines[1..].iter().all(|line| !line.contains("->")), "{lines:?}");
+}
+
+/// What is said where no program has made a call.
+const NO_CALLS: &str = "a trace begins with a program's first rocBLAS call, and a program that computes \
+                        without rocBLAS makes none";
+
+#[test]
+fn a_directory_in_which_no_call_was_recorded_is_not_an_error() {
+    let tree = Tree::with_shim();
+    let traces = tree.root().join("traces");
+    fs::create_dir(&traces).expect("make a directory");
+    let page = traces.join("report.html");
+    let report = ["--output", page.to_str().expect("UTF-8")];
+    // As a volume is at first, with what its file system puts there; then with an earlier report.
+    for others in [None, Some("lost+found")] {
+        if let Some(name) = others {
+            fs::create_dir(traces.join(name)).expect("make a directory");
+        }
+        let summary = trace("summary", &traces, &[]).silent_success();
+        assert_eq!(summary.stdout, format!("No rocBLAS call was recorded: {NO_CALLS}\n"));
+        assert_eq!(json("summary", &traces, &["--json"])["calls"], 0);
+        let reported = trace("report", &traces, &report).silent_success();
+        assert!(reported.stdout.contains(NO_CALLS), "{reported:?}");
+        assert!(
+            fs::read_to_string(&page).expect("a page").contains("No rocBLAS call was recorded")
+        );
+        for what in [&["show"][..], &["export", "--format", "jsonl"]] {
+            let ended = trace(what[0], &traces, &what[1..]).success();
+            assert_eq!(ended.stdout, "");
+            assert!(ended.stderr.contains(NO_CALLS), "{ended:?}");
+        }
+    }
+    // A trace that was started, and no call since.
+    let program = Program::new("serves.c", artefacts::reference());
+    let serving = Serving::untraced(&program, &[]);
+    let pid = serving.pid.to_string();
+    let output = program.traces();
+    let start =
+        ["start", &pid, "--output", output.to_str().expect("UTF-8"), "--functions", "*gemm*"];
+    serving::trace(&start).silent_success();
+    serving.end();
+    let summary = trace("summary", &output, &[]).silent_success();
+    assert!(summary.stdout.starts_with("serves (process "), "{summary:?}");
+    assert!(summary.stdout.ends_with(&format!("recorded: {NO_CALLS}\n")), "{summary:?}");
+    // A mistake in a name is one.
+    let ended = run(&mut command("summary", &tree.root().join("trace"), &[]));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.stderr.contains("with the first rocBLAS call of a program that records there"));
 }

@@ -7,6 +7,7 @@ use super::{
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::process::{CommandExt, ExitStatusExt},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -277,6 +278,14 @@ fn begun(fetching: &Fetching, bytes: u64) -> Child {
     assert_ne!(patient, catalogue);
     fs::write(path, patient).expect("write the catalogue");
     let mut command = fetching.command(&[]);
+    let default = || {
+        // SAFETY: a system call, between fork and exec. A shell starts what it puts into the background
+        // with SIGINT ignored, and that is inherited.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+        Ok(())
+    };
+    // SAFETY: it makes a system call and nothing else.
+    unsafe { command.pre_exec(default) };
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let child = child.expect("start the installer");
     let start = Instant::now();
@@ -294,7 +303,7 @@ fn interrupted(fetching: &Fetching, signal: i32) {
     // SAFETY: a signal to a child that was not waited for, so the number is still its own.
     assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     let status = child.wait().expect("wait");
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(signal));
+    assert_eq!(status.signal(), Some(signal));
     assert_eq!(fetching.part(), 5000);
     assert!(!fetching.file("").exists());
 }

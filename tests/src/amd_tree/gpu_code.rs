@@ -2,6 +2,8 @@
 //! whose code objects name their kernels and do nothing.
 
 use crate::{compile::compile, run::run};
+use offload::kpack::testing::{self, Scheme};
+use rocblas_contract::kpack;
 use std::{fs, path::Path, process::Command};
 
 /// A GPU by LLVM's name, and its number in the flags of a code object (`EF_AMDGPU_MACH_AMDGCN_*` in
@@ -33,11 +35,10 @@ const PAGE: usize = 4096;
 ///
 /// # Panics
 /// When the machine has no compiler or no objcopy.
-pub(super) fn add(library: &Path, gpus: &[Gpu], output: &Path) {
+pub fn add(library: &Path, gpus: &[Gpu], output: &Path) {
     let scratch = tempfile::tempdir().expect("make a directory");
     let section = scratch.path().join("hip_fatbin");
-    let bundles = KERNELS.map(|kernel| bundle(&code_object(kernel, scratch.path()), gpus));
-    fs::write(&section, bundles.concat()).expect("write bundles");
+    fs::write(&section, bundles(gpus).concat()).expect("write bundles");
     let objcopy = |from: &Path, arguments: &[&str], to: &Path| {
         run(Command::new("objcopy").arg(from).args(arguments).arg(to)).success();
     };
@@ -47,6 +48,54 @@ pub(super) fn add(library: &Path, gpus: &[Gpu], output: &Path) {
     objcopy(library, &["--strip-debug", &section, flags[0], flags[1]], &added);
     // A section has to be there for its alignment to be set.
     objcopy(&added, &["--set-section-alignment", ".hip_fatbin=4096"], output);
+}
+
+/// The bundles of two translation units with code for those GPUs.
+///
+/// # Panics
+/// When the machine has no compiler.
+#[must_use]
+pub fn bundles(gpus: &[Gpu]) -> [Vec<u8>; 2] {
+    let scratch = tempfile::tempdir().expect("make a directory");
+    KERNELS.map(|kernel| bundle(&code_object(kernel, scratch.path()), gpus))
+}
+
+/// Copies a library without its debug information and with a marker in the place of GPU code, which is in
+/// an archive for each GPU, `blas_lib_GPU.kpack` in `.kpack` of the prefix that the library is in.
+///
+/// # Panics
+/// When the machine has no compiler or no objcopy.
+pub(super) fn split(library: &Path, gpus: &[Gpu], output: &Path) {
+    const NAME: &str = "lib/librocblas.so";
+    let scratch = tempfile::tempdir().expect("make a directory");
+    let search_path = format!("../{}/blas_lib_{}.kpack", kpack::DIRECTORY, kpack::PLACEHOLDER);
+    let mut arguments = vec!["--strip-debug".to_owned()];
+    for (section, bytes) in [
+        (kpack::REFERENCE_SECTION, testing::reference(NAME, &[&search_path])),
+        (kpack::SEGMENT_SECTION, testing::segments(KERNELS.len() as u64)),
+    ] {
+        let file = scratch.path().join(section);
+        fs::write(&file, bytes).expect("write a section");
+        arguments.push(format!("--add-section={section}={}", file.display()));
+        arguments.extend(["--set-section-flags".to_owned(), format!("{section}=readonly,data")]);
+    }
+    run(Command::new("objcopy").arg(library).args(arguments).arg(output)).success();
+    let prefix = output.parent().and_then(Path::parent).expect("a library in a prefix");
+    let directory = prefix.join(kpack::DIRECTORY);
+    fs::create_dir_all(&directory).expect("make a directory");
+    let objects = KERNELS.map(|kernel| code_object(kernel, scratch.path()));
+    for (name, number) in gpus {
+        let objects = objects.clone().map(|mut object| {
+            object[FLAGS] = *number;
+            object
+        });
+        let keys: Vec<String> = (0..objects.len()).map(|at| format!("{NAME}#{at}")).collect();
+        let entries = keys.iter().zip(&objects);
+        let entries: Vec<(&str, &str, &[u8])> =
+            entries.map(|(key, object)| (key.as_str(), *name, object.as_slice())).collect();
+        let archive = testing::archive(Scheme::Zstd, &entries);
+        fs::write(directory.join(format!("blas_lib_{name}.kpack")), archive).expect("write");
+    }
 }
 
 /// A plain bundle of one code object per GPU, and the empty one of the host that all bundles have.

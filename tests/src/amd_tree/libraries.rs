@@ -5,11 +5,13 @@ use super::gpu_code::{self, Gpu};
 use crate::{
     artefacts::{standins, workspace},
     compile::library,
+    run::run,
 };
 use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// What a HIP runtime answers on a machine without a GPU (`hipErrorNoDevice`), and memory of the host
@@ -74,6 +76,7 @@ const HIPBLASLT_1: Name = ("libhipblaslt", "1", "0.70002");
 const ROCSOLVER_0: Name = ("librocsolver", "0", "5.70002");
 const HIPBLAS_3: Name = ("libhipblas", "3", "0.70002");
 const ROCBLAS_5: Name = ("librocblas", "5", "0.70002");
+const ROCTX_4: Name = ("libroctx64", "4", "1.70002");
 const HIP_6: Name = ("libamdhip64", "6", "3.60300");
 const HIPBLASLT_0: Name = ("libhipblaslt", "0", "10.60300");
 const ROCBLAS_4: Name = ("librocblas", "4", "3.60300");
@@ -131,12 +134,67 @@ pub(super) fn rocm_7(rocblas: &Path, gpus: &[Gpu], lib: &Path) {
     build(HIPBLAS_3, HIPBLAS, &[stock, solver, hip], &[], lib);
 }
 
+/// Of rocBLAS what the other stand-ins and programs of the tests call.
+const ROCBLAS: &str = "
+int hipGetDevice(int *), roctxMarkA(const char *);
+int rocblas_create_handle(void **handle) { int device; return hipGetDevice(&device); }
+int rocblas_destroy_handle(void *handle) { return roctxMarkA(0); }
+int rocblas_sgemm(void) { return 1; }
+int rocblas_sscal(void) { return 1; }
+int rocblas_strsm_batched(void) { return 1; }
+int _Z32rocblas_internal_get_device_propP15_rocblas_handle(void *handle) { return 1; }
+int _Z29rocblas_internal_set_data_ptrP15_rocblas_handleRSt10shared_ptrIvE(void *handle, void *data) {
+    return 1;
+}
+int _Z29rocblas_internal_get_data_ptrP15_rocblas_handleRSt10shared_ptrIvE(void *handle, void *data) {
+    return 1;
+}
+";
+
+/// roctx, which 6.3's rocBLAS needs by the same name as 7's.
+pub(super) fn roctx(lib: &Path) -> PathBuf {
+    build(ROCTX_4, "int roctxMarkA(const char *text) { return 0; }", &[], &[], lib)
+}
+
+/// The SONAMEs of what [`bundled`] makes.
+pub(super) const BUNDLED: [&str; 7] = [
+    "libamdhip64.so.7",
+    "libamd_comgr.so.3",
+    "libroctx64.so.4",
+    "libhipblaslt.so.1",
+    "librocblas.so.5",
+    "librocsolver.so.0",
+    "libhipblas.so.3",
+];
+
+/// Those that AMD's wheels have in a package of their own.
+pub(super) const OF_CORE: [&str; 3] = ["libamdhip64.so.7", "libamd_comgr.so.3", "libroctx64.so.4"];
+
+/// ROCm 7 in a directory, where all libraries have this search path.
+pub(super) fn bundled(path: &str, gpus: &[Gpu], lib: &Path) {
+    let path = format!("-Wl,--enable-new-dtags,-rpath,{path}");
+    let path = [path.as_str(), "-Wno-builtin-declaration-mismatch"];
+    let hip = hip(HIP_7, lib);
+    build(COMGR_3, "int amd_comgr_get_version(void) { return 0; }", &[], &[], lib);
+    let roctx = roctx(lib);
+    build(HIPBLASLT_1, HIPBLASLT, std::slice::from_ref(&hip), &path, lib);
+    let plain = tempfile::tempdir().expect("make a directory");
+    let rocblas = build(ROCBLAS_5, ROCBLAS, &[hip.clone(), roctx], &path, plain.path());
+    let stock = file(ROCBLAS_5, lib);
+    gpu_code::add(&rocblas, gpus, &stock);
+    links(ROCBLAS_5, lib);
+    let solver = build(ROCSOLVER_0, ROCSOLVER, &[stock.clone(), hip.clone()], &path, lib);
+    build(HIPBLAS_3, HIPBLAS, &[stock, solver, hip], &path, lib);
+}
+
 /// Which rocBLAS of 6.3 a tree has.
 #[derive(Clone, Copy, Debug)]
 pub enum Backend<'a> {
     /// `standins/c/backend.c` with its traits (`-DMORTAL`): a few functions, and what the real one
     /// needs: `libamdhip64.so.6`, with version nodes, and `libhipblaslt.so.0`.
     Needing(&'a [&'a str]),
+    /// The same, and `libroctx64.so.4`, as AMD's does.
+    NeedingRoctx,
     /// `artefacts::reference()`: it computes, and needs no library of AMD's.
     Computing,
 }
@@ -149,6 +207,11 @@ pub(super) fn rocblas_4(backend: Backend<'_>, gpus: &[Gpu], lib: &Path) {
     let scratch = tempfile::tempdir().expect("make a directory");
     let plain = match backend {
         Backend::Computing => crate::artefacts::reference().to_owned(),
+        Backend::NeedingRoctx => {
+            let roctx = roctx(scratch.path());
+            let needs = [NEEDED_UNUSED, roctx.to_str().expect("UTF-8")];
+            return rocblas_4(Backend::Needing(&needs), gpus, lib);
+        }
         Backend::Needing(traits) => {
             let at = scratch.path();
             let hip = hip(HIP_6, at);
@@ -161,4 +224,13 @@ pub(super) fn rocblas_4(backend: Backend<'_>, gpus: &[Gpu], lib: &Path) {
     };
     gpu_code::add(&plain, gpus, &file(ROCBLAS_4, lib));
     links(ROCBLAS_4, lib);
+}
+
+/// Splits the GPU code from a rocBLAS that has some, which becomes another's of those GPUs.
+pub(super) fn split(library: &Path, gpus: &[Gpu]) {
+    let scratch = tempfile::tempdir().expect("make a directory");
+    let bare = scratch.path().join("bare.so");
+    let remove = ["--remove-section", ".hip_fatbin"];
+    run(Command::new("objcopy").args(remove).arg(library).arg(&bare)).success();
+    gpu_code::split(&bare, gpus, library);
 }

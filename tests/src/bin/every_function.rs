@@ -209,6 +209,10 @@ impl Caller {
             (Some(_), _) => out as u64 + place as u64 * 64,
             (None, Base::Handle | Base::Stream | Base::Event | Base::Size | Base::Char)
             | (None, Base::Enum(_)) => out as u64 + place as u64 * 64,
+            // Of each group of products; an arena begins with pointers, which are others each time.
+            (None, Base::Int | Base::I32 | Base::I64) if param.ty.constant => {
+                out as u64 + place as u64 * 64
+            }
             _ => self.arenas[place],
         }
     }

@@ -49,7 +49,9 @@ fn debian(engine: &Engine, suite: &str) -> Option<String> {
         let mirror = Mirror::of_this_machine(&lists)?;
         let top = tempfile::tempdir_in(directory()).map_err(|e| e.to_string())?;
         say(&format!("debootstrap {suite}"));
-        let mut command = Command::new("debootstrap");
+        // In mounts of its own: it mounts /proc in there, which would stay where it is killed.
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "debootstrap"]);
         command.args(["--variant=minbase", "--include=ca-certificates"]);
         command.args(mirror.keyring().map(|keys| format!("--keyring={}", keys.display())));
         command.arg(suite).arg(top.path()).arg(&mirror.uri);

@@ -93,7 +93,10 @@ impl Debian {
         let backend = self.root.library("librocblas.so.4");
         let [shim, backend] =
             [artefacts::shim(), &backend].map(|path| path.to_str().expect("a path in UTF-8"));
-        let options = ["--name", BACKEND, "--gpu", "gfx906", "--shim", shim, "--backend", backend];
+        // Debian's library serves gfx906 too.
+        let gpu = ["--gpu", "gfx906", "--not-needed-ok"];
+        let own = ["--name", BACKEND, "--shim", shim, "--backend", backend];
+        let options = [&gpu[..], &own].concat();
         self.installer(&[&["apply"], &options[..]].concat()).success()
     }
 

@@ -1,5 +1,6 @@
 /* A HIP runtime whose question for a device's properties takes PLIABLE_HIP_MS milliseconds and fails
  * PLIABLE_HIP_FAILURES times. The device is a gfx906. Copies are not made. */
+#include "no_transfers.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,15 +25,4 @@ int hipGetDevicePropertiesR0600(char *properties, int device) {
     memset(properties, 0, SIZE);
     strcpy(properties + ARCHITECTURE_AT, "gfx906:sramecc+:xnack-");
     return 0;
-}
-
-int hipMemcpy(void *to, const void *from, size_t size, int kind) { return 1; }
-int hipMemcpyAsync(void *to, const void *from, size_t size, int kind, void *stream) { return 1; }
-int hipMemcpy2D(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
-                size_t height, int kind) {
-    return 1;
-}
-int hipMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
-                     size_t height, int kind, void *stream) {
-    return 1;
 }

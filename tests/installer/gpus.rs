@@ -1,0 +1,279 @@
+//! GPUs: those of the machine and of the tree, what a change takes from them, and what is added for them.
+
+use crate::machine::Machine;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tests::{
+    amd_tree::{Backend, rocm_6_3},
+    artefacts, program,
+    run::{Ended, run},
+    skip::skip,
+    snapshot::Snapshot,
+};
+
+/// The numbers by which the kernel names GPUs.
+const GFX906: u32 = 90_006;
+const GFX908: u32 = 90_008;
+const GFX942: u32 = 90_402;
+const GFX1036: u32 = 100_306;
+const GFX1201: u32 = 120_001;
+
+/// A machine with GPUs, and the installer in its root: GPUs count for the running system alone. Its stock
+/// library serves gfx908 and gfx942; the backend gfx900, gfx906 and gfx908.
+struct WithGpus {
+    machine: Machine,
+    backend: PathBuf,
+}
+
+impl WithGpus {
+    fn new(gpus: &[u32]) -> Option<Self> {
+        let machine = Machine::new();
+        let root = machine.tree.root();
+        for (node, version) in [0].iter().chain(gpus).enumerate() {
+            let directory = root.join(format!("sys/class/kfd/kfd/topology/nodes/{node}"));
+            fs::create_dir_all(&directory).expect("make a node");
+            let properties = format!("simd_count 240\ngfx_target_version {version}\n");
+            fs::write(directory.join("properties"), properties).expect("write");
+        }
+        for directory in ["tmp", "usr/sbin", "dev"] {
+            fs::create_dir_all(root.join(directory)).expect("make a directory");
+        }
+        program::copy(artefacts::installer(), root.join("installer"));
+        fs::copy(artefacts::shim(), root.join("librocblas.so")).expect("copy");
+        let ldconfig =
+            run(Command::new("sh").args(["-c", "PATH=$PATH:/usr/sbin:/sbin command -v ldconfig"]));
+        program::copy(ldconfig.success().stdout.trim(), root.join("usr/sbin/ldconfig"));
+        for device in ["dev/null", "dev/kfd"] {
+            fs::write(root.join(device), "").expect("write");
+        }
+        let backend = rocm_6_3(&root.join("tmp"), Backend::Needing(&[]));
+        let backend = Path::new("/").join(backend.strip_prefix(root).expect("inside"));
+        let with = Self { machine, backend };
+        if with.command(&[]).is_none() {
+            skip("the machine's own GPUs", "changing the root needs root's rights");
+            return None;
+        }
+        Some(with)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Option<Command> {
+        let mut command = self.machine.tree.inside(&self.machine.tree.root().join("installer"))?;
+        command.args(arguments);
+        Some(command)
+    }
+
+    fn installer(&self, arguments: &[&str]) -> Ended {
+        run(&mut self.command(arguments).expect("asked before"))
+    }
+
+    fn apply(&self, more: &[&str]) -> Ended {
+        let backend = self.backend.to_str().expect("UTF-8");
+        let apply = ["apply", "--shim", "/librocblas.so", "--backend", backend];
+        self.installer(&[&apply, more].concat())
+    }
+
+    /// Nothing was changed, and what is said.
+    #[track_caller]
+    fn refuses(&self, more: &[&str], sentences: &[&str]) {
+        let before = Snapshot::of(self.machine.tree.root());
+        let ended = self.apply(more);
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        says(&ended.stderr, sentences);
+        before.assert_same(&Snapshot::of(self.machine.tree.root()));
+    }
+}
+
+#[track_caller]
+fn says(text: &str, sentences: &[&str]) {
+    for sentence in sentences {
+        assert!(text.contains(sentence), "{sentence:?} is not in {text}");
+    }
+}
+
+#[test]
+fn a_backend_that_serves_none_of_the_machines_gpus() {
+    let Some(machine) = WithGpus::new(&[GFX1201, GFX1036]) else { return };
+    let said =
+        ["serves none of this machine's GPUs (gfx1036, gfx1201)", "gfx906", "name with --gpu"];
+    machine.refuses(&[], &said);
+    // Whoever names the GPUs knows better, and these had nothing before.
+    machine.apply(&["--dry-run", "--gpu", "gfx906"]).success();
+}
+
+#[test]
+fn a_backend_that_serves_some_of_the_machines_gpus_is_taken_with_a_remark() {
+    // An MI50 and the processor's own graphics.
+    let Some(machine) = WithGpus::new(&[GFX906, GFX1036]) else { return };
+    let ended = machine.apply(&["--dry-run"]).success();
+    says(&ended.stdout, &["does not serve this machine's gfx1036"]);
+    assert!(!ended.stdout.contains("does not serve this machine's gfx906"), "{ended:?}");
+}
+
+#[test]
+fn a_gpu_of_this_machine_is_given_up_at_a_persons_word_only() {
+    let Some(machine) = WithGpus::new(&[GFX906, GFX942]) else { return };
+    let said = ["gfx942 would be served no more", "has no code for gfx942", "--gpu-loss-ok"];
+    machine.refuses(&[], &said);
+    machine.refuses(&["--gpu", "gfx906"], &said);
+    machine.refuses(&["--gpu", "gfx906", "--dry-run"], &said);
+    let applied = machine.apply(&["--gpu", "gfx906", "--gpu-loss-ok"]).success();
+    says(&applied.stdout, &["gfx908, gfx942 are served no more"]);
+    says(&machine.installer(&["status"]).success().stdout, &["no more: gfx908, gfx942"]);
+    // The word holds for what comes later.
+    machine.apply(&["--gpu", "gfx900"]).success();
+    machine.apply(&["--force"]).success();
+    says(&machine.installer(&["status"]).success().stdout, &["no more: gfx908, gfx942"]);
+    machine.installer(&["revert"]).success();
+    machine.refuses(&["--gpu", "gfx906"], &said);
+}
+
+#[test]
+fn the_hosts_gpus_do_not_count_while_an_image_is_built() {
+    let Some(machine) = WithGpus::new(&[GFX942]) else { return };
+    machine.refuses(&[], &["serves none of this machine's GPUs (gfx942)"]);
+    // The kernel lists them in there, and the device is not there.
+    fs::remove_file(machine.machine.tree.root().join("dev/kfd")).expect("remove");
+    machine.apply(&["--gpu", "gfx906"]).success();
+}
+
+#[test]
+fn tensile_files_that_are_left_out_are_a_loss_too() {
+    let Some(machine) = WithGpus::new(&[GFX906, GFX908]) else { return };
+    let said =
+        ["gfx908 would be served no more", "Tensile files of gfx908 are not placed", "--gpu"];
+    machine.refuses(&["--gpu", "gfx906"], &said);
+    machine.apply(&["--gpu", "gfx906,gfx908"]).success();
+    says(&machine.installer(&["status"]).success().stdout, &["no more: gfx942"]);
+}
+
+#[test]
+fn a_tree_of_another_root_may_be_for_other_gpus() {
+    let machine = Machine::new();
+    let applied = machine.apply(&["--gpu", "gfx906"]).success();
+    let said =
+        ["gfx908, gfx942 are served no more", "no code for gfx942", "Tensile files of gfx908"];
+    says(&applied.stdout, &said);
+    let (code, line) = machine.status();
+    assert_eq!(code, 0);
+    says(&line, &["served by stock and no more: gfx908, gfx942"]);
+    let doctor = machine.tree.installer(&["doctor"]).stdout;
+    says(&doctor, &["served by stock and no more: gfx908, gfx942"]);
+    let document = machine.tree.installer(&["status", "--json"]).success().stdout;
+    let document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+    assert_eq!(document["state"]["served_no_more"], serde_json::json!(["gfx908", "gfx942"]));
+}
+
+#[test]
+fn gpus_are_added_to_those_that_are_placed() {
+    let machine = Machine::new();
+    let library = machine.lib("rocblas-shim/backends/6.3.0/lib/rocblas/library");
+    let placed = |gpu: &str| library.join(format!("TensileLibrary_lazy_{gpu}.dat")).exists();
+    machine.apply(&["--gpu", "gfx906"]).success();
+    assert!(placed("gfx906") && !placed("gfx900"));
+    // From where the backend came.
+    machine.tree.installer(&["apply", "--gpu", "gfx900"]).success();
+    assert!(placed("gfx906") && placed("gfx900") && !placed("gfx908"));
+    machine.assert_applied();
+    // That is not there any more.
+    let backend = machine.backend.parent().expect("a prefix");
+    let away = backend.with_file_name("away");
+    fs::rename(backend, &away).expect("rename");
+    let ended = machine.tree.installer(&["apply", "--gpu", "gfx908"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let said = ["gfx906, gfx900", "gfx908 are asked for", "is not there any more", "--backend"];
+    says(&ended.stderr, &said);
+    machine.assert_applied();
+    // For all of them nothing is missing that could be added.
+    fs::rename(&away, backend).expect("rename");
+    machine.revert().success();
+    machine.apply(&[]).success();
+    machine.tree.installer(&["apply", "--gpu", "gfx906"]).success();
+    assert!(placed("gfx906") && placed("gfx900") && placed("gfx908"));
+    let ended = machine.tree.installer(&["apply", "--gpu", "gfx1100"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    says(&ended.stderr, &["backend 6.3.0 has no code for gfx1100", "gfx900, gfx906, gfx908"]);
+}
+
+#[test]
+fn a_backend_that_was_added_for_one_gpu_is_used_as_it_is() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let backend = machine.backend.to_str().expect("UTF-8");
+    let add = ["backends", "add", backend, "--name", "small", "--gpu", "gfx906"];
+    machine.tree.installer(&add).success();
+    machine.tree.installer(&["backends", "use", "small"]).success();
+    let again = machine.tree.installer(&["apply"]).success();
+    assert!(again.stdout.contains("Nothing to do"), "{again:?}");
+    machine.tree.installer(&["apply", "--gpu", "gfx906"]).success();
+    let library = machine.lib("rocblas-shim/backends/small/lib/rocblas/library");
+    let placed = |gpu: &str| library.join(format!("TensileLibrary_lazy_{gpu}.dat")).exists();
+    assert!(placed("gfx906") && !placed("gfx900"));
+    machine.tree.installer(&["apply", "--gpu", "gfx900"]).success();
+    assert!(placed("gfx906") && placed("gfx900"));
+}
+
+#[test]
+fn where_stock_serves_the_gpu_the_shim_is_placed_at_a_persons_word_only() {
+    let machine = Machine::new();
+    let before = machine.snapshot();
+    let ended = machine.apply(&["--gpu", "gfx908"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let said = ["librocblas.so.5.0.70002", "serves gfx908 already", "--not-needed-ok"];
+    says(&ended.stderr, &said);
+    before.assert_same(&machine.snapshot());
+    machine.apply(&["--gpu", "gfx908", "--not-needed-ok"]).success();
+    // Once it is there, nothing stands in the way.
+    machine.apply(&["--gpu", "gfx908"]).success();
+    machine.revert().success();
+    // One of two is not served.
+    machine.apply(&["--gpu", "gfx906,gfx908"]).success();
+
+    let Some(machine) = WithGpus::new(&[GFX908]) else { return };
+    machine.refuses(&[], &["serves gfx908 already"]);
+}
+
+#[test]
+fn a_gpu_that_no_backend_is_known_to_serve_gets_no_useless_cure() {
+    let machine = Machine::new();
+    for applied in [false, true] {
+        if applied {
+            machine.apply(&["--gpu", "gfx906"]).success();
+        }
+        let doctor = machine.tree.installer(&["doctor", "--gpu", "gfx1151"]).stdout;
+        says(&doctor, &["gfx1151 is not covered", "6.3's rocBLAS is not known to serve gfx1151"]);
+        assert!(!doctor.contains("--gpu gfx1151"), "{doctor}");
+        let doctor = machine.tree.installer(&["doctor", "--gpu", "gfx900"]).stdout;
+        assert!(doctor.contains("--gpu gfx900"), "{doctor}");
+    }
+}
+
+#[test]
+fn a_stock_library_in_another_directory_counts_too() {
+    let machine = Machine::new();
+    // As `uv --link-mode=symlink` installs: each file is a symlink into a cache.
+    let cache = machine.tree.root().join("var/cache/uv");
+    fs::create_dir_all(&cache).expect("make a directory");
+    let stock = machine.lib("librocblas.so.5.0.70002");
+    fs::rename(&stock, cache.join("librocblas.so.5")).expect("rename");
+    std::os::unix::fs::symlink("/var/cache/uv/librocblas.so.5", &stock).expect("link");
+    let ended = machine.apply(&["--gpu", "gfx908"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    says(&ended.stderr, &["serves gfx908 already"]);
+    let applied = machine.apply(&["--gpu", "gfx906"]).success();
+    says(&applied.stdout, &["gfx908, gfx942 are served no more"]);
+}
+
+#[test]
+fn a_backend_that_is_used_instead_says_what_it_lacks() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let used = machine.tree.installer(&["backends", "use", "7.0.2"]).success();
+    says(&used.stdout, &["backend 6.3.0 served gfx900, gfx906, and 7.0.2 does not"]);
+    says(&machine.status().1, &["backend 7.0.2"]);
+    assert!(!machine.status().1.contains("no more"));
+    let used = machine.tree.installer(&["backends", "use", "6.3.0"]).success();
+    says(&used.stdout, &["backend 7.0.2 served gfx942, and 6.3.0 does not"]);
+}

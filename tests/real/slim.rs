@@ -1,0 +1,133 @@
+//! Real libraries reduced by `installer slim`: the same statuses and the same calls of the HIP runtime as
+//! with the whole ones, with its check of targets on.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tests::{
+    artefacts::{self, workspace},
+    compile::compile,
+    real::{
+        Rocm, Root,
+        compared::{Seen, assert_same},
+        fatbin, root, say,
+    },
+    run::run_within,
+};
+
+/// They crash or succeed by chance, from run to run of the whole 7.2 too.
+const BY_CHANCE: [&str; 5] = [
+    "rocblas_gemm_batched_ex_get_solutions",
+    "rocblas_gemm_batched_ex_get_solutions_by_type",
+    "rocblas_gemm_ex_get_solutions",
+    "rocblas_gemm_ex_get_solutions_by_type",
+    "rocblas_gemm_strided_batched_ex_get_solutions",
+];
+
+/// Longer than an unoptimized installer takes for a library with a gigabyte of kernels.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A reduced library.
+struct Slim {
+    directory: TempDir,
+    name: String,
+}
+
+impl Slim {
+    fn new(root: &Root, soname: &str, gpus: &str) -> Self {
+        let whole = root.library(soname);
+        let slim =
+            Self { directory: tempfile::tempdir().expect("a directory"), name: soname.to_owned() };
+        let start = Instant::now();
+        let mut command = Command::new(artefacts::installer());
+        command.arg("slim").arg(&whole).args(["--gpu", gpus, "--output"]).arg(slim.path());
+        run_within(&mut command, LIMIT).success();
+        let size = |path: &Path| fs::metadata(path).expect("there").len();
+        let (before, after) = (size(&whole), size(&slim.path()));
+        say(&format!("{soname} for {gpus}: {before} -> {after} bytes in {:.1?}", start.elapsed()));
+        assert!(after < before / 2, "{soname}: {after} of {before} bytes");
+        slim
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join(&self.name)
+    }
+}
+
+/// Runs a program on a target, of which kernels without code fail.
+fn on(target: &str, rocm: &Rocm, program: &Path, arguments: &[&str]) -> Seen {
+    let environment = [("RECORDING_HIP_TARGET", target), ("RECORDING_HIP_CHECK_TARGETS", "1")];
+    Seen::of(rocm, program, arguments, &environment)
+}
+
+fn client(rocm: &Rocm, source: &str, libraries: &[&str]) -> PathBuf {
+    let arguments = rocm.link_with(libraries);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let path = workspace().join("tests/clients/real").join(source);
+    compile(&path, &rocm.tree().root().join("client"), &arguments)
+}
+
+#[test]
+fn a_slim_rocblas_behaves_as_the_whole_one() {
+    let Some(root) = root() else { return };
+    let every_function = Path::new(env!("CARGO_BIN_EXE_every_function"));
+    for (soname, gpus) in [
+        ("librocblas.so.5", "gfx906"),
+        ("librocblas.so.5", "gfx906,gfx1030"),
+        ("librocblas.so.4", "gfx906"),
+    ] {
+        let slim = Slim::new(root, soname, gpus);
+        let whole = Rocm::without_shim(root, &root.library(soname));
+        let reduced = Rocm::without_shim(root, &slim.path());
+        let compare = |program: &Path, arguments: &[&str]| {
+            let [whole, seen] = [&whole, &reduced]
+                .map(|rocm| on("gfx906", rocm, program, arguments).without(&BY_CHANCE));
+            assert_same(&whole, &seen, &format!("{soname} for {gpus}: {arguments:?}"));
+            seen
+        };
+        for variant in ["valid", "transposed"] {
+            let seen = compare(every_function, &["librocblas.so.5", variant]);
+            assert!(seen.launches() > 1_900, "{soname}, {variant}: {} launches", seen.launches());
+        }
+        // hipBLAS of 7 needs functions that 6.4 has not.
+        if soname == "librocblas.so.5" {
+            let libraries = ["libhipblas.so.3", "librocblas.so.5", "libamdhip64.so.7"];
+            let seen = compare(&client(&whole, "blas_calls.c", &libraries), &[]);
+            assert!(seen.launches() > 0, "{seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_target_that_was_not_kept_fails_as_in_a_library_without_kernels() {
+    let Some(root) = root() else { return };
+    let slim = Slim::new(root, "librocblas.so.5", "gfx906");
+    let directory = tempfile::tempdir().expect("a directory");
+    let without = directory.path().join("librocblas.so.5");
+    fatbin::without_kernels(&root.library("librocblas.so.5"), &without);
+    let slim = Rocm::without_shim(root, &slim.path());
+    let without = Rocm::without_shim(root, &without);
+    let program = client(&slim, "strsm.c", &["librocblas.so.5", "libamdhip64.so.7"]);
+    let [slim, without] = [&slim, &without].map(|rocm| on("gfx90a", rocm, &program, &[]));
+    assert_same(&without, &slim, "gfx90a");
+    assert!(slim.hip.iter().any(|line| line.contains("hipErrorInvalidDeviceFunction")), "{slim:?}");
+}
+
+#[test]
+fn a_slim_rocsolver_behaves_as_the_whole_one() {
+    let Some(root) = root() else { return };
+    let slim = Slim::new(root, "librocsolver.so.0", "gfx906");
+    let whole = Rocm::without_shim(root, &root.library("librocblas.so.5"));
+    let reduced = Rocm::without_shim(root, &root.library("librocblas.so.5"));
+    symlink(slim.path(), reduced.tree().lib().join("librocsolver.so.0")).expect("link");
+    let libraries = ["librocsolver.so.0", "librocblas.so.5", "libamdhip64.so.7"];
+    let program = client(&whole, "solver_calls.c", &libraries);
+    let [whole, seen] = [&whole, &reduced].map(|rocm| on("gfx906", rocm, &program, &[]));
+    assert_same(&whole, &seen, "rocSOLVER");
+    assert!(seen.launches() > 0 && seen.line("rocsolver_dsyevd") == "0", "{seen:?}");
+}
