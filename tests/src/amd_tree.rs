@@ -21,10 +21,12 @@ pub use gpu_code::{
 };
 pub use libraries::Backend;
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 use tempfile::TempDir;
 
@@ -60,6 +62,11 @@ impl AmdTree {
     /// triangular solvers (`artefacts::stock`).
     #[must_use]
     pub fn new() -> Self {
+        static MADE: OnceLock<AmdTree> = OnceLock::new();
+        MADE.get_or_init(Self::with_rocm).duplicate()
+    }
+
+    fn with_rocm() -> Self {
         let tree = Self::empty();
         let lib = tree.lib();
         fs::create_dir_all(&lib).expect("make lib");
@@ -74,10 +81,14 @@ impl AmdTree {
     /// A machine without ROCm.
     #[must_use]
     pub fn without_rocm() -> Self {
-        let tree = Self::empty();
-        tree.add_machine();
-        tree.ldconfig();
-        tree
+        static MADE: OnceLock<AmdTree> = OnceLock::new();
+        let made = MADE.get_or_init(|| {
+            let tree = Self::empty();
+            tree.add_machine();
+            tree.ldconfig();
+            tree
+        });
+        made.duplicate()
     }
 
     fn empty() -> Self {
@@ -218,11 +229,22 @@ impl AmdTree {
 /// Answers where the libraries are.
 #[must_use]
 pub fn rocm_6_3(directory: &Path, backend: Backend<'_>) -> PathBuf {
-    let lib = directory.join("rocm-6.3.0/lib");
-    fs::create_dir_all(&lib).expect("make lib");
-    libraries::rocblas_4(backend, &BACKEND_GPUS, &lib);
-    tensile_files(&lib, &TENSILE_GPUS);
-    lib
+    // Linked once for each kind of backend; hundreds of tests ask for a few.
+    static MADE: Mutex<BTreeMap<String, TempDir>> = Mutex::new(BTreeMap::new());
+    let name = "rocm-6.3.0";
+    let mut all = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = all.entry(format!("{backend:?}")).or_insert_with(|| {
+        let made = tempfile::tempdir().expect("make a directory");
+        let lib = made.path().join(name).join("lib");
+        fs::create_dir_all(&lib).expect("make lib");
+        libraries::rocblas_4(backend, &BACKEND_GPUS, &lib);
+        tensile_files(&lib, &TENSILE_GPUS);
+        made
+    });
+    let mut copy = Command::new("cp");
+    copy.args(["--archive", "--reflink=auto"]).arg(made.path().join(name)).arg(directory);
+    run(&mut copy).success();
+    directory.join(name).join("lib")
 }
 
 /// Splits the GPU code from a stand-in rocBLAS, as ROCm 7.13 and later have it: a marker is left, and the

@@ -1,10 +1,14 @@
 //! GPU code for stand-in libraries: offload bundles in a section `.hip_fatbin`, as hipcc makes them,
 //! whose code objects name their kernels and do nothing.
 
-use crate::{compile::compile, run::run};
+use crate::{artefacts::standins, compile::compile, run::run};
 use offload::kpack::testing::{self, Scheme};
 use rocblas_contract::kpack;
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// A GPU by LLVM's name, and its number in the flags of a code object (`EF_AMDGPU_MACH_AMDGCN_*` in
 /// LLVM's AMDGPU usage guide).
@@ -31,17 +35,43 @@ pub const KERNELS: [&str; 2] = [
 /// Where a bundle, and each code object in one, begins.
 const PAGE: usize = 4096;
 
-/// Copies a library without its debug information and with GPU code for those GPUs.
+/// How many bytes the room that [`room`] makes has for each bundle.
+const ROOM: usize = 49152;
+
+/// What a stand-in has to be linked with for its GPU code to be where a HIP runtime finds it.
+#[must_use]
+pub(super) fn room() -> PathBuf {
+    standins().parent().expect("in a directory").join("gpu_code.s")
+}
+
+/// Whether a library was linked with that.
+pub(super) fn has_room(library: &Path) -> bool {
+    let listed = run(Command::new("readelf").args(["--section-headers", "--wide"]).arg(library));
+    listed.success().stdout.contains(" .hipFatBinSegment ")
+}
+
+/// Copies a library without its debug information and with GPU code for those GPUs: in the room that it
+/// was linked with, or else in a section that nothing points to.
 ///
 /// # Panics
-/// When the machine has no compiler or no objcopy.
+/// When the machine has no compiler or no objcopy, or when the bundles are too large for that room.
 pub fn add(library: &Path, gpus: &[Gpu], output: &Path) {
     let scratch = tempfile::tempdir().expect("make a directory");
     let section = scratch.path().join("hip_fatbin");
-    fs::write(&section, bundles(gpus).concat()).expect("write bundles");
     let objcopy = |from: &Path, arguments: &[&str], to: &Path| {
         run(Command::new("objcopy").arg(from).args(arguments).arg(to)).success();
     };
+    if has_room(library) {
+        let bundles = bundles(gpus).map(|mut bundle| {
+            assert!(bundle.len() <= ROOM, "{} bytes in a room of {ROOM}", bundle.len());
+            bundle.resize(ROOM, 0);
+            bundle
+        });
+        fs::write(&section, bundles.concat()).expect("write bundles");
+        let section = format!("--update-section=.hip_fatbin={}", section.display());
+        return objcopy(library, &["--strip-debug", &section], output);
+    }
+    fs::write(&section, bundles(gpus).concat()).expect("write bundles");
     let added = scratch.path().join("added");
     let section = format!("--add-section=.hip_fatbin={}", section.display());
     let flags = ["--set-section-flags", ".hip_fatbin=readonly,data"];

@@ -1,7 +1,7 @@
 //! Stand-ins for AMD's libraries: the names, versions, needs and GPU code of the real ones, and a few
 //! functions.
 
-use super::gpu_code::{self, Gpu};
+use super::gpu_code::{self, GFX906, Gpu};
 use crate::{
     artefacts::{standins, workspace},
     compile::library,
@@ -130,7 +130,11 @@ pub(super) fn rocm_7(rocblas: &Path, gpus: &[Gpu], lib: &Path) {
     let stock = file(ROCBLAS_5, lib);
     gpu_code::add(rocblas, gpus, &stock);
     links(ROCBLAS_5, lib);
-    let solver = build(ROCSOLVER_0, ROCSOLVER, &[stock.clone(), hip.clone()], &[], lib);
+    let room = gpu_code::room();
+    let room = room.to_str().expect("UTF-8");
+    let solver = build(ROCSOLVER_0, ROCSOLVER, &[stock.clone(), hip.clone()], &[room], lib);
+    // AMD's still has code for what its rocBLAS has dropped.
+    gpu_code::add(&solver, &[&[GFX906], gpus].concat(), &solver);
     build(HIPBLAS_3, HIPBLAS, &[stock, solver, hip], &[], lib);
 }
 
@@ -217,7 +221,9 @@ pub(super) fn rocblas_4(backend: Backend<'_>, gpus: &[Gpu], lib: &Path) {
             let hip = hip(HIP_6, at);
             let lt = build(HIPBLASLT_0, HIPBLASLT, std::slice::from_ref(&hip), &[], at);
             let needed = [&hip, &lt].map(|needed| needed.to_str().expect("UTF-8"));
-            let arguments = [&["-DUSES_HIP", NEEDED_UNUSED], traits, &needed].concat();
+            let room = gpu_code::room();
+            let room = room.to_str().expect("UTF-8");
+            let arguments = [&["-DUSES_HIP", NEEDED_UNUSED, room], traits, &needed].concat();
             let source = standins().join("backend.c");
             library(&source, &at.join("backend.so"), "librocblas.so.4", &arguments)
         }
@@ -230,7 +236,16 @@ pub(super) fn rocblas_4(backend: Backend<'_>, gpus: &[Gpu], lib: &Path) {
 pub(super) fn split(library: &Path, gpus: &[Gpu]) {
     let scratch = tempfile::tempdir().expect("make a directory");
     let bare = scratch.path().join("bare.so");
-    let remove = ["--remove-section", ".hip_fatbin"];
+    let remove: &[&str] = match gpu_code::has_room(library) {
+        // Relocations lead there, so only the names go.
+        true => &[
+            "--rename-section",
+            ".hip_fatbin=.room",
+            "--rename-section",
+            ".hipFatBinSegment=.records",
+        ],
+        false => &["--remove-section", ".hip_fatbin"],
+    };
     run(Command::new("objcopy").args(remove).arg(library).arg(&bare)).success();
     gpu_code::split(&bare, gpus, library);
 }

@@ -51,6 +51,11 @@ macro_rules! export_library {
         static TABLE: $crate::Table<{ $crate::rocblas_abi::FUNCTIONS.len() }> =
             $crate::Table::new();
 
+        ::core::arch::global_asm!(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../gpu_code.s"
+        )));
+
         #[ctor::ctor(unsafe)]
         fn fill_table() {
             TABLE.fill($personality);

@@ -1,0 +1,16 @@
+# Room for GPU code in a stand-in library, and the records by which a HIP runtime finds it: two translation
+# units' bundles, which `tests::amd_tree` fills in when the library is linked (`gpu_code::add`). In AMD's
+# libraries clang emits the same two sections.
+.pushsection .hip_fatbin, "aR", @progbits
+.p2align 12
+.Lstandin_bundles: .zero 2 * 49152
+.popsection
+.pushsection .hipFatBinSegment, "awR", @progbits
+.p2align 3
+.long 0x48495046, 1
+.quad .Lstandin_bundles, 0
+.long 0x48495046, 1
+.quad .Lstandin_bundles + 49152, 0
+.popsection
+.pushsection .note.GNU-stack, "", @progbits
+.popsection
