@@ -90,6 +90,9 @@ pub struct Options {
     /// GPUs of the machine that the tree served before and does not any more, at the person's word.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub given_up: BTreeSet<String>,
+    /// Whether a new backend is reduced to the kernels of the GPUs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub slim: bool,
 }
 
 impl Default for Options {
@@ -100,6 +103,7 @@ impl Default for Options {
             original: Original::Keep,
             build_link: true,
             given_up: BTreeSet::new(),
+            slim: false,
         }
     }
 }
@@ -192,6 +196,18 @@ pub struct Origin {
     pub state: State,
     /// The targets that were asked for.
     pub gpus: Vec<String>,
+    /// How its library was reduced before it was placed; `None`: it is as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slim: Option<Slim>,
+}
+
+/// How a library was reduced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slim {
+    /// The GPUs whose kernels were to stay, as far as it has some.
+    pub gpus: Vec<String>,
+    /// The BLAKE3 digest of the whole library. The journal's entry has that of the placed one.
+    pub whole: String,
 }
 
 /// A journal that was read, and how much it is to be believed.
@@ -301,7 +317,7 @@ impl Journal {
     /// on disk before the next thing happens.
     pub fn store(&self, lib: &LibDir, incoming: &mut Incoming) -> Result<()> {
         let mut write = |name: &str| -> io::Result<()> {
-            let text = serde_json::to_string_pretty(self)? + "\n";
+            let text = self.text()?;
             // The time is a constant, so that an image built twice is the same twice.
             let state =
                 FileState { size: text.len() as u64, mode: 0o644, modified: 0, digest: None };
@@ -316,6 +332,11 @@ impl Journal {
             write(name).with_context(|| format!("cannot write {}", lib.show(&place(name))))?;
         }
         Ok(())
+    }
+
+    /// What each of the two files has.
+    pub fn text(&self) -> io::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
     /// Removes both files: last of all, since without them there is no sure way back.

@@ -150,6 +150,7 @@ fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()
         original: options.original,
         compat: options.compat,
         build_link: options.no_build_link.then_some(false),
+        slim: options.slim,
         gpu_loss_ok: options.gpu_loss_ok,
         not_needed_ok: options.not_needed_ok,
         only_add: false,
@@ -218,8 +219,14 @@ fn carry_out(global: &Global, root: &Root, tree: &Tree, request: &Request) -> Re
 }
 
 fn collect(global: &Global, root: &Root, tree: &Tree, options: Collect) -> Result<()> {
-    let Collect { programs, into, base } = options;
-    let collected = collect::collect(root, tree, &collect::Request { programs, into, base })?;
+    let request = collect::Request {
+        programs: options.programs,
+        into: options.into,
+        base: options.base,
+        slim: options.slim.unwrap_or(false),
+        gpus: options.gpu.map(|gpus| List::processors(&gpus)),
+    };
+    let collected = collect::collect(root, tree, &request)?;
     output::result(global.json, &collected, output::collected(&collected));
     Ok(())
 }
@@ -257,7 +264,12 @@ fn verify(global: &Global, root: &Root, tree: &Tree) -> Result<u8> {
     } else {
         end + "; `installer repair` places the others again"
     });
-    output::result(global.json, &json!({"verified": files}), text);
+    let slim = status::slim(root, &tree.lib)?;
+    for (name, gpus) in &slim {
+        let what = "; the digest is that of the reduced library";
+        text.line(format!("backend {name} is slim, for {}{what}", gpus.join(", ")));
+    }
+    output::result(global.json, &json!({"verified": files, "slim": slim}), text);
     Ok(if faults.is_empty() { SUCCESS } else { 4 })
 }
 
@@ -329,12 +341,13 @@ fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Res
             output::result(global.json, &pruned, lines(&pruned.text()));
             return Ok(());
         }
-        Backends::Add { path, name, gpu } => {
+        Backends::Add { path, name, gpu, slim } => {
             backends::journal_of(&LibDir::open(root, &tree.lib)?)?;
             let request = Request {
                 backend: Some(path),
                 name,
                 gpus: gpu.map(|gpus| List::processors(&gpus)),
+                slim,
                 only_add: true,
                 patience: global.patience(),
                 ..Request::default()

@@ -82,13 +82,18 @@ impl Serves {
         }
     }
 
+    /// Whether there is code for a GPU, by its processor or target.
+    #[must_use]
+    pub fn has_code(&self, gpu: &str) -> bool {
+        let device = Target::device(gpu);
+        device.is_some_and(|device| self.code.iter().any(|code| library::runs(&device, code)))
+    }
+
     /// What is missing for a GPU, by its processor or target.
     #[must_use]
     pub fn lack(&self, gpu: &str) -> Option<Lack> {
-        let Some(device) = Target::device(gpu) else { return Some(Lack::Code) };
-        if !self.code.iter().any(|code| library::runs(&device, code)) {
-            return Some(Lack::Code);
-        }
+        let device = Target::device(gpu).filter(|_| self.has_code(gpu));
+        let Some(device) = device else { return Some(Lack::Code) };
         (!self.tensile.contains(device.processor())).then_some(Lack::Tensile)
     }
 

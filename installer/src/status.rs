@@ -17,7 +17,7 @@ use crate::{
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -179,6 +179,14 @@ pub fn status(root: &Root, path: &Path) -> Result<Status> {
     let served_no_more = served_no_more(root, path, &journal, &backend);
     let slim = slim_gpus(root, path, &backend);
     Ok(Status::Applied { shim: journal.shim, backend, slim, served_no_more })
+}
+
+/// The backends that the journal says were reduced, with the GPUs that their libraries say.
+pub fn slim(root: &Root, path: &Path) -> Result<BTreeMap<String, Vec<String>>> {
+    let journal = Journal::load_or_rebuild(&LibDir::open(root, path)?)?;
+    let names = journal.iter().flat_map(|loaded| loaded.journal.origins.keys());
+    let all = names.map(|name| (name.clone(), slim_gpus(root, path, name)));
+    Ok(all.filter(|(_, gpus)| !gpus.is_empty()).collect())
 }
 
 /// The GPUs to whose kernels a backend was reduced.

@@ -28,6 +28,7 @@ mod refusals;
 mod running;
 mod selftest;
 mod slim;
+mod slim_trees;
 mod split;
 mod upgrades;
 mod using;

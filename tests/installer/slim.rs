@@ -17,6 +17,7 @@ use tests::{
     amd_tree::{AmdTree, Backend, GFX906, GFX908, GFX1030, Gpu, gpu_bundles, with_gpu_code},
     artefacts::workspace,
     compile::{compile, cxx},
+    interrupt::{self, Interruption},
     real::recording,
     run::{Ended, exists, run},
     skip::skip,
@@ -303,6 +304,56 @@ fn files_that_patchelf_changed_can_be_reduced() {
     }
 }
 
+/// The functions that gdb sees on the stack where the program launches a kernel of that file, innermost
+/// first.
+fn frames(fat: &Fat, kind: Kind, file: &str) -> Vec<String> {
+    let directory = tempfile::tempdir_in(fat.tree.root()).expect("a directory");
+    let program = match kind {
+        Kind::Library => {
+            fs::copy(fat.path(file), directory.path().join(kind.file())).expect("copy");
+            fat.path("client")
+        }
+        _ => fat.path(file),
+    };
+    let mut command = Command::new("gdb");
+    command.args(["-nx", "-batch", "-ex", "set debuginfod enabled off"]);
+    let path = format!("set environment LD_LIBRARY_PATH {}", directory.path().display());
+    command.args([
+        "-ex",
+        &path,
+        "-ex",
+        "set breakpoint pending on",
+        "-ex",
+        "break hipLaunchKernel",
+    ]);
+    command.args(["-ex", "run", "-ex", "backtrace"]).arg(program);
+    let printed = run(&mut command).stdout;
+    // `#1  0x00005555555552d6 in use_kernels ()`
+    let lines = printed.lines().filter(|line| line.starts_with('#'));
+    let function = |line: &str| {
+        let words = line.split_whitespace().skip(1).skip_while(|word| word.starts_with("0x"));
+        words.skip_while(|word| *word == "in").take(1).collect::<String>()
+    };
+    let frames: Vec<String> = lines.map(function).collect();
+    assert!(frames.iter().any(|name| name == "use_kernels"), "{kind:?}: {printed}");
+    frames
+}
+
+#[test]
+fn debuggers_see_the_same_functions_on_the_stack() {
+    let Some(fat) = Fat::new() else { return };
+    if !exists("gdb") {
+        skip("gdb on a slim file", "it is not installed");
+        return;
+    }
+    for kind in fat.kinds() {
+        fat.slim_to(kind.file(), "small");
+        let whole = frames(&fat, kind, kind.file());
+        assert_eq!(whole.last().map(String::as_str), Some("main"), "{kind:?}: {whole:?}");
+        assert_eq!(frames(&fat, kind, "small"), whole, "{kind:?}");
+    }
+}
+
 /// What a reader of ELF files complains about.
 fn complaints(program: &str, arguments: &[&str], file: &Path) -> Vec<String> {
     let ended = run(Command::new(program).args(arguments).arg(file).env("LC_ALL", "C"));
@@ -389,6 +440,41 @@ fn without_space_the_old_file_stays_and_nothing_else() {
         assert!(ended.stderr.contains("cannot write the new file"), "{ended:?}");
         before.assert_same(&files(fat.tree.root()));
     }
+}
+
+#[test]
+fn killed_before_any_call_the_old_file_or_the_new_one_is_there_and_the_next_one_tidies_up() {
+    let Some(fat) = Fat::new() else { return };
+    if let Err(why) = interrupt::permitted() {
+        skip("interrupting the installer", why);
+        return;
+    }
+    fat.slim_to("libfat.so", "expected");
+    let (whole, reduced) = (fat.bytes("libfat.so"), fat.bytes("expected"));
+    let root = fat.tree.root().to_owned();
+    let slim = |how: Interruption| {
+        let arguments = ["slim", "/srv/libfat.so", "--gpu", "gfx906", "--in-place"];
+        interrupt::run(&mut fat.tree.installer_command(&arguments), &root, how).expect("traced")
+    };
+    let left = || {
+        let names = fs::read_dir(fat.path("")).expect("read");
+        let names = names.map(|entry| entry.expect("an entry").file_name());
+        names.filter(|name| name.to_string_lossy().starts_with(".slim-")).count()
+    };
+    let calls = slim(Interruption::None).calls;
+    assert!(calls.len() > 5, "{calls:?}");
+    let mut most = 0;
+    for (number, call) in calls.iter().enumerate() {
+        fs::write(fat.path("libfat.so"), &whole).expect("write");
+        assert!(slim(Interruption::KillBefore(number)).interrupted, "{call}");
+        let now = fat.bytes("libfat.so");
+        assert!(now == whole || now == reduced, "killed before call {number}: {call}");
+        most = most.max(left());
+        slim(Interruption::None);
+        assert!(fat.bytes("libfat.so") == reduced, "killed before call {number}: {call}");
+        assert_eq!(left(), 0, "killed before call {number}: {call}");
+    }
+    assert_eq!(most, 1, "a killed process leaves the file that it was making");
 }
 
 #[test]

@@ -4,14 +4,14 @@ use super::{Request, Unpacking, checks, gpus, stock};
 use crate::{
     elf, files,
     inspect::layout::Tree,
-    journal::{Journal, Origin, Phase},
+    journal::{Journal, Options, Origin, Phase, Slim},
     lib_dir::LibDir,
     place::{Place, STORE},
     plan::{Planner, Reach, Wanted},
     present::{self, What},
     root::Root,
     serves::Serves,
-    settings,
+    settings, slim,
     source::{self, Content, Source},
     state::{FileState, State},
 };
@@ -20,7 +20,10 @@ use rocblas_contract::{
     libraries::BACKEND_SONAME,
     store::{BACKENDS, LIB},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// The backend that is asked for.
 pub(super) enum Asked {
@@ -83,6 +86,8 @@ struct Named {
     path: PathBuf,
     in_root: bool,
     name: Option<String>,
+    /// How it was placed before, if this is to place it again.
+    before: Option<Origin>,
 }
 
 /// Points to `fetch`: nothing is downloaded here.
@@ -105,9 +110,8 @@ fn refuse_url(path: &Path) -> Result<()> {
 pub(super) fn source(
     lib: &LibDir,
     tree: &Tree,
-    request: &Request,
+    (request, options, asked): (&Request, &Options, &gpus::Asked),
     before: Option<&Journal>,
-    asked: &gpus::Asked,
     unpacking: &mut Unpacking<'_>,
 ) -> Result<Asked> {
     let store = Store { lib, journal: before, reach: request.reach };
@@ -117,24 +121,16 @@ pub(super) fn source(
             let root = Root::machine().context("cannot open the machine's root")?;
             let path = std::path::absolute(path)
                 .with_context(|| format!("cannot tell where {} is", path.display()))?;
-            Named { root, path, in_root: false, name: request.name.clone() }
+            Named { root, path, in_root: false, name: request.name.clone(), before: None }
         }
         None => match store.present(request.name.as_deref())? {
-            Present::Usable { name, origin: Some(origin) }
-                if !asked.are_placed_by(&origin.gpus) =>
-            {
-                let gpus = match asked.placed.as_slice() {
-                    [] => "all GPUs".to_owned(),
-                    gpus => gpus.join(", "),
-                };
-                let why = format!(
-                    "backend {name} was placed with the Tensile files of {}, and those of {gpus} are \
-                     asked for",
-                    origin.gpus.join(", ")
-                );
-                store.again(name, &why, origin)?
+            Present::Usable { name, origin: Some(origin) } => {
+                match is_other(&name, &origin, asked, request.slim) {
+                    Some(why) => store.again(name, &why, origin)?,
+                    None => return Ok(Asked::InStore(name)),
+                }
             }
-            Present::Usable { name, .. } => return Ok(Asked::InStore(name)),
+            Present::Usable { name, origin: None } => return Ok(Asked::InStore(name)),
             Present::Damaged { name, what, origin: Some(origin) } => {
                 let why = format!("{what} of backend {name} is not as it was placed");
                 store.again(name, &why, origin)?
@@ -149,6 +145,7 @@ pub(super) fn source(
                 path: found(lib.root(), tree)?,
                 in_root: true,
                 name: request.name.clone(),
+                before: None,
             },
         },
     };
@@ -156,16 +153,18 @@ pub(super) fn source(
     let cannot = || format!("cannot read the backend {shown}");
     let resolved = named.root.resolve(&named.path).with_context(cannot)?;
     let state = named.root.state(&resolved).with_context(cannot)?;
-    let origin = Origin {
+    let kept = kept_kernels(lib.root(), &named, (request, options), asked)?;
+    let mut origin = Origin {
         // A name that is no UTF-8 cannot be in JSON; the backend is then not placed again by itself.
         path: named.path.to_string_lossy().into_owned().into(),
         in_root: named.in_root,
         state,
         gpus: asked.placed.clone(),
+        slim: None,
     };
     let is_package = source::is_package(&named.root, &named.path).with_context(cannot)?;
     if is_package
-        && let Some(known) = store.placed_from(&origin)
+        && let Some(known) = store.placed_from(&origin, kept.as_deref())
         && named.name.as_ref().is_none_or(|name| name == known)
         && store.damage(known)?.is_none()
     {
@@ -182,7 +181,74 @@ pub(super) fn source(
     };
     check_name(&name)?;
     checks::backend(lib.root(), lib.path(), &source)?;
+    let source = match kept {
+        None => source,
+        Some(gpus) => {
+            let (source, slim) = slim::backend(source, &gpus, || unpacking.staging())?;
+            origin.slim = Some(slim);
+            source
+        }
+    };
     Ok(Asked::Source(Box::new(Placed { name, source, origin })))
+}
+
+/// Why a backend in the store is not what is asked for now: a clause.
+fn is_other(
+    name: &str,
+    origin: &Origin,
+    asked: &gpus::Asked,
+    slim: Option<bool>,
+) -> Option<String> {
+    if !asked.are_placed_by(&origin.gpus) {
+        let gpus = match asked.placed.as_slice() {
+            [] => "all GPUs".to_owned(),
+            gpus => gpus.join(", "),
+        };
+        return Some(format!(
+            "backend {name} was placed with the Tensile files of {}, and those of {gpus} are \
+             asked for",
+            origin.gpus.join(", ")
+        ));
+    }
+    let now = |slim: &Slim| format!("backend {name} is slim, for {}", slim.gpus.join(", "));
+    match (slim, &origin.slim) {
+        (Some(true), None) => Some(format!("backend {name} has the kernels of all its GPUs")),
+        (Some(false), Some(slim)) => Some(format!("{}, and is to be whole", now(slim))),
+        (_, Some(slim)) => {
+            let lacking = asked.lacking(&slim.gpus);
+            let asked_for = || format!("{}, and {} is asked for", now(slim), lacking.join(", "));
+            (!lacking.is_empty()).then(asked_for)
+        }
+        (_, None) => None,
+    }
+}
+
+/// The GPUs to whose kernels a backend is to be reduced: those that are asked for, those of this machine
+/// and those that it was reduced to before. `None`: it is placed as it comes.
+fn kept_kernels(
+    root: &Root,
+    named: &Named,
+    (request, options): (&Request, &Options),
+    asked: &gpus::Asked,
+) -> Result<Option<Vec<String>>> {
+    let usual = match &named.before {
+        Some(origin) => origin.slim.is_some(),
+        None => options.slim && !request.only_add,
+    };
+    if !request.slim.unwrap_or(usual) {
+        return Ok(None);
+    }
+    let before = named.before.as_ref().and_then(|origin| origin.slim.as_ref());
+    let mut gpus: BTreeSet<String> = asked.required.iter().cloned().collect();
+    gpus.extend(gpus::of_machine(root));
+    gpus.extend(before.into_iter().flat_map(|slim| slim.gpus.iter().cloned()));
+    if gpus.is_empty() {
+        bail!(
+            "--slim leaves out the kernels of all GPUs that are not needed, and it is not known which \
+             are: name them with --gpu"
+        );
+    }
+    Ok(Some(gpus.into_iter().collect()))
 }
 
 /// A rocBLAS of ROCm 7 has no kernels for the GPUs that the shim is for, unless it is asked for with
@@ -283,17 +349,24 @@ impl Store<'_> {
                 origin.path.display()
             );
         }
-        Ok(Named { root, path: origin.path, in_root: origin.in_root, name: Some(name) })
+        let (path, in_root) = (origin.path.clone(), origin.in_root);
+        Ok(Named { root, path, in_root, name: Some(name), before: Some(origin) })
     }
 
-    /// The backend that was placed from this very source.
-    fn placed_from(&self, origin: &Origin) -> Option<&String> {
+    /// The backend that was placed from this very source, with the kernels of at least these GPUs and
+    /// some left out; of all if `None`.
+    fn placed_from(&self, origin: &Origin, kept: Option<&[String]>) -> Option<&String> {
         let origins = &self.journal?.origins;
         let same = |known: &&Origin| {
             known.path == origin.path
                 && known.in_root == origin.in_root
                 && known.gpus == origin.gpus
                 && known.state.same(&origin.state)
+                && match (&known.slim, kept) {
+                    (None, None) => true,
+                    (Some(slim), Some(kept)) => kept.iter().all(|gpu| slim.gpus.contains(gpu)),
+                    _ => false,
+                }
         };
         origins.iter().find(|(_, known)| same(known)).map(|(name, _)| name)
     }
@@ -395,7 +468,15 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     }
     let lib = prefix.join(LIB)?;
     let reason = format!("backend {name}, from {}", source.origin);
-    let mut wanted = std::collections::BTreeSet::new();
+    if let Some(slim) = &origin.slim {
+        planner.remark(format!(
+            "backend {name} is slim, for {}: for another GPU, `installer apply --gpu` will need {} \
+             again",
+            slim.gpus.join(", "),
+            origin.path.display()
+        ));
+    }
+    let mut wanted = BTreeSet::new();
     let files = source.files.iter().map(|file| (&lib, file));
     for (top, file) in files.chain(source.archives.iter().map(|file| (&prefix, file))) {
         let place = top.join(&file.to)?;

@@ -52,8 +52,13 @@ impl Asked {
     /// Whether the Tensile files of a backend that was placed for these GPUs (all if empty) are enough.
     /// Where none is asked for now, what is in the store is taken as it is.
     pub(super) fn are_placed_by(&self, placed: &[String]) -> bool {
-        let has = |gpu| placed.contains(gpu);
-        !self.is_new || placed.is_empty() || self.required.iter().all(has)
+        placed.is_empty() || self.lacking(placed).is_empty()
+    }
+
+    /// Those that are asked for now and not among these.
+    pub(super) fn lacking(&self, placed: &[String]) -> Vec<String> {
+        let lacks = |gpu: &&String| self.is_new && !placed.contains(gpu);
+        self.required.iter().filter(lacks).cloned().collect()
     }
 }
 

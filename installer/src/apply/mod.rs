@@ -55,6 +55,8 @@ pub struct Request {
     pub compat: Option<Compat>,
     /// Whether the stock library's name stays for CMake.
     pub build_link: Option<bool>,
+    /// Reduce the backend's library to the kernels of the GPUs that were asked for and of this machine's.
+    pub slim: Option<bool>,
     /// Give up GPUs of this machine that the tree serves now and the backend does not.
     pub gpu_loss_ok: bool,
     /// Go on where the tree's own library serves all that is wanted.
@@ -150,7 +152,8 @@ pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) ->
     let known_problems = checks::closure(&lib, None, &built);
 
     let mut staging = Unpacking::new(&lib, request.dry_run);
-    let source = backend::source(&lib, tree, request, before.as_ref(), &asked, &mut staging)?;
+    let asking = (request, &options, &asked);
+    let source = backend::source(&lib, tree, asking, before.as_ref(), &mut staging)?;
     let mut plan = plan(&lib, tree, request, before.as_ref(), options, &asked, &source)?;
     plan.remarks.splice(0..0, remarks.iter().cloned());
     let gpus = &plan.journal.options.gpus;
@@ -253,6 +256,7 @@ fn options(request: &Request, asked: &gpus::Asked, before: Option<&Journal>) -> 
     let mut options = before.map_or_else(Options::default, |journal| journal.options.clone());
     if !request.only_add {
         options.gpus.clone_from(&asked.placed);
+        options.slim = request.slim.unwrap_or(options.slim);
     }
     options.compat = request.compat.unwrap_or(options.compat);
     options.original = request.original.unwrap_or(options.original);
@@ -452,16 +456,22 @@ impl<'a> Unpacking<'a> {
         if dry_run { Self::Listing { place: None } } else { Self::Store { lib, incoming: None } }
     }
 
-    /// An empty directory.
+    /// A directory, which is empty the first time.
     fn staging(&mut self) -> io::Result<Staging> {
         match self {
             Self::Listing { place } => {
-                let new = tempfile::tempdir()?;
+                let new = match place.take() {
+                    Some(place) => place,
+                    None => tempfile::tempdir()?,
+                };
                 Staging::listing(place.insert(new).path())
             }
             Self::Store { lib, incoming } => {
-                let incoming = incoming.insert(Incoming::open(lib).map_err(io::Error::other)?);
-                Ok(Staging::new(incoming.staging()?))
+                let new = match incoming.take() {
+                    Some(incoming) => incoming,
+                    None => Incoming::open(lib).map_err(io::Error::other)?,
+                };
+                Ok(Staging::new(incoming.insert(new).staging()?))
             }
         }
     }

@@ -41,6 +41,9 @@ pub struct Listed {
     pub origin: Option<String>,
     /// The GPUs that it has both code and Tensile files for.
     pub gpus: Vec<String>,
+    /// The GPUs to whose kernels its library was reduced; empty: it is whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slim: Vec<String>,
     /// The library's size, in bytes.
     pub library_bytes: u64,
     /// The size of the Tensile files that it uses, in bytes.
@@ -114,6 +117,7 @@ impl Listed {
         }
         self.gpus = Serves::of(&library, tensile.as_ref()).gpus().into_iter().collect();
         self.release = release::of_library(&name);
+        self.slim = library.slim;
         self.soname = library.soname;
         self.library_bytes = library.size;
         self.library = Some(name);
@@ -160,7 +164,11 @@ fn row(backend: &Listed) -> [String; 8] {
         if backend.in_use { "*" } else { " " }.to_owned(),
         printable(&backend.name).into_owned(),
         or_none(&backend.release),
-        if has_library { size(backend.library_bytes) } else { "no library".to_owned() },
+        match has_library {
+            true if backend.slim.is_empty() => size(backend.library_bytes),
+            true => format!("(slim) {}", size(backend.library_bytes)),
+            false => "no library".to_owned(),
+        },
         tensile,
         size(backend.bytes),
         if backend.gpus.is_empty() { "-".to_owned() } else { backend.gpus.join(",") },

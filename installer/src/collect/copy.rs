@@ -1,21 +1,24 @@
 //! Copies files under the names that lead to them, links and directories on the way included, and
-//! leaves to a base system what it has.
+//! leaves to a base system what it has. Files with GPU code may lose the kernels of other GPUs on the way.
 
 use crate::{
     directory::{Directory, Name},
     files::{self, DIRECTORY_MODE},
     root::{self, Root},
+    slim::{self, Outcome},
     state::{FileState, State},
 };
 use anyhow::{Context, Result};
+use offload::slim::Size;
 use rustix::{
     fs::{AtFlags, Gid, Mode, Uid, chownat, fchmod, fchown},
     io::Errno,
 };
+use serde::Serialize;
 use std::{
-    collections::BTreeSet,
-    fs::Metadata,
-    io,
+    collections::{BTreeMap, BTreeSet},
+    fs::{File, Metadata},
+    io::{self, Seek, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -23,11 +26,20 @@ use std::{
 /// Bits that make a program run as its owner or group.
 const SET_ID: u32 = 0o6000;
 
+/// Which files are copied without the kernels of other GPUs.
+pub(super) struct Slim {
+    /// The GPUs whose kernels stay.
+    pub(super) gpus: Vec<String>,
+    /// Files that stay whole, by their resolved paths.
+    pub(super) whole: BTreeSet<PathBuf>,
+}
+
 /// A copy in the making.
 pub(super) struct Copy<'a> {
     root: &'a Root,
     base: Option<&'a Root>,
     into: Directory,
+    slim: Option<Slim>,
     done: BTreeSet<PathBuf>,
     /// Directories whose contents were copied.
     listed: BTreeSet<PathBuf>,
@@ -39,23 +51,62 @@ pub(super) struct Copy<'a> {
     pub(super) left: BTreeSet<PathBuf>,
     /// Pipes, sockets and devices, which are not copied.
     pub(super) skipped: BTreeSet<PathBuf>,
+    /// Files that were reduced, by their resolved paths.
+    pub(super) reduced: BTreeMap<PathBuf, Reduced>,
+    /// Why files with kernels were not, by their resolved paths.
+    pub(super) refused: BTreeMap<PathBuf, String>,
+}
+
+/// A file that was copied without some kernels.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reduced {
+    /// The GPUs whose kernels stayed.
+    pub gpus: Vec<String>,
+    /// The file's size.
+    pub size: Size,
+    /// The BLAKE3 digests of the original and of the copy.
+    #[serde(skip)]
+    pub(super) digests: [String; 2],
 }
 
 impl<'a> Copy<'a> {
     /// Into an empty directory.
-    pub(super) fn new(root: &'a Root, base: Option<&'a Root>, into: Directory) -> Self {
+    pub(super) fn new(
+        root: &'a Root,
+        base: Option<&'a Root>,
+        into: Directory,
+        slim: Option<Slim>,
+    ) -> Self {
         let none = BTreeSet::new;
         Self {
             root,
             base,
             into,
+            slim,
             done: none(),
             listed: none(),
             files: none(),
             bytes: 0,
             left: none(),
             skipped: none(),
+            reduced: BTreeMap::new(),
+            refused: BTreeMap::new(),
         }
+    }
+
+    /// Writes these bytes in the place of what was copied of a file.
+    pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let replace = || -> io::Result<()> {
+            let entry = self.root.resolve(path)?;
+            let (parent, name) = self.at(&entry)?;
+            let before = parent.open(name)?.metadata()?;
+            parent.remove(name)?;
+            let mut new = parent.create(name)?;
+            new.write_all(bytes)?;
+            let owned = kept(fchown(&new, Some(uid(&before)), Some(gid(&before))))?;
+            files::finish(&new, permissions(&before, owned), before.mtime())
+        };
+        replace().with_context(|| format!("cannot write the copy of {}", path.display()))
     }
 
     /// Copies what a path inside leads to, under that path. Of a directory only the directory.
@@ -81,7 +132,7 @@ impl<'a> Copy<'a> {
     }
 
     /// Each component in turn, as [`Root::resolve`] goes.
-    fn walk(&mut self, path: &Path) -> io::Result<()> {
+    fn walk(&mut self, path: &Path) -> Result<()> {
         // The root's own rules first, with its limit for links.
         self.root.resolve(path)?;
         let mut resolved = PathBuf::from("/");
@@ -109,7 +160,7 @@ impl<'a> Copy<'a> {
                 }
                 State::File(_) if self.is_left(&entry) => {}
                 State::File(_) => self.file(&entry)?,
-                State::Absent => return Err(io::ErrorKind::NotFound.into()),
+                State::Absent => return Err(io::Error::from(io::ErrorKind::NotFound).into()),
                 State::Other => {
                     self.skipped.insert(entry);
                     return Ok(());
@@ -153,7 +204,7 @@ impl<'a> Copy<'a> {
     }
 
     /// With the time of the original, by which the journal knows placed files.
-    fn file(&mut self, entry: &Path) -> io::Result<()> {
+    fn file(&mut self, entry: &Path) -> Result<()> {
         if !self.done.insert(entry.to_owned()) {
             return Ok(());
         }
@@ -166,10 +217,40 @@ impl<'a> Copy<'a> {
         // The owner first: changing it takes the bits away that make a program run as its owner.
         let owned = kept(fchown(&new, Some(uid(&metadata)), Some(gid(&metadata))))?;
         state.mode = permissions(&metadata, owned);
-        files::duplicate(source, &state, &new, &label)?;
+        match self.reduce(entry, &source, &new)? {
+            Some(size) => {
+                state.size = size;
+                files::finish(&new, state.mode, state.modified)?;
+            }
+            None => files::duplicate(source, &state, &new, &label)?,
+        }
         self.bytes += state.size;
         self.files.insert(entry.to_owned());
         Ok(())
+    }
+
+    /// Writes the copy without the kernels of other GPUs and answers its size; `None` where it is to be
+    /// a plain copy of a file, and nothing was written.
+    fn reduce(&mut self, entry: &Path, source: &File, new: &File) -> Result<Option<u64>> {
+        let Some(slim) = self.slim.as_ref().filter(|slim| !slim.whole.contains(entry)) else {
+            return Ok(None);
+        };
+        match slim::reduce(source, &slim.gpus, new)? {
+            Outcome::Reduced { gpus, size, digest } => {
+                let own = files::digest(new.try_clone()?, "the copy")?;
+                let digests = [digest, own];
+                self.reduced.insert(entry.to_owned(), Reduced { gpus, size, digests });
+                return Ok(Some(size.after));
+            }
+            Outcome::Refused(why) => drop(self.refused.insert(entry.to_owned(), why)),
+            Outcome::Whole => {}
+        }
+        // What was written before it was found to be nothing.
+        new.set_len(0)?;
+        let (mut source, mut new) = (source, new);
+        source.rewind()?;
+        new.rewind()?;
+        Ok(None)
     }
 
     /// The directory of the copy that an entry goes to, and its name there.

@@ -17,18 +17,21 @@ use crate::{
     ldconfig,
     lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
-    output, present,
+    output,
+    place::Place,
+    present,
     root::Root,
     settings, source,
     state::State,
     status::{self, Status},
 };
 use anyhow::{Context, Result, bail};
-use copy::Copy;
+pub use copy::Reduced;
+use copy::{Copy, Slim};
 use rocblas_contract::{libraries::HIP, store};
 use serde::Serialize;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Read,
     path::{Path, PathBuf},
@@ -47,6 +50,10 @@ pub struct Request {
     pub into: PathBuf,
     /// The root of the image that the copy is to be put on: what it has is not copied.
     pub base: Option<PathBuf>,
+    /// Leave out the kernels of other GPUs.
+    pub slim: bool,
+    /// The GPUs whose kernels stay; `None`: those of the last apply.
+    pub gpus: Option<Vec<String>>,
 }
 
 /// What was copied.
@@ -60,6 +67,8 @@ pub struct Collected {
     pub files: BTreeSet<PathBuf>,
     /// In bytes.
     pub bytes: u64,
+    /// Files that were copied without the kernels of other GPUs.
+    pub slim: BTreeMap<String, Reduced>,
     /// Names of libraries that the base has.
     #[serde(serialize_with = "crate::output::json::paths")]
     pub left: BTreeSet<PathBuf>,
@@ -88,8 +97,17 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
     let mut remarks = Vec::new();
     let closures = closures(root, lib, &built, &mut remarks)?;
 
+    let gpus = request.gpus.clone().unwrap_or_else(|| journal.options.gpus.clone());
+    let slim = match request.slim {
+        false => None,
+        true if gpus.is_empty() => bail!(
+            "--slim leaves out the kernels of all GPUs that are not needed, and the shim was applied for \
+             all: name with --gpu those that are"
+        ),
+        true => Some(Slim { gpus, whole: originals(root, lib, &journal) }),
+    };
     let into = Into::empty(&request.into)?;
-    let mut copy = Copy::new(root, base.as_ref(), into.directory.clone());
+    let mut copy = Copy::new(root, base.as_ref(), into.directory.clone(), slim);
     for program in &request.programs {
         copy.add_all(program, &|_| true)?;
     }
@@ -105,13 +123,50 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
         copy.add(&file)?;
     }
     add_store(&mut copy, root, lib, &journal)?;
-    let Copy { files, bytes, left, skipped, .. } = copy;
+    record(&copy, root, lib, journal)?;
+    let Copy { files, bytes, left, skipped, reduced, refused, .. } = copy;
+    for (path, why) in &refused {
+        remarks.push(format!("{} was copied whole: {why}", path.display()));
+    }
     for path in &skipped {
         let what = "is neither file, link nor directory, and was left out";
         remarks.push(format!("{} {what}", path.display()));
     }
     into.keep();
-    Ok(Collected { into: request.into.clone(), files, bytes, left, remarks })
+    let name = |path: PathBuf| output::shown(&path).to_string();
+    let slim = reduced.into_iter().map(|(path, reduced)| (name(path), reduced)).collect();
+    Ok(Collected { into: request.into.clone(), files, bytes, slim, left, remarks })
+}
+
+/// What `revert` puts back, by resolved paths: it is copied as it is.
+fn originals(root: &Root, lib: &Path, journal: &Journal) -> BTreeSet<PathBuf> {
+    let kept = journal.kept().into_iter().map(|place| lib.join(place.path()));
+    kept.filter_map(|path| root.resolve(&path).ok()).collect()
+}
+
+/// Writes into the copy of the journal what became of placed files that were reduced.
+fn record(copy: &Copy<'_>, root: &Root, lib: &Path, mut journal: Journal) -> Result<()> {
+    let mut is_changed = false;
+    for (place, entry) in &mut journal.entries {
+        let path = lib.join(place.path());
+        let reduced = root.resolve(&path).ok().and_then(|path| copy.reduced.get(&path));
+        let (Some(reduced), State::File(file)) = (reduced, &mut entry.after) else { continue };
+        let [whole, own] = reduced.digests.clone();
+        (file.size, file.digest, is_changed) = (reduced.size.after, Some(own), true);
+        let backend = place.path().strip_prefix(Place::backends().path()).ok();
+        let name = backend.and_then(|path| path.iter().next()?.to_str());
+        if let Some(origin) = name.and_then(|name| journal.origins.get_mut(name)) {
+            origin.slim = Some(journal::Slim { gpus: reduced.gpus.clone(), whole });
+        }
+    }
+    if !is_changed {
+        return Ok(());
+    }
+    let text = journal.text().context("cannot write the journal")?;
+    for place in journal::places() {
+        copy.replace(&lib.join(place.path()), text.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// The directory that is copied into; empty again if the copy is not completed, so that a second try

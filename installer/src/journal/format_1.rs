@@ -86,7 +86,7 @@ pub(super) fn read(text: &str) -> Result<Journal> {
     });
     let origins = old.packages.into_iter().map(|package| {
         let OldPackage { backend, file: path, state, gpus } = package;
-        (backend, Origin { path, in_root: false, state, gpus })
+        (backend, Origin { path, in_root: false, state, gpus, slim: None })
     });
     Ok(Journal {
         format: FORMAT,

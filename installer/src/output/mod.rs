@@ -215,6 +215,15 @@ fn remarks(text: &mut Text, remarks: &[String]) {
 pub fn collected(collected: &Collected) -> Text {
     let mut text = Text::new();
     remarks(&mut text, &collected.remarks);
+    for (path, reduced) in &collected.slim {
+        let size = |bytes| indicatif::HumanBytes(bytes);
+        text.line(format!(
+            "{path}: {} instead of {}, kernels for {} only",
+            size(reduced.size.after),
+            size(reduced.size.before),
+            reduced.gpus.join(", ")
+        ));
+    }
     let end = format!(
         "{} files, {}, are in {}; {} names are left to the base.",
         collected.files.len(),

@@ -3,6 +3,9 @@
 //! | file | what it does |
 //! |---|---|
 //! | `mod.rs` | writes a file next to its destination and renames it |
+//! | `new.rs` | a file in the making beside the one that it is for |
+//! | `reduce.rs` | writes the reduced form of an open file into another |
+//! | `backend.rs` | a backend's library, before it is placed |
 //! | `permit.rs` | which existing files may be replaced |
 //! | `attributes.rs` | owner, permissions and extended attributes |
 //! | `runtime.rs` | whether a HIP runtime reads compressed bundles |
@@ -12,34 +15,38 @@
 //! whoever opens the name finds either.
 
 mod attributes;
+mod backend;
+mod new;
 mod permit;
+mod reduce;
 mod runtime;
 mod text;
 
+pub(crate) use backend::backend;
 pub use offload::slim::Form;
+pub(crate) use reduce::{Outcome, reduce};
 pub use runtime::check as check_runtime;
 pub use text::text;
 
 use crate::{
-    directory::{Directory, Name, Target},
+    directory::{Directory, Name},
     files,
     gpu::Gpu,
     inspect::layout::absolute,
     output::shown,
     root::Root,
     state::State,
-    version,
 };
 use anyhow::{Context, Result, bail};
-use offload::slim::{self, Note, Size, Slimmed};
+use new::New;
+use offload::slim::{Size, Slimmed};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
     fs::{File, Metadata},
-    io::{self, BufWriter, Seek, Write},
+    io::{self, Seek},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process,
 };
 
 /// Where the new files go.
@@ -94,16 +101,11 @@ pub fn slim(
     let gpus: Vec<String> = gpus.iter().map(|gpu| gpu.target().to_owned()).collect();
     let digest = files::digest(source.file.try_clone()?, &name.to_string())
         .with_context(|| format!("cannot read {name}"))?;
-    let note = Note {
-        version: version::OWN.to_owned(),
-        source: format!("blake3:{digest}"),
-        gpus: gpus.clone(),
-    };
     let written = || format!("cannot write {}", shown(&target));
     let mut new = New::beside(root, &target).with_context(written)?;
-    let mut writer = BufWriter::with_capacity(1 << 20, new.file.try_clone()?);
-    let slimmed = slim::slim(&source.file, source.metadata.len(), &note, form, &mut writer)
-        .with_context(|| format!("cannot reduce {name}"))?;
+    let slimmed =
+        reduce::write((&source.file, source.metadata.len()), &gpus, &digest, form, &new.file)
+            .with_context(|| format!("cannot reduce {name}"))?;
     let Slimmed { changed, size, targets } = slimmed;
     let path = source.path.clone();
     let mut report = Report { file: path, output: None, gpus, changed, size, targets };
@@ -111,7 +113,6 @@ pub fn slim(
         return Ok(report);
     }
     let mut finish = || -> Result<()> {
-        writer.flush()?;
         if !changed {
             source.copy(&mut new.file)?;
         }
@@ -190,49 +191,4 @@ fn stamp(metadata: &Metadata) -> [i128; 5] {
     let modified = i128::from(metadata.mtime()) << 32 | i128::from(metadata.mtime_nsec());
     let changed = i128::from(metadata.ctime()) << 32 | i128::from(metadata.ctime_nsec());
     [dev, ino, metadata.len().into(), modified, changed]
-}
-
-/// A file in the making; it is removed unless it is put into its place.
-struct New {
-    directory: Directory,
-    name: Option<String>,
-    file: File,
-}
-
-impl New {
-    /// In the directory of the file that it is for, which has to be on the same file system.
-    fn beside(root: &Root, target: &Path) -> io::Result<Self> {
-        let directory = root.open_directory(target.parent().unwrap_or(Path::new("/")))?;
-        // A process with the same number may have left a file when it was killed.
-        for number in 0.. {
-            let name = format!(".slim-{}-{number}", process::id());
-            match directory.create(Name::new(&name).expect("a plain name")) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                other => return Ok(Self { file: other?, directory, name: Some(name) }),
-            }
-        }
-        unreachable!("no directory has that many files")
-    }
-
-    /// Replaces what is at the target, in one step. All of it is on disk then.
-    fn put(mut self, target: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
-        let own = self.name.take().expect("it is not in its place yet");
-        let (own, name) = (Name::new(&own).expect("a plain name"), Name::last_of(target));
-        let name = name.ok_or(io::ErrorKind::InvalidInput)?;
-        let renamed = self.directory.rename(own, &self.directory, name, Target::Replaced);
-        if renamed.is_err() {
-            let _ = self.directory.remove(own);
-        }
-        renamed?;
-        self.directory.sync()
-    }
-}
-
-impl Drop for New {
-    fn drop(&mut self) {
-        if let Some(name) = self.name.as_deref().and_then(Name::new) {
-            let _ = self.directory.remove(name);
-        }
-    }
 }

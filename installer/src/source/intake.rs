@@ -53,6 +53,13 @@ impl Staging {
         Ok(Self { listing: true, ..Self::at(path)? })
     }
 
+    /// A new file in it, and how that is placed.
+    pub(crate) fn file(&self, name: &str) -> io::Result<(File, Contents)> {
+        let own = Name::new(name).ok_or(io::ErrorKind::InvalidInput)?;
+        let file = self.directory.create(own)?;
+        Ok((file, Contents::Staged(self.directory.clone(), name.to_owned())))
+    }
+
     /// How many bytes fit.
     fn free(&self) -> io::Result<u64> {
         let space = rustix::fs::fstatvfs(self.directory.as_fd())?;

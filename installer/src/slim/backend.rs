@@ -1,0 +1,63 @@
+//! A backend's library with only the kernels of some GPUs, before it is placed.
+
+use super::{Outcome, reduce};
+use crate::{
+    files,
+    journal::Slim,
+    serves::Serves,
+    source::{Content, Source, SourceFile, Staging},
+};
+use anyhow::{Context, Result, bail};
+use std::io;
+
+/// The name of the reduced library among what was unpacked, which has numbers for names.
+const NAME: &str = "slim";
+
+/// Reduces a backend's library to the kernels of those GPUs that it has some for. A split library has its
+/// kernels in archives, of which those of other GPUs were left out already.
+///
+/// # Errors
+/// When it has kernels for none of them or cannot be reduced, and when the new file cannot be written into
+/// what `staging` makes.
+pub(crate) fn backend(
+    mut source: Source,
+    gpus: &[String],
+    staging: impl FnOnce() -> io::Result<Staging>,
+) -> Result<(Source, Slim)> {
+    let shown = format!("the library of {}", source.origin);
+    let whole = source.open_library().with_context(|| format!("cannot read {shown}"))?;
+    let digest = files::digest(whole.try_clone()?, &shown);
+    let digest = digest.with_context(|| format!("cannot read {shown}"))?;
+    let slim = Slim { gpus: gpus.to_vec(), whole: digest };
+    if source.split()?.is_some() {
+        return Ok((source, slim));
+    }
+    let serves = Serves::of_source(&source)?;
+    serves.whole().with_context(|| shown.clone())?;
+    if !gpus.iter().any(|gpu| serves.has_code(gpu)) {
+        bail!(
+            "{shown} cannot be reduced to the kernels of {}: it has code for {}",
+            gpus.join(", "),
+            serves.code()
+        );
+    }
+    let library = source.library.clone();
+    let of_library = |file: &&mut SourceFile| file.to == library;
+    let Some(SourceFile { content: Content::File { from, size, mode, modified }, .. }) =
+        source.files.iter_mut().find(of_library)
+    else {
+        bail!("{shown} is no file of its own");
+    };
+    let staging = staging().context("cannot prepare the store")?;
+    let (new, contents) = staging.file(NAME).context("cannot prepare the store")?;
+    match reduce(&whole, gpus, &new).with_context(|| shown.clone())? {
+        Outcome::Whole => {}
+        Outcome::Refused(why) => bail!("{shown} cannot be made slim: {why}"),
+        Outcome::Reduced { size: sizes, .. } => {
+            // The time of the whole one, as a package or directory has it.
+            files::finish(&new, *mode, *modified).context("cannot write the reduced file")?;
+            (*from, *size) = (contents, sizes.after);
+        }
+    }
+    Ok((source, slim))
+}

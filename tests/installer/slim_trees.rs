@@ -1,0 +1,283 @@
+//! Trees and copies whose libraries have only the kernels that their GPUs need: `apply --slim`,
+//! `backends add --slim` and `collect --slim`.
+
+use crate::{applying, machine::Machine, using};
+use installer::inspect::library::targets_of;
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use tests::{
+    artefacts,
+    run::{Ended, run},
+    snapshot::Snapshot,
+};
+
+/// The backend's library, relative to ROCm's.
+const PLACED: &str = "rocblas-shim/backends/6.3.0/lib/librocblas.so.4.3.60300";
+
+const JOURNAL: &str = "rocblas-shim/journal.json";
+
+fn digest(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    blake3::hash(&bytes).to_hex().to_string()
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).len()
+}
+
+/// The library that is placed as the backend.
+fn whole(machine: &Machine) -> PathBuf {
+    machine.backend.join("librocblas.so.4.3.60300")
+}
+
+fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// The targets that a library has code for.
+fn targets(library: &Path) -> Vec<String> {
+    let file = fs::File::open(library).unwrap_or_else(|e| panic!("{}: {e}", library.display()));
+    targets_of(&file).expect("GPU code").into_keys().collect()
+}
+
+#[track_caller]
+fn refused(ended: &Ended, reasons: &[&str]) {
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    for reason in reasons {
+        assert!(ended.stderr.contains(reason), "{reason}: {}", ended.stderr);
+    }
+}
+
+fn placed(machine: &Machine) -> Vec<String> {
+    targets(&machine.lib(PLACED))
+}
+
+#[test]
+fn a_slim_backend_has_the_kernels_of_its_gpus_and_everything_says_so() {
+    let machine = Machine::new();
+    let before = machine.snapshot();
+    let ended = machine.apply(&["--gpu", "gfx906", "--slim"]).success();
+    assert!(ended.stdout.contains("backend 6.3.0 is slim, for gfx906"), "{ended:?}");
+    assert!(ended.stdout.contains("will need"), "{ended:?}");
+    assert!(size(&machine.lib(PLACED)) < size(&whole(&machine)) / 2);
+    assert_eq!(placed(&machine), ["gfx906"]);
+
+    let journal = json(&machine.lib(JOURNAL));
+    let slim = &journal["origins"]["6.3.0"]["slim"];
+    assert_eq!(slim["whole"], digest(&whole(&machine)), "{journal:#}");
+    assert_eq!(slim["gpus"], serde_json::json!(["gfx906"]), "{journal:#}");
+    let entry = &journal["entries"][PLACED]["after"];
+    assert!(entry.to_string().contains(&digest(&machine.lib(PLACED))), "{entry:#}");
+
+    let (code, line) = machine.status();
+    assert_eq!(code, 0, "{line}");
+    assert!(line.contains("with backend 6.3.0 (slim, for gfx906)"), "{line}");
+    for (command, said) in [
+        (&["verify"][..], "backend 6.3.0 is slim, for gfx906"),
+        (&["doctor"], "slim, for gfx906"),
+        (&["backends", "list"], "(slim) "),
+    ] {
+        let printed = machine.tree.installer(command).stdout;
+        assert!(printed.contains(said), "{command:?}: {printed}");
+    }
+    let verified = machine.tree.installer(&["--json", "verify"]).success().stdout;
+    let verified: Value = serde_json::from_str(&verified).expect("JSON");
+    assert_eq!(verified["slim"]["6.3.0"], serde_json::json!(["gfx906"]));
+
+    let applied = machine.snapshot();
+    for again in [&["--gpu", "gfx906", "--slim"][..], &[]] {
+        machine.apply(again).success();
+        applied.assert_same(&machine.snapshot());
+    }
+    let usual = machine.tree.installer(&["apply"]).success();
+    assert!(usual.stdout.contains("Nothing to do"), "{usual:?}");
+    machine.revert().success();
+    before.assert_same(&machine.snapshot());
+}
+
+#[test]
+fn a_gpu_that_is_added_later_needs_the_source_again() {
+    let machine = Machine::new();
+    machine.apply(&["--gpu", "gfx906", "--slim"]).success();
+    machine.tree.installer(&["apply", "--gpu", "MI100"]).success();
+    assert_eq!(placed(&machine), ["gfx906", "gfx908"]);
+    assert!(machine.status().1.contains("(slim, for gfx906, gfx908)"), "{:?}", machine.status());
+    let moved = machine.outside().join("moved");
+    fs::rename(machine.backend.parent().expect("a directory"), &moved).expect("move");
+    let before = machine.snapshot();
+    let ended = machine.tree.installer(&["apply", "--gpu", "gfx900"]);
+    refused(&ended, &["gfx900", "is not there any more", "--backend"]);
+    before.assert_same(&machine.snapshot());
+    // What is there already needs nothing.
+    machine.tree.installer(&["apply", "--gpu", "gfx908"]).success();
+    let moved = moved.join("lib");
+    let moved = moved.to_str().expect("UTF-8");
+    machine.tree.installer(&["apply", "--backend", moved, "--gpu", "gfx900"]).success();
+    assert_eq!(placed(&machine), ["gfx900", "gfx906", "gfx908"]);
+}
+
+#[test]
+fn a_slim_backend_is_made_whole_again_and_slim_later() {
+    let machine = Machine::new();
+    machine.apply(&["--gpu", "gfx906"]).success();
+    assert_eq!(digest(&machine.lib(PLACED)), digest(&whole(&machine)));
+    let apply = |slim: &str| machine.tree.installer(&["apply", slim]).success();
+    apply("--slim");
+    assert_eq!(placed(&machine), ["gfx906"]);
+    apply("--slim=no");
+    assert_eq!(digest(&machine.lib(PLACED)), digest(&whole(&machine)));
+    assert!(!machine.status().1.contains("slim"), "{:?}", machine.status());
+    assert_eq!(machine.tree.installer(&["apply", "--slim=perhaps"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_damaged_slim_library_is_repaired_from_its_source() {
+    let machine = Machine::new();
+    machine.apply(&["--gpu", "gfx906", "--slim"]).success();
+    let applied = machine.snapshot();
+    let mut bytes = fs::read(machine.lib(PLACED)).expect("read");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let times = fs::metadata(machine.lib(PLACED)).expect("there").modified().expect("a time");
+    fs::write(machine.lib(PLACED), bytes).expect("damage");
+    let file = fs::File::options().write(true).open(machine.lib(PLACED)).expect("open");
+    file.set_modified(times).expect("set the time");
+    let ended = machine.tree.installer(&["verify"]);
+    assert_eq!(ended.status.code(), Some(4), "{ended:?}");
+    machine.tree.installer(&["repair"]).success();
+    applied.assert_same(&machine.snapshot());
+}
+
+#[test]
+fn what_cannot_be_slim_is_refused_and_nothing_is_changed() {
+    let machine = Machine::new();
+    let before = machine.snapshot();
+    refused(&machine.apply(&["--slim"]), &["name them with --gpu"]);
+    refused(&machine.apply(&["--slim", "--gpu", "gfx1030"]), &["gfx1030", "gfx900"]);
+    // Code that no record points to is not seen by a runtime.
+    let bare = machine.outside().join("bare/librocblas.so.4");
+    fs::create_dir(bare.parent().expect("a directory")).expect("make it");
+    let objcopy = ["--rename-section", ".hipFatBinSegment=.records"];
+    let mut command = std::process::Command::new("objcopy");
+    run(command.args(objcopy).arg(whole(&machine)).arg(&bare)).success();
+    let bare = bare.to_str().expect("UTF-8");
+    let ended = machine.apply(&["--slim", "--gpu", "gfx906", "--backend", bare]);
+    refused(&ended, &["cannot be made slim", "librocblas.so.4"]);
+    before.assert_same(&machine.snapshot());
+}
+
+#[test]
+fn a_dry_run_shows_the_small_library_and_changes_nothing() {
+    let mut machine = Machine::new();
+    for is_packed in [false, true] {
+        if is_packed {
+            machine.backend = applying::packed(&machine);
+        }
+        let before = Snapshot::with_times(machine.tree.root());
+        let options = ["--gpu", "gfx906", "--slim", "--dry-run", "--json"];
+        let shown = machine.apply(&options).success().stdout;
+        before.assert_same(&Snapshot::with_times(machine.tree.root()));
+        let plan: Value = serde_json::from_str(&shown).expect("JSON");
+        let steps = plan["steps"].as_array().expect("steps");
+        let step = steps.iter().find(|step| step["path"] == PLACED);
+        let step = step.unwrap_or_else(|| panic!("{plan:#}"));
+        let shown = step["size"].as_u64().expect("a size");
+        let outside = machine.outside().join("rocm-6.3.0/lib/librocblas.so.4.3.60300");
+        assert!(shown < size(&outside) / 2, "{step:#}");
+    }
+}
+
+#[test]
+fn a_package_is_reduced_while_it_is_placed_and_not_unpacked_again() {
+    let mut machine = Machine::new();
+    machine.backend = applying::packed(&machine);
+    machine.apply(&["--gpu", "gfx906", "--slim"]).success();
+    assert_eq!(placed(&machine), ["gfx906"]);
+    let applied = Snapshot::with_times(machine.tree.root());
+    let again = machine.apply(&["--gpu", "gfx906", "--slim"]).success();
+    assert!(again.stdout.contains("Nothing to do"), "{again:?}");
+    applied.assert_same(&Snapshot::with_times(machine.tree.root()));
+}
+
+#[test]
+fn a_backend_is_added_slim_beside_a_whole_one() {
+    let machine = Machine::new();
+    machine.apply(&["--gpu", "gfx906,gfx908"]).success();
+    let source = machine.backend.to_str().expect("UTF-8");
+    let add = ["backends", "add", source, "--name", "small", "--gpu", "gfx906", "--slim"];
+    machine.tree.installer(&add).success();
+    let library =
+        |name: &str| machine.lib("rocblas-shim/backends").join(name).join("lib/librocblas.so.4");
+    assert_eq!(targets(&library("small")), ["gfx906"]);
+    assert_eq!(targets(&library("6.3.0")), ["gfx900", "gfx906", "gfx908"]);
+    machine.tree.installer(&["backends", "use", "small"]).success();
+    assert!(machine.status().1.contains("small (slim, for gfx906)"), "{:?}", machine.status());
+}
+
+/// A machine with a program and the shim, as a Dockerfile has them; and an empty directory beside it.
+fn built(more: &[&str]) -> (Machine, String, PathBuf) {
+    let machine = Machine::new();
+    let program = using::build(&machine);
+    machine.apply(more).success();
+    let inside = Path::new("/").join(program.strip_prefix(machine.tree.root()).expect("in it"));
+    let into = machine.outside().join("image");
+    (machine, inside.to_str().expect("UTF-8").to_owned(), into)
+}
+
+fn collect(machine: &Machine, into: &Path, arguments: &[&str]) -> Ended {
+    let fixed = ["collect", "--into", into.to_str().expect("UTF-8")];
+    machine.tree.installer(&[&fixed, arguments].concat())
+}
+
+fn in_image(image: &Path, command: &[&str]) -> Ended {
+    let mut installer = std::process::Command::new(artefacts::installer());
+    run(installer.arg("--root").arg(image).args(command))
+}
+
+#[test]
+fn a_slim_copy_has_the_kernels_of_its_gpus_and_is_verified() {
+    for options in [&["--gpu", "gfx906"][..], &["--gpu", "gfx906", "--slim"]] {
+        let (machine, program, image) = built(options);
+        let before = machine.snapshot();
+        let ended = collect(&machine, &image, &["--slim", &program]).success();
+        before.assert_same(&machine.snapshot());
+        assert!(ended.stdout.contains("instead of"), "{ended:?}");
+        let lib = image.join("opt/rocm-7.0.2/lib");
+        let solver = lib.join("librocsolver.so.0.5.70002");
+        assert!(size(&solver) < size(&machine.lib("librocsolver.so.0.5.70002")), "{options:?}");
+        for library in ["librocsolver.so.0.5.70002", PLACED] {
+            assert_eq!(targets(&lib.join(library)), ["gfx906"], "{library}");
+        }
+        // What revert puts back is as it was.
+        let stock = "rocblas-shim/backends/7.0.2/lib/librocblas.so.5.0.70002";
+        assert_eq!(digest(&lib.join(stock)), digest(&machine.lib(stock)));
+        let verified = in_image(&image, &["verify"]).success();
+        assert!(verified.stdout.contains("is slim, for gfx906"), "{verified:?}");
+        let status = in_image(&image, &["status"]).success();
+        assert!(status.stdout.contains("(slim, for gfx906)"), "{status:?}");
+        let origin = &json(&lib.join(JOURNAL))["origins"]["6.3.0"]["slim"];
+        assert_eq!(origin["whole"], digest(&whole(&machine)), "{origin:#}");
+        in_image(&image, &["revert"]).success();
+        assert!(lib.join("librocblas.so.5.0.70002").exists());
+    }
+}
+
+#[test]
+fn a_copy_is_slim_only_where_the_gpus_are_known() {
+    let (machine, program, image) = built(&[]);
+    refused(&collect(&machine, &image, &["--slim", &program]), &["name with --gpu"]);
+    assert!(!image.exists() || fs::read_dir(&image).expect("read").next().is_none());
+    let without = collect(&machine, &image, &["--gpu", "gfx906", &program]);
+    assert_eq!(without.status.code(), Some(2), "{without:?}");
+    let ended = collect(&machine, &image, &["--slim", "--gpu", "gfx942", "--json", &program]);
+    let document: Value = serde_json::from_str(&ended.success().stdout).expect("JSON");
+    let solver = "/opt/rocm-7.0.2/lib/librocsolver.so.0.5.70002";
+    assert_eq!(document["slim"][solver]["gpus"], serde_json::json!(["gfx942"]), "{document:#}");
+    let remarks = document["remarks"].to_string();
+    assert!(remarks.contains("copied whole: it has no kernels for gfx942"), "{remarks}");
+    assert_eq!(targets(&image.join("opt/rocm-7.0.2/lib").join(PLACED)).len(), 3);
+}
