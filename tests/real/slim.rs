@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use tests::{
     artefacts::{self, workspace},
     compile::compile,
+    confined::{self, Limits},
     real::{
         Rocm, Root,
         compared::{Seen, assert_same},
         fatbin, root, say,
     },
-    run::run_within,
 };
 
 /// They crash or succeed by chance, from run to run of the whole 7.2 too.
@@ -29,8 +29,15 @@ const BY_CHANCE: [&str; 5] = [
     "rocblas_gemm_strided_batched_ex_get_solutions",
 ];
 
-/// Longer than an unoptimized installer takes for a library with a gigabyte of kernels.
-const LIMIT: Duration = Duration::from_secs(600);
+/// For a library with a gigabyte of kernels: much longer than an installer without optimizations takes, and
+/// address space for its program, which has debug information.
+const LIMITS: Limits = Limits { time: Duration::from_secs(600), memory: 4 << 30 };
+
+/// The most memory that it may take, in bytes.
+const MOST_MEMORY: u64 = 64 << 20;
+
+/// The most that rocBLAS 6.4.4 may have with the kernels of gfx906, in bytes.
+const MOST_OF_6_4: u64 = 125_000_000;
 
 /// A reduced library.
 struct Slim {
@@ -46,17 +53,23 @@ impl Slim {
         let start = Instant::now();
         let mut command = Command::new(artefacts::installer());
         command.arg("slim").arg(&whole).args(["--gpu", gpus, "--output"]).arg(slim.path());
-        run_within(&mut command, LIMIT).success();
-        let size = |path: &Path| fs::metadata(path).expect("there").len();
+        let confined = confined::run(&mut command, LIMITS);
+        assert!(confined.ended.status.success(), "{:?}", confined.ended);
         let (before, after) = (size(&whole), size(&slim.path()));
-        say(&format!("{soname} for {gpus}: {before} -> {after} bytes in {:.1?}", start.elapsed()));
+        let (took, memory) = (start.elapsed(), confined.peak >> 20);
+        say(&format!("{soname} for {gpus}: {before} -> {after} bytes in {took:.1?}, {memory} MiB"));
         assert!(after < before / 2, "{soname}: {after} of {before} bytes");
+        assert!(confined.peak <= MOST_MEMORY, "{soname}: {} bytes of memory", confined.peak);
         slim
     }
 
     fn path(&self) -> PathBuf {
         self.directory.path().join(&self.name)
     }
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).expect("there").len()
 }
 
 /// Runs a program on a target, of which kernels without code fail.
@@ -80,8 +93,12 @@ fn a_slim_rocblas_behaves_as_the_whole_one() {
         ("librocblas.so.5", "gfx906"),
         ("librocblas.so.5", "gfx906,gfx1030"),
         ("librocblas.so.4", "gfx906"),
+        ("librocblas.so.4", "gfx906,gfx1030"),
     ] {
         let slim = Slim::new(root, soname, gpus);
+        assert!(
+            (soname, gpus) != ("librocblas.so.4", "gfx906") || size(&slim.path()) <= MOST_OF_6_4
+        );
         let whole = Rocm::without_shim(root, &root.library(soname));
         let reduced = Rocm::without_shim(root, &slim.path());
         let compare = |program: &Path, arguments: &[&str]| {
@@ -94,6 +111,9 @@ fn a_slim_rocblas_behaves_as_the_whole_one() {
             let seen = compare(every_function, &["librocblas.so.5", variant]);
             assert!(seen.launches() > 1_900, "{soname}, {variant}: {} launches", seen.launches());
         }
+        // llama.cpp's SOLVE_TRI.
+        let solve = client(&whole, "strsm.c", &["librocblas.so.5", "libamdhip64.so.7"]);
+        assert!(compare(&solve, &[]).launches() > 0, "{soname} for {gpus}");
         // hipBLAS of 7 needs functions that 6.4 has not.
         if soname == "librocblas.so.5" {
             let libraries = ["libhipblas.so.3", "librocblas.so.5", "libamdhip64.so.7"];
@@ -121,13 +141,43 @@ fn a_target_that_was_not_kept_fails_as_in_a_library_without_kernels() {
 #[test]
 fn a_slim_rocsolver_behaves_as_the_whole_one() {
     let Some(root) = root() else { return };
-    let slim = Slim::new(root, "librocsolver.so.0", "gfx906");
     let whole = Rocm::without_shim(root, &root.library("librocblas.so.5"));
-    let reduced = Rocm::without_shim(root, &root.library("librocblas.so.5"));
-    symlink(slim.path(), reduced.tree().lib().join("librocsolver.so.0")).expect("link");
     let libraries = ["librocsolver.so.0", "librocblas.so.5", "libamdhip64.so.7"];
     let program = client(&whole, "solver_calls.c", &libraries);
-    let [whole, seen] = [&whole, &reduced].map(|rocm| on("gfx906", rocm, &program, &[]));
-    assert_same(&whole, &seen, "rocSOLVER");
-    assert!(seen.launches() > 0 && seen.line("rocsolver_dsyevd") == "0", "{seen:?}");
+    for gpus in ["gfx906", "gfx906,gfx1030"] {
+        let slim = Slim::new(root, "librocsolver.so.0", gpus);
+        let reduced = Rocm::without_shim(root, &root.library("librocblas.so.5"));
+        symlink(slim.path(), reduced.tree().lib().join("librocsolver.so.0")).expect("link");
+        for gpu in gpus.split(',') {
+            let [whole, seen] = [&whole, &reduced].map(|rocm| on(gpu, rocm, &program, &[]));
+            assert_same(&whole, &seen, &format!("rocSOLVER for {gpus} on {gpu}"));
+            assert!(seen.launches() > 0 && seen.line("rocsolver_dsyevd") == "0", "{seen:?}");
+        }
+    }
+}
+
+/// How often each library is loaded to compare times; the first time reads it from the disk.
+const STARTS: usize = 6;
+
+#[test]
+fn a_slim_rocblas_is_loaded_no_slower_than_the_whole_one() {
+    let Some(root) = root() else { return };
+    let slim = Slim::new(root, "librocblas.so.4", "gfx906");
+    let whole = Rocm::without_shim(root, &root.library("librocblas.so.4"));
+    let reduced = Rocm::without_shim(root, &slim.path());
+    let program = client(&whole, "strsm.c", &["librocblas.so.5", "libamdhip64.so.7"]);
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..STARTS {
+        for (rocm, times) in [&whole, &reduced].into_iter().zip(&mut times) {
+            let start = Instant::now();
+            on("gfx906", rocm, &program, &[]);
+            times.push(start.elapsed());
+        }
+    }
+    let [whole, reduced] = times.map(|times| times.into_iter().skip(1).min().expect("several"));
+    say(&format!(
+        "a client of librocblas.so.4: {whole:.1?} with the whole library, {reduced:.1?} slim"
+    ));
+    // On a busy machine both vary.
+    assert!(reduced < whole * 2, "{reduced:.1?} and {whole:.1?}");
 }
