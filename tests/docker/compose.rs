@@ -193,6 +193,7 @@ fn the_server_has_one_gpu_its_model_and_a_port_of_this_host() {
         assert_eq!(arguments["SHIM_IMAGE"], "rocblas-shim");
         assert_eq!(arguments["GPU_TARGETS"], "gfx906");
         assert_eq!(arguments["ORIGINAL"], "delete");
+        assert_eq!(arguments["SLIM"], "yes");
         let expected =
             ["--model", "/models/qwen3 8b.gguf", "--n-gpu-layers", "99", "--ctx-size", "8192"];
         assert_eq!(words(&llama["command"]), [&expected[..], &["--jinja"]].concat());

@@ -1,11 +1,19 @@
 //! `docker/Dockerfile`: the image that most users run.
 
 use crate::images::{LLAMA_IMAGE, llama};
-use std::{collections::BTreeSet, fs, process::Command};
-use tests::run::{run, run_within};
+use std::{collections::BTreeMap, fs, io::Write, process::Command, sync::OnceLock};
+use tests::{
+    docker::Engine,
+    run::{run, run_within},
+};
 
-/// The files in every layer of an image, as its tarballs have them; no links.
-fn files_in_layers(engine: &tests::docker::Engine, tag: &str) -> BTreeSet<String> {
+/// The files in every layer of the image with their sizes in bytes, as its tarballs have them; no links.
+fn files(engine: &Engine) -> &'static BTreeMap<String, u64> {
+    static FILES: OnceLock<BTreeMap<String, u64>> = OnceLock::new();
+    FILES.get_or_init(|| files_in_layers(engine, LLAMA_IMAGE))
+}
+
+fn files_in_layers(engine: &Engine, tag: &str) -> BTreeMap<String, u64> {
     let scratch = tempfile::tempdir().expect("a directory");
     let saved = scratch.path().join("image.tar");
     engine.save(tag, &saved);
@@ -22,8 +30,12 @@ fn files_in_layers(engine: &tests::docker::Engine, tag: &str) -> BTreeSet<String
         // `-rw-r--r-- 0/0 1234 2026-01-01 00:00 opt/file`
         let lines = run(Command::new("tar").arg("-tvf").arg(path)).success().stdout;
         let files = lines.lines().filter(|line| line.starts_with('-'));
-        let names = files.filter_map(|line| line.split_whitespace().nth(5));
-        names.map(|name| format!("/{}", name.trim_start_matches("./"))).collect::<Vec<_>>()
+        let file = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let name = format!("/{}", words[5].trim_start_matches("./"));
+            (name, words[2].parse::<u64>().expect("a size"))
+        };
+        files.map(file).collect::<Vec<_>>()
     };
     layers.iter().flat_map(list).collect()
 }
@@ -32,8 +44,8 @@ fn files_in_layers(engine: &tests::docker::Engine, tag: &str) -> BTreeSet<String
 fn no_layer_has_the_stock_library_or_a_tool_that_builds() {
     let Some(images) = llama() else { return };
     let engine = images.engine;
-    let names = files_in_layers(engine, LLAMA_IMAGE);
-    let has = |end: &str| names.iter().any(|name| name.ends_with(end));
+    let files = files(engine);
+    let has = |end: &str| files.keys().any(|name| name.ends_with(end));
     for present in [
         "/opt/rocm-7.0.2/lib/librocblas.so.5.99.0",
         "/rocblas-shim/backends/6.3.0/lib/librocblas.so.4.3.60300",
@@ -60,9 +72,22 @@ fn no_layer_has_the_stock_library_or_a_tool_that_builds() {
     ] {
         assert!(!has(absent), "{absent}");
     }
-    let other_gpus = names.iter().filter(|name| name.contains("gfx90a"));
+    let other_gpus = files.keys().filter(|name| name.contains("gfx90a"));
     assert_eq!(other_gpus.collect::<Vec<_>>(), Vec::<&String>::new());
-    report_size(engine);
+}
+
+/// The most that the image may have, in bytes; with the kernels of all GPUs it has 2.25 GB.
+const MOST: u64 = 800_000_000;
+
+#[test]
+fn the_image_has_the_kernels_of_one_gpu_and_is_small() {
+    let Some(images) = llama() else { return };
+    let engine = images.engine;
+    let size: u64 = engine.inspect(LLAMA_IMAGE, "{{.Size}}").parse().expect("bytes");
+    print_sizes(engine, size, files(engine));
+    assert!(size <= MOST, "{size} bytes");
+    let status = engine.run(LLAMA_IMAGE, &[], &["installer", "status"]).success();
+    assert!(status.stdout.contains("(slim, for gfx906)"), "{status:?}");
 }
 
 #[test]
@@ -86,14 +111,23 @@ fn the_image_says_what_it_is_how_it_is_and_that_it_is_nobodys() {
     assert_eq!(environment.iter().find(named), None);
 }
 
-/// Past the test harness: what a user downloads.
-fn report_size(engine: &tests::docker::Engine) {
-    use std::io::Write;
-    let size = engine.inspect(LLAMA_IMAGE, "{{.Size}}");
+/// Past the test harness: what a user downloads, by part.
+fn print_sizes(engine: &Engine, size: u64, files: &BTreeMap<String, u64>) {
     let layers = engine.inspect(LLAMA_IMAGE, "{{len .RootFS.Layers}}");
-    let megabytes = size.parse::<u64>().expect("bytes") / 1_000_000;
-    let history = engine.docker(&["history", "--format", "{{.Size}}\t{{.CreatedBy}}", LLAMA_IMAGE]);
-    let line =
-        format!("images: {LLAMA_IMAGE}: {megabytes} MB in {layers} layers\n{}", history.stdout);
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let megabytes = |bytes: u64| format!("{:>6} MB", bytes / 1_000_000);
+    let mut text = format!("images: {LLAMA_IMAGE}: {} in {layers} layers\n", megabytes(size));
+    let parts: [(&str, fn(&str) -> bool); 6] = [
+        ("Tensile files", |name| name.contains("/rocblas/library/")),
+        ("the backend's library", |name| name.contains("/backends/")),
+        ("rocSOLVER", |name| name.contains("/librocsolver.so")),
+        ("other libraries of ROCm", |name| name.starts_with("/opt/")),
+        ("llama.cpp", |name| name.starts_with("/app/")),
+        ("the distribution and installer", |_| true),
+    ];
+    let part_of = |name: &str| parts.iter().position(|(_, is_in)| is_in(name));
+    for (number, (part, _)) in parts.iter().enumerate() {
+        let of_part = files.iter().filter(|(name, _)| part_of(name) == Some(number));
+        text += &format!("{} {part}\n", megabytes(of_part.map(|(_, bytes)| bytes).sum()));
+    }
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
