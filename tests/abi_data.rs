@@ -5,13 +5,12 @@
 use rocblas_abi::{DATA, exports};
 use std::{
     collections::BTreeSet,
-    env, fs,
+    fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::Command,
 };
 use tests::{
-    artefacts::workspace,
+    artefacts::{self, workspace},
     compile::{compile, library},
     elf::face,
     run::{client, run},
@@ -82,9 +81,8 @@ fn data() -> PathBuf {
 
 /// Runs cargo on the copy.
 fn cargo(arguments: &[&str]) -> String {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    let command = command.current_dir(workspace()).args(arguments).arg("--quiet");
+    let mut command = artefacts::cargo();
+    let command = command.args(arguments).arg("--quiet");
     let command = command.arg("--target-dir").arg(target()).env("ROCBLAS_ABI_DATA", data());
     let output = command.output().expect("start cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

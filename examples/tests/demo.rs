@@ -14,14 +14,21 @@ const LIMIT: Duration = Duration::from_secs(600);
 fn demo(arguments: &[&str]) -> Ended {
     // Not on the demo's time.
     built();
-    run_within(Command::new(env!("CARGO_BIN_EXE_demo")).args(arguments), LIMIT)
+    run_within(command().args(arguments), LIMIT)
+}
+
+/// The demo, which is to build as tests do.
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    command.env(artefacts::SELECTION, "workspace");
+    command
 }
 
 #[test]
 fn it_fails_succeeds_and_fails_again_and_leaves_nothing() {
     let directory = tempfile::tempdir().expect("make a directory");
     built();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    let mut command = command();
     let ended = run_within(command.env("TMPDIR", directory.path()), LIMIT).silent_success();
 
     let outcomes: Vec<&str> = ended

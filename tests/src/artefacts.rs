@@ -19,23 +19,54 @@ pub fn standins() -> PathBuf {
     workspace().join("tests/standins/c")
 }
 
-/// Builds one package with the cargo that runs the tests, unless it is up to date, and answers
-/// where cargo says that its library or program is.
-fn build(package: &str, profile: &str, file: &str) -> PathBuf {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+/// The cargo that runs the tests, in the workspace.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // What cargo tells a test of its package. Some build scripts (ring's) are run again when that
     // changes, and with them all that needs their packages, in here and again outside.
     let told = |name: &str| {
-        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|of| name.starts_with(of))
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"]
+            .iter()
+            .any(|of| name.starts_with(of))
     };
     let names = env::vars_os().map(|(name, _)| name);
     names.filter(|name| told(&name.to_string_lossy())).for_each(|name| {
         command.env_remove(name);
     });
-    let output = command
-        .current_dir(workspace())
-        .args(["build", "--quiet", "--package", package, "--profile", profile])
+    command.current_dir(workspace());
+    command
+}
+
+/// Set to `workspace` for programs that tests run: see [`selection`].
+pub const SELECTION: &str = "TEST_ARTEFACTS";
+
+/// The options by which cargo is to select a package that is built in a profile. The features of
+/// dependencies depend on which packages are selected: as `cargo test --workspace` selects them, it has
+/// compiled all of them already. The demo on its own needs few.
+#[must_use]
+pub fn selection<'a>(package: &'a str, profile: &str) -> Vec<&'a str> {
+    // Cargo puts tests into `deps`.
+    let own = env::current_exe().ok();
+    let is_test =
+        own.is_some_and(|own| own.parent().is_some_and(|parent| parent.ends_with("deps")));
+    let is_of_tests = is_test || env::var_os(SELECTION).is_some_and(|value| value == "workspace");
+    if profile == "dev" && is_of_tests {
+        // Where a test is selected, what only tests need counts.
+        vec!["--workspace", "--test", "tidy"]
+    } else {
+        vec!["--package", package]
+    }
+}
+
+/// Builds one package with the cargo that runs the tests, unless it is up to date, and answers
+/// where cargo says that its library or program is.
+fn build(package: &str, profile: &str, file: &str) -> PathBuf {
+    let which: &[&str] = if file.ends_with(".so") { &["--lib"] } else { &["--bin", file] };
+    let output = cargo()
+        .args(["build", "--quiet", "--profile", profile])
+        .args(selection(package, profile))
+        .args(which)
         .args(["--message-format", "json-render-diagnostics"])
         .output()
         .expect("start cargo");

@@ -2,9 +2,9 @@
 //! linking, with the version script, is done here.
 
 use super::root::{directory, lock};
-use crate::artefacts::workspace;
+use crate::artefacts::{cargo, workspace};
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -25,14 +25,7 @@ fn run(command: &mut Command) {
 fn build() -> PathBuf {
     // Of two test processes, one links while the other waits.
     let _lock = lock().expect("lock the directory of this tier");
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo).current_dir(workspace()).args([
-        "build",
-        "--quiet",
-        "--package",
-        "recording-hip",
-        "--release",
-    ]));
+    run(cargo().args(["build", "--quiet", "--package", "recording-hip", "--release"]));
     let target = directory();
     let archive = target.with_file_name("release").join("librecording_hip.a");
     let finished = target.join("libamdhip64.so.7");

@@ -3,7 +3,6 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
 };
 use tests::artefacts;
 
@@ -47,9 +46,9 @@ fn clients() -> Result<PathBuf, String> {
         Some(profile) => profile,
         None => return Err(format!("{} is not where Cargo puts programs", own.display())),
     };
-    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(artefacts::workspace())
-        .args(["build", "--quiet", "--package", "examples", "--profile", profile])
+    let output = artefacts::cargo()
+        .args(["build", "--quiet", "--profile", profile])
+        .args(artefacts::selection("examples", profile))
         .args(["--bin", "solve_tri", "--bin", "gemm", "--target-dir"])
         .arg(target)
         .output()
