@@ -100,6 +100,11 @@ const CALLS: &[Row] = &[
     (libc::SYS_sync, "sync", &[], Changes),
 ];
 
+/// The numbers of all of them.
+pub(super) fn numbers() -> Vec<u32> {
+    CALLS.iter().map(|row| u32::try_from(row.0).expect("a system call's number")).collect()
+}
+
 /// The flags of a call that opens a file; 0 for other calls.
 fn open_flags(kind: Kind, entry: &Entry) -> Option<u64> {
     match kind {

@@ -7,12 +7,14 @@
 //! seen.
 
 mod calls;
+mod filter;
 mod observer;
 mod places;
 mod trace;
 mod tracee;
 
 use crate::run::Ended;
+use filter::Filter;
 pub(crate) use observer::{Attempt, Observer, Spot};
 use std::{
     fmt,
@@ -127,7 +129,7 @@ fn run_observed(
     thread::scope(|scope| {
         let tracer = thread::Builder::new().name("tracer".to_owned());
         let traced = tracer.spawn_scoped(scope, || {
-            let mut child = tracee::spawn(command)?;
+            let mut child = tracee::spawn(command, Filter::new(&calls::numbers()))?;
             let stdout = drain(child.stdout.take().expect("piped"));
             let stderr = drain(child.stderr.take().expect("piped"));
             let traced = trace::trace(child.id(), &below, interruption, limit, observer);

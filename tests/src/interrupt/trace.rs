@@ -1,5 +1,5 @@
-//! The tracing thread: lets all processes of a command run from system call to system call, and
-//! does at one of them what it has been asked to.
+//! The tracing thread: lets all processes of a command run from one system call that changes files to the
+//! next, and does at one of them what it has been asked to.
 
 use super::{
     Call, Interruption, calls,
@@ -101,8 +101,6 @@ pub(super) fn trace(
 struct Thread {
     /// Whether it has stopped before.
     started: bool,
-    /// The error that its system call is to end with.
-    failing: Option<i32>,
     /// The system call that it is in, for the observer.
     attempt: Option<Attempt>,
 }
@@ -158,6 +156,7 @@ impl Tracer<'_> {
         let signal = libc::WSTOPSIG(status);
         match status >> 16 {
             0 => {}
+            libc::PTRACE_EVENT_SECCOMP => return self.system_call(tracee),
             libc::PTRACE_EVENT_EXEC => {
                 // A thread takes over the number of its process, and its own ends unreported.
                 let former = tracee.message()?;
@@ -202,17 +201,14 @@ impl Tracer<'_> {
                 calls::counted(&entry, self.below)
             }
             SystemCall::Exit(result) => {
-                let thread = self.thread(tracee);
-                let (failing, attempt) = (thread.failing.take(), thread.attempt.take());
-                if let Some(errno) = failing {
-                    tracee.fail(errno)?;
-                } else if let (Some(observer), Some(attempt)) = (&mut self.observer, attempt) {
+                let attempt = self.thread(tracee).attempt.take();
+                if let (Some(observer), Some(attempt)) = (&mut self.observer, attempt) {
                     observer.after(&attempt, result)?;
                 }
-                None
+                return tracee.resume(0);
             }
         };
-        let Some(call) = call else { return tracee.resume(0) };
+        let Some(call) = call else { return self.go_on(tracee) };
         let (number, takes_space) = (self.calls.len(), call.takes_space);
         self.calls.push(call);
         let errno = match self.interruption {
@@ -223,11 +219,16 @@ impl Tracer<'_> {
             }
             Interruption::FailAt { call, errno } if call == number => errno,
             Interruption::FailFrom { call, errno } if call <= number && takes_space => errno,
-            _ => return tracee.resume(0),
+            _ => return self.go_on(tracee),
         };
         self.interrupted = true;
-        self.thread(tracee).failing = Some(errno);
-        tracee.suppress()?;
+        self.thread(tracee).attempt = None;
+        tracee.fail(errno)?;
         tracee.resume(0)
+    }
+
+    /// Lets a call be carried out; an observer is shown its end.
+    fn go_on(&mut self, tracee: Tracee) -> io::Result<()> {
+        if self.thread(tracee).attempt.is_some() { tracee.carry_out() } else { tracee.resume(0) }
     }
 }

@@ -1,5 +1,6 @@
 //! A process under ptrace: the few requests that tracing needs, and its memory.
 
+use super::filter::Filter;
 use std::{
     fs::File,
     io,
@@ -16,20 +17,23 @@ const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_TRACEVFORK
     | libc::PTRACE_O_TRACECLONE
     | libc::PTRACE_O_TRACEEXEC
+    | libc::PTRACE_O_TRACESECCOMP
     | libc::PTRACE_O_EXITKILL;
 
-/// Starts a command that the calling thread traces. It stops once its program is loaded.
-pub(super) fn spawn(command: &mut Command) -> io::Result<Child> {
+/// Starts a command that the calling thread traces. It stops once its program is loaded, and at the calls
+/// of a filter from then on.
+pub(super) fn spawn(command: &mut Command, filter: Filter) -> io::Result<Child> {
     // Of the child alone, whose memory is a copy: a command that is run again asks again, and the
     // kernel refuses a second request.
     static ASKED: AtomicBool = AtomicBool::new(false);
-    let ask = || {
+    let ask = move || {
         if ASKED.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        request(libc::PTRACE_TRACEME, 0, 0, ptr::null_mut()).map(|_| ())
+        request(libc::PTRACE_TRACEME, 0, 0, ptr::null_mut())?;
+        filter.install()
     };
-    // SAFETY: it makes a system call and touches an atomic.
+    // SAFETY: it makes system calls, touches an atomic and reads memory that was there before.
     unsafe { command.pre_exec(ask) };
     command.spawn()
 }
@@ -58,7 +62,7 @@ pub(super) struct Entry {
 /// Where a thread stopped for a system call.
 pub(super) enum SystemCall {
     Entry(Entry),
-    /// With what the call returns: a negative error number if it failed.
+    /// With what the call returned: a negative error number if it failed.
     Exit(i64),
 }
 
@@ -70,10 +74,15 @@ impl Tracee {
         request(libc::PTRACE_SETOPTIONS, self.id, 0, options).map(|_| ())
     }
 
-    /// Lets it run to its next system call, with a signal or 0.
+    /// Lets it run, with a signal or 0: to the next call of the filter.
     pub(super) fn resume(self, signal: i32) -> io::Result<()> {
         let signal = ptr::without_provenance_mut(signal as usize);
-        request(libc::PTRACE_SYSCALL, self.id, 0, signal).map(|_| ())
+        request(libc::PTRACE_CONT, self.id, 0, signal).map(|_| ())
+    }
+
+    /// At the entry of a system call: lets it run to the exit.
+    pub(super) fn carry_out(self) -> io::Result<()> {
+        request(libc::PTRACE_SYSCALL, self.id, 0, ptr::null_mut()).map(|_| ())
     }
 
     /// Kills its process. At the entry of a system call, that is not carried out.
@@ -102,32 +111,24 @@ impl Tracee {
         let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
         let size = size_of_val(&info);
         request(libc::PTRACE_GET_SYSCALL_INFO, self.id, size, (&raw mut info).cast())?;
-        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        if info.op != libc::PTRACE_SYSCALL_INFO_SECCOMP {
             // SAFETY: at an exit, this is what the kernel fills; elsewhere it is zero.
             return Ok(SystemCall::Exit(unsafe { info.u.exit }.sval));
         }
-        // SAFETY: at an entry, this is what the kernel fills.
-        let entry = unsafe { info.u.entry };
+        // SAFETY: at the stop of a filter, this is what the kernel fills.
+        let entry = unsafe { info.u.seccomp };
         let number = entry.nr as i64;
         Ok(SystemCall::Entry(Entry { tracee: self, number, arguments: entry.args }))
     }
 
-    /// At the entry of a system call: it is not carried out.
-    pub(super) fn suppress(self) -> io::Result<()> {
-        // No call has this number.
-        self.change_registers(|registers| registers.orig_rax = u64::MAX)
-    }
-
-    /// At the exit of a system call: it has failed.
+    /// At the entry of a system call: it is not carried out and fails.
     pub(super) fn fail(self, errno: i32) -> io::Result<()> {
-        self.change_registers(|registers| registers.rax = -i64::from(errno) as u64)
-    }
-
-    fn change_registers(self, change: impl FnOnce(&mut libc::user_regs_struct)) -> io::Result<()> {
         // SAFETY: plain numbers, for which zero is a value.
         let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
         request(libc::PTRACE_GETREGS, self.id, 0, (&raw mut registers).cast())?;
-        change(&mut registers);
+        // No call has this number, and then what is returned is what is there.
+        registers.orig_rax = u64::MAX;
+        registers.rax = -i64::from(errno) as u64;
         request(libc::PTRACE_SETREGS, self.id, 0, (&raw mut registers).cast()).map(|_| ())
     }
 
