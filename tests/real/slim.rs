@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use tests::{
     artefacts::{self, workspace},
     compile::compile,
-    confined::{self, Limits},
     real::{
         Rocm, Root,
         compared::{Seen, assert_same},
-        fatbin, root, say,
+        development, every_solver, fatbin, root, say,
     },
+    run::run_within,
 };
 
 /// They crash or succeed by chance, from run to run of the whole 7.2 too.
@@ -29,9 +29,17 @@ const BY_CHANCE: [&str; 5] = [
     "rocblas_gemm_strided_batched_ex_get_solutions",
 ];
 
-/// For a library with a gigabyte of kernels: much longer than an installer without optimizations takes, and
-/// address space for its program, which has debug information.
-const LIMITS: Limits = Limits { time: Duration::from_secs(600), memory: 4 << 30 };
+/// Longer than an unoptimized installer takes for a library with a gigabyte of kernels.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Runs a command and prints the most memory that it had, in KiB. Of a child of this process the kernel would
+/// count what this process had before the child's program was loaded.
+const MEASURED: &str = "
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+";
 
 /// The most memory that it may take, in bytes.
 const MOST_MEMORY: u64 = 64 << 20;
@@ -51,15 +59,17 @@ impl Slim {
         let slim =
             Self { directory: tempfile::tempdir().expect("a directory"), name: soname.to_owned() };
         let start = Instant::now();
-        let mut command = Command::new(artefacts::installer());
+        let mut command = Command::new("python3");
+        command.args(["-c", MEASURED]).arg(artefacts::installer());
         command.arg("slim").arg(&whole).args(["--gpu", gpus, "--output"]).arg(slim.path());
-        let confined = confined::run(&mut command, LIMITS);
-        assert!(confined.ended.status.success(), "{:?}", confined.ended);
+        let ended = run_within(&mut command, LIMIT).success();
+        let peak = ended.stdout.lines().last().and_then(|line| line.parse::<u64>().ok());
+        let peak = peak.unwrap_or_else(|| panic!("{ended:?}")) << 10;
         let (before, after) = (size(&whole), size(&slim.path()));
-        let (took, memory) = (start.elapsed(), confined.peak >> 20);
+        let (took, memory) = (start.elapsed(), peak >> 20);
         say(&format!("{soname} for {gpus}: {before} -> {after} bytes in {took:.1?}, {memory} MiB"));
         assert!(after < before / 2, "{soname}: {after} of {before} bytes");
-        assert!(confined.peak <= MOST_MEMORY, "{soname}: {} bytes of memory", confined.peak);
+        assert!(peak <= MOST_MEMORY, "{soname}: {peak} bytes of memory");
         slim
     }
 
@@ -154,6 +164,30 @@ fn a_slim_rocsolver_behaves_as_the_whole_one() {
             assert!(seen.launches() > 0 && seen.line("rocsolver_dsyevd") == "0", "{seen:?}");
         }
     }
+}
+
+#[test]
+fn every_function_of_a_slim_rocsolver_does_what_it_does_in_the_whole_one() {
+    let (Some(root), Some(development)) = (root(), development()) else { return };
+    let include = development.join("usr/include");
+    let header = fs::read_to_string(include.join("rocsolver/rocsolver-functions.h"));
+    let (source, functions) = every_solver::client(&header.expect("rocSOLVER's header"));
+    assert!(functions > 500, "{functions} prototypes");
+    let whole = Rocm::without_shim(root, &root.library("librocblas.so.5"));
+    let file = whole.tree().root().join("every_solver.c");
+    fs::write(&file, source).expect("write");
+    let libraries = ["librocsolver.so.0", "librocblas.so.5", "libamdhip64.so.7"];
+    let include = format!("-I{}", include.display());
+    let arguments = [vec![include], whole.link_with(&libraries)].concat();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let program = compile(&file, &whole.tree().root().join("every_solver"), &arguments);
+    let slim = Slim::new(root, "librocsolver.so.0", "gfx906");
+    let reduced = Rocm::without_shim(root, &root.library("librocblas.so.5"));
+    symlink(slim.path(), reduced.tree().lib().join("librocsolver.so.0")).expect("link");
+    let [whole, seen] = [&whole, &reduced].map(|rocm| on("gfx906", rocm, &program, &[]));
+    assert_same(&whole, &seen, "rocSOLVER's functions");
+    say(&format!("{functions} functions of rocSOLVER, {} launches", seen.launches()));
+    assert!(seen.launches() > functions, "{} launches", seen.launches());
 }
 
 /// How often each library is loaded to compare times; the first time reads it from the disk.

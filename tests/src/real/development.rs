@@ -1,4 +1,4 @@
-//! What programs are built with: headers and CMake packages of rocBLAS, hipBLAS and HIP, unpacked
+//! What programs are built with: headers and CMake packages of rocBLAS, rocSOLVER, hipBLAS and HIP, unpacked
 //! beside the root, once.
 
 use super::{
@@ -12,10 +12,11 @@ use std::{
     sync::OnceLock,
 };
 
-/// rocBLAS's and hipBLAS's, and those that their CMake packages ask for in turn. No libraries: the root has
+/// rocBLAS's, rocSOLVER's and hipBLAS's, and those that their CMake packages ask for in turn. No libraries: the root has
 /// them.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "librocblas-dev",
+    "librocsolver-dev",
     "libhipblas-dev",
     "libhipblas-common-dev",
     "libamdhip64-dev",
@@ -24,7 +25,7 @@ const PACKAGES: [&str; 6] = [
 ];
 
 /// Changes with [`PACKAGES`], so that a directory with fewer is not taken for complete.
-const NAME: &str = "development-2";
+const NAME: &str = "development-3";
 
 /// The directory that has their `usr`, prepared if that has not been done. `None`, having said so,
 /// where it is not to be had.

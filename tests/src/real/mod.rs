@@ -7,6 +7,7 @@
 pub mod compared;
 pub mod debian;
 pub mod development;
+pub mod every_solver;
 pub mod fatbin;
 pub mod log;
 pub(crate) mod packages;

@@ -30,7 +30,7 @@ struct Line {
     /// Of the calls but the first one, as is all that follows; none where there is no other.
     others: Option<Cell>,
     /// Of the time of all functions.
-    share: String,
+    share: Option<String>,
     /// In percent of the longest bar.
     bar: String,
     mean: Option<Cell>,
@@ -96,7 +96,8 @@ fn line(row: &Row, all: f64, longest: f64, colours: &Colours) -> Line {
         calls: Cell::count(row.calls),
         first: (row.first > 0.0).then(|| Cell::time(row.first)),
         others: time(row.others),
-        share: percent(row.others, all),
+        // None of a call that was made once: its time is that of a first call.
+        share: (row.others > 0.0).then(|| percent(row.others, all)),
         bar: coordinate(if longest > 0.0 { row.others / longest * 100.0 } else { 0.0 }),
         mean: time(row.mean),
         p50: time(row.p50),
@@ -141,7 +142,8 @@ mod tests {
         assert_eq!(table.left_out.as_deref(), Some("7"));
         assert!(table.has_failed && !table.has_work);
         let first = &table.rows[0];
-        assert_eq!((first.bar.as_str(), first.share.as_str(), first.colour), ("100", "10.0%", 0));
+        let share = first.share.as_deref();
+        assert_eq!((first.bar.as_str(), share, first.colour), ("100", Some("10.0%"), 0));
         assert_eq!((first.calls.text.as_str(), first.calls.value.as_str()), ("1,000", "1000"));
         assert_eq!(table.rows[3].bar, "1");
     }
@@ -150,7 +152,7 @@ mod tests {
     fn a_table_of_calls_that_never_ended_has_no_bars() {
         let rows = [row("", 0.0, 0)];
         let table = table(&rows, 4, 0.0, &Colours::of(&rows));
-        assert_eq!((table.rows[0].bar.as_str(), table.rows[0].share.as_str()), ("0", "0.0%"));
+        assert_eq!((table.rows[0].bar.as_str(), &table.rows[0].share), ("0", &None));
         assert_eq!(table.rows[0].shape, None);
     }
 }
