@@ -41,8 +41,9 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(code)
 ";
 
-/// The most memory that it may take, in bytes.
-const MOST_MEMORY: u64 = 64 << 20;
+/// The most memory that it may take for plain bundles, and for compressed ones, which are decompressed one
+/// after the other; in bytes.
+const MOST_MEMORY: [u64; 2] = [64 << 20, 256 << 20];
 
 /// The most that rocBLAS 6.4.4 may have with the kernels of gfx906, in bytes.
 const MOST_OF_6_4: u64 = 125_000_000;
@@ -69,7 +70,9 @@ impl Slim {
         let (took, memory) = (start.elapsed(), peak >> 20);
         say(&format!("{soname} for {gpus}: {before} -> {after} bytes in {took:.1?}, {memory} MiB"));
         assert!(after < before / 2, "{soname}: {after} of {before} bytes");
-        assert!(peak <= MOST_MEMORY, "{soname}: {peak} bytes of memory");
+        let is_plain = soname == "librocblas.so.4";
+        let most = MOST_MEMORY[usize::from(!is_plain)];
+        assert!(peak <= most, "{soname}: {peak} bytes of memory");
         slim
     }
 
@@ -158,11 +161,10 @@ fn a_slim_rocsolver_behaves_as_the_whole_one() {
         let slim = Slim::new(root, "librocsolver.so.0", gpus);
         let reduced = Rocm::without_shim(root, &root.library("librocblas.so.5"));
         symlink(slim.path(), reduced.tree().lib().join("librocsolver.so.0")).expect("link");
-        for gpu in gpus.split(',') {
-            let [whole, seen] = [&whole, &reduced].map(|rocm| on(gpu, rocm, &program, &[]));
-            assert_same(&whole, &seen, &format!("rocSOLVER for {gpus} on {gpu}"));
-            assert!(seen.launches() > 0 && seen.line("rocsolver_dsyevd") == "0", "{seen:?}");
-        }
+        // The root has Tensile files of this one.
+        let [whole, seen] = [&whole, &reduced].map(|rocm| on("gfx906", rocm, &program, &[]));
+        assert_same(&whole, &seen, &format!("rocSOLVER for {gpus}"));
+        assert!(seen.launches() > 0 && seen.line("rocsolver_dsyevd") == "0", "{seen:?}");
     }
 }
 

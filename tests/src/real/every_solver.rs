@@ -110,6 +110,7 @@ fn argument(parameter: &str) -> String {
         ("rocblas_int" | "int64_t" | "int", "k1" | "il") => "1".to_owned(),
         ("rocblas_int" | "int64_t" | "int", _) if name.starts_with("inc") => "1".to_owned(),
         ("rocblas_int" | "int64_t" | "int" | "size_t", _) => SIZE.to_string(),
+        ("void", _) => String::new(),
         ("float" | "double", _) => "1".to_owned(),
         _ => format!("({kind})0"),
     }
