@@ -116,18 +116,20 @@ fn print_sizes(engine: &Engine, size: u64, files: &BTreeMap<String, u64>) {
     let layers = engine.inspect(LLAMA_IMAGE, "{{len .RootFS.Layers}}");
     let megabytes = |bytes: u64| format!("{:>6} MB", bytes / 1_000_000);
     let mut text = format!("images: {LLAMA_IMAGE}: {} in {layers} layers\n", megabytes(size));
-    let parts: [(&str, fn(&str) -> bool); 6] = [
-        ("Tensile files", |name| name.contains("/rocblas/library/")),
-        ("the backend's library", |name| name.contains("/backends/")),
-        ("rocSOLVER", |name| name.contains("/librocsolver.so")),
-        ("other libraries of ROCm", |name| name.starts_with("/opt/")),
-        ("llama.cpp", |name| name.starts_with("/app/")),
-        ("the distribution and installer", |_| true),
-    ];
-    let part_of = |name: &str| parts.iter().position(|(_, is_in)| is_in(name));
-    for (number, (part, _)) in parts.iter().enumerate() {
-        let of_part = files.iter().filter(|(name, _)| part_of(name) == Some(number));
-        text += &format!("{} {part}\n", megabytes(of_part.map(|(_, bytes)| bytes).sum()));
+    let part_of = |name: &str| match name {
+        _ if name.contains("/rocblas/library/") => "Tensile files",
+        _ if name.contains("/backends/") => "the backend's library",
+        _ if name.contains("/librocsolver.so") => "rocSOLVER",
+        _ if name.starts_with("/opt/") => "other libraries of ROCm",
+        _ if name.starts_with("/app/") => "llama.cpp",
+        _ => "the distribution and installer",
+    };
+    let mut parts: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, bytes) in files {
+        *parts.entry(part_of(name)).or_default() += bytes;
+    }
+    for (part, bytes) in parts {
+        text += &format!("{} {part}\n", megabytes(bytes));
     }
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
