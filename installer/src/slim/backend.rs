@@ -36,7 +36,7 @@ pub(crate) fn backend(
     serves.whole().with_context(|| shown.clone())?;
     if !gpus.iter().any(|gpu| serves.has_code(gpu)) {
         bail!(
-            "{shown} cannot be reduced to the kernels of {}: it has code for {}",
+            "{shown} has no code for {}, only for {}. Give another backend, or other GPUs with --gpu",
             gpus.join(", "),
             serves.code()
         );
