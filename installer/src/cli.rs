@@ -180,7 +180,7 @@ pub enum Command {
         dry_run: bool,
     },
     /// Copy programs and all that they load into a directory, for the last stage of a Dockerfile
-    #[command(after_help = "Example:\n  installer collect --into /image /app\n  \
+    #[command(after_help = "Example:\n  installer collect --into /image --slim /app\n  \
         then, in the last stage: COPY --from=build /image/ /  and  RUN ldconfig")]
     Collect(Collect),
     /// Say which rocBLAS, backend and HIP runtime a process has loaded, or a program would load

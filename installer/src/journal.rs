@@ -204,10 +204,21 @@ pub struct Origin {
 /// How a library was reduced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slim {
-    /// The GPUs whose kernels were to stay, as far as it has some.
+    /// The GPUs whose kernels stayed.
     pub gpus: Vec<String>,
+    /// GPUs whose kernels would have stayed, and of which it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
     /// The BLAKE3 digest of the whole library. The journal's entry has that of the placed one.
     pub whole: String,
+}
+
+impl Slim {
+    /// Those for which reducing it again would keep nothing more.
+    #[must_use]
+    pub fn settled(&self) -> Vec<String> {
+        self.gpus.iter().chain(&self.without).cloned().collect()
+    }
 }
 
 /// A journal that was read, and how much it is to be believed.

@@ -304,6 +304,7 @@ fn the_stock_library_serves_another_port_of_the_same_image() {
         service(&files, name, &[], |server| {
             assert_eq!(server["image"], "llama-gfx906-kept");
             assert_eq!(server["build"]["args"]["ORIGINAL"], "keep");
+            assert_eq!(server["build"]["args"]["SLIM"], "yes");
             assert_eq!(server["build"]["args"]["SHIM_IMAGE"], "rocblas-shim");
             assert_eq!(ports(server), [format!("127.0.0.1:{port}:8080")]);
             assert_eq!(server["environment"]["ROCBLAS_SHIM_TRACE"], trace);

@@ -277,3 +277,19 @@ fn a_backend_that_is_used_instead_says_what_it_lacks() {
     let used = machine.tree.installer(&["backends", "use", "6.3.0"]).success();
     says(&used.stdout, &["backend 7.0.2 served gfx942, and 6.3.0 does not"]);
 }
+
+#[test]
+fn a_slim_backend_keeps_the_kernels_of_all_gpus_of_this_machine() {
+    let Some(with) = WithGpus::new(&[GFX906, GFX908, GFX1036]) else { return };
+    let ended = with.apply(&["--slim", "--not-needed-ok"]).success();
+    assert!(ended.stdout.contains("is slim, for gfx906, gfx908:"), "{ended:?}");
+    let status = with.installer(&["status"]).success().stdout;
+    assert!(status.contains("(slim, for gfx906, gfx908)"), "{status}");
+    // The GPU that it has no code for is no reason to make it again.
+    let again = with.apply(&["--slim", "--gpu", "gfx906"]).success();
+    assert!(again.stdout.contains("Nothing to do"), "{again:?}");
+    with.apply(&["--gpu", "gfx900"]).success();
+    // That is all that it has code for, so nothing is left out.
+    let status = with.installer(&["status"]).success().stdout;
+    assert!(status.contains("with backend 6.3.0;"), "{status}");
+}

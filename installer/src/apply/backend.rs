@@ -215,7 +215,7 @@ fn is_other(
         (Some(true), None) => Some(format!("backend {name} has the kernels of all its GPUs")),
         (Some(false), Some(slim)) => Some(format!("{}, and is to be whole", now(slim))),
         (_, Some(slim)) => {
-            let lacking = asked.lacking(&slim.gpus);
+            let lacking = asked.lacking(&slim.settled());
             let asked_for = || format!("{}, and {} is asked for", now(slim), lacking.join(", "));
             (!lacking.is_empty()).then(asked_for)
         }
@@ -364,7 +364,7 @@ impl Store<'_> {
                 && known.state.same(&origin.state)
                 && match (&known.slim, kept) {
                     (None, None) => true,
-                    (Some(slim), Some(kept)) => kept.iter().all(|gpu| slim.gpus.contains(gpu)),
+                    (Some(slim), Some(kept)) => kept.iter().all(|gpu| slim.settled().contains(gpu)),
                     _ => false,
                 }
         };

@@ -156,7 +156,8 @@ fn record(copy: &Copy<'_>, root: &Root, lib: &Path, mut journal: Journal) -> Res
         let backend = place.path().strip_prefix(Place::backends().path()).ok();
         let name = backend.and_then(|path| path.iter().next()?.to_str());
         if let Some(origin) = name.and_then(|name| journal.origins.get_mut(name)) {
-            origin.slim = Some(journal::Slim { gpus: reduced.gpus.clone(), whole });
+            let (gpus, without) = (reduced.gpus.clone(), Vec::new());
+            origin.slim = Some(journal::Slim { gpus, without, whole });
         }
     }
     if !is_changed {

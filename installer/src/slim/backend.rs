@@ -28,18 +28,20 @@ pub(crate) fn backend(
     let whole = source.open_library().with_context(|| format!("cannot read {shown}"))?;
     let digest = files::digest(whole.try_clone()?, &shown);
     let digest = digest.with_context(|| format!("cannot read {shown}"))?;
-    let slim = Slim { gpus: gpus.to_vec(), whole: digest };
-    if source.split()?.is_some() {
-        return Ok((source, slim));
-    }
     let serves = Serves::of_source(&source)?;
     serves.whole().with_context(|| shown.clone())?;
-    if !gpus.iter().any(|gpu| serves.has_code(gpu)) {
+    let (served, without): (Vec<String>, Vec<String>) =
+        gpus.iter().cloned().partition(|gpu| serves.has_code(gpu));
+    if served.is_empty() {
         bail!(
             "{shown} has no code for {}, only for {}. Give another backend, or other GPUs with --gpu",
             gpus.join(", "),
             serves.code()
         );
+    }
+    let slim = Slim { gpus: served, without, whole: digest };
+    if source.split()?.is_some() {
+        return Ok((source, slim));
     }
     let library = source.library.clone();
     let of_library = |file: &&mut SourceFile| file.to == library;
@@ -50,7 +52,7 @@ pub(crate) fn backend(
     };
     let staging = staging().context("cannot prepare the store")?;
     let (new, contents) = staging.file(NAME).context("cannot prepare the store")?;
-    match reduce(&whole, gpus, &new).with_context(|| shown.clone())? {
+    match reduce(&whole, &slim.gpus, &new).with_context(|| shown.clone())? {
         Outcome::Whole => {}
         Outcome::Refused(why) => bail!("{shown} cannot be made slim: {why}"),
         Outcome::Reduced { size: sizes, .. } => {
