@@ -4,6 +4,7 @@ use std::{path::Path, process::Command, time::Duration};
 use tests::{
     artefacts,
     run::{Ended, run_within},
+    skip::skip,
 };
 
 const FAILURE: &str = "rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98";
@@ -22,6 +23,44 @@ fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
     command.env(artefacts::SELECTION, "workspace");
     command
+}
+
+/// Runs a command on a machine with an MI50, as the kernel shows it: in mounts of its own, where `/dev` has
+/// what programs need and the device of GPUs.
+const WITH_GPU: &str = r#"
+mount -t tmpfs none /sys/class
+node=/sys/class/kfd/kfd/topology/nodes/1
+mkdir -p "$node"
+printf 'simd_count 240\ngfx_target_version 90006\n' >"$node/properties"
+devices=$(mktemp -d)
+mount --bind /dev "$devices"
+mount -t tmpfs none /dev
+for name in null zero random urandom; do
+    : >"/dev/$name"
+    mount --bind "$devices/$name" "/dev/$name"
+done
+mkdir /dev/shm
+umount "$devices"
+rmdir "$devices"
+: >/dev/kfd
+exec "$@"
+"#;
+
+#[test]
+fn it_works_on_a_machine_with_a_gpu() {
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } != 0 {
+        skip("the demo on a machine with a GPU", "mounting needs root's rights");
+        return;
+    }
+    built();
+    let demo = command();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-euc", WITH_GPU, "sh"]).arg(demo.get_program());
+    command.env(artefacts::SELECTION, "workspace");
+    let ended = run_within(&mut command, LIMIT).success();
+    assert!(ended.stdout.contains("has no code for any GPU"), "{ended:?}");
+    assert!(ended.stdout.contains("5 of 5 shapes solved"), "{ended:?}");
 }
 
 #[test]

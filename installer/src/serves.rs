@@ -82,6 +82,12 @@ impl Serves {
         }
     }
 
+    /// Whether there is neither code nor a Tensile file for any GPU.
+    #[must_use]
+    pub fn is_for_none(&self) -> bool {
+        self.code.is_empty() && self.tensile.is_empty() && self.problem.is_none()
+    }
+
     /// Whether there is code for a GPU, by its processor or target.
     #[must_use]
     pub fn has_code(&self, gpu: &str) -> bool {

@@ -293,3 +293,16 @@ fn a_slim_backend_keeps_the_kernels_of_all_gpus_of_this_machine() {
     let status = with.installer(&["status"]).success().stdout;
     assert!(status.contains("with backend 6.3.0;"), "{status}");
 }
+
+#[test]
+fn a_backend_for_no_gpu_at_all_is_taken_with_a_remark() {
+    let Some(with) = WithGpus::new(&[GFX1201]) else { return };
+    let computing = with.machine.tree.root().join("tmp/computing/librocblas.so.4");
+    fs::create_dir(computing.parent().expect("a directory")).expect("make it");
+    fs::copy(artefacts::reference(), &computing).expect("copy");
+    let apply = ["apply", "--shim", "/librocblas.so", "--backend", "/tmp/computing"];
+    let ended = with.installer(&apply).success();
+    assert!(ended.stdout.contains("has no code for any GPU"), "{ended:?}");
+    let ended = with.installer(&[&apply[..], &["--gpu", "gfx1201"]].concat());
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+}

@@ -1,9 +1,16 @@
 # Room for GPU code in a stand-in library, and the records by which a HIP runtime finds it: two translation
 # units' bundles, which `tests::amd_tree` fills in when the library is linked (`gpu_code::add`). In AMD's
-# libraries clang emits the same two sections.
+# libraries clang emits the same two sections. Until then the bundles have an entry for the host alone.
 .pushsection .hip_fatbin, "aR", @progbits
 .p2align 12
-.Lstandin_bundles: .zero 2 * 49152
+.Lstandin_bundles:
+.rept 2
+.ascii "__CLANG_OFFLOAD_BUNDLE__"
+.quad 1
+.quad 4096, 0, 30
+.ascii "host-x86_64-unknown-linux-gnu-"
+.zero 49152 - 86
+.endr
 .popsection
 .pushsection .hipFatBinSegment, "awR", @progbits
 .p2align 3

@@ -103,6 +103,12 @@ pub(super) fn check(
     if !required.is_empty() {
         return Ok(Vec::new());
     }
+    if !machine.is_empty() && serves.is_for_none() {
+        // As the demonstration's, which has to work on a machine with any GPU.
+        return Ok(vec![format!(
+            "{shown} has no code for any GPU: it computes on the CPU, if at all"
+        )]);
+    }
     let lacking: Vec<&String> = machine.iter().filter(|gpu| serves.lack(gpu).is_some()).collect();
     if !lacking.is_empty() && lacking.len() == machine.len() {
         bail!(
