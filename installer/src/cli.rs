@@ -10,7 +10,8 @@ use crate::{
     version,
 };
 use clap::{
-    Args, CommandFactory, Parser, Subcommand, ValueHint, builder::BoolishValueParser,
+    Args, CommandFactory, Parser, Subcommand, ValueHint,
+    builder::{PossibleValuesParser, TypedValueParser},
     error::ErrorKind,
 };
 use clap_complete::engine::ArgValueCompleter;
@@ -128,6 +129,11 @@ pub fn visible() -> clap::Command {
     let visible = visible.about(texts.0.cloned().unwrap_or_default());
     let visible = visible.long_about(texts.1.cloned().unwrap_or_default());
     visible.after_help(texts.2.cloned().unwrap_or_default())
+}
+
+/// A value that scripts pass on, such as an argument of a Dockerfile.
+fn yes_or_no() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["yes", "no"]).map(|value| value == "yes")
 }
 
 /// What to do.
@@ -319,7 +325,7 @@ pub struct Apply {
     ///
     /// `--slim=no` places it whole again. A GPU that is added later needs the backend's source again.
     #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "yes", value_parser = BoolishValueParser::new())]
+    #[arg(default_missing_value = "yes", value_parser = yes_or_no())]
     pub slim: Option<bool>,
     /// Give up GPUs of this machine that the tree serves now and the backend does not
     #[arg(long)]
@@ -394,7 +400,7 @@ pub struct Collect {
     ///
     /// What `revert` needs is copied whole, and so is what has no kernels for these GPUs.
     #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "yes", value_parser = BoolishValueParser::new())]
+    #[arg(default_missing_value = "yes", value_parser = yes_or_no())]
     pub slim: Option<bool>,
     /// The GPUs whose kernels stay with --slim [default: those of `apply --gpu`]
     #[arg(long, value_name = "GPU", value_parser = gpu::list, requires = "slim")]
@@ -459,7 +465,7 @@ pub enum Backends {
         gpu: Option<Vec<gpu::List>>,
         /// Place its library with only the kernels of these GPUs and of this machine's
         #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true)]
-        #[arg(default_missing_value = "yes", value_parser = BoolishValueParser::new())]
+        #[arg(default_missing_value = "yes", value_parser = yes_or_no())]
         slim: Option<bool>,
     },
     /// Make one the backend of all programs
