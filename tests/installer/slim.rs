@@ -475,6 +475,7 @@ fn killed_before_any_call_the_old_file_or_the_new_one_is_there_and_the_next_one_
         assert_eq!(left(), 0, "killed before call {number}: {call}");
     }
     assert_eq!(most, 1, "a killed process leaves the file that it was making");
+    println!("slim killed before each of {} calls", calls.len());
 }
 
 #[test]
