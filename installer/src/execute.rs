@@ -4,6 +4,7 @@ use crate::{
     directory::{Directory, Name, Target},
     dpkg,
     files::{self, Incoming, New},
+    immutable::Immutable,
     journal::{Journal, Phase},
     ldconfig,
     lib_dir::LibDir,
@@ -91,6 +92,18 @@ pub(crate) fn run(
     action: &Action,
     incoming: &mut Incoming,
 ) -> Result<Option<String>> {
+    carry_out(lib, action, incoming).map_err(|error| {
+        let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        let why = error.root_cause().downcast_ref().is_some_and(is_denied);
+        let places: Vec<&Place> = action.path().into_iter().chain(action.other_path()).collect();
+        match Immutable::among(lib, &places).filter(|_| why) {
+            Some(immutable) => error.context(immutable.to_string()),
+            None => error,
+        }
+    })
+}
+
+fn carry_out(lib: &LibDir, action: &Action, incoming: &mut Incoming) -> Result<Option<String>> {
     match action {
         Action::MakeDirectory { path } => {
             lib.parent(path)?.make(path.name(), files::DIRECTORY_MODE)?;

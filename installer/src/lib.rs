@@ -19,6 +19,7 @@ pub mod fetch;
 pub mod files;
 pub mod gpu;
 pub mod hip_archives;
+mod immutable;
 pub mod inspect;
 pub mod journal;
 pub mod ldconfig;

@@ -191,6 +191,21 @@ impl Action {
     }
 }
 
+impl Action {
+    /// The place that something of the user's goes to or comes from.
+    #[must_use]
+    pub fn other_path(&self) -> Option<&Place> {
+        match self {
+            Self::Copy { keep, .. } | Self::Write { keep, .. } | Self::Link { keep, .. } => {
+                keep.as_ref()
+            }
+            Self::Keep { at, .. } => Some(at),
+            Self::PutBack { from, .. } => Some(from),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

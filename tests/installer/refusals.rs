@@ -1,10 +1,11 @@
 //! What `apply` refuses, each with its reason and its cure, before it changes anything.
 
 use crate::machine::Machine;
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 use tests::{
     amd_tree::{Backend, rocm_6_3},
-    run::Ended,
+    run::{Ended, run},
+    skip::skip,
 };
 
 #[track_caller]
@@ -208,4 +209,41 @@ fn not_enough_space() {
     let library = machine.backend.join("rocblas/library/TensileLibrary_huge_gfx906.co");
     fs::File::create(&library).and_then(|file| file.set_len(1 << 42)).expect("a sparse file");
     refused(&machine, &machine.apply(&[]), &["not enough space", "--gpu"]);
+}
+
+/// Sets the attribute by which nobody may change a file. False, having said so, where that is not to be had.
+fn fix(path: &Path, how: &str) -> bool {
+    let ended = run(Command::new("chattr").arg(how).arg(path));
+    if !ended.status.success() {
+        skip("immutable files", ended.stderr.trim());
+    }
+    ended.status.success()
+}
+
+#[test]
+fn what_is_immutable_is_named_and_nothing_is_lost() {
+    let machine = Machine::new();
+    let before = machine.snapshot();
+    let (lib, stock) = (machine.tree.lib(), machine.lib("librocblas.so.5.0.70002"));
+    for path in [&stock, &lib] {
+        if !fix(path, "+i") {
+            return;
+        }
+        let ended = machine.apply(&[]);
+        fix(path, "-i");
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let inside = path.strip_prefix(machine.tree.root()).expect("in the root").display();
+        let said = format!("/{inside} is immutable for everybody: `chattr -ia /{inside}`");
+        assert!(ended.stderr.contains(&said), "{ended:?}");
+        assert!(!ended.stderr.contains("sudo"), "{ended:?}");
+        before.assert_same(&machine.snapshot());
+    }
+    machine.apply(&[]).success();
+    let kept = machine.lib("rocblas-shim/backends/7.0.2/lib/librocblas.so.5.0.70002");
+    fix(&kept, "+i");
+    let ended = machine.revert();
+    fix(&kept, "-i");
+    assert!(ended.stderr.contains("is immutable for everybody"), "{ended:?}");
+    machine.revert().success();
+    before.assert_same(&machine.snapshot());
 }

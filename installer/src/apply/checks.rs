@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     elf, exports, hip_archives,
+    immutable::Immutable,
     lib_dir::LibDir,
     loader::{self, Closure, How, Problem, Start},
     output::{self, Code, WithCode},
@@ -37,11 +38,16 @@ pub fn writable(root: &Root, lib: &Path) -> Result<()> {
             "{} is on a read-only file system. Remount it, or do this while the image is built",
             lib.display()
         ),
-        Err(Errno::ACCESS | Errno::PERM) => Err(anyhow!(
-            "no permission to change {}. Run this as root (sudo), or as the owner of the tree",
-            lib.display()
-        ))
-        .code(Code::NoPermission),
+        Err(Errno::ACCESS | Errno::PERM) => {
+            let why = match Immutable::of(&directory, lib.display()) {
+                Some(immutable) => anyhow!("{immutable}"),
+                None => anyhow!(
+                    "no permission to change {}. Run this as root (sudo), or as the owner of the tree",
+                    lib.display()
+                ),
+            };
+            Err(why).code(Code::NoPermission)
+        }
         Err(e) => Err(e).with_context(|| format!("cannot change {}", lib.display())),
     }
 }
