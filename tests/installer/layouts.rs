@@ -11,7 +11,7 @@ use std::{
 };
 use tests::{
     amd_tree::{Bundle, Names},
-    compile, program,
+    compile, kept, program,
     run::{Ended, run},
     skip::skip,
     snapshot::Snapshot,
@@ -257,15 +257,13 @@ int main(int count, char **arguments) {
 
 /// The program, compiled once for all machines.
 fn opens() -> &'static Path {
-    static COMPILED: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, program) = COMPILED.get_or_init(|| {
-        let directory = tempfile::tempdir().expect("a directory");
-        let source = directory.path().join("opens.c");
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    COMPILED.get_or_init(|| {
+        let directory = kept::directory();
+        let source = directory.join("opens.c");
         fs::write(&source, PROGRAM).expect("write");
-        let program = compile::compile(&source, &directory.path().join("opens"), &["-ldl"]);
-        (directory, program)
-    });
-    program
+        compile::compile(&source, &directory.join("opens"), &["-ldl"])
+    })
 }
 
 /// Where it is in them.

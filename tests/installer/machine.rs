@@ -11,6 +11,7 @@ use tests::{
     amd_tree::{AmdTree, Backend, rocm_6_3},
     artefacts,
     dpkg::{self, Dpkg, build_deb},
+    kept,
     run::Ended,
     skip::skip,
     snapshot::Snapshot,
@@ -37,12 +38,8 @@ impl Machine {
 
     /// Without ROCm, and with a backend that needs all that AMD's does, compiled once for all of them.
     pub(crate) fn without_rocm() -> Self {
-        static COMPILED: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-        let (_, backend) = COMPILED.get_or_init(|| {
-            let directory = tempfile::tempdir().expect("a directory");
-            let backend = rocm_6_3(directory.path(), Backend::NeedingRoctx);
-            (directory, backend)
-        });
+        static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+        let backend = COMPILED.get_or_init(|| rocm_6_3(&kept::directory(), Backend::NeedingRoctx));
         let outside = tempfile::tempdir().expect("a directory");
         Self { tree: AmdTree::without_rocm(), outside, backend: backend.clone() }
     }

@@ -12,12 +12,12 @@ use std::{
     process::Command,
     sync::OnceLock,
 };
-use tempfile::TempDir;
 use tests::{
     amd_tree::{AmdTree, Backend, GFX906, GFX908, GFX1030, Gpu, gpu_bundles, with_gpu_code},
     artefacts::workspace,
     compile::{compile, cxx},
     interrupt::{self, Interruption},
+    kept,
     real::recording,
     run::{Ended, exists, run},
     skip::skip,
@@ -88,21 +88,21 @@ struct Fat {
 impl Fat {
     /// None, which is said, without a C++ compiler.
     fn new() -> Option<Self> {
-        static COMPILED: OnceLock<TempDir> = OnceLock::new();
+        static COMPILED: OnceLock<PathBuf> = OnceLock::new();
         if cxx().is_none() {
             skip("slim libraries", "this machine has no C++ compiler");
             return None;
         }
         let compiled = COMPILED.get_or_init(|| {
-            let directory = tempfile::tempdir().expect("a directory");
-            link_all(directory.path());
+            let directory = kept::directory();
+            link_all(&directory);
             directory
         });
         let tree = AmdTree::made_by(&std::env::temp_dir(), |root| {
             fs::create_dir(root.join("srv")).expect("make a directory");
             for name in Kind::ALL.map(Kind::file).into_iter().chain(["client"]) {
-                if compiled.path().join(name).exists() {
-                    tests::program::copy(compiled.path().join(name), root.join("srv").join(name));
+                if compiled.join(name).exists() {
+                    tests::program::copy(compiled.join(name), root.join("srv").join(name));
                 }
             }
         });

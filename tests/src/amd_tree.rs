@@ -11,7 +11,7 @@ mod libraries;
 use crate::{
     artefacts,
     compile::compile,
-    program,
+    kept, program,
     run::{Ended, run},
 };
 pub use bundle::{Bundle, Names};
@@ -63,7 +63,7 @@ impl AmdTree {
     #[must_use]
     pub fn new() -> Self {
         static MADE: OnceLock<AmdTree> = OnceLock::new();
-        MADE.get_or_init(Self::with_rocm).duplicate()
+        MADE.get_or_init(|| Self::with_rocm().until_exit()).duplicate()
     }
 
     fn with_rocm() -> Self {
@@ -86,9 +86,15 @@ impl AmdTree {
             let tree = Self::empty();
             tree.add_machine();
             tree.ldconfig();
-            tree
+            tree.until_exit()
         });
         made.duplicate()
+    }
+
+    /// For a `static`.
+    fn until_exit(self) -> Self {
+        kept::until_exit(self.root());
+        self
     }
 
     fn empty() -> Self {
@@ -235,6 +241,7 @@ pub fn rocm_6_3(directory: &Path, backend: Backend<'_>) -> PathBuf {
     let mut all = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let made = all.entry(format!("{backend:?}")).or_insert_with(|| {
         let made = tempfile::tempdir().expect("make a directory");
+        kept::until_exit(made.path());
         let lib = made.path().join(name).join("lib");
         fs::create_dir_all(&lib).expect("make lib");
         libraries::rocblas_4(backend, &BACKEND_GPUS, &lib);

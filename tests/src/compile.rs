@@ -1,6 +1,6 @@
 //! Compiles the C and C++ of the tests with the machine's compilers.
 
-use crate::run::exists;
+use crate::{kept, run::exists};
 use rocblas_abi::c_exports;
 use std::{
     fs,
@@ -8,21 +8,20 @@ use std::{
     process::Command,
     sync::OnceLock,
 };
-use tempfile::TempDir;
 
 /// A directory of headers: `rocblas.h`, generated from the table, and `rocblas_shim.h`.
 fn headers() -> &'static Path {
-    static HEADERS: OnceLock<TempDir> = OnceLock::new();
+    static HEADERS: OnceLock<PathBuf> = OnceLock::new();
     HEADERS
         .get_or_init(|| {
-            let directory = tempfile::tempdir().expect("make a directory for headers");
-            fs::write(directory.path().join("rocblas.h"), rocblas_abi::c_header(c_exports()))
+            let directory = kept::directory();
+            fs::write(directory.join("rocblas.h"), rocblas_abi::c_header(c_exports()))
                 .expect("write rocblas.h");
             let own = crate::artefacts::workspace().join("shim/include/rocblas_shim.h");
-            fs::copy(own, directory.path().join("rocblas_shim.h")).expect("copy rocblas_shim.h");
+            fs::copy(own, directory.join("rocblas_shim.h")).expect("copy rocblas_shim.h");
             directory
         })
-        .path()
+        .as_path()
 }
 
 /// The C++ compiler of this machine, which not every machine with a C compiler has.

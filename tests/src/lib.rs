@@ -14,6 +14,7 @@ pub mod dpkg;
 pub mod elf;
 pub mod ext4;
 pub mod interrupt;
+pub mod kept;
 pub mod long_trace;
 pub mod program;
 pub mod real;

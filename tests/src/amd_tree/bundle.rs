@@ -2,13 +2,13 @@
 //! path by which its rocBLAS finds the HIP runtime.
 
 use super::{AmdTree, STOCK_GPUS, libraries, tensile_files};
+use crate::kept;
 use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
-use tempfile::TempDir;
 
 /// How a layout names the file of a library.
 #[derive(Clone, Copy, Debug)]
@@ -34,19 +34,18 @@ pub struct Bundle {
 
 /// The libraries by their SONAMEs, compiled once for each search path.
 fn compiled(core: Option<&str>) -> &'static Path {
-    static TOGETHER: OnceLock<TempDir> = OnceLock::new();
-    static APART: OnceLock<TempDir> = OnceLock::new();
+    static TOGETHER: OnceLock<PathBuf> = OnceLock::new();
+    static APART: OnceLock<PathBuf> = OnceLock::new();
     let made = if core.is_some() { &APART } else { &TOGETHER };
-    let directory = made.get_or_init(|| {
-        let directory = tempfile::tempdir().expect("make a directory");
+    made.get_or_init(|| {
+        let directory = kept::directory();
         let path = match core {
             Some(core) => format!("$ORIGIN:$ORIGIN/{core}"),
             None => "$ORIGIN".to_owned(),
         };
-        libraries::bundled(&path, &STOCK_GPUS, directory.path());
+        libraries::bundled(&path, &STOCK_GPUS, &directory);
         directory
-    });
-    directory.path()
+    })
 }
 
 impl AmdTree {
