@@ -402,9 +402,6 @@ pub struct Collect {
     #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "yes", value_parser = yes_or_no())]
     pub slim: Option<bool>,
-    /// The GPUs whose kernels stay with --slim [default: those of `apply --gpu`]
-    #[arg(long, value_name = "GPU", value_parser = gpu::list, requires = "slim")]
-    pub gpu: Option<Vec<gpu::List>>,
 }
 
 /// Options of `slim`.

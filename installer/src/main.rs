@@ -97,7 +97,7 @@ fn run(global: &Global, command: Command) -> Result<u8> {
             output::result(global.json, &selftest, selftest::text(&selftest));
             return Ok(selftest.exit_code());
         }
-        Command::Slim(options) => slim(global, &root, tree, &options)?,
+        Command::Slim(options) => return slim(global, &root, tree, &options),
         Command::LiveCheck { shim } => doctor::live::answer(&shim)?,
         Command::SelftestDevice { library, device } => selftest::device::answer(&library, device)?,
         // Carried out above.
@@ -224,7 +224,6 @@ fn collect(global: &Global, root: &Root, tree: &Tree, options: Collect) -> Resul
         into: options.into,
         base: options.base,
         slim: options.slim.unwrap_or(false),
-        gpus: options.gpu.map(|gpus| List::processors(&gpus)),
     };
     let collected = collect::collect(root, tree, &request)?;
     output::result(global.json, &collected, output::collected(&collected));
@@ -374,7 +373,7 @@ fn slim(
     root: &Root,
     tree: impl Fn() -> Result<Tree>,
     options: &Slim,
-) -> Result<()> {
+) -> Result<u8> {
     let Slim { files, gpu, output, in_place: _, compress } = options;
     let destination = match output {
         Some(_) if files.len() > 1 => {
@@ -392,7 +391,15 @@ fn slim(
     let gpus = List::all(gpu);
     let mut reports = Vec::new();
     for file in files {
-        let report = slim::slim(root, file, &gpus, form, destination)?;
+        let report = match slim::slim(root, file, &gpus, form, destination) {
+            // Those before it are written, and nothing else says so.
+            Err(error) if global.json && !reports.is_empty() => {
+                let error = format!("{error:#}");
+                output::result(true, &json!({"files": reports, "error": error}), Text::new());
+                return Ok(FAILURE);
+            }
+            other => other?,
+        };
         if !global.json {
             output::result(false, &report, lines(&slim::text(&report)));
         }
@@ -401,7 +408,7 @@ fn slim(
     if global.json {
         output::result(true, &json!({"files": reports}), Text::new());
     }
-    Ok(())
+    Ok(SUCCESS)
 }
 
 /// A text of several lines.

@@ -109,15 +109,21 @@ impl Serves {
         self.tensile.iter().filter(|gpu| self.lack(gpu).is_none()).cloned().collect()
     }
 
-    /// The processors that there is code for, for people.
+    /// The processors that there is code for.
+    #[must_use]
+    pub fn processors(&self) -> Vec<String> {
+        let names = self.code.iter().map(|target| target.split(':').next().unwrap_or(target));
+        let names: BTreeSet<&str> = names.collect();
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The same for people.
     #[must_use]
     pub fn code(&self) -> String {
-        let names: BTreeSet<&str> =
-            self.code.iter().map(|target| target.split(':').next().unwrap_or(target)).collect();
-        if names.is_empty() {
-            return "no GPU".to_owned();
+        match self.processors().as_slice() {
+            [] => "no GPU".to_owned(),
+            names => names.join(", "),
         }
-        names.into_iter().collect::<Vec<_>>().join(", ")
     }
 
     /// An error where something could not be read, so that what is missing may be there.

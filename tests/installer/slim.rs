@@ -459,7 +459,7 @@ fn killed_before_any_call_the_old_file_or_the_new_one_is_there_and_the_next_one_
     let left = || {
         let names = fs::read_dir(fat.path("")).expect("read");
         let names = names.map(|entry| entry.expect("an entry").file_name());
-        names.filter(|name| name.to_string_lossy().starts_with(".slim-")).count()
+        names.filter(|name| name.to_string_lossy().starts_with(".rocblas-shim-slim-")).count()
     };
     let calls = slim(Interruption::None).calls;
     assert!(calls.len() > 5, "{calls:?}");
@@ -476,6 +476,62 @@ fn killed_before_any_call_the_old_file_or_the_new_one_is_there_and_the_next_one_
     }
     assert_eq!(most, 1, "a killed process leaves the file that it was making");
     println!("slim killed before each of {} calls", calls.len());
+}
+
+/// An access control list as an attribute has it (linux/posix_acl_xattr.h): a version, then a tag, permissions
+/// and an identifier each. The user 1234 may do everything.
+const DEFAULT_LIST: [u32; 11] = [
+    2,
+    7 << 16 | 0x01,
+    u32::MAX,
+    7 << 16 | 0x02,
+    1234,
+    5 << 16 | 0x04,
+    u32::MAX,
+    7 << 16 | 0x10,
+    u32::MAX,
+    5 << 16 | 0x20,
+    u32::MAX,
+];
+
+#[test]
+fn nobody_else_gets_access_by_the_directory() {
+    let Some(fat) = Fat::new() else { return };
+    let list: Vec<u8> = DEFAULT_LIST.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let set = lsetxattr(fat.path(""), "system.posix_acl_default", &list, XattrFlags::empty());
+    if let Err(why) = set {
+        skip("access control lists of slim files", &why.to_string());
+        return;
+    }
+    let access =
+        |name: &str| lgetxattr(fat.path(name), "system.posix_acl_access", &mut [0; 64][..]).is_ok();
+    fs::write(fat.path("inherits"), "").expect("write");
+    assert!(access("inherits"), "the list is not inherited here");
+    fat.slim_to("libfat.so", "new.so");
+    fat.slim(&["/srv/libfat.so", "--gpu", "gfx906", "--in-place"]).success();
+    assert!(!access("libfat.so") && !access("new.so"));
+}
+
+#[test]
+fn files_with_names_like_those_in_the_making_stay() {
+    let Some(fat) = Fat::new() else { return };
+    for name in [".slim-2024-11", ".rocblas-shim-slim-notes", ".rocblas-shim-slim-1-a"] {
+        fs::write(fat.path(name), "a diary").expect("write");
+        fat.slim_to("libfat.so", "new.so");
+        assert_eq!(fs::read_to_string(fat.path(name)).expect("still there"), "a diary");
+    }
+}
+
+#[test]
+fn what_was_written_before_a_failure_is_reported() {
+    let Some(fat) = Fat::new() else { return };
+    fs::write(fat.path("text"), "no program").expect("write");
+    let files = ["--json", "slim", "/srv/libfat.so", "/srv/text", "--gpu", "gfx906", "--in-place"];
+    let ended = fat.tree.installer(&files);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let document: Value = serde_json::from_str(&ended.stdout).expect("one document");
+    assert_eq!(document["files"][0]["file"], "/srv/libfat.so", "{document:#}");
+    assert!(document["error"].to_string().contains("/srv/text"), "{document:#}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tests::{
+    amd_tree::{GFX908, with_gpu_code},
     artefacts,
     run::{Ended, run},
     snapshot::Snapshot,
@@ -269,15 +270,96 @@ fn a_slim_copy_has_the_kernels_of_its_gpus_and_is_verified() {
 #[test]
 fn a_copy_is_slim_only_where_the_gpus_are_known() {
     let (machine, program, image) = built(&[]);
-    refused(&collect(&machine, &image, &["--slim", &program]), &["name with --gpu"]);
+    refused(&collect(&machine, &image, &["--slim", &program]), &["installer apply --slim --gpu"]);
     assert!(!image.exists() || fs::read_dir(&image).expect("read").next().is_none());
-    let without = collect(&machine, &image, &["--gpu", "gfx906", &program]);
-    assert_eq!(without.status.code(), Some(2), "{without:?}");
-    let ended = collect(&machine, &image, &["--slim", "--gpu", "gfx942", "--json", &program]);
-    let document: Value = serde_json::from_str(&ended.success().stdout).expect("JSON");
+    machine.tree.installer(&["apply", "--slim", "--gpu", "gfx906"]).success();
+    let app = machine.tree.root().join("app");
+    fs::create_dir(&app).expect("make a directory");
+    with_gpu_code(&machine.lib("libamd_comgr.so.3"), &[GFX908], &app.join("libother.so"));
+    let ended = collect(&machine, &image, &["--slim", "--json", &program, "/app"]).success();
+    let document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
     let solver = "/opt/rocm-7.0.2/lib/librocsolver.so.0.5.70002";
-    assert_eq!(document["slim"][solver]["gpus"], serde_json::json!(["gfx942"]), "{document:#}");
+    assert_eq!(document["slim"][solver]["gpus"], serde_json::json!(["gfx906"]), "{document:#}");
     let remarks = document["remarks"].to_string();
-    assert!(remarks.contains("copied whole: it has no kernels for gfx942"), "{remarks}");
-    assert_eq!(targets(&image.join("opt/rocm-7.0.2/lib").join(PLACED)).len(), 3);
+    let said = "/app/libother.so was copied whole: it has no kernels for gfx906, only for gfx908";
+    assert!(remarks.contains(said), "{remarks}");
+    in_image(&image, &["verify"]).success();
+}
+
+#[test]
+fn a_backend_that_is_added_again_for_another_gpu_is_another_file_of_the_same_size() {
+    let machine = Machine::new();
+    machine.apply(&["--gpu", "gfx906,gfx908"]).success();
+    let source = machine.backend.to_str().expect("UTF-8");
+    let library = machine.lib("rocblas-shim/backends/small/lib/librocblas.so.4");
+    let mut sizes = Vec::new();
+    for gpu in ["gfx906", "gfx908"] {
+        let add = ["backends", "add", source, "--name", "small", "--gpu", gpu, "--slim"];
+        machine.tree.installer(&add).success();
+        assert_eq!(targets(&library), [gpu]);
+        machine.tree.installer(&["verify"]).success();
+        sizes.push(size(&library));
+    }
+    assert_eq!(sizes[0], sizes[1], "only the contents tell them apart");
+}
+
+#[test]
+fn the_kernels_of_a_slim_backend_stay_when_its_source_is_given_again() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    machine.tree.installer(&["apply", "--slim", "--gpu", "gfx906"]).success();
+    machine.apply(&["--gpu", "gfx908"]).success();
+    assert_eq!(placed(&machine), ["gfx906", "gfx908"]);
+    machine.apply(&[]).success();
+    assert_eq!(placed(&machine), ["gfx906", "gfx908"]);
+}
+
+#[test]
+fn a_slim_backend_that_was_chosen_is_repaired_as_it_was() {
+    let machine = Machine::new();
+    machine.apply(&["--gpu", "gfx906,gfx908"]).success();
+    let source = machine.backend.to_str().expect("UTF-8");
+    let add = ["backends", "add", source, "--name", "small", "--gpu", "gfx906", "--slim"];
+    machine.tree.installer(&add).success();
+    machine.tree.installer(&["backends", "use", "small"]).success();
+    machine.tree.installer(&["repair"]).success();
+    let before = machine.snapshot();
+    let library = machine.lib("rocblas-shim/backends/small/lib/librocblas.so.4.3.60300");
+    fs::write(&library, "damaged").expect("write");
+    machine.tree.installer(&["repair"]).success();
+    assert_eq!(targets(&library), ["gfx906"]);
+    before.assert_same(&machine.snapshot());
+}
+
+#[test]
+fn a_backend_of_unknown_source_is_not_said_to_be_slim() {
+    let machine = Machine::new();
+    machine.apply(&["--gpu", "gfx906"]).success();
+    for journal in [JOURNAL, "rocblas-shim/journal.copy.json"] {
+        fs::remove_file(machine.lib(journal)).expect("remove");
+    }
+    let before = machine.snapshot();
+    let ended = machine.tree.installer(&["apply", "--slim", "--gpu", "gfx906"]);
+    refused(&ended, &["is whole, and it is not known where it came from", "--backend"]);
+    before.assert_same(&machine.snapshot());
+}
+
+#[test]
+fn what_slim_left_out_is_not_said_to_be_missing_in_the_source() {
+    let machine = Machine::new();
+    let ended = machine.apply(&["--slim", "--gpu", "gfx906"]).success();
+    assert!(ended.stdout.contains("is slim and has no code for"), "{ended:?}");
+    // A source that is slim already keeps what it has, and that is what is said.
+    let machine = Machine::new();
+    let source = machine.tree.root().join("srv");
+    fs::create_dir(&source).expect("make a directory");
+    fs::copy(whole(&machine), source.join("whole.so")).expect("copy");
+    let slim = ["slim", "/srv/whole.so", "--gpu", "gfx906,gfx908", "--output", "/srv/slim.so"];
+    machine.tree.installer(&slim).success();
+    fs::copy(source.join("slim.so"), whole(&machine)).expect("copy");
+    let ended = machine.apply(&["--slim", "--gpu", "gfx906"]).success();
+    assert!(ended.stdout.contains("6.3.0 is slim, for gfx906, gfx908:"), "{ended:?}");
+    let journal = json(&machine.lib(JOURNAL));
+    let gpus = &journal["origins"]["6.3.0"]["slim"]["gpus"];
+    assert_eq!(*gpus, serde_json::json!(["gfx906", "gfx908"]), "{journal:#}");
 }

@@ -3,11 +3,11 @@
 use super::{Request, Unpacking, checks, gpus, stock};
 use crate::{
     elf, files,
-    inspect::layout::Tree,
+    inspect::{layout::Tree, library},
     journal::{Journal, Options, Origin, Phase, Slim},
     lib_dir::LibDir,
     place::{Place, STORE},
-    plan::{Planner, Reach, Wanted},
+    plan::{Contents, Planner, Reach, Wanted},
     present::{self, What},
     root::Root,
     serves::Serves,
@@ -39,21 +39,32 @@ impl Asked {
         if let Self::Source(placed) = self { Some(&placed.name) } else { None }
     }
 
+    /// Whether it was in the store before.
+    pub(super) fn is_known(&self) -> bool {
+        match self {
+            Self::InStore(_) => true,
+            Self::Source(placed) => placed.is_again,
+        }
+    }
+
     /// What it has for GPUs.
     pub(super) fn offer(&self, root: &Root, lib: &Path) -> Result<Offer> {
         match self {
             Self::Source(placed) => {
                 let source = &placed.source;
                 let serves = Serves::of_source(source)?;
-                Ok(Offer { shown: source.origin.clone(), soname: source.soname.clone(), serves })
+                let is_slim = !library::slim_gpus(&source.open_library()?).is_empty();
+                let (shown, soname) = (source.origin.clone(), source.soname.clone());
+                Ok(Offer { shown, soname, serves, is_slim })
             }
             Self::InStore(name) => {
                 let library = library_of(root, lib, name)?;
                 let read = || format!("cannot read {}", library.display());
-                let summary = elf::summary(&root.open(&library).with_context(read)?);
-                let soname = summary.with_context(read)?.soname.unwrap_or_default();
+                let file = root.open(&library).with_context(read)?;
+                let soname = elf::summary(&file).with_context(read)?.soname.unwrap_or_default();
+                let is_slim = !library::slim_gpus(&file).is_empty();
                 let serves = Serves::of_library(root, &library)?;
-                Ok(Offer { shown: format!("backend {name}"), soname, serves })
+                Ok(Offer { shown: format!("backend {name}"), soname, serves, is_slim })
             }
         }
     }
@@ -64,6 +75,8 @@ pub(super) struct Placed {
     name: String,
     source: Source,
     origin: Origin,
+    /// Whether it was in the store already.
+    is_again: bool,
 }
 
 /// A backend with what it serves, before it is placed or where it is.
@@ -72,6 +85,8 @@ pub(super) struct Offer {
     pub(super) shown: String,
     pub(super) soname: String,
     pub(super) serves: Serves,
+    /// Whether the whole library may have code for more GPUs.
+    pub(super) is_slim: bool,
 }
 
 /// The backend that the shim will use.
@@ -130,7 +145,10 @@ pub(super) fn source(
                     None => return Ok(Asked::InStore(name)),
                 }
             }
-            Present::Usable { name, origin: None } => return Ok(Asked::InStore(name)),
+            Present::Usable { name, origin: None } => {
+                check_form(lib, &name, request.slim)?;
+                return Ok(Asked::InStore(name));
+            }
             Present::Damaged { name, what, origin: Some(origin) } => {
                 let why = format!("{what} of backend {name} is not as it was placed");
                 store.again(name, &why, origin)?
@@ -153,13 +171,23 @@ pub(super) fn source(
     let cannot = || format!("cannot read the backend {shown}");
     let resolved = named.root.resolve(&named.path).with_context(cannot)?;
     let state = named.root.state(&resolved).with_context(cannot)?;
-    let kept = kept_kernels(lib.root(), &named, (request, options), asked)?;
+    let earlier = match &named.before {
+        Some(origin) => Some(origin.clone()),
+        None if request.only_add => None,
+        None => store.in_use(request.name.as_deref())?,
+    };
+    let kept = kept_kernels(lib.root(), &named, earlier, (request, options), asked)?;
+    // What is put right without a word of GPUs is as it was.
+    let placed = match &named.before {
+        Some(origin) if !asked.is_new => origin.gpus.clone(),
+        _ => asked.placed.clone(),
+    };
     let mut origin = Origin {
         // A name that is no UTF-8 cannot be in JSON; the backend is then not placed again by itself.
         path: named.path.to_string_lossy().into_owned().into(),
         in_root: named.in_root,
         state,
-        gpus: asked.placed.clone(),
+        gpus: placed.clone(),
         slim: None,
     };
     let is_package = source::is_package(&named.root, &named.path).with_context(cannot)?;
@@ -170,7 +198,7 @@ pub(super) fn source(
     {
         return Ok(Asked::InStore(known.clone()));
     }
-    let gpus = (!asked.placed.is_empty()).then_some(asked.placed.as_slice());
+    let gpus = (!placed.is_empty()).then_some(placed.as_slice());
     let source = source::open(&named.root, &named.path, || unpacking.staging(), gpus)?;
     if !request.only_add {
         refuse_the_same_major(&source, &asked.required)?;
@@ -189,7 +217,22 @@ pub(super) fn source(
             source
         }
     };
-    Ok(Asked::Source(Box::new(Placed { name, source, origin })))
+    let is_again = named.before.is_some();
+    Ok(Asked::Source(Box::new(Placed { name, source, origin, is_again })))
+}
+
+/// Refuses to say nothing where a backend cannot be placed again in the form that is asked for.
+fn check_form(lib: &LibDir, name: &str, slim: Option<bool>) -> Result<()> {
+    let library = library_of(lib.root(), lib.path(), name)?;
+    let is_slim = !library::slim_gpus(&lib.root().open(&library)?).is_empty();
+    match slim {
+        Some(slim) if slim != is_slim => bail!(
+            "backend {name} is {}, and it is not known where it came from: give `installer apply \
+             --backend` that",
+            if is_slim { "slim" } else { "whole" }
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Why a backend in the store is not what is asked for now: a clause.
@@ -224,10 +267,11 @@ fn is_other(
 }
 
 /// The GPUs to whose kernels a backend is to be reduced: those that are asked for, those of this machine
-/// and those that it was reduced to before. `None`: it is placed as it comes.
+/// and those that the backend before was reduced to. `None`: it is placed as it comes.
 fn kept_kernels(
     root: &Root,
     named: &Named,
+    earlier: Option<Origin>,
     (request, options): (&Request, &Options),
     asked: &gpus::Asked,
 ) -> Result<Option<Vec<String>>> {
@@ -238,14 +282,17 @@ fn kept_kernels(
     if !request.slim.unwrap_or(usual) {
         return Ok(None);
     }
-    let before = named.before.as_ref().and_then(|origin| origin.slim.as_ref());
-    let mut gpus: BTreeSet<String> = asked.required.iter().cloned().collect();
-    gpus.extend(gpus::of_machine(root));
-    gpus.extend(before.into_iter().flat_map(|slim| slim.gpus.iter().cloned()));
+    let before = earlier.and_then(|origin| origin.slim).map(|slim| slim.settled());
+    let mut gpus: BTreeSet<String> = before.into_iter().flatten().collect();
+    let is_repair = named.before.is_some() && request.slim.is_none() && !asked.is_new;
+    if gpus.is_empty() || !is_repair {
+        gpus.extend(asked.required.iter().cloned());
+        gpus.extend(gpus::of_machine(root));
+    }
     if gpus.is_empty() {
         bail!(
             "--slim leaves out the kernels of all GPUs that are not needed, and it is not known which \
-             are: name them with --gpu"
+             are: name them with --gpu, or place the whole library with --slim=no"
         );
     }
     Ok(Some(gpus.into_iter().collect()))
@@ -333,6 +380,14 @@ impl Store<'_> {
                 Ok(if is_there { Present::Damaged { name, what, origin } } else { Present::None })
             }
         }
+    }
+
+    /// Where the backend came from that has this name, or that is in use.
+    fn in_use(&self, asked: Option<&str>) -> Result<Option<Origin>> {
+        let Some(journal) = self.journal else { return Ok(None) };
+        let text = settings::text(self.lib.root(), self.lib.path())?;
+        let name = asked.map(str::to_owned).or(settings::backend(&text)?);
+        Ok(name.and_then(|name| journal.origins.get(&name).cloned()))
     }
 
     /// The source that a backend came from, to place it again. `why`, a clause, is said where that is
@@ -458,7 +513,7 @@ fn found(root: &Root, tree: &Tree) -> Result<PathBuf> {
 /// Its files in a prefix of their own, and no others of an earlier apply.
 pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     let Asked::Source(placed) = asked else { return Ok(()) };
-    let Placed { name, source, origin } = placed.as_ref();
+    let Placed { name, source, origin, .. } = placed.as_ref();
     let prefix = backend_place(name)?;
     if planner.holds_originals(&prefix) {
         bail!(
@@ -468,11 +523,14 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     }
     let lib = prefix.join(LIB)?;
     let reason = format!("backend {name}, from {}", source.origin);
-    if let Some(slim) = &origin.slim {
+    let shown = format!("the library of {}", source.origin);
+    let library = source.open_library().with_context(|| format!("cannot read {shown}"))?;
+    let slim = library::slim_gpus(&library);
+    if origin.slim.is_some() && !slim.is_empty() {
         planner.remark(format!(
             "backend {name} is slim, for {}: for another GPU, `installer apply --gpu` will need {} \
              again",
-            slim.gpus.join(", "),
+            slim.join(", "),
             origin.path.display()
         ));
     }
@@ -480,16 +538,23 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     let files = source.files.iter().map(|file| (&lib, file));
     for (top, file) in files.chain(source.archives.iter().map(|file| (&prefix, file))) {
         let place = top.join(&file.to)?;
+        let is_slim = origin.slim.is_some() && file.to == source.library;
         // Also of those that need nothing: a power cut may have lost a directory's permissions.
         planner.directory(&place.parent().unwrap_or_else(|| top.clone()), &reason)?;
         let what = match &file.content {
             Content::File { from, size, mode, modified } => Wanted::Copy {
                 from: match from {
-                    crate::plan::Contents::In(_, path) => path.clone(),
+                    Contents::In(_, path) => path.clone(),
                     _ => PathBuf::from(&source.origin),
                 },
                 source: from.clone(),
-                state: FileState { size: *size, mode: *mode, modified: *modified, digest: None },
+                state: FileState {
+                    size: *size,
+                    mode: *mode,
+                    modified: *modified,
+                    // Reduced for other GPUs it may have the same size, and it has the whole one's time.
+                    digest: if is_slim { Some(digest(from, &shown)?) } else { None },
+                },
             },
             Content::Link { target } => Wanted::Link(target.clone()),
         };
@@ -506,6 +571,11 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     }
     planner.plan.journal.origins.insert(name.clone(), origin.clone());
     Ok(())
+}
+
+fn digest(from: &Contents, shown: &str) -> Result<String> {
+    let digest = from.open().and_then(|file| files::digest(file, shown));
+    digest.with_context(|| format!("cannot read {shown}"))
 }
 
 /// Writes the shim's settings for a tree of that release of ROCm, and returns which backend they name.

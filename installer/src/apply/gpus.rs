@@ -23,7 +23,7 @@ pub(super) struct Asked {
     /// Those that the backend has to serve.
     pub(super) required: Vec<String>,
     /// Whether GPUs were named now.
-    is_new: bool,
+    pub(super) is_new: bool,
 }
 
 impl Asked {
@@ -74,7 +74,7 @@ pub(super) fn check(
     required: &[String],
     machine: &BTreeSet<String>,
 ) -> Result<Vec<String>> {
-    let Offer { shown, soname, serves } = offer;
+    let Offer { shown, soname, serves, is_slim } = offer;
     if !required.is_empty() || !machine.is_empty() {
         serves.whole().with_context(|| format!("the library of {shown}"))?;
     }
@@ -85,6 +85,12 @@ pub(super) fn check(
                 "{shown} is ROCm 7's rocBLAS ({soname}) and has no code for {gpu} in its library, \
                  only for {}. 6.3's is needed: rocblas_4.3.0.60300-*_amd64.deb, which `installer fetch \
                  6.3` downloads; or leave {gpu} out of --gpu",
+                serves.code()
+            ),
+            Some(Lack::Code) if *is_slim => bail!(
+                "{shown} is slim and has no code for {gpu}, only for {}. Give its whole source with \
+                 --backend, or leave {gpu} out of --gpu (an earlier apply's is forgotten by `installer \
+                 revert`)",
                 serves.code()
             ),
             Some(Lack::Code) => bail!(
@@ -119,11 +125,15 @@ pub(super) fn check(
             serves.code()
         );
     }
-    let remark = |gpu: &String| {
-        format!(
+    let remark = |gpu: &String| match is_slim {
+        true => format!(
+            "{shown} is slim and does not serve this machine's {gpu}: `installer apply --gpu {gpu}` adds its \
+             kernels if the whole library has some; or hide that GPU from programs with HIP_VISIBLE_DEVICES"
+        ),
+        false => format!(
             "{shown} does not serve this machine's {gpu}: hide that GPU from programs with \
              HIP_VISIBLE_DEVICES"
-        )
+        ),
     };
     Ok(lacking.into_iter().map(remark).collect())
 }
@@ -205,13 +215,14 @@ pub(crate) fn lost<'a>(
 }
 
 /// What is missing for GPUs, a clause for each of the reasons.
-fn why(Offer { shown, serves, .. }: &Offer, gpus: &BTreeSet<String>) -> String {
+fn why(Offer { shown, serves, is_slim, .. }: &Offer, gpus: &BTreeSet<String>) -> String {
     let lacking = |lack| {
         let names: BTreeSet<String> =
             gpus.iter().filter(|gpu| serves.lack(gpu) == Some(lack)).cloned().collect();
         (!names.is_empty()).then(|| list(&names))
     };
-    let code = lacking(Lack::Code).map(|gpus| format!("{shown} has no code for {gpus}"));
+    let how = if *is_slim { " is slim and" } else { "" };
+    let code = lacking(Lack::Code).map(|gpus| format!("{shown}{how} has no code for {gpus}"));
     let tensile = lacking(Lack::Tensile).map(|gpus| {
         format!("Tensile files of {gpus} are not placed (--gpu adds them, if it has any)")
     });

@@ -294,7 +294,10 @@ fn plan(
     }
     let offer = source.offer(lib.root(), lib.path())?;
     let machine = gpus::of_machine(lib.root());
-    for remark in gpus::check(&offer, &asked.required, &machine)? {
+    // A backend that somebody chose with `backends use` need not serve what an earlier apply named.
+    let is_chosen = source.is_known() && !asked.is_new;
+    let required = if is_chosen { &[] } else { asked.required.as_slice() };
+    for remark in gpus::check(&offer, required, &machine)? {
         planner.remark(remark);
     }
     if let Some(name) = source.new_name() {

@@ -50,10 +50,8 @@ pub struct Request {
     pub into: PathBuf,
     /// The root of the image that the copy is to be put on: what it has is not copied.
     pub base: Option<PathBuf>,
-    /// Leave out the kernels of other GPUs.
+    /// Leave out the kernels of GPUs that the tree was not applied for.
     pub slim: bool,
-    /// The GPUs whose kernels stay; `None`: those of the last apply.
-    pub gpus: Option<Vec<String>>,
 }
 
 /// What was copied.
@@ -97,12 +95,12 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
     let mut remarks = Vec::new();
     let closures = closures(root, lib, &built, &mut remarks)?;
 
-    let gpus = request.gpus.clone().unwrap_or_else(|| journal.options.gpus.clone());
+    let gpus = gpus(root, lib, &journal)?;
     let slim = match request.slim {
         false => None,
         true if gpus.is_empty() => bail!(
             "--slim leaves out the kernels of all GPUs that are not needed, and the shim was applied for \
-             all: name with --gpu those that are"
+             all: name those that are with `installer apply --slim --gpu`, then collect"
         ),
         true => Some(Slim { gpus, whole: originals(root, lib, &journal) }),
     };
@@ -136,6 +134,18 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
     let name = |path: PathBuf| output::shown(&path).to_string();
     let slim = reduced.into_iter().map(|(path, reduced)| (name(path), reduced)).collect();
     Ok(Collected { into: request.into.clone(), files, bytes, slim, left, remarks })
+}
+
+/// The GPUs that a tree was applied for, and those that its backend was reduced to; none if for all.
+fn gpus(root: &Root, lib: &Path, journal: &Journal) -> Result<Vec<String>> {
+    let text = settings::text(root, lib)?;
+    let name = settings::backend(&text)?;
+    let origin = name.and_then(|name| journal.origins.get(&name));
+    let slim = origin.and_then(|origin| origin.slim.as_ref());
+    let asked = journal.options.gpus.iter();
+    let all: BTreeSet<&String> =
+        asked.chain(slim.into_iter().flat_map(|slim| &slim.gpus)).collect();
+    Ok(all.into_iter().cloned().collect())
 }
 
 /// What `revert` puts back, by resolved paths: it is copied as it is.

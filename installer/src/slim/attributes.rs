@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use rustix::{
-    fs::{Gid, Mode, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr},
+    fs::{
+        Gid, Mode, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fremovexattr, fsetxattr,
+    },
     io::Errno,
 };
 use std::{
@@ -16,7 +18,16 @@ const LONGEST: usize = 64 << 10;
 
 /// Gives a new file the permissions of another, without set-user-ID bits and the like.
 pub(super) fn copy_mode(original: &Metadata, new: &File) -> Result<()> {
+    remove_access_list(new)?;
     fchmod(new, Mode::from_raw_mode(original.mode() & 0o777)).context("cannot set permissions")
+}
+
+/// A directory may give new files a list of who else has access, which permissions would open further.
+fn remove_access_list(new: &File) -> Result<()> {
+    match fremovexattr(new, c"system.posix_acl_access") {
+        Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
+        Err(e) => Err(e).context("cannot remove the inherited access control list"),
+    }
 }
 
 /// Gives a new file all that another has besides its contents and times. Fails where one of them cannot be
@@ -33,6 +44,8 @@ pub(super) fn copy_all(file: &File, original: &Metadata, new: &File) -> Result<(
             other => other.context("cannot set the owner")?,
         }
     }
+    // The old one's is copied below, if it has one.
+    remove_access_list(new)?;
     // After the owner, whose change clears set-user-ID bits.
     let mode = Mode::from_raw_mode(original.mode() & 0o7777);
     fchmod(new, mode).context("cannot set permissions")?;

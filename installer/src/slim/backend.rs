@@ -14,7 +14,7 @@ use std::io;
 const NAME: &str = "slim";
 
 /// Reduces a backend's library to the kernels of those GPUs that it has some for. A split library has its
-/// kernels in archives, of which those of other GPUs were left out already.
+/// kernels in archives, which are chosen where the source is read.
 ///
 /// # Errors
 /// When it has kernels for none of them or cannot be reduced, and when the new file cannot be written into
@@ -39,8 +39,9 @@ pub(crate) fn backend(
             serves.code()
         );
     }
-    let slim = Slim { gpus: served, without, whole: digest };
+    let mut slim = Slim { gpus: served, without, whole: digest };
     if source.split()?.is_some() {
+        slim.gpus = serves.processors();
         return Ok((source, slim));
     }
     let library = source.library.clone();
@@ -53,7 +54,8 @@ pub(crate) fn backend(
     let staging = staging().context("cannot prepare the store")?;
     let (new, contents) = staging.file(NAME).context("cannot prepare the store")?;
     match reduce(&whole, &slim.gpus, &new).with_context(|| shown.clone())? {
-        Outcome::Whole => {}
+        // Nothing was left out: it has the kernels of all that it had some for.
+        Outcome::Whole => slim.gpus = serves.processors(),
         Outcome::Refused(why) => bail!("{shown} cannot be made slim: {why}"),
         Outcome::Reduced { size: sizes, .. } => {
             // The time of the whole one, as a package or directory has it.

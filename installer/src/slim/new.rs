@@ -7,11 +7,14 @@ use crate::{
     directory::{Directory, Name, Target},
     root::Root,
 };
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 use std::{fs::File, io, os::unix::fs::MetadataExt, path::Path, process};
 
 /// How its name begins; the numbers of the process and of the file follow.
-const PREFIX: &str = ".slim-";
+const PREFIX: &str = ".rocblas-shim-slim-";
 
 /// A file in the making; it is removed unless it is put into its place.
 pub(super) struct New {
@@ -33,9 +36,10 @@ impl New {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 other => {
                     let file = other?;
-                    // Another one may have found it before it was locked.
-                    let is_locked = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-                    if is_locked && file.metadata()?.nlink() > 0 {
+                    let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+                    // Another one may have found it before it was locked, and removes it. A file system
+                    // without locks keeps what a killed process leaves.
+                    if locked != Err(Errno::WOULDBLOCK) && file.metadata()?.nlink() > 0 {
                         return Ok(Self { file, directory, name: Some(name) });
                     }
                 }
@@ -76,7 +80,9 @@ fn remove_left(directory: &Directory) -> io::Result<()> {
         let Some(name) = Name::new(&name).filter(|_| is_ours && kind.is_file()) else { continue };
         let file = directory.open(name)?;
         let is_users = file.metadata()?.uid() == rustix::process::geteuid().as_raw();
-        if is_users && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        let is_free = is_users && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        // One name, and not that of a newer file whose number is the same.
+        if is_free && file.metadata()?.nlink() == 1 {
             directory.remove(name)?;
         }
     }
