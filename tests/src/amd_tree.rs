@@ -250,6 +250,7 @@ pub fn rocm_6_3(directory: &Path, backend: Backend<'_>) -> PathBuf {
     });
     let mut copy = Command::new("cp");
     copy.args(["--archive", "--reflink=auto"]).arg(made.path().join(name)).arg(directory);
+    fs::create_dir_all(directory).expect("make a directory");
     run(&mut copy).success();
     directory.join(name).join("lib")
 }

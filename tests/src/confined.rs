@@ -1,13 +1,15 @@
 //! Runs a command that may be made to hang, to take all memory or to crash: with limits for all three,
 //! and an account of how it ended instead of a panic.
 
-use crate::run::Ended;
+use crate::{artefacts::workspace, compile::compile, kept, run::Ended};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
 use std::{
+    fs,
     io::{self, Read},
-    mem::MaybeUninit,
-    os::unix::process::{CommandExt, ExitStatusExt},
-    process::{Command, ExitStatus, Stdio},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -35,16 +37,42 @@ pub struct Confined {
     pub peak: u64,
 }
 
-/// Runs a command in a process group of its own.
+/// A program that runs another and says how much memory that had. Of a child of this process, which may be
+/// large, the kernel would count what this process had.
+fn launcher() -> &'static Path {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    COMPILED.get_or_init(|| {
+        let source = workspace().join("tests/clients/measured.c");
+        compile(&source, &kept::directory().join("measured"), &[])
+    })
+}
+
+/// Runs a program in a process group of its own, with the arguments, variables and directory of a command.
 ///
 /// # Panics
 /// When it cannot be started.
 #[must_use]
-#[expect(
-    clippy::zombie_processes,
-    reason = "`wait` waits for it, and learns how much memory it had"
-)]
-pub fn run(command: &mut Command, limits: Limits) -> Confined {
+pub fn run(command: &Command, limits: Limits) -> Confined {
+    let measured = tempfile::NamedTempFile::new().expect("make a file");
+    let mut launched = Command::new(launcher());
+    launched.arg(measured.path()).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => launched.env(name, value),
+            None => launched.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        launched.current_dir(directory);
+    }
+    let (ended, in_time) = run_within(&mut launched, limits);
+    let text = fs::read_to_string(measured.path()).expect("read");
+    // Nothing was written for one that was killed with its group.
+    let peak = text.trim().parse::<u64>().map_or(0, |kilobytes| kilobytes << 10);
+    Confined { ended, in_time, peak }
+}
+
+fn run_within(command: &mut Command, limits: Limits) -> (Ended, bool) {
     let limit = Rlimit { current: Some(limits.memory), maximum: Some(limits.memory) };
     let limited = move || Ok(setrlimit(Resource::As, limit)?);
     // SAFETY: between fork and exec only a system call is made.
@@ -61,9 +89,9 @@ pub fn run(command: &mut Command, limits: Limits) -> Confined {
     let group = Pid::from_child(&child);
     let start = Instant::now();
     let mut in_time = true;
-    let (status, peak) = loop {
-        if let Some(ended) = wait(group).expect("wait for the command") {
-            break ended;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("wait for the command") {
+            break status;
         }
         if start.elapsed() > limits.time {
             in_time = false;
@@ -76,7 +104,7 @@ pub fn run(command: &mut Command, limits: Limits) -> Confined {
         let _ = kill_process_group(group, Signal::KILL);
     }
     let text = |handle: thread::JoinHandle<String>| handle.join().expect("no panic");
-    Confined { ended: Ended { status, stdout: text(stdout), stderr: text(stderr) }, in_time, peak }
+    (Ended { status, stdout: text(stdout), stderr: text(stderr) }, in_time)
 }
 
 /// Reads to the end and keeps the beginning.
@@ -87,26 +115,6 @@ fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
         let _ = io::copy(&mut pipe, &mut io::sink());
         String::from_utf8_lossy(&bytes).into_owned()
     })
-}
-
-/// The status and peak memory of a child that has ended. `std` waits for one without its usage.
-fn wait(child: Pid) -> io::Result<Option<(ExitStatus, u64)>> {
-    let mut status = 0;
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: both are memory for the answer.
-    let ended = unsafe {
-        libc::wait4(child.as_raw_nonzero().get(), &mut status, libc::WNOHANG, usage.as_mut_ptr())
-    };
-    match ended {
-        -1 => Err(io::Error::last_os_error()),
-        0 => Ok(None),
-        _ => {
-            // SAFETY: plain numbers, zeroed before the call filled them.
-            let usage = unsafe { usage.assume_init() };
-            let peak = u64::try_from(usage.ru_maxrss).unwrap_or(0) << 10;
-            Ok(Some((ExitStatus::from_raw(status), peak)))
-        }
-    }
 }
 
 #[cfg(test)]
