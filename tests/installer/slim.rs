@@ -459,7 +459,7 @@ fn killed_before_any_call_the_old_file_or_the_new_one_is_there_and_the_next_one_
     let left = || {
         let names = fs::read_dir(fat.path("")).expect("read");
         let names = names.map(|entry| entry.expect("an entry").file_name());
-        names.filter(|name| name.to_string_lossy().starts_with(".rocblas-shim-slim-")).count()
+        names.filter(|name| name.to_string_lossy().starts_with(".rocblas-slim-")).count()
     };
     let calls = slim(Interruption::None).calls;
     assert!(calls.len() > 5, "{calls:?}");
@@ -515,7 +515,7 @@ fn nobody_else_gets_access_by_the_directory() {
 #[test]
 fn files_with_names_like_those_in_the_making_stay() {
     let Some(fat) = Fat::new() else { return };
-    for name in [".slim-2024-11", ".rocblas-shim-slim-notes", ".rocblas-shim-slim-1-a"] {
+    for name in [".slim-2024-11", ".rocblas-slim-notes", ".rocblas-slim-1-a"] {
         fs::write(fat.path(name), "a diary").expect("write");
         fat.slim_to("libfat.so", "new.so");
         assert_eq!(fs::read_to_string(fat.path(name)).expect("still there"), "a diary");

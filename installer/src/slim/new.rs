@@ -14,7 +14,7 @@ use rustix::{
 use std::{fs::File, io, os::unix::fs::MetadataExt, path::Path, process};
 
 /// How its name begins; the numbers of the process and of the file follow.
-const PREFIX: &str = ".rocblas-shim-slim-";
+const PREFIX: &str = ".rocblas-slim-";
 
 /// A file in the making; it is removed unless it is put into its place.
 pub(super) struct New {

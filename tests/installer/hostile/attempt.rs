@@ -261,7 +261,7 @@ impl Tally {
     }
 
     fn contained(&mut self, case: &Case, scene: &mut Scene, verb: Verb, how: &str) -> Ended {
-        let confined = confined::run(&mut verb.command(scene), LIMITS);
+        let confined = confined::run(&verb.command(scene), LIMITS);
         self.commands += 1;
         self.refusals += usize::from(!confined.ended.status.success());
         let mut faults = faults(&confined);
