@@ -1,11 +1,14 @@
 //! A process under ptrace: the few requests that tracing needs, and its memory.
 
 use super::filter::Filter;
+use rustix::fs::{Access, access};
 use std::{
+    env,
+    ffi::OsStr,
     fs::File,
     io,
     os::unix::{ffi::OsStringExt, fs::FileExt, process::CommandExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command},
     ptr,
     sync::atomic::{AtomicBool, Ordering},
@@ -23,6 +26,10 @@ const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
 /// Starts a command that the calling thread traces. It stops once its program is loaded, and at the calls
 /// of a filter from then on.
 pub(super) fn spawn(command: &mut Command, filter: Filter) -> io::Result<Child> {
+    // A child that cannot load its program could not say so: until it has, its `write` fails.
+    if !is_there(command.get_program()) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     // Of the child alone, whose memory is a copy: a command that is run again asks again, and the
     // kernel refuses a second request.
     static ASKED: AtomicBool = AtomicBool::new(false);
@@ -36,6 +43,17 @@ pub(super) fn spawn(command: &mut Command, filter: Filter) -> io::Result<Child> 
     // SAFETY: it makes system calls, touches an atomic and reads memory that was there before.
     unsafe { command.pre_exec(ask) };
     command.spawn()
+}
+
+/// Whether a program can be executed by its path, or by a name in `PATH`.
+fn is_there(program: &OsStr) -> bool {
+    let may = |path: &Path| access(path, Access::EXEC_OK).is_ok();
+    let program = Path::new(program);
+    if program.components().count() > 1 {
+        return may(program);
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|directory| may(&directory.join(program)))
 }
 
 fn request(request: u32, id: i32, address: usize, data: *mut libc::c_void) -> io::Result<i64> {
