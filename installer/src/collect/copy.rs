@@ -229,7 +229,7 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    /// Writes the copy without the kernels of other GPUs and answers its size; `None` where it is to be
+    /// Writes the copy without the kernels of other GPUs and returns its size; `None` where it is to be
     /// a plain copy of a file, and nothing was written.
     fn reduce(&mut self, entry: &Path, source: &File, new: &File) -> Result<Option<u64>> {
         let Some(slim) = self.slim.as_ref().filter(|slim| !slim.whole.contains(entry)) else {
