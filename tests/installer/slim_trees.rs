@@ -363,3 +363,13 @@ fn what_slim_left_out_is_not_said_to_be_missing_in_the_source() {
     let gpus = &journal["origins"]["6.3.0"]["slim"]["gpus"];
     assert_eq!(*gpus, serde_json::json!(["gfx906", "gfx908"]), "{journal:#}");
 }
+
+#[test]
+fn the_stock_library_is_copied_whole_also_where_it_could_be_reduced() {
+    let (machine, program, image) = built(&["--gpu", "gfx908", "--not-needed-ok"]);
+    collect(&machine, &image, &["--slim", &program]).success();
+    let stock = "rocblas-shim/backends/7.0.2/lib/librocblas.so.5.0.70002";
+    let copied = image.join("opt/rocm-7.0.2/lib").join(stock);
+    assert_eq!(targets(&copied), ["gfx908", "gfx942"]);
+    assert_eq!(digest(&copied), digest(&machine.lib(stock)));
+}
