@@ -7,11 +7,14 @@ pub const NAME: &str = "rocblas-shim";
 /// The note's type. Its description is the shim's version, padded with NUL.
 pub const TYPE: u32 = 1;
 
-/// The name of the note in a library whose kernels were reduced to those of some GPUs, without the NUL.
+/// What the note begins with in a library whose kernels were reduced to those of some GPUs. Then come the
+/// lines `version=`, `source=` with the digest of the whole library, and `gpus=`.
+///
+/// It is all name and no description, as `NT_VERSION` is defined: readers of ELF files complain about types
+/// that they do not know the owner of (elfutils does), and of this one the owner is the text.
 pub const SLIM_NAME: &str = "rocblas-slim";
 
-/// That note's type. Its description is text: lines `version=`, `source=` with the digest of the whole
-/// library, and `gpus=`.
+/// That note's type, `NT_VERSION`.
 pub const SLIM_TYPE: u32 = 1;
 
 /// The section that has it.

@@ -23,23 +23,26 @@ impl Note {
     /// The bytes of the section.
     pub(super) fn encode(&self) -> Vec<u8> {
         let Self { version, source, gpus } = self;
-        let text = format!("version={version}\nsource={source}\ngpus={}\n", gpus.join(","));
-        let mut name = note::SLIM_NAME.as_bytes().to_vec();
-        name.push(0);
-        let numbers = [name.len() as u32, text.len() as u32, note::SLIM_TYPE];
-        let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        for part in [name.as_slice(), text.as_bytes()] {
-            bytes.extend(part);
-            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        let name = note::SLIM_NAME;
+        let gpus = gpus.join(",");
+        let text = format!("{name}\nversion={version}\nsource={source}\ngpus={gpus}\n\0");
+        let mut bytes = Vec::with_capacity(12 + text.len() + 3);
+        for number in [text.len() as u32, 0, note::SLIM_TYPE] {
+            bytes.extend(number.to_le_bytes());
         }
+        bytes.extend(text.as_bytes());
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes
     }
 
-    /// What a description says; none where a line is missing.
-    fn parse(description: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(description).ok()?;
+    /// What a note's name says; none where it is another's or lacks a line.
+    fn parse(name: &[u8]) -> Option<Self> {
+        let mut lines = std::str::from_utf8(name).ok()?.lines();
+        if lines.next() != Some(note::SLIM_NAME) {
+            return None;
+        }
         let line = |key: &str| {
-            let mut lines = text.lines();
+            let mut lines = lines.clone();
             lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('=').map(str::to_owned))
         };
         let gpus = line("gpus")?.split(',').map(str::to_owned).collect();
@@ -77,9 +80,10 @@ fn parse(mut rest: &[u8], align: usize) -> Option<Note> {
         let start = 12_usize.checked_add(name_size)?.checked_next_multiple_of(align)?;
         let end = start.checked_add(size)?;
         let name = rest.get(12..12 + name_size)?.strip_suffix(b"\0");
-        let description = rest.get(start..end)?;
-        if name == Some(note::SLIM_NAME.as_bytes()) && kind == note::SLIM_TYPE as usize {
-            return Note::parse(description);
+        if kind == note::SLIM_TYPE as usize && size == 0 {
+            if let Some(note) = name.and_then(Note::parse) {
+                return Some(note);
+            }
         }
         rest = rest.get(end.checked_next_multiple_of(align)?..)?;
     }
