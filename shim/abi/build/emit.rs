@@ -2,7 +2,7 @@
 //! then exported C++ functions by name, then the C functions that are known but not exported.
 
 use crate::{
-    parse::{CxxSymbol, Enum, Function, Param},
+    parse::{CxxSymbol, Enum, Function, Param, Whose},
     releases::{Releases, Versions},
 };
 use std::{collections::BTreeSet, fmt::Write};
@@ -36,11 +36,22 @@ fn order<'a>(functions: &'a [Function], cxx: &'a [CxxSymbol], releases: &Release
     }
 }
 
-fn list_macro(out: &mut String, name: &str, doc: &str, first: usize, symbols: &[&str]) {
+/// Of each export, by index.
+fn whose_of_exports(ordered: &Ordered<'_>) -> Vec<Whose> {
+    let cxx = ordered.cxx.iter().copied().map(of_function);
+    ordered.c.iter().map(|f| f.whose).chain(cxx).collect()
+}
+
+fn list_macro<'a>(
+    out: &mut String,
+    name: &str,
+    doc: &str,
+    symbols: impl Iterator<Item = (usize, &'a str)>,
+) {
     writeln!(out, "{doc}\n#[macro_export]\nmacro_rules! {name} {{\n    ($($callback:ident)::+) => {{ $($callback)::+! {{")
         .expect("write to a string");
-    for (i, symbol) in symbols.iter().enumerate() {
-        writeln!(out, "        ({} {symbol})", first + i).expect("write to a string");
+    for (index, symbol) in symbols {
+        writeln!(out, "        ({index} {symbol})").expect("write to a string");
     }
     out.push_str("    } };\n}\n");
 }
@@ -61,16 +72,42 @@ pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol], releases: &Rele
         "for_each_export",
         "/// Expands `callback! { (0 rocblas_abort) (1 ...) ... }` with index and name of every exported\n\
          /// function, C functions first. Mangled names are identifiers too.",
-        0,
-        &exports,
+        exports.iter().copied().enumerate(),
     );
     list_macro(
         &mut out,
         "for_each_removed",
         "/// The same for the C functions that rocBLAS 4.x has and 5.x has not; indices go on from the exports.",
-        exports.len(),
-        &removed,
+        (exports.len()..).zip(removed.iter().copied()),
     );
+    let of_exports = whose_of_exports(&ordered);
+    type IsOne = fn(Whose) -> bool;
+    let chosen: [(&str, &str, IsOne); 4] = [
+        (
+            "for_each_export_with_a_handle_first",
+            "/// The same for the exports whose first parameter is the handle.",
+            |whose| whose == Whose::Handle(0),
+        ),
+        (
+            "for_each_export_with_a_handle_second",
+            "/// The same for the exports whose second parameter is the handle.",
+            |whose| whose == Whose::Handle(1),
+        ),
+        (
+            "for_each_export_with_a_device_malloc_first",
+            "/// The same for the exports whose first parameter leads to a `device_malloc` object.",
+            |whose| whose == Whose::DeviceMalloc(0),
+        ),
+        (
+            "for_each_export_of_all",
+            "/// The same for the exports that are asked of every backend.",
+            |whose| matches!(whose, Whose::All | Whose::Max { .. }),
+        ),
+    ];
+    for (name, doc, is_one) in chosen {
+        let those = exports.iter().copied().enumerate().filter(|(i, _)| is_one(of_exports[*i]));
+        list_macro(&mut out, name, doc, those);
+    }
     let typed: Vec<String> = ordered
         .c
         .iter()
@@ -166,6 +203,15 @@ pub(crate) fn signatures(functions: &[Function], enums: &[Enum], releases: &Rele
     out
 }
 
+fn whose(whose: Whose) -> String {
+    format!("Whose::{whose:?}")
+}
+
+/// Whose calls of a C++ function are; the parser has seen to it that it is said of each.
+fn of_function(symbol: &CxxSymbol) -> Whose {
+    symbol.whose.expect("said of every function")
+}
+
 fn versions(versions: Versions) -> String {
     format!("Versions {{ known: {:#b}, unsure: {:#b} }}", versions.known, versions.unsure)
 }
@@ -210,10 +256,11 @@ fn function(out: &mut String, index: usize, f: &Function, enums: &[Enum]) {
     let kind = if f.variadic { "Variadic" } else { "C" };
     writeln!(
         out,
-        "    Function {{ index: {index}, name: {:?}, kind: Kind::{kind}, returns: {}, versions: {}, cxx_handle: None, importers: &[], params: &[",
+        "    Function {{ index: {index}, name: {:?}, kind: Kind::{kind}, returns: {}, versions: {}, whose: {}, importers: &[], params: &[",
         f.name,
         returns(&f.returns),
-        versions(f.versions)
+        versions(f.versions),
+        whose(f.whose)
     )
     .expect("write to a string");
     for p in &f.params {
@@ -286,8 +333,8 @@ pub(crate) fn table(
     for (i, s) in ordered.cxx.iter().enumerate() {
         writeln!(
             w,
-            "    Function {{ index: {}, name: {:?}, kind: Kind::Cxx, returns: {}, versions: {}, cxx_handle: {:?}, importers: &{:?}, params: &[] }},",
-            c + i, s.name, returns(&s.returns), versions(s.versions), s.handle.map(|h| h as u8), s.importers
+            "    Function {{ index: {}, name: {:?}, kind: Kind::Cxx, returns: {}, versions: {}, whose: {}, importers: &{:?}, params: &[] }},",
+            c + i, s.name, returns(&s.returns), versions(s.versions), whose(of_function(s)), s.importers
         )
         .expect("write to a string");
     }
@@ -306,6 +353,17 @@ pub(crate) fn table(
     .expect("write to a string");
     for r in exported_returns {
         writeln!(w, "    {},", returns(r)).expect("write to a string");
+    }
+    w.push_str("];\n");
+
+    write!(
+        w,
+        "/// Which of several backends a call of each export is for, by index: without relocations, for the\n\
+         /// shim.\npub static WHOSE: [Whose; {exports}] = [\n"
+    )
+    .expect("write to a string");
+    for of_export in whose_of_exports(&ordered) {
+        writeln!(w, "    {},", whose(of_export)).expect("write to a string");
     }
     w.push_str("];\n");
 

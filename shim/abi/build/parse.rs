@@ -25,13 +25,62 @@ pub(crate) struct Function {
     pub(crate) returns: String,
     pub(crate) params: Vec<Param>,
     pub(crate) variadic: bool,
+    pub(crate) whose: Whose,
     pub(crate) versions: Versions,
+}
+
+/// Which of several backends a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// That of the handle in this parameter.
+    Handle(u8),
+    /// That of the handle in the object that this parameter leads to.
+    DeviceMalloc(u8),
+    Device,
+    All,
+    /// Each one's; the largest result, or the largest at each of the parameters `first..first + count`.
+    Max {
+        first: u8,
+        count: u8,
+    },
+    Any,
+}
+
+impl Whose {
+    /// What follows the `@`.
+    fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "device" => Self::Device,
+            "all" => Self::All,
+            "any" => Self::Any,
+            "max" => Self::Max { first: 0, count: 0 },
+            _ => match word.strip_prefix("max:").map(|places| places.split_once('+')) {
+                Some(places) => {
+                    let (first, count) = places?;
+                    Self::Max { first: first.parse().ok()?, count: count.parse().ok()? }
+                }
+                None => Self::Handle(word.parse().ok()?),
+            },
+        })
+    }
+
+    /// By the parameters of a C function, where they tell.
+    fn of_parameters(params: &[Param]) -> Option<Self> {
+        params.iter().zip(0..).find_map(|(param, at)| {
+            match (param.ty.base.as_str(), param.ty.pointers) {
+                ("handle", 0) => Some(Self::Handle(at)),
+                ("device_malloc", 1) => Some(Self::DeviceMalloc(at)),
+                _ => None,
+            }
+        })
+    }
 }
 
 pub(crate) struct CxxSymbol {
     pub(crate) name: String,
     pub(crate) returns: String,
-    pub(crate) handle: Option<usize>,
+    /// Not said of data.
+    pub(crate) whose: Option<Whose>,
     pub(crate) importers: Vec<String>,
     pub(crate) versions: Versions,
 }
@@ -94,6 +143,10 @@ fn parse_param(text: &str, line: usize) -> Param {
 pub(crate) fn functions(text: &str, releases: &Releases) -> Vec<Function> {
     lines(text, releases)
         .map(|(line, versions, declaration)| {
+            let (declaration, word) = match declaration.rsplit_once(" @") {
+                Some((declaration, word)) => (declaration, Some(word)),
+                None => (declaration, None),
+            };
             let parts = || {
                 let (head, params) = declaration.strip_suffix(')')?.split_once('(')?;
                 let (returns, name) = head.rsplit_once(' ')?;
@@ -107,11 +160,19 @@ pub(crate) fn functions(text: &str, releases: &Releases) -> Vec<Function> {
             if variadic {
                 params.pop();
             }
+            let params: Vec<Param> = params.into_iter().map(|p| parse_param(p, line)).collect();
+            let whose = match (Whose::of_parameters(&params), word.map(Whose::parse)) {
+                (Some(whose), None) | (None, Some(Some(whose))) => whose,
+                _ => {
+                    panic!("functions.abi:{line}: a handle, or a word behind an `@`: {declaration}")
+                }
+            };
             Function {
                 name: name.to_owned(),
                 returns: returns.to_owned(),
-                params: params.into_iter().map(|p| parse_param(p, line)).collect(),
+                params,
                 variadic,
+                whose,
                 versions,
             }
         })
@@ -127,15 +188,15 @@ pub(crate) fn cxx(text: &str, releases: &Releases) -> Vec<CxxSymbol> {
             let (Some(returns), Some(name)) = (words.next(), words.next()) else {
                 panic!("cxx.abi:{line}: not `RETURNS SYMBOL`: {text}");
             };
-            let handle = words.next().map(|word| {
-                word.strip_prefix('@')
-                    .and_then(|n| n.parse().ok())
-                    .unwrap_or_else(|| panic!("cxx.abi:{line}: not `@N`: {word}"))
-            });
+            let whose = words.next().and_then(|word| Whose::parse(word.strip_prefix('@')?));
+            assert!(
+                whose.is_some() || returns.starts_with("data:"),
+                "cxx.abi:{line}: no handle and no word behind an `@`: {text}"
+            );
             CxxSymbol {
                 name: name.to_owned(),
                 returns: returns.to_owned(),
-                handle,
+                whose,
                 importers: importers.split_whitespace().map(str::to_owned).collect(),
                 versions,
             }

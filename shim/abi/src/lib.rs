@@ -20,8 +20,8 @@ pub use declare::{c_header, rust_declaration};
 pub use names::{index, name};
 pub use signature::{params, scalar_size};
 pub use types::{
-    Base, Direction, Enum, EnumValue, Function, Kind, Owner, Param, Release, Returns, Type,
-    Versions,
+    Base, Direction, Enum, EnumValue, Function, Kind, Param, Release, Returns, Type, Versions,
+    Whose,
 };
 
 include!(concat!(env!("OUT_DIR"), "/releases.rs"));

@@ -111,25 +111,51 @@ fn a_signature_reads_as_in_the_header() {
          rocblas_int n, const float * alpha, const float *const * A, rocblas_int lda, \
          float *const * B, rocblas_int ldb, rocblas_int batch_count);"
     ));
-    assert_eq!(f.owner(), Some(Owner::Handle(0)));
+    assert_eq!(f.whose, Whose::Handle(0));
     let scalars: Vec<_> = f.scalars().map(|(i, p, d)| (i, p.name, d)).collect();
     assert_eq!(scalars, [(7, "alpha", Direction::In)]);
 }
 
 #[test]
-fn owners_are_found_where_there_is_one() {
-    let owner = |name| by_name(name).expect("in the table").owner();
-    assert_eq!(owner("rocblas_create_handle"), None);
-    assert_eq!(owner("rocblas_set_vector"), None);
-    assert_eq!(owner("rocblas_device_malloc_alloc"), Some(Owner::Handle(0)));
-    assert_eq!(owner("rocblas_device_malloc_free"), Some(Owner::DeviceMalloc(0)));
-    assert_eq!(
-        owner("_Z29rocblas_internal_get_data_ptrP15_rocblas_handleRSt10shared_ptrIvE"),
-        Some(Owner::Handle(0))
-    );
-    let without: Vec<&str> =
-        c_exports().iter().filter(|f| f.owner().is_none()).map(|f| f.name).collect();
-    assert_eq!(without.len(), 27, "{without:?}");
+fn every_function_says_which_of_several_backends_its_calls_are_for() {
+    let whose = |name| by_name(name).expect("in the table").whose;
+    assert_eq!(whose("rocblas_create_handle"), Whose::Device);
+    assert_eq!(whose("rocblas_set_vector"), Whose::Any);
+    assert_eq!(whose("rocblas_shutdown"), Whose::All);
+    assert_eq!(whose("rocblas_device_malloc_alloc"), Whose::Handle(0));
+    assert_eq!(whose("rocblas_device_malloc_free"), Whose::DeviceMalloc(0));
+    let without = c_exports().iter().filter(|f| !matches!(f.whose, Whose::Handle(_)));
+    assert_eq!(without.count(), 31);
+    // The shim has an entry for handles in the first two parameters, and for these objects in the first.
+    for f in exports() {
+        let places = [Whose::Handle(0), Whose::Handle(1), Whose::DeviceMalloc(0)];
+        let is_owned = matches!(f.whose, Whose::Handle(_) | Whose::DeviceMalloc(_));
+        assert_eq!(is_owned, places.contains(&f.whose), "{}", f.name);
+        assert_eq!(WHOSE[usize::from(f.index)], f.whose, "{}", f.name);
+    }
+}
+
+#[test]
+fn names_of_cxx_functions_agree_with_whose_their_calls_are() {
+    for f in cxx_exports() {
+        // A handle by pointer, or a member function of the handle.
+        let has_handle =
+            f.name.contains("P15_rocblas_handle") || f.name.contains("N15_rocblas_handle");
+        assert_eq!(matches!(f.whose, Whose::Handle(_)), has_handle, "{}", f.name);
+        let is_size = f.name.contains("workspace_") || f.name.contains("temp_elements");
+        assert_eq!(matches!(f.whose, Whose::Max { .. }), is_size && !has_handle, "{}", f.name);
+        if let Whose::Max { count, .. } = f.whose {
+            assert_eq!(count == 0, f.returns == Returns::Size, "{}", f.name);
+            // `Pm` for the first and `S2_` or the like for each that follows.
+            let (_, sizes) = f.name.rsplit_once("Pm").unwrap_or_default();
+            assert_eq!(
+                usize::from(count),
+                usize::from(count > 0) + sizes.matches('_').count(),
+                "{}",
+                f.name
+            );
+        }
+    }
 }
 
 #[test]

@@ -151,13 +151,28 @@ pub struct Param {
     pub confirmed: bool,
 }
 
-/// Which parameter says what backend a call belongs to.
+/// Which of several backends a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// The parameter at this position is the handle.
+pub enum Whose {
+    /// The one that made the handle in the parameter at this position.
     Handle(u8),
-    /// The parameter at this position is a `rocblas_device_malloc_base *`, made from a handle.
+    /// The one that made the handle in the object that the parameter at this position leads to, a
+    /// `rocblas_device_malloc_base *`.
     DeviceMalloc(u8),
+    /// The one for the calling thread's current device.
+    Device,
+    /// Every one.
+    All,
+    /// Every one, and the largest answer counts: what is returned where `count` is 0, and else the sizes
+    /// that the parameters from `first` on lead to.
+    Max {
+        /// The position of the first of them.
+        first: u8,
+        /// How many they are.
+        count: u8,
+    },
+    /// Any one: that which was opened first, since data that goes with it, a vtable, is that one's.
+    Any,
 }
 
 /// An exported function, or one of the six that 5.0 removed.
@@ -177,7 +192,8 @@ pub struct Function {
     pub versions: Versions,
     /// Libraries known to import it, for C++ functions.
     pub importers: &'static [&'static str],
-    pub(crate) cxx_handle: Option<u8>,
+    /// Which of several backends a call is for.
+    pub whose: Whose,
 }
 
 impl Function {
@@ -185,22 +201,6 @@ impl Function {
     #[must_use]
     pub fn exported(&self) -> bool {
         usize::from(self.index) < crate::EXPORTS
-    }
-
-    /// The parameter that says which backend a call belongs to; `None` for a function that takes
-    /// neither a handle nor something made from one (`rocblas_create_handle` makes one).
-    #[must_use]
-    pub fn owner(&self) -> Option<Owner> {
-        if self.kind == Kind::Cxx {
-            return self.cxx_handle.map(Owner::Handle);
-        }
-        self.params.iter().zip(0..).find_map(|(param, i)| {
-            match (param.ty.base, param.ty.pointers) {
-                (Base::Handle, 0) => Some(Owner::Handle(i)),
-                (Base::DeviceMalloc, 1) => Some(Owner::DeviceMalloc(i)),
-                _ => None,
-            }
-        })
     }
 
     /// Positions of the parameters whose memory follows the handle's pointer mode.

@@ -7,7 +7,7 @@
 //! rocBLAS's own log are the exception: a thread of rocBLAS's writes it, which no child has.
 
 use rocblas_abi::{
-    Base, Direction, EnumId, Function, Kind, Owner, Param, Returns, c_exports, enumeration,
+    Base, Direction, EnumId, Function, Kind, Param, Returns, Whose, c_exports, enumeration,
 };
 use std::{
     env,
@@ -336,7 +336,7 @@ fn numbered_scalar(base: Base, place: usize) -> Vec<u8> {
 /// change what the others do.
 fn computes(f: &Function) -> bool {
     let is_size = |p: &Param| p.ty.pointers == 0 && matches!(p.ty.base, Base::Int | Base::I64);
-    matches!(f.owner(), Some(Owner::Handle(_)))
+    matches!(f.whose, Whose::Handle(_))
         && f.params.iter().any(|p| p.scalar.is_some() || is_size(p))
         && !f.name.contains("_get_solutions")
 }

@@ -1,5 +1,5 @@
 use super::*;
-use rocblas_abi::{Owner, c_exports};
+use rocblas_abi::{Whose, c_exports};
 use rocblas_trace::{
     call::Functions,
     layout::{ARGUMENTS, Mode, NOTE, Note, Shape},
@@ -109,7 +109,7 @@ fn parameters_become_options_in_their_order() {
 fn functions_that_compute_have_a_line_and_no_others() {
     for function in c_exports() {
         let is_size = |p: &&Param| p.ty.pointers == 0 && matches!(p.ty.base, Base::Int | Base::I64);
-        let computes = matches!(function.owner(), Some(Owner::Handle(_)))
+        let computes = matches!(function.whose, Whose::Handle(_))
             && function.params.iter().any(|p| p.scalar.is_some() || is_size(&p))
             && !function.name.contains("_get_solutions")
             // Their sizes are in arrays, which a trace does not have.
