@@ -4,7 +4,7 @@
 use goblin::elf::Elf;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use rocblas_abi::exports;
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, fs, path::Path, process::Command};
 use tests::{
     artefacts,
     run::{client, run},
@@ -59,7 +59,23 @@ fn every_stub_is_a_load_of_the_table_and_a_jump_through_its_own_entry() {
     assert_eq!(tables.len(), 1, "one table pointer for all");
 }
 
+#[test]
+fn so_do_those_of_calls_that_go_to_the_backend_of_their_handle() {
+    let (tree, mut command) = all("rocblas_abort");
+    let second = tree.place(artefacts::probe(), "second.so");
+    let ended = run(command.env("SECOND_PROBE", second)).success();
+    let said = ended.stderr.lines().collect::<Vec<_>>();
+    assert!(said.len() == 1 && said[0].contains("was not made by a call"), "{ended:?}");
+}
+
 fn forward_all(first: &str) {
+    let (_tree, mut command) = all(first);
+    let ended = run(&mut command).silent_success();
+    assert!(ended.stdout.starts_with(&format!("{} functions, ", exports().len())), "{ended:?}");
+}
+
+/// The program that calls all functions, first that one.
+fn all(first: &str) -> (Tree, Command) {
     let tree = Tree::with_shim();
     let backend = tree.place(artefacts::probe(), "probe.so");
     let direct = tree.place(artefacts::probe(), "direct.so");
@@ -67,8 +83,8 @@ fn forward_all(first: &str) {
     command.arg(tree.lib().join("librocblas.so.5")).arg(backend).arg(first);
     // As it is, without functions of ours in the backend's place.
     command.env("ROCBLAS_SHIM_COMPAT", "-all").env("ROCBLAS_SHIM_LISTEN", "off");
-    let ended = run(command.env("DIRECT_PROBE", direct)).silent_success();
-    assert!(ended.stdout.starts_with(&format!("{} functions, ", exports().len())), "{ended:?}");
+    command.env("DIRECT_PROBE", direct);
+    (tree, command)
 }
 
 #[test]

@@ -99,11 +99,12 @@ impl Seen {
 
 /// Sentences that nothing here provokes: states of the system that a test cannot bring about, or that
 /// tests of their own do.
-const NOT_PROVOKED: [Sentence; 18] = [
+const NOT_PROVOKED: [Sentence; 19] = [
     // dladdr does not know the shim.
     Sentence::NothingTriedForDirectory,
     // A thread must be opening a backend for ten seconds: `initialisation.rs`.
     Sentence::Forked,
+    Sentence::OpeningTakesLong,
     // Set-user-ID: `secure.rs`.
     Sentence::Privileged,
     // Headers of no real file: the shim's own tests of `inspect.rs`.
@@ -141,6 +142,7 @@ fn whatever_the_shim_prints_is_explained_by_doctor() {
     libraries(&mut seen);
     calls(&mut seen);
     traces(&mut seen);
+    backends(&mut seen);
     for sentence in Sentence::ALL {
         let was_seen = seen.0.contains(&format!("{sentence:?}"));
         let expected = !NOT_PROVOKED.contains(sentence);
@@ -313,4 +315,37 @@ fn traces(seen: &mut Seen) {
     seen.expect(&ended, Sentence::TraceLimit, "a trace has reached its limit");
     let ended = traced(&directory, "", "ulimit -f 200;");
     seen.expect(&ended, Sentence::TraceStopped, "a trace is incomplete");
+}
+
+/// Of several backends in a process.
+fn backends(seen: &mut Seen) {
+    let tree = Tree::with_shim();
+    let include = concat!("-I", env!("CARGO_MANIFEST_DIR"), "/../shim/include");
+    let program = linked_client(&tree, "backends.c", &[include]);
+    let owned = |number: usize| {
+        let id = format!("-DID={number}");
+        let file = tree.root().join(format!("{number}.so"));
+        let source = artefacts::standins().join("owned.c");
+        library(&source, &file, "librocblas.so.4", &[&id, "-DVERSION=\"4.3.0\""])
+    };
+    let names: Vec<String> = (1..=9).map(|number| format!("backend-{number}")).collect();
+    let run = |words: &str, first: &str| {
+        let mut command = client(&tree, &program);
+        run(command.env("ROCBLAS_SHIM_BACKEND", first).args(words.split(' ')))
+    };
+    seen.expect(
+        &run("use backend-1", "absent"),
+        Sentence::NoFirstBackend,
+        "the shim has no backend",
+    );
+    names.iter().zip(1..).for_each(|(name, number)| {
+        tree.add_backend(name, &owned(number));
+    });
+    let ended = run("use absent", "backend-1");
+    seen.expect(&ended, Sentence::NotOpened, "another backend could not be opened");
+    let ended = run("use backend-2 unknown", "backend-1");
+    seen.expect(&ended, Sentence::UnknownHandle, "a handle came from elsewhere");
+    let words: Vec<String> = names[1..].iter().map(|name| format!("use {name}")).collect();
+    let ended = run(&words.join(" "), "backend-1");
+    seen.expect(&ended, Sentence::TooManyBackends, "there is no room for another backend");
 }

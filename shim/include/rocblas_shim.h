@@ -16,8 +16,8 @@ extern "C" {
 /* Version of the shim, such as "0.1.0". */
 const char *rocblas_shim_version(void);
 
-/* The backend that serves all calls: its name in the store ("6.3.0"), or its file name if it was
- * chosen by path. */
+/* The backend that handles which this thread makes now belong to: its name in the store ("6.3.0"), or its
+ * file name if it was chosen by path. */
 const char *rocblas_shim_backend_name(void);
 
 /* Its file, absolute. */
@@ -32,6 +32,18 @@ const char *rocblas_shim_backend_version(void);
  * ROCBLAS_SHIM_COMPAT=-name,... or in [compat] of shim.toml. */
 const char *rocblas_shim_compat(void);
 
+/* Gives the handles that are made from now on, by any thread, to another backend: a name or a path, as
+ * ROCBLAS_SHIM_BACKEND takes it; NULL: what the settings say. It is opened if it is not open; none is ever
+ * closed, and there is room for eight. Handles that were made before stay with their backends until they
+ * are destroyed. Returns 0 (rocblas_status_success), or 11 (rocblas_status_invalid_value) if it cannot be
+ * opened: then nothing has changed, and a message on stderr says why. Opening may take seconds; calls of
+ * other threads do not wait for it. */
+int rocblas_shim_backend_use(const char *backend);
+
+/* The name of the backend that a rocblas_handle belongs to; empty for a handle that was not made by a call
+ * that went through the shim. */
+const char *rocblas_shim_backend_of(const void *handle);
+
 /* How many of the exported functions neither the backend has nor the shim supplies. Calling one of
  * them answers rocblas_status_not_implemented. */
 size_t rocblas_shim_missing_count(void);
@@ -40,8 +52,9 @@ size_t rocblas_shim_missing_count(void);
  * from there on. */
 const char *rocblas_shim_missing_name(size_t index);
 
-/* What the exported functions jump to: "cold" (no call yet), "direct" (the backend's functions),
- * "traced" (the same, and calls are recorded) or "failed" (there is no backend). Opens nothing. */
+/* What the exported functions jump to: "cold" (no call yet), "direct" (the functions of the only backend),
+ * "routed" (the functions of several backends, each call to that of its handle), "traced" (either, and
+ * calls are recorded) or "failed" (there is no backend). Opens nothing. */
 const char *rocblas_shim_mode(void);
 
 /* Why there is no backend: every place that was tried and why it failed. Empty if there is one. */

@@ -3,12 +3,19 @@
 //! Strings are never null, and stay valid until the process ends.
 
 use crate::{
+    arch::without_cancellation,
+    backend::Backend,
+    backends,
+    compat::status,
+    config::Choice,
+    facts,
     init::{self, Outcome},
+    route::{self, policy},
     table::{self, COLD, ROUTING},
     trace::{self, listener},
 };
 use core::{
-    ffi::{CStr, c_char},
+    ffi::{CStr, c_char, c_void},
     ptr::{self, null},
 };
 use once_cell::race::OnceBox;
@@ -16,6 +23,7 @@ use std::{
     ffi::{CString, OsStr},
     os::unix::ffi::OsStrExt,
 };
+use tracing::error;
 
 const EMPTY: *const c_char = c"".as_ptr();
 
@@ -24,11 +32,10 @@ fn cached(place: &'static OnceBox<CString>, text: impl FnOnce() -> Vec<u8>) -> *
     place.get_or_init(|| Box::new(CString::new(text()).unwrap_or_default())).as_ptr()
 }
 
-fn backend() -> Option<&'static crate::backend::Backend> {
-    match init::outcome()? {
-        Outcome::Ready { backend, .. } => Some(backend),
-        Outcome::Failed { .. } => None,
-    }
+/// The backend that new handles get, opened if need be.
+fn backend() -> Option<&'static Backend> {
+    init::outcome()?;
+    policy::for_new_handle().ok()
 }
 
 #[unsafe(no_mangle)]
@@ -39,31 +46,55 @@ extern "C" fn rocblas_shim_version() -> *const c_char {
 
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_backend_name() -> *const c_char {
-    static NAME: OnceBox<CString> = OnceBox::new();
-    backend().map_or(EMPTY, |backend| cached(&NAME, || backend.name.clone().into_bytes()))
+    backend().map_or(EMPTY, |backend| backend.texts.name.as_ptr())
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_backend_path() -> *const c_char {
-    static PATH: OnceBox<CString> = OnceBox::new();
-    backend()
-        .map_or(EMPTY, |backend| cached(&PATH, || backend.path.as_os_str().as_bytes().to_vec()))
+    backend().map_or(EMPTY, |backend| backend.texts.path.as_ptr())
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_backend_version() -> *const c_char {
-    static VERSION: OnceBox<CString> = OnceBox::new();
-    backend().map_or(EMPTY, |backend| {
-        cached(&VERSION, || backend.compat.version.backend().to_bytes().to_vec())
-    })
+    backend().map_or(EMPTY, |backend| backend.compat.version.backend().as_ptr())
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn rocblas_shim_compat() -> *const c_char {
-    static COMPAT: OnceBox<CString> = OnceBox::new();
-    backend().map_or(EMPTY, |backend| {
-        cached(&COMPAT, || backend.compat.active.names().join(",").into_bytes())
-    })
+    backend().map_or(EMPTY, |backend| backend.texts.promises.as_ptr())
+}
+
+/// # Safety
+/// `wanted` is null or a C string.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rocblas_shim_backend_use(wanted: *const c_char) -> i32 {
+    if init::outcome().is_none() {
+        return status::INTERNAL_ERROR;
+    }
+    if wanted.is_null() {
+        backends::use_settings();
+        return status::SUCCESS;
+    }
+    // SAFETY: by contract.
+    let value = OsStr::from_bytes(unsafe { CStr::from_ptr(wanted) }.to_bytes());
+    let choice = Choice {
+        value: value.to_owned(),
+        source: "rocblas_shim_backend_use".to_owned(),
+        directory: None,
+    };
+    match without_cancellation(|| backends::switch_to(&choice)) {
+        Ok(_) => status::SUCCESS,
+        Err(why) => {
+            error!("{why}");
+            status::INVALID_VALUE
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rocblas_shim_backend_of(handle: *const c_void) -> *const c_char {
+    let owner = facts::owner_of(handle.addr()).and_then(backends::get);
+    owner.map_or(EMPTY, |backend| backend.texts.name.as_ptr())
 }
 
 #[unsafe(no_mangle)]
@@ -87,6 +118,7 @@ extern "C" fn rocblas_shim_mode() -> *const c_char {
         Some(Outcome::Ready { backend, .. }) if ptr::eq(table, &raw const *backend.table) => {
             c"direct"
         }
+        _ if route::direct().is_some_and(|direct| ptr::eq(table, direct)) => c"routed",
         _ => c"traced",
     }
     .as_ptr()

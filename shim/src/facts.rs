@@ -6,7 +6,12 @@
 //! which may take seconds or fork themselves, nor across one to the allocator, which may be one of
 //! the program's with fork handlers of its own. So room is made before the lock is taken.
 
-use crate::{backend::hip::DeviceProperties, compat::solver_data::SharedPtr};
+use crate::{
+    backend::hip::DeviceProperties,
+    backends::{self, Slot},
+    compat::solver_data::SharedPtr,
+    route::owners,
+};
 use core::{
     cell::Cell,
     mem::{ManuallyDrop, swap},
@@ -21,6 +26,8 @@ use std::{
 
 /// Facts of a handle, which end with it.
 pub(crate) struct HandleFacts {
+    /// The backend that made it, if that is known.
+    pub(crate) owner: Option<Slot>,
     /// The device that was current when the handle was made.
     pub(crate) device: Option<i32>,
     /// What rocSOLVER keeps with the handle.
@@ -28,7 +35,7 @@ pub(crate) struct HandleFacts {
 }
 
 impl HandleFacts {
-    const NONE: Self = Self { device: None, solver_data: SharedPtr::NULL };
+    const NONE: Self = Self { owner: None, device: None, solver_data: SharedPtr::NULL };
 }
 
 /// Facts of a device, for the life of the process. What HIP failed to tell is not known, and asked for
@@ -37,8 +44,8 @@ impl HandleFacts {
 struct DeviceFacts {
     /// Never freed: callers keep the pointer.
     properties: Option<&'static DeviceProperties>,
-    /// Whether the backend has kernels for it.
-    has_kernels: Option<bool>,
+    /// Whether backends have kernels for it, by slot.
+    has_kernels: [Option<bool>; backends::MOST],
 }
 
 /// Values by key, in the keys' order.
@@ -123,19 +130,62 @@ fn lock_with_room<K, V>(
 /// A handle was made, at an address that may have been another one's.
 pub(crate) fn insert_handle(handle: usize, facts: HandleFacts) {
     let mut old = facts;
+    let mut has_room = true;
     lock_with_room(
         |r| &mut r.handles,
         |all| {
-            swap(all.get_or_insert(handle, HandleFacts::NONE), &mut old);
+            let place = all.get_or_insert(handle, HandleFacts::NONE);
+            swap(place, &mut old);
+            if let Some(owner) = place.owner {
+                has_room = owners::insert(handle, owner);
+            }
         },
     );
+    if !has_room {
+        owners::grow();
+    }
     // rocSOLVER's deleter, if any, is run here, outside of the lock.
     drop(old);
 }
 
 /// A handle is being destroyed.
 pub(crate) fn remove_handle(handle: usize) -> Option<HandleFacts> {
-    lock().handles.remove(handle)
+    let mut registry = lock();
+    owners::remove(handle);
+    registry.handles.remove(handle)
+}
+
+/// The backend that made a handle, if that is known.
+pub(crate) fn owner_of(handle: usize) -> Option<Slot> {
+    lock().handles.get(handle)?.owner
+}
+
+/// A handle that nobody is known to have made has this owner from now on. Returns who has it: another
+/// thread may have come first.
+pub(crate) fn adopt_handle(handle: usize, owner: Slot) -> Slot {
+    let (mut has_room, mut known) = (true, owner);
+    lock_with_room(
+        |r| &mut r.handles,
+        |all| {
+            known = *all.get_or_insert(handle, HandleFacts::NONE).owner.get_or_insert(owner);
+            has_room = owners::insert(handle, known);
+        },
+    );
+    if !has_room {
+        owners::grow();
+    }
+    known
+}
+
+/// Shows each handle whose owner is known, and does something more before another one can get an owner.
+pub(crate) fn with_owners(mut visit: impl FnMut(usize, Slot), then: impl FnOnce()) {
+    let registry = lock();
+    for (handle, facts) in &registry.handles.0 {
+        if let Some(owner) = facts.owner {
+            visit(*handle, owner);
+        }
+    }
+    then();
 }
 
 /// The device that a handle was made for, if it is known.
@@ -181,19 +231,20 @@ pub(crate) fn properties_of(
     Some(properties)
 }
 
-/// Whether the backend has kernels for a device, if that is known.
-pub(crate) fn has_kernels(device: i32) -> Option<bool> {
-    lock().devices.get(device)?.has_kernels
+/// Whether a backend has kernels for a device, if that is known.
+pub(crate) fn has_kernels(backend: Slot, device: i32) -> Option<bool> {
+    lock().devices.get(device)?.has_kernels[usize::from(backend)]
 }
 
-/// Notes whether the backend has kernels for a device. Returns whether it is news.
-pub(crate) fn set_has_kernels(device: i32, has_kernels: bool) -> bool {
+/// Notes whether a backend has kernels for a device. Returns whether it is news.
+pub(crate) fn set_has_kernels(backend: Slot, device: i32, has_kernels: bool) -> bool {
     let mut is_news = false;
     lock_with_room(
         |r| &mut r.devices,
         |all| {
             let facts = all.get_or_insert(device, DeviceFacts::default());
-            is_news = facts.has_kernels.replace(has_kernels) != Some(has_kernels);
+            let place = &mut facts.has_kernels[usize::from(backend)];
+            is_news = place.replace(has_kernels) != Some(has_kernels);
         },
     );
     is_news
@@ -261,10 +312,11 @@ mod tests {
     fn a_failed_question_is_not_remembered() {
         const DEVICE: i32 = 1_000;
         assert!(properties_of(DEVICE, || None).is_none());
-        assert_eq!(has_kernels(DEVICE), None);
-        assert!(set_has_kernels(DEVICE, false), "news");
-        assert!(!set_has_kernels(DEVICE, false), "known");
-        assert_eq!(has_kernels(DEVICE), Some(false));
+        assert_eq!(has_kernels(1, DEVICE), None);
+        assert!(set_has_kernels(1, DEVICE, false), "news");
+        assert!(!set_has_kernels(1, DEVICE, false), "known");
+        assert_eq!(has_kernels(1, DEVICE), Some(false));
+        assert_eq!(has_kernels(0, DEVICE), None, "another backend");
     }
 
     /// Runs `child` in a forked child; its exit status, or the signal that ended it.

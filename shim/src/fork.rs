@@ -3,7 +3,7 @@
 //! for such threads, and takes the shim's locks before and releases them after, in both processes. A
 //! trace goes on in a directory of the child's own.
 
-use crate::{facts, init, table::ROUTING, trace};
+use crate::{backends, facts, init, table::ROUTING, trace};
 use core::{
     cell::Cell,
     sync::atomic::{AtomicBool, Ordering},
@@ -38,6 +38,7 @@ thread_local! {
 
 extern "C" fn prepare() {
     FORKING.set(init::before_fork(PATIENCE));
+    backends::before_fork();
     TRACE_LOCKED.set(ROUTING.before_fork(PATIENCE));
     facts::before_fork(PATIENCE_FOR_FACTS);
 }
@@ -46,10 +47,12 @@ extern "C" fn parent() {
     facts::after_fork_in_parent();
     init::INITIALISATION.after_fork_in_parent(FORKING.get());
     ROUTING.after_fork_in_parent(TRACE_LOCKED.get());
+    backends::after_fork_in_parent();
 }
 
 extern "C" fn child() {
     facts::after_fork_in_child();
+    backends::after_fork_in_child();
     if !init::INITIALISATION.after_fork_in_child(FORKING.get()) {
         init::fail(sentences::forked(PATIENCE.as_secs()));
     }

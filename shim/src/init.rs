@@ -7,7 +7,7 @@
 
 use crate::{
     backend::{
-        Backend, Took,
+        self, Backend, Texts, Took,
         adapt::{self, Bindings},
         environment,
         hip::{self, Hip},
@@ -18,10 +18,12 @@ use crate::{
         refusal::Refusal,
         resolve,
     },
+    backends::{self, Slot},
     compat,
     config::{self, OnError, Problem, Settings},
     diagnostics, exports, fork,
     missing::{self, Why},
+    route::{self, Registers},
     table::{self, COLD, LOOKS, ROUTING, Target},
     trace,
 };
@@ -40,10 +42,10 @@ use tracing::{debug, error, info, warn};
 /// How initialisation ended; never changes once set.
 pub(crate) enum Outcome {
     Ready {
+        /// The one that was opened first.
         backend: Box<Backend>,
-        on_error: OnError,
-        /// Whether another process may start a trace.
-        listens: bool,
+        /// By which others are opened.
+        settings: Box<Settings>,
     },
     /// The message that was printed.
     Failed { message: String, on_error: OnError },
@@ -103,17 +105,20 @@ enum Occasion {
 }
 
 /// Where a call of the export with that index goes. Never null, never back into the shim's table.
-pub(crate) fn target(index: usize) -> Target {
+pub(crate) fn target(index: usize, registers: &Registers) -> Target {
     if let Stage::Opening(path) = STAGE.get()
         && INITIALISATION.outcome().is_none()
     {
         return while_opening(index, path);
     }
     match outcome() {
-        Some(Outcome::Ready { backend, on_error, .. }) => match published(index) {
+        Some(Outcome::Ready { .. }) if route::is_on() => {
+            route::target(index, registers).unwrap_or_else(|| missing(index))
+        }
+        Some(Outcome::Ready { backend, .. }) => match published(index) {
             Some(target) => target,
             None if backend.table[index] != COLD[index] => backend.table[index],
-            None => missing_of(index, backend, *on_error),
+            None => missing_of(index, backend),
         },
         Some(Outcome::Failed { on_error, .. }) => {
             abort_if(*on_error);
@@ -133,26 +138,28 @@ fn published(index: usize) -> Option<Target> {
 
 /// What a thunk calls when nothing is recorded.
 pub(crate) fn traced_target(index: usize) -> Target {
-    match INITIALISATION.outcome() {
-        Some(Outcome::Ready { backend, .. }) if backend.table[index] != COLD[index] => {
-            backend.table[index]
-        }
+    match route::direct() {
+        // A cold entry finds the backend by the call.
+        Some(direct) if route::is_on() || direct[index] != COLD[index] => direct[index],
         _ => missing(index),
     }
 }
 
-/// The answer for a function that the backend in use lacks, with a message the first time.
+/// The answer for a function that the first backend lacks, with a message the first time.
 pub(crate) fn missing(index: usize) -> Target {
-    match INITIALISATION.outcome() {
-        Some(Outcome::Ready { backend, on_error, .. }) => missing_of(index, backend, *on_error),
-        _ => missing::answer(index, Why::Backend).0,
+    match backends::first() {
+        Some(backend) => missing_of(index, backend),
+        None => missing::answer(index, Why::Backend).0,
     }
 }
 
-fn missing_of(index: usize, backend: &Backend, on_error: OnError) -> Target {
+/// The answer for a function that a backend lacks, with a message the first time.
+pub(crate) fn missing_of(index: usize, backend: &Backend) -> Target {
     let (target, answer) = missing::answer(index, Why::Function);
     report_missing(index, backend, answer);
-    abort_if(on_error);
+    if let Some(Outcome::Ready { settings, .. }) = INITIALISATION.outcome() {
+        abort_if(settings.on_error);
+    }
     target
 }
 
@@ -209,19 +216,19 @@ fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
 
 /// In a thread that is about to fork: waits until no other thread is initialising.
 pub(crate) fn before_fork(patience: Duration) -> Forking {
-    INITIALISATION.before_fork(is_initialising().then(|| HAS_LOCK.get()), patience)
+    // A thread that opens one more backend is no part of initialisation.
+    let initialises = is_initialising() && INITIALISATION.outcome().is_none();
+    INITIALISATION.before_fork(initialises.then(|| HAS_LOCK.get()), patience)
 }
 
 fn work(occasion: Occasion) -> Option<&'static Outcome> {
     let settings = config::read();
     diagnostics::install(settings.log);
     match open_first(&settings) {
-        Ok(backend) => {
-            let backend = Box::new(backend);
-            let Settings { on_error, listens, .. } = settings;
-            let ready = Outcome::Ready { backend, on_error, listens };
-            Some(publish(ready, &settings, occasion))
-        }
+        Ok(backend) => Some(publish(
+            Outcome::Ready { backend: Box::new(backend), settings: Box::new(settings) },
+            occasion,
+        )),
         Err(_) if occasion == Occasion::Load => {
             debug!("no backend at load; the first call will try again");
             None
@@ -238,21 +245,21 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
                 return None;
             }
             let failed = Outcome::Failed { message, on_error: settings.on_error };
-            Some(publish(failed, &settings, occasion))
+            Some(publish(failed, occasion))
         }
     }
 }
 
 /// Makes an outcome the outcome, unless another thread was first. Whoever was first has also
 /// printed what there is to say.
-fn publish(outcome: Outcome, settings: &Settings, occasion: Occasion) -> &'static Outcome {
+fn publish(outcome: Outcome, occasion: Occasion) -> &'static Outcome {
     let fill = |outcome: &Outcome| {
         if let Outcome::Ready { backend, .. } = outcome {
             fill_data(backend);
         }
     };
     INITIALISATION.publish(outcome, fill, |outcome| match outcome {
-        Outcome::Ready { backend, .. } => {
+        Outcome::Ready { backend, settings } => {
             let wanted = settings.trace.clone().map(|sink| (sink, settings.trace_options.clone()));
             trace::publish(backend, wanted);
             announce(backend, settings, occasion);
@@ -297,7 +304,7 @@ fn open_first(settings: &Settings) -> Result<Backend, Vec<Tried>> {
     for place in locate::places(settings) {
         match place.and_then(|candidate| {
             let place = candidate.path.display().to_string();
-            load(candidate, settings).map_err(|refusal| Tried { place, refusal })
+            load(candidate, settings, 0).map_err(|refusal| Tried { place, refusal })
         }) {
             Ok(backend) => return Ok(backend),
             Err(failed) => tried.push(failed),
@@ -306,7 +313,19 @@ fn open_first(settings: &Settings) -> Result<Backend, Vec<Tried>> {
     Err(tried)
 }
 
-fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
+/// Opens one more backend, with the right to do so.
+pub(crate) fn load_another(
+    candidate: Candidate,
+    settings: &Settings,
+    slot: Slot,
+) -> Result<Backend, Refusal> {
+    let _initialising = Initialising::start(false);
+    let loaded = load(candidate, settings, slot);
+    open::clear_error();
+    loaded
+}
+
+fn load(candidate: Candidate, settings: &Settings, slot: Slot) -> Result<Backend, Refusal> {
     let library = inspect::inspect(&candidate.path)?;
     // Absolute: a relative path would mean another file after chdir, and one without a slash
     // would be searched for.
@@ -320,7 +339,7 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
     STAGE.set(Stage::Initialising);
     let handle = opened.map_err(|text| needs::explain(&text, &library))?;
     let opened = Instant::now();
-    let bindings = bindings_of(handle)?;
+    let bindings = bindings_of(handle, slot)?;
     let changed = bindings.apply()?;
     debug!("rebound {changed} of the backend's references");
     let adapted = Instant::now();
@@ -328,9 +347,8 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
     let mut table = resolve::resolve(handle)?;
     let hip = Hip::of(handle);
     let presents = settings.presents.as_deref().unwrap_or(PRESENTED);
-    let Settings { promises, listens, .. } = *settings;
-    let compat =
-        compat::install(&library.soname, handle, (promises, presents), hip, listens, &mut table);
+    let told = (settings.promises, presents);
+    let compat = compat::install(&library.soname, handle, told, hip, &mut table);
     let took = Took { open: opened - start, adapt: adapted - opened, resolve: adapted.elapsed() };
     let environment = environment::View::of(&path, &compat);
     let data = read_data(handle);
@@ -338,25 +356,36 @@ fn load(candidate: Candidate, settings: &Settings) -> Result<Backend, Refusal> {
     let missing = resolve::missing(&table);
     let overwritten = bindings.restore()?;
     debug!("{overwritten} of them were overwritten meanwhile");
-    Ok(Backend { name, path, table, missing, data, compat, bindings, environment, took })
+    let (texts, identity) = (Texts::of(&name, &path, compat.active), backend::identity(&path));
+    Ok(Backend {
+        slot,
+        name,
+        path,
+        texts,
+        identity,
+        table,
+        missing,
+        data,
+        compat,
+        bindings,
+        environment,
+        took,
+    })
 }
 
 /// What the backend's references to itself and to `getenv` are to be.
-fn bindings_of(handle: Handle) -> Result<Bindings, String> {
+fn bindings_of(handle: Handle, slot: Slot) -> Result<Bindings, String> {
     let map = handle.link_map().ok_or_else(sentences::not_listed)?;
     // SAFETY: the map of a library that is loaded and never closed.
     let object = unsafe { adapt::Object::of(&map) }.ok_or_else(sentences::not_listed)?;
     let exported = |name: &CStr| {
         table::index(name).is_some() || exports::data().iter().any(|(data, _)| *data == name)
     };
-    Ok(object.plan(exported, &environment::filter()))
+    Ok(object.plan(exported, &environment::filter(slot)))
 }
 
-/// Binds references of the backend again that the loader has overwritten since.
-pub(crate) fn hold_bindings() {
-    let Some(Outcome::Ready { backend, .. }) = INITIALISATION.outcome() else {
-        return;
-    };
+/// Binds references of a backend again that the loader has overwritten since.
+pub(crate) fn hold_bindings(backend: &Backend) {
     match backend.bindings.restore() {
         Ok(0) => {}
         Ok(overwritten) => debug!("{overwritten} of the backend's references were overwritten"),

@@ -16,6 +16,7 @@ compile_error!(
 
 mod arch;
 mod backend;
+mod backends;
 mod compat;
 mod config;
 mod control;
@@ -28,5 +29,6 @@ mod init;
 mod missing;
 mod note;
 mod own;
+mod route;
 mod table;
 mod trace;

@@ -97,6 +97,24 @@ sentences! {
         "this process has more rights than its caller (setuid or the like), so its environment is \
          ignored";
 
+    /// Another backend was asked for in a process that has none.
+    Message NoFirstBackend no_first_backend()
+        "another backend cannot be opened, because the first one could not: see the message about it";
+    /// Another backend could not be opened.
+    Message NotOpened not_opened(place, why)
+        "the backend cannot be opened: {place}: {why}; everything stays as it was";
+    /// Another thread has been opening a backend for long.
+    Message OpeningTakesLong opening_takes_long(seconds)
+        "another thread has been opening a backend for {seconds} s; try again";
+    /// All slots are taken.
+    Message TooManyBackends too_many_backends(most)
+        "this process has {most} backends open, and there is room for no more: none is closed before the \
+         process ends";
+    /// A handle that the shim has not seen made.
+    Message UnknownHandle unknown_handle(handle, backend)
+        "handle {handle} was not made by a call that went through the shim: it is taken for one of backend \
+         {backend}, and so are others";
+
     /// A place does not exist.
     Refusal Absent absent() "does not exist";
     /// The user has no permission to read a place.

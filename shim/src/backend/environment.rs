@@ -8,12 +8,13 @@
 
 use super::adapt::Replacement;
 use crate::{
+    backends::{self, MOST, Slot},
     compat::{Compat, Promise, Promises, atomics, hipblaslt, tensile::Tensile},
-    init,
 };
 use core::{
     ffi::{CStr, c_char},
     ptr::null_mut,
+    sync::atomic::{AtomicBool, Ordering},
 };
 use std::path::Path;
 
@@ -23,6 +24,8 @@ pub(crate) struct View {
     promises: Promises,
     /// `None`: whatever the environment says.
     tensile: Option<Tensile>,
+    /// Whether the backend has asked which atomics mode is the default; some ask once in a process.
+    asked_for_atomics: AtomicBool,
 }
 
 impl View {
@@ -36,7 +39,7 @@ impl View {
             Tensile::announce();
             Tensile::of(backend, compat)
         });
-        Self { promises, tensile }
+        Self { promises, tensile, asked_for_atomics: AtomicBool::new(false) }
     }
 
     /// What the backend gets for a variable, if that is not what libc has.
@@ -45,9 +48,18 @@ impl View {
             self.promises.contains(promise).then(|| answer(name)).flatten()
         };
         promised(Promise::Hipblaslt, hipblaslt::answer)
-            .or_else(|| promised(Promise::Atomics, atomics::answer))
+            .or_else(|| {
+                let answer = promised(Promise::Atomics, atomics::answer)?;
+                self.asked_for_atomics.store(true, Ordering::Relaxed);
+                Some(answer)
+            })
             .map(|value| value.as_ptr().cast_mut())
             .or_else(|| self.tensile.as_ref()?.answer(name))
+    }
+
+    /// Whether the backend has asked which atomics mode is the default, and was answered.
+    pub(crate) fn asked_for_atomics(&self) -> bool {
+        self.asked_for_atomics.load(Ordering::Relaxed)
     }
 
     /// The directory of the backend's own kernels, where the promise is kept and it is known.
@@ -56,22 +68,33 @@ impl View {
     }
 }
 
-/// The filter, as something to bind.
-pub(crate) fn filter() -> Replacement {
-    Replacement { name: c"getenv", function: getenv as *const () as usize }
+/// The filter of the backend in a slot, as something to bind: a function of its own, since a function that
+/// is called tells nothing of its caller.
+pub(crate) fn filter(slot: Slot) -> Replacement {
+    const FILTERS: [unsafe extern "C" fn(*const c_char) -> *mut c_char; MOST] = [
+        getenv::<0>,
+        getenv::<1>,
+        getenv::<2>,
+        getenv::<3>,
+        getenv::<4>,
+        getenv::<5>,
+        getenv::<6>,
+        getenv::<7>,
+    ];
+    Replacement { name: c"getenv", function: FILTERS[usize::from(slot)] as *const () as usize }
 }
 
-/// `getenv` for a backend. Until the backend is the one in use, it answers like libc's.
+/// `getenv` for the backend in a slot. Until it is open, it answers like libc's.
 ///
 /// # Safety
 /// As `getenv`: `name` is a C string, and nobody changes the environment meanwhile.
-unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
+unsafe extern "C" fn getenv<const SLOT: Slot>(name: *const c_char) -> *mut c_char {
     if name.is_null() {
         return null_mut();
     }
     // SAFETY: a C string, by contract.
     let wanted = unsafe { CStr::from_ptr(name) };
-    if let Some(init::Outcome::Ready { backend, .. }) = init::published_outcome()
+    if let Some(backend) = backends::get(SLOT)
         && let Some(answer) = backend.environment.answer(wanted)
     {
         return answer;

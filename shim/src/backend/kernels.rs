@@ -2,11 +2,8 @@
 //! the backend itself calls `abort()` where it finds none. Only of the device that the handle is
 //! for: a machine may have another one, such as a processor's own, that nobody computes on.
 
-use super::hip::DeviceProperties;
-use crate::{
-    compat::{Compat, Promise},
-    facts, init,
-};
+use super::{Backend, hip::DeviceProperties};
+use crate::{compat::Promise, facts};
 use rocblas_contract::{sentences, tensile};
 use std::{fs, path::Path};
 use tracing::error;
@@ -14,20 +11,18 @@ use tracing::error;
 /// Whether the calling thread's current device has kernels; says once of a device that it has not,
 /// and what is missing. True where that cannot be told: no HIP, no answer of HIP's, or a backend that
 /// keeps its kernels elsewhere.
-pub(crate) fn present(compat: &Compat) -> bool {
+pub(crate) fn present(backend: &Backend) -> bool {
+    let compat = &backend.compat;
     if !compat.active.contains(Promise::Tensile) {
         return true;
     }
-    let Some(init::Outcome::Ready { backend, .. }) = init::published_outcome() else {
-        return true;
-    };
     let Some((directory, hip)) = backend.environment.tensile().zip(compat.hip.as_ref()) else {
         return true;
     };
     let Some(device) = hip.current_device() else {
         return true;
     };
-    if let Some(known) = facts::has_kernels(device) {
+    if let Some(known) = facts::has_kernels(backend.slot, device) {
         return known;
     }
     let properties = facts::properties_of(device, || hip.properties(device));
@@ -36,7 +31,7 @@ pub(crate) fn present(compat: &Compat) -> bool {
         return true;
     }
     let present = has_kernels(&target, directory);
-    if facts::set_has_kernels(device, present) && !present {
+    if facts::set_has_kernels(backend.slot, device, present) && !present {
         let file = tensile::lazy_entry(&target);
         error!("{}", sentences::no_kernels(&target, device, file, directory.display()));
     }

@@ -29,15 +29,19 @@ impl From<choice::Tried> for Tried {
 /// Places in order. The first one that holds anything is the last one looked at: falling through to
 /// another would run something that was not asked for.
 pub(crate) fn places(settings: &Settings) -> Vec<Result<Candidate, Tried>> {
-    let directories = own::directories();
     match &settings.backend {
-        Some(choice) => vec![chosen(choice, directories)],
-        None if settings.guess => usual(directories),
+        Some(choice) => vec![chosen(choice)],
+        None if settings.guess => usual(own::directories()),
         None => Vec::new(),
     }
 }
 
-fn chosen(choice: &Choice, directories: &[PathBuf]) -> Result<Candidate, Tried> {
+/// The file that a person has chosen.
+pub(crate) fn chosen(choice: &Choice) -> Result<Candidate, Tried> {
+    chosen_in(choice, own::directories())
+}
+
+fn chosen_in(choice: &Choice, directories: &[PathBuf]) -> Result<Candidate, Tried> {
     let Choice { value, source, directory } = choice;
     let relative_to = directory.as_deref().unwrap_or(Path::new(""));
     let setting = Setting { value, source, relative_to };
@@ -76,13 +80,13 @@ mod tests {
         fs::write(path, "").expect("write");
     }
 
-    fn chosen_in(root: &Path, value: &str, directory: Option<&Path>) -> Result<Candidate, Tried> {
+    fn chosen(root: &Path, value: &str, directory: Option<&Path>) -> Result<Candidate, Tried> {
         let choice = Choice {
             value: value.into(),
             source: "SOURCE".to_owned(),
             directory: directory.map(Path::to_path_buf),
         };
-        chosen(&choice, &[root.to_owned()])
+        chosen_in(&choice, &[root.to_owned()])
     }
 
     #[track_caller]
@@ -98,15 +102,15 @@ mod tests {
         touch(&lib.join("librocblas.so.4"));
         touch(&lib.join("librocblas.so"));
         assert_eq!(
-            chosen_in(root.path(), "6.3.0", None),
+            chosen(root.path(), "6.3.0", None),
             Ok(Candidate { name: "6.3.0".to_owned(), path: lib.join("librocblas.so.4") })
         );
         let relative = "./x/librocblas.so.4";
-        let path = |directory| chosen_in(root.path(), relative, directory).expect("a path").path;
+        let path = |directory| chosen(root.path(), relative, directory).expect("a path").path;
         assert_eq!(path(None), Path::new(relative));
         assert_eq!(path(Some(Path::new("/store"))), Path::new("/store/x/librocblas.so.4"));
-        assert!(why(&chosen_in(root.path(), "6.4", None)).starts_with("names no backend in "));
-        assert!(why(&chosen_in(root.path(), "", None)).starts_with("is empty"));
+        assert!(why(&chosen(root.path(), "6.4", None)).starts_with("names no backend in "));
+        assert!(why(&chosen(root.path(), "", None)).starts_with("is empty"));
     }
 
     #[test]
@@ -114,16 +118,16 @@ mod tests {
         let root = tempfile::tempdir().expect("temporary directory");
         let prefix = backends(root.path()).join("wheel");
         fs::create_dir_all(&prefix).expect("make a prefix");
-        let bare = chosen_in(root.path(), "wheel", None);
+        let bare = chosen(root.path(), "wheel", None);
         assert_eq!(
             bare.clone().expect_err("no lib").place,
             prefix.join("lib").display().to_string()
         );
         assert_eq!(why(&bare), "does not exist");
         fs::create_dir(prefix.join("lib")).expect("make lib");
-        assert_eq!(why(&chosen_in(root.path(), "wheel", None)), "holds no librocblas.so.*");
+        assert_eq!(why(&chosen(root.path(), "wheel", None)), "holds no librocblas.so.*");
         touch(&prefix.join("lib/librocblas.so"));
-        let found = chosen_in(root.path(), "wheel", None).expect("the unversioned one");
+        let found = chosen(root.path(), "wheel", None).expect("the unversioned one");
         assert_eq!(found.path, prefix.join("lib/librocblas.so"));
     }
 

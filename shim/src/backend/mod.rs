@@ -17,16 +17,32 @@ pub(crate) mod open;
 pub(crate) mod refusal;
 pub(crate) mod resolve;
 
-use crate::{compat::Compat, table::Table};
-use std::{path::PathBuf, time::Duration};
+use crate::{
+    backends::Slot,
+    compat::{Compat, Promises},
+    table::Table,
+};
+use std::{
+    ffi::CString,
+    fs,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// An open backend. Never closed: clients may call into it until the process is gone.
 #[derive(Debug)]
 pub(crate) struct Backend {
+    /// Its place among [`crate::backends`].
+    pub(crate) slot: Slot,
     /// Its name in the store, or its file name when it was given by path.
     pub(crate) name: String,
     /// The file, as it was opened.
     pub(crate) path: PathBuf,
+    /// For clients, as C strings.
+    pub(crate) texts: Texts,
+    /// Device and inode of the file.
+    pub(crate) identity: Option<(u64, u64)>,
     /// Every export's function; the cold entry where there is none.
     pub(crate) table: Box<Table>,
     /// Indices of the exports that neither it nor a promise of ours supplies.
@@ -42,6 +58,38 @@ pub(crate) struct Backend {
     pub(crate) environment: environment::View,
     /// How long the parts of opening it took.
     pub(crate) took: Took,
+}
+
+/// What clients are told of a backend.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    pub(crate) name: CString,
+    pub(crate) path: CString,
+    /// The promises that are kept for it.
+    pub(crate) promises: CString,
+}
+
+impl Texts {
+    pub(crate) fn of(name: &str, path: &Path, promises: Promises) -> Self {
+        let text = |bytes: &[u8]| CString::new(bytes).unwrap_or_default();
+        Self {
+            name: text(name.as_bytes()),
+            path: text(path.as_os_str().as_bytes()),
+            promises: text(promises.names().join(",").as_bytes()),
+        }
+    }
+}
+
+/// Device and inode of a file, whatever its name.
+pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+impl Backend {
+    /// Whether it was opened from the file that has this path now.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.identity.is_some() && self.identity == identity(path)
+    }
 }
 
 /// Start-up by parts.

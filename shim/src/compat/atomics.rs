@@ -7,12 +7,9 @@
 //! is told.
 //! Source: release notes of rocBLAS 5.0, and the constructors of the handle.
 
-use super::{Compat, Promise, handles::Handle, status};
-use crate::config;
-use core::{
-    ffi::CStr,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use super::{Promise, handles::Handle, status};
+use crate::{backend::Backend, config};
+use core::ffi::CStr;
 use rocblas_abi::value::atomics_mode::ATOMICS_NOT_ALLOWED;
 use rocblas_contract::{sentences, variables::DEFAULT_ATOMICS_MODE as VARIABLE};
 use tracing::warn;
@@ -20,21 +17,18 @@ use tracing::warn;
 /// [`ATOMICS_NOT_ALLOWED`], as the variable has it.
 const VALUE: &CStr = c"0";
 
-/// Whether the backend has asked for the variable; some ask once in a process.
-static ASKED: AtomicBool = AtomicBool::new(false);
-
 /// What the backend gets for the variable, unless the user has set it.
 pub(crate) fn answer(name: &CStr) -> Option<&'static CStr> {
     if name != VARIABLE || config::is_set(VARIABLE) {
         return None;
     }
-    ASKED.store(true, Ordering::Relaxed);
     Some(VALUE)
 }
 
-pub(super) fn on_create(compat: &Compat, handle: Handle) {
+pub(super) fn on_create(backend: &Backend, handle: Handle) {
+    let compat = &backend.compat;
     if !compat.active.contains(Promise::Atomics)
-        || ASKED.load(Ordering::Relaxed)
+        || backend.environment.asked_for_atomics()
         || config::is_set(VARIABLE)
     {
         return;

@@ -5,7 +5,7 @@
 //! of compute units through it without a check. 4.x has no such function.
 //! Source: `handle.cpp` of 5.x and the function itself, which returns null for a null handle. The structure is HIP 6's and 7's, 1,472 bytes.
 
-use super::{Compat, Promise, current, handles::Handle};
+use super::{Compat, Promise, handles::Handle, of};
 use crate::{backend::hip::Hip, facts, table::Target};
 use core::{
     ffi::{CStr, c_void},
@@ -29,12 +29,12 @@ pub(super) fn device(compat: &Compat) -> Option<i32> {
 /// `const hipDeviceProp_t *(rocblas_handle)`; null for no handle, and where HIP does not answer, which
 /// callers do not expect, so that is said.
 extern "C" fn get(handle: Handle) -> *const c_void {
-    let Some(hip) = current().and_then(|compat| compat.hip.as_ref()) else {
-        return null();
-    };
     if handle.is_null() {
         return null();
     }
+    let Some(hip) = of(handle).and_then(|compat| compat.hip.as_ref()) else {
+        return null();
+    };
     let device = facts::device_of(handle as usize);
     let Some(device) = device.or_else(|| hip.current_device()) else {
         return null();

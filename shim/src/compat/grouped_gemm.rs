@@ -15,10 +15,9 @@
 use super::{
     Compat,
     backend_functions::{BackendFunctions, replacements},
-    current,
     handles::Handle,
     host_scalars::{self, HostMode},
-    status,
+    of, status,
 };
 use crate::table::Target;
 use core::ffi::{CStr, c_void};
@@ -118,7 +117,7 @@ impl<I: Int> Call<I> {
         if self.handle.is_null() {
             return status::INVALID_HANDLE;
         }
-        let Some(compat) = current() else {
+        let Some(compat) = of(self.handle) else {
             return status::INTERNAL_ERROR;
         };
         // SAFETY: passed on.

@@ -1,13 +1,14 @@
 //! Creating and destroying handles: where several promises have something to do.
 
 use super::{
-    Compat, Promise, atomics, backend_functions::replacement, current, device_properties,
+    Compat, Promise, atomics, backend_functions::replacement, device_properties,
     solver_data::SharedPtr, status,
 };
 use crate::{
     backend::kernels,
     facts::{self, HandleFacts},
-    init,
+    init, route,
+    route::policy,
     table::{self, COLD, Table, Target},
     trace::listener,
 };
@@ -16,7 +17,7 @@ use core::ffi::{CStr, c_void};
 /// `rocblas_handle`, never looked into.
 pub(crate) type Handle = *mut c_void;
 
-const CREATE: (&CStr, Target) = replacement!(rocblas_create_handle = create);
+pub(crate) const CREATE: (&CStr, Target) = replacement!(rocblas_create_handle = create);
 const DESTROY: (&CStr, Target) = replacement!(rocblas_destroy_handle = destroy);
 const INITIALIZE: (&CStr, Target) = replacement!(rocblas_initialize = initialize);
 
@@ -29,22 +30,15 @@ pub(crate) fn original(table: &Table, name: &CStr) -> Option<*const ()> {
     (table[index] != COLD[index]).then(|| table[index].0)
 }
 
-/// Our functions, where a promise or the guard of the kernels needs them and the backend has what
-/// they call.
-///
-/// With its first handle a process begins to listen for who wants to trace it, if it is to listen.
-pub(super) fn replacements(compat: &Compat, listens: bool) -> Vec<(&'static CStr, Target)> {
-    let active = |promise| compat.active.contains(promise);
-    let guarded = compat.hip.is_some() && active(Promise::Tensile);
-    let of_handles = active(Promise::Atomics)
-        || active(Promise::SolverData)
-        || active(Promise::DeviceProperties)
-        || guarded;
+/// Our functions, where the backend has what they call. Whoever makes handles has to be known before a second
+/// backend makes some; and with its first handle a process begins to listen for who wants to trace it.
+pub(super) fn replacements(compat: &Compat) -> Vec<(&'static CStr, Target)> {
+    let guarded = compat.hip.is_some() && compat.active.contains(Promise::Tensile);
     let mut replacements = Vec::new();
-    if (of_handles || listens) && compat.functions.rocblas_create_handle.is_some() {
+    if compat.functions.rocblas_create_handle.is_some() {
         replacements.push(CREATE);
     }
-    if of_handles && compat.functions.rocblas_destroy_handle.is_some() {
+    if compat.functions.rocblas_destroy_handle.is_some() {
         replacements.push(DESTROY);
     }
     if guarded && compat.functions.rocblas_initialize.is_some() {
@@ -56,13 +50,15 @@ pub(super) fn replacements(compat: &Compat, listens: bool) -> Vec<(&'static CStr
 /// # Safety
 /// As `rocblas_create_handle`.
 unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
-    let Some((compat, original)) =
-        current().and_then(|c| Some((c, c.functions.rocblas_create_handle?)))
-    else {
+    let Ok(backend) = policy::for_new_handle() else {
         return status::INTERNAL_ERROR;
     };
-    init::hold_bindings();
-    if !handle.is_null() && !kernels::present(compat) {
+    let compat = &backend.compat;
+    let Some(original) = compat.functions.rocblas_create_handle else {
+        return status::NOT_IMPLEMENTED;
+    };
+    init::hold_bindings(backend);
+    if !handle.is_null() && !kernels::present(backend) {
         return status::INTERNAL_ERROR;
     }
     // SAFETY: passed on unchanged.
@@ -70,12 +66,11 @@ unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
     if answer == status::SUCCESS {
         // SAFETY: a successful call has stored a handle.
         let handle = unsafe { *handle };
-        atomics::on_create(compat, handle);
-        if let Some(device) = device_properties::device(compat) {
-            let solver_data = SharedPtr::NULL;
-            let facts = HandleFacts { device: Some(device), solver_data };
-            facts::insert_handle(handle as usize, facts);
-        }
+        atomics::on_create(backend, handle);
+        let device = device_properties::device(compat);
+        let owner = Some(backend.slot);
+        let facts = HandleFacts { owner, device, solver_data: SharedPtr::NULL };
+        facts::insert_handle(handle.addr(), facts);
         listener::listen();
     }
     answer
@@ -84,19 +79,20 @@ unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
 /// # Safety
 /// As `rocblas_destroy_handle`.
 unsafe extern "C" fn destroy(handle: Handle) -> i32 {
-    let Some(original) = current().and_then(|compat| compat.functions.rocblas_destroy_handle)
-    else {
+    let original = route::backend_of(handle.addr())
+        .and_then(|backend| backend.compat.functions.rocblas_destroy_handle);
+    let Some(original) = original else {
         return status::INTERNAL_ERROR;
     };
     // Taken out before: once the handle is gone, another thread may be given the same address.
-    let facts = facts::remove_handle(handle as usize);
+    let facts = facts::remove_handle(handle.addr());
     // SAFETY: passed on unchanged.
     let answer = unsafe { original(handle) };
     if let Some(facts) = facts
         && answer != status::SUCCESS
     {
         // The handle was not destroyed after all.
-        facts::insert_handle(handle as usize, facts);
+        facts::insert_handle(handle.addr(), facts);
     }
     answer
 }
@@ -106,9 +102,9 @@ unsafe extern "C" fn destroy(handle: Handle) -> i32 {
 /// # Safety
 /// As `rocblas_initialize`.
 unsafe extern "C" fn initialize() {
-    if let Some((compat, original)) =
-        current().and_then(|c| Some((c, c.functions.rocblas_initialize?)))
-        && kernels::present(compat)
+    if let Ok(backend) = policy::for_new_handle()
+        && let Some(original) = backend.compat.functions.rocblas_initialize
+        && kernels::present(backend)
     {
         // SAFETY: passed on.
         unsafe { original() };

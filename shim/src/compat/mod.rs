@@ -21,7 +21,7 @@ pub(crate) mod version;
 
 use crate::{
     backend::{generation::Generation, hip::Hip, open::Handle},
-    init,
+    backends, route,
     table::{self, Table, Target},
 };
 use core::ffi::CStr;
@@ -146,14 +146,13 @@ fn needed(generation: Option<Generation>, table: &Table, hip: Option<&Hip>) -> P
     needed
 }
 
-/// Puts the functions of every promise that the backend needs and the user wants into the table, and
-/// that by which a process `listens`. `presents` is the version of rocBLAS that programs are told.
+/// Puts the functions of every promise that the backend needs and the user wants into the table, and those
+/// by which handles are known. `presents` is the version of rocBLAS that programs are told.
 pub(crate) fn install(
     soname: &str,
     handle: Handle,
     (wanted, presents): (Promises, &str),
     hip: Option<Hip>,
-    listens: bool,
     table: &mut Table,
 ) -> Compat {
     let version = version::Answers::of(handle, presents);
@@ -170,7 +169,7 @@ pub(crate) fn install(
         hip,
     };
     let mut replacements: Vec<(&CStr, Target)> = Vec::new();
-    replacements.extend(handles::replacements(&compat, listens));
+    replacements.extend(handles::replacements(&compat));
     let promised: [(Promise, &[(&CStr, Target)]); 9] = [
         (Promise::Transfers, &transfers::REPLACEMENTS),
         (Promise::Version, &version::REPLACEMENTS),
@@ -208,13 +207,15 @@ pub(crate) fn passes_on(name: &CStr) -> bool {
     handles::PASSING_ON.into_iter().chain(solutions).any(|known| known == name)
 }
 
-/// The compat of the backend in use. Functions of ours are reached through its table only, so it
-/// is there; `None` is answered with an error all the same.
-fn current() -> Option<&'static Compat> {
-    match init::published_outcome()? {
-        init::Outcome::Ready { backend, .. } => Some(&backend.compat),
-        init::Outcome::Failed { .. } => None,
-    }
+/// The compat of the backend that made a handle. Functions of ours are reached through the table of one, so
+/// it is there; `None` is answered with an error all the same.
+fn of(handle: handles::Handle) -> Option<&'static Compat> {
+    Some(&route::backend_of(handle.addr())?.compat)
+}
+
+/// The compat for functions without a handle: of the backend that was opened first.
+fn of_any() -> Option<&'static Compat> {
+    Some(&backends::first()?.compat)
 }
 
 /// `rocblas_status`

@@ -17,10 +17,9 @@
 use super::{
     Compat,
     backend_functions::{BackendFunctions, replacements},
-    current,
     handles::Handle,
     host_scalars::{self, HostMode},
-    status,
+    of, status,
 };
 use crate::table::Target;
 use core::{
@@ -152,7 +151,7 @@ impl Update {
         if self.handle.is_null() {
             return status::INVALID_HANDLE;
         }
-        let Some(compat) = current() else {
+        let Some(compat) = of(self.handle) else {
             return status::INTERNAL_ERROR;
         };
         let is_query = compat.functions.rocblas_is_device_memory_size_query;

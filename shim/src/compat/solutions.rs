@@ -5,7 +5,7 @@
 //! nothing is read from: the solutions are looked up, not run.
 //! Source: the argument checks of `rocblas_gemm_ex_get_solutions` in both.
 
-use super::{backend_functions::replacements, current, status};
+use super::{backend_functions::replacements, of, status};
 use crate::table::Target;
 use core::ffi::{CStr, c_void};
 
@@ -47,16 +47,16 @@ impl Argument for *mut c_void {
 }
 
 macro_rules! function {
-    ($function:ident $original:ident ($($parameter:ident: $type:ty),*)) => {
+    ($function:ident $original:ident ($handle:ident: $of_handle:ty $(, $parameter:ident: $type:ty)*)) => {
         /// # Safety
         /// As the vendor's function of these arguments.
         #[allow(non_snake_case, reason = "parameters are named as in the vendor's headers")]
-        unsafe extern "C" fn $function($($parameter: $type),*) -> i32 {
-            let Some(original) = current().and_then(|compat| compat.functions.$original) else {
+        unsafe extern "C" fn $function($handle: $of_handle $(, $parameter: $type)*) -> i32 {
+            let Some(original) = of($handle).and_then(|compat| compat.functions.$original) else {
                 return status::NOT_IMPLEMENTED;
             };
             // SAFETY: the caller's arguments, but for matrices that are neither read nor written.
-            unsafe { original($($parameter.with_address(stringify!($parameter))),*) }
+            unsafe { original($handle $(, $parameter.with_address(stringify!($parameter)))*) }
         }
     };
 }

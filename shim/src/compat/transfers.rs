@@ -6,7 +6,7 @@
 //! Source: `rocblas_auxiliary.cpp` of both. The copies are HIP's own, of the runtime that the
 //! process uses: plain where both sides are contiguous, two-dimensional otherwise.
 
-use super::{Compat, backend_functions::replacements, current, status};
+use super::{Compat, backend_functions::replacements, of_any, status};
 use crate::{backend::hip::Stream, table::Target};
 use core::ffi::{CStr, c_void};
 
@@ -58,7 +58,7 @@ impl Block {
     /// # Safety
     /// The pointers lead to memory of that shape, under the vendor's contract.
     unsafe fn copy(&self, route: Route) -> i32 {
-        let Some(Compat { hip: Some(hip), .. }) = current() else {
+        let Some(Compat { hip: Some(hip), .. }) = of_any() else {
             return status::INTERNAL_ERROR;
         };
         let bytes = |elements: i64| (elements as usize).wrapping_mul(self.element as usize);

@@ -7,7 +7,7 @@
 //! finds there, so it is always answered.
 //! Source: `rocblas_get_version_string` checks the buffer, then the size, which counts the NUL.
 
-use super::{backend_functions::replacements, current, status};
+use super::{backend_functions::replacements, of_any, status};
 use crate::{backend::open::Handle, table::Target};
 use core::{
     ffi::{CStr, c_char},
@@ -118,7 +118,7 @@ unsafe fn answer_size(text: Option<&[u8]>, size: *mut usize) -> i32 {
 }
 
 fn presented_bytes() -> Option<&'static [u8]> {
-    current().map(|compat| compat.version.presented().to_bytes_with_nul())
+    of_any().map(|compat| compat.version.presented().to_bytes_with_nul())
 }
 
 /// # Safety

@@ -5,6 +5,7 @@
 //! which costs more than a record. So that is done only where a trace is to have it.
 
 use super::{session::Session, thread::Thread};
+use crate::route;
 use core::{
     ffi::c_void,
     ptr::{null_mut, with_exposed_provenance_mut},
@@ -15,7 +16,7 @@ use rocblas_trace::layout::Capture;
 #[cold]
 pub(super) fn of(session: &Session, thread: &mut Thread, handle: u64) -> Capture {
     let handle: *mut c_void = with_exposed_provenance_mut(handle as usize);
-    let compat = &session.backend.compat;
+    let compat = &route::backend_of(handle.addr()).unwrap_or(session.backend).compat;
     let (Some(hip), Some(get_stream)) = (&compat.hip, compat.functions.rocblas_get_stream) else {
         return Capture::Untold;
     };

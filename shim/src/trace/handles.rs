@@ -7,7 +7,7 @@ use super::{
     session::Session,
     thread::Thread,
 };
-use crate::{backend::hip::Hip, facts};
+use crate::{backend::hip::Hip, facts, route};
 use core::{
     ffi::c_void,
     ptr::{null_mut, with_exposed_provenance, with_exposed_provenance_mut},
@@ -62,9 +62,10 @@ fn append_handle(session: &Session, thread: &mut Thread, handle: usize, begin: u
     if handle == 0 || !session.is_new_handle(handle) {
         return;
     }
-    let hip = session.backend.compat.hip.as_ref();
+    let backend = route::backend_of(handle).unwrap_or(session.backend);
+    let hip = backend.compat.hip.as_ref();
     let (stream, modes, device) = thread.without_tracing(|_| {
-        let functions = &session.backend.compat.functions;
+        let functions = &backend.compat.functions;
         let raw: *mut c_void = with_exposed_provenance_mut(handle);
         let mut stream = null_mut();
         if let Some(get_stream) = functions.rocblas_get_stream {

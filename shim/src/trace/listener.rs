@@ -81,7 +81,7 @@ pub(crate) fn bind_early() {
 }
 
 fn may_listen() -> bool {
-    matches!(init::published_outcome(), Some(Outcome::Ready { listens: true, .. }))
+    matches!(init::published_outcome(), Some(Outcome::Ready { settings, .. }) if settings.listens)
         && !config::is_secure()
 }
 

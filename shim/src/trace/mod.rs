@@ -33,6 +33,7 @@ pub(crate) use session::{Session, Sink};
 
 use crate::{
     backend::Backend,
+    route,
     table::{LOOKS, ROUTING, Table, name},
 };
 use core::{ffi::CStr, time::Duration};
@@ -58,7 +59,7 @@ pub(crate) struct Status {
 pub(crate) fn publish(backend: &'static Backend, wanted: Option<(Sink, Options)>) {
     match wanted {
         Some((sink, options)) => {
-            let table = table_of(backend, &options);
+            let table = table_of(&backend.table, &options);
             let session = Box::leak(Box::new(Session::new(backend, sink, options)));
             ROUTING.publish(table, Some(session));
         }
@@ -77,7 +78,7 @@ pub(crate) fn start(
         let place = directory.map_or("stderr".to_owned(), |path| path.display().to_string());
         return Err(format!("this process is being traced already, to {place}; stop that first"));
     }
-    let table = table_of(backend, &options);
+    let table = table_of(route::direct().unwrap_or(&backend.table), &options);
     let session = Session::new(backend, sink, options);
     // Now, so that whoever starts the trace learns what is wrong with the directory.
     let directory = session.directory()?.map(|directory| directory.path().to_owned());
@@ -105,9 +106,23 @@ fn stop_this(session: &Session, why: &str) {
 }
 
 fn stop_session(switching: &Switching, session: &Session, why: &str) -> Status {
-    switching.stop(&session.backend.table);
+    switching.stop(route::direct().unwrap_or(&session.backend.table));
     session.end(why);
     status_of(session)
+}
+
+/// Lets calls go on to the functions of another table, with a trace or without. `publish` is called when
+/// traced calls do, and before others do. The error is a sentence.
+pub(crate) fn redirect(direct: &'static Table, publish: impl FnOnce()) -> Result<(), String> {
+    let switching = switching()?;
+    recipe::redirect(direct);
+    publish();
+    let table = ROUTING.session().map_or(direct, |session| {
+        session.redirect(direct);
+        table_of(direct, &session.options)
+    });
+    switching.redirect(table);
+    Ok(())
 }
 
 /// The trace that is on.
@@ -128,8 +143,8 @@ pub(crate) fn directory() -> Option<&'static CStr> {
 }
 
 /// The table with thunks for the functions that a trace is of.
-fn table_of(backend: &Backend, options: &Options) -> &'static Table {
-    let mut table = backend.table.clone();
+fn table_of(direct: &Table, options: &Options) -> &'static Table {
+    let mut table = Box::new(*direct);
     for (index, thunk) in crate::arch::thunks() {
         if options.wants(name(index).to_str().unwrap_or_default()) {
             table[index] = thunk;

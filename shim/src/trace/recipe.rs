@@ -2,9 +2,10 @@
 
 use super::{Options, Sink, clock};
 use crate::{
-    backend::Backend,
-    table::{COLD, Target, index, name},
+    route,
+    table::{COLD, Table, Target, index, name},
 };
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, Ordering};
 use once_cell::race::OnceBox;
 use rocblas_abi::{C_EXPORTS, Direction};
 use rocblas_trace::{
@@ -17,16 +18,16 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Recipe {
-    /// What is called.
-    pub(super) target: *const (),
+    /// What is called; [`redirect`] changes it.
+    pub(super) target: AtomicPtr<()>,
     /// The record's first word, but for depth and check.
     pub(super) head: u64,
     /// The length of the record in bytes; [`TOO_LONG`] where the thunk is not to write it.
-    pub(super) advance: u16,
+    pub(super) advance: AtomicU16,
     /// The length of the record in words.
     pub(super) words: u8,
     /// Of [`flags`].
-    pub(super) flags: u8,
+    pub(super) flags: AtomicU8,
     /// The number of arguments.
     parameters: u8,
     counts: [u8; 2],
@@ -90,15 +91,15 @@ pub(crate) mod flags {
     pub(crate) const ENDS_HANDLE: u8 = 64;
 }
 
-// SAFETY: `target` is the address of code that stays mapped.
-unsafe impl Send for Recipe {}
-// SAFETY: as above.
-unsafe impl Sync for Recipe {}
-
 impl Recipe {
+    /// What is called.
+    pub(super) fn target(&self) -> *const () {
+        self.target.load(Ordering::Acquire).cast_const()
+    }
+
     /// Whether it has one of these flags.
     pub(super) fn has(&self, flags: u8) -> bool {
-        self.flags & flags != 0
+        self.flags.load(Ordering::Relaxed) & flags != 0
     }
 
     /// The bytes that have to be free for a record: the six registers are written also where a function
@@ -136,38 +137,51 @@ pub(super) fn functions() -> &'static Functions {
 
 /// The recipes of all C functions, made once for all traces of a kind: a process may be traced a
 /// thousand times.
-pub(super) fn recipes(
-    backend: &'static Backend,
-    sink: &Sink,
-    options: &Options,
-) -> &'static [Recipe] {
-    static MADE: Mutex<Vec<(Kind, &[Recipe])>> = Mutex::new(Vec::new());
+pub(super) fn recipes(direct: &Table, sink: &Sink, options: &Options) -> &'static [Recipe] {
     // Where the processor's counter is no clock, every record takes the long way, which asks.
     let of_all =
         options.min > 0 || options.first.is_some() || options.capture || !clock::is_counter();
-    let backend_at = core::ptr::from_ref(backend).addr();
-    let kind = Kind { backend: backend_at, of_all, to_stderr: *sink == Sink::Stderr };
+    let kind = Kind { of_all, to_stderr: *sink == Sink::Stderr };
     // Only with the lock for starting a trace, or for opening a backend, for which a fork waits.
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, known)) = made.iter().find(|(known, _)| *known == kind) {
         return known;
     }
-    let new = Box::leak(recipes_of(kind, backend));
+    let new = Box::leak(recipes_of(kind, direct));
     made.push((kind, new));
     new
+}
+
+/// The recipes that were made. There is one table that traced calls go on to at a time.
+static MADE: Mutex<Vec<(Kind, &[Recipe])>> = Mutex::new(Vec::new());
+
+/// Lets traced calls go on to the functions of another table, also those of a trace that is on.
+pub(super) fn redirect(direct: &Table) {
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (kind, recipes) in made.iter() {
+        for (recipe, target) in recipes.iter().zip(direct) {
+            // Which backend has the function is not known before the call; a cold entry finds out.
+            recipe.target.store(target.0.cast_mut(), Ordering::Release);
+            let shape = functions().shape(recipe.function());
+            recipe.advance.store(advance(kind.of_all, shape), Ordering::Relaxed);
+            recipe.flags.fetch_and(!flags::MISSING, Ordering::Relaxed);
+        }
+    }
+}
+
+fn advance(is_too_long: bool, shape: &Shape) -> u16 {
+    if is_too_long { TOO_LONG } else { u16::from(shape.words) * 8 }
 }
 
 /// What recipes depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Kind {
-    /// The address of the backend.
-    backend: usize,
     /// Every record is written by `record`.
     of_all: bool,
     to_stderr: bool,
 }
 
-fn recipes_of(kind: Kind, backend: &Backend) -> Box<[Recipe]> {
+fn recipes_of(kind: Kind, direct: &Table) -> Box<[Recipe]> {
     let functions = functions();
     let own = crate::own::range();
     let position = |name| index(name).unwrap_or(C_EXPORTS);
@@ -181,7 +195,7 @@ fn recipes_of(kind: Kind, backend: &Backend) -> Box<[Recipe]> {
         }
         let is_plain = matches!(read, 1 | 2) && at_entry[..2].iter().all(|scalar| scalar.size <= 8);
         let (at_exit, written) = Captured::except(Direction::In, shape);
-        let is_missing = *target == COLD[index];
+        let is_missing = *target == COLD[index] && !route::is_on();
         // A promise of ours answers in the backend's place, unless it only does something besides.
         let answers = own.contains(&target.0.addr()) && !crate::compat::passes_on(name(index));
         let has_handle = shape.handle == Some(0);
@@ -198,11 +212,11 @@ fn recipes_of(kind: Kind, backend: &Backend) -> Box<[Recipe]> {
             (flags::ENDS_HANDLE, index == destroy),
         ];
         Recipe {
-            target: target.0,
+            target: AtomicPtr::new(target.0.cast_mut()),
             head: Head::new(index as u16, shape.words, 0, u8::from(answers)).0,
-            advance: if kind.of_all || is_missing { TOO_LONG } else { u16::from(shape.words) * 8 },
+            advance: AtomicU16::new(advance(kind.of_all || is_missing, shape)),
             words: shape.words,
-            flags: flags.iter().filter(|(_, has)| *has).map(|(flag, _)| flag).sum(),
+            flags: AtomicU8::new(flags.iter().filter(|(_, has)| *has).map(|(flag, _)| flag).sum()),
             parameters: shape.parameters,
             counts: [read, written],
             plain: if is_plain { 1 << at_entry[0].number | 1 << at_entry[1].number } else { 0 },
@@ -210,5 +224,5 @@ fn recipes_of(kind: Kind, backend: &Backend) -> Box<[Recipe]> {
             at_exit,
         }
     };
-    backend.table[..C_EXPORTS].iter().enumerate().map(recipe).collect()
+    direct[..C_EXPORTS].iter().enumerate().map(recipe).collect()
 }

@@ -159,7 +159,7 @@ pub(crate) unsafe extern "C" fn begin(
     // SAFETY: as the caller promises.
     unsafe { write(registers, stack, session, thread, recipe, capture) };
     let missing = recipe.has(flags::MISSING).then(|| init::missing(index).0);
-    Begun { thread, target: missing.unwrap_or(recipe.target) }
+    Begun { thread, target: missing.unwrap_or(recipe.target()) }
 }
 
 /// Nothing is recorded.

@@ -79,7 +79,7 @@ pub(super) unsafe fn at_exit(thread: &Thread, recipe: &Recipe, record: *mut u64,
 /// have changed it. No mode where it does not answer.
 fn mode_of(session: &Session, handle: u64) -> i32 {
     const NONE: i32 = -1;
-    let Some(get_mode) = session.get_pointer_mode.filter(|_| handle != 0) else {
+    let Some(get_mode) = session.get_pointer_mode().filter(|_| handle != 0) else {
         return NONE;
     };
     let mut mode = NONE;

@@ -5,10 +5,11 @@ use super::{
     directory::{self, Directory},
     recipe::{Recipe, functions, recipes},
 };
-use crate::backend::Backend;
+use crate::{backend::Backend, compat::handles, route, table::Table};
 use core::{
     ffi::CStr,
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
+    mem, ptr,
+    sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering},
 };
 use rocblas_abi::prototype::rocblas_get_pointer_mode;
 use rocblas_contract::sentences;
@@ -55,14 +56,21 @@ unsafe impl Send for Session {}
 // SAFETY: as above; the rest is made for it.
 unsafe impl Sync for Session {}
 
+/// The function of a table; null where it has none.
+fn get_pointer_mode(direct: &Table) -> *mut () {
+    let function = handles::original(direct, c"rocblas_get_pointer_mode");
+    function.map_or(ptr::null_mut(), <*const ()>::cast_mut)
+}
+
 /// A trace.
 #[derive(Debug)]
 pub(crate) struct Session {
     /// One for each C function, by index; never freed.
     pub(super) recipes: *const Recipe,
     pub(super) functions: &'static Functions,
-    /// The backend's, for the assembly of traced calls.
-    pub(super) get_pointer_mode: Option<rocblas_get_pointer_mode>,
+    /// `rocblas_get_pointer_mode` of the table that traced calls go on to, for their assembly; null where
+    /// there is none.
+    pub(super) get_pointer_mode: AtomicPtr<()>,
     /// Shorter calls are left out; in ticks.
     pub(super) min: u64,
     /// Calls that are still to be recorded, where they are counted.
@@ -86,7 +94,8 @@ pub(crate) struct Session {
 impl Session {
     pub(super) fn new(backend: &'static Backend, sink: Sink, options: Options) -> Self {
         let clock = clock::calibrate();
-        let recipes = recipes(backend, &sink, &options).as_ptr();
+        let direct = route::direct().unwrap_or(&backend.table);
+        let recipes = recipes(direct, &sink, &options).as_ptr();
         Self::with(backend, sink, options, clock, recipes)
     }
 
@@ -100,7 +109,9 @@ impl Session {
         Self {
             recipes,
             functions: functions(),
-            get_pointer_mode: backend.compat.functions.rocblas_get_pointer_mode,
+            get_pointer_mode: AtomicPtr::new(get_pointer_mode(
+                route::direct().unwrap_or(&backend.table),
+            )),
             min: (options.min as f64 * clock.hertz / 1e9) as u64,
             remaining: options
                 .first
@@ -118,6 +129,18 @@ impl Session {
             handles: Mutex::default(),
             devices: Mutex::default(),
         }
+    }
+
+    /// The function that tells a handle's pointer mode.
+    pub(super) fn get_pointer_mode(&self) -> Option<rocblas_get_pointer_mode> {
+        let function = self.get_pointer_mode.load(Ordering::Acquire);
+        // SAFETY: null, or a function of that name.
+        unsafe { mem::transmute::<*mut (), Option<rocblas_get_pointer_mode>>(function) }
+    }
+
+    /// Asks for pointer modes by the functions of another table.
+    pub(super) fn redirect(&self, direct: &Table) {
+        self.get_pointer_mode.store(get_pointer_mode(direct), Ordering::Release);
     }
 
     /// How calls of a function are recorded.

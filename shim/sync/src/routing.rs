@@ -142,6 +142,11 @@ impl<T: Sync, S: Sync> Switching<'_, T, S> {
         self.0.store_session(Some(session));
     }
 
+    /// Exchanges the table; a trace that is on goes on.
+    pub fn redirect(&self, table: &'static T) {
+        self.0.store_table(table);
+    }
+
     /// Stops the trace that is on. Calls that are under way are still completed in it.
     pub fn stop(&self, direct: &'static T) {
         self.0.store_table(direct);

@@ -49,6 +49,11 @@ pub(super) fn meaning(sentence: Sentence) -> &'static Fixed {
         Sentence::TraceEndNotWritten | Sentence::TraceStopped => &TRACE_STOPPED,
         Sentence::TraceReplaced => &TRACE_REPLACED,
         Sentence::TraceLimit => &TRACE_LIMIT,
+        Sentence::NoFirstBackend => &NO_BACKEND,
+        Sentence::NotOpened => &NOT_OPENED,
+        Sentence::OpeningTakesLong => &OPENING_TAKES_LONG,
+        Sentence::TooManyBackends => &TOO_MANY_BACKENDS,
+        Sentence::UnknownHandle => &UNKNOWN_HANDLE,
     }
 }
 
@@ -310,4 +315,34 @@ static TRACE_LIMIT: Fixed = known(
     "a trace has reached its limit",
     "A trace has 4 GiB at the most unless it is told otherwise. Later calls are not in it.",
     "ROCBLAS_SHIM_TRACE_OPTIONS=limit=SIZE, or ring=SIZE for the last calls only",
+);
+
+static NOT_OPENED: Fixed = known(
+    "another backend could not be opened",
+    "The program, `installer backends use --pid` or a route asked for one more rocBLAS, which could not be \
+     opened; the end of the line says why. Handles that are made go on belonging to the backend that they \
+     belonged to before.",
+    "installer backends list",
+);
+
+static OPENING_TAKES_LONG: Fixed = known(
+    "opening a backend takes long",
+    "One thread opens a backend at a time. Another one has been at it for that long: from a slow disk, or \
+     because it waits for a thread that is in a constructor of a library.",
+    "start the program again with ROCBLAS_SHIM_LOG=debug, which says how long each part of opening takes",
+);
+
+static TOO_MANY_BACKENDS: Fixed = known(
+    "there is no room for another backend",
+    "A process can have eight backends open, and none is closed before it ends, since the program may still \
+     have handles of it.",
+    "start the program again with the backends that it needs",
+);
+
+static UNKNOWN_HANDLE: Fixed = known(
+    "a handle came from elsewhere",
+    "Several backends are open, and the program uses a handle that none of them made through the shim. It may \
+     be destroyed already, or belong to another copy of rocBLAS in the process. Calls with it go to the \
+     backend that new handles belong to, which fails or crashes if it is not one of its own.",
+    "installer which PID   (shows every rocBLAS that the process has loaded)",
 );

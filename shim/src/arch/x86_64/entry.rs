@@ -11,7 +11,7 @@
 //! would leave the loader's and our own locks taken, so cancellation is disabled meanwhile.
 
 use super::cancellation;
-use crate::init;
+use crate::{init, route::Registers};
 
 /// Bytes kept of one vector register: all of a zmm.
 const VECTOR: usize = 64;
@@ -108,6 +108,7 @@ pub(super) unsafe extern "C" fn enter() {
         "lea rdi, [rsp + {vectors} + {generals}]",
         "call {disable}",
         "mov edi, ebx",
+        "lea rsi, [rsp + {vectors}]",
         "call {target}",
         "mov rbx, rax",
         "lea rdi, [rsp + {vectors} + {generals}]",
@@ -180,6 +181,10 @@ pub(super) unsafe extern "C" fn enter() {
 }
 
 /// The address to jump to for the export with that index. Never null, never a cold entry.
-extern "C" fn target(index: u32) -> *const () {
-    init::target(index as usize).0
+///
+/// # Safety
+/// `registers` are those of the call.
+unsafe extern "C" fn target(index: u32, registers: *const Registers) -> *const () {
+    // SAFETY: by contract.
+    init::target(index as usize, unsafe { &*registers }).0
 }

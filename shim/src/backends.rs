@@ -1,0 +1,168 @@
+//! The backends that are open: the one that initialisation has opened, and others that were asked for since.
+//!
+//! Each has a slot for the life of the process. One of them is for handles that are made from now on;
+//! [`crate::route`] finds whose the others are.
+
+use crate::{
+    backend::{Backend, locate},
+    config::Choice,
+    init::{self, Outcome},
+    route,
+    table::Table,
+};
+use core::{
+    cell::Cell,
+    ptr,
+    sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
+};
+use once_cell::race::OnceBox;
+use rocblas_contract::sentences;
+use rocblas_sync::timed_lock::TimedLock;
+
+/// How many there can be in a process.
+pub(crate) const MOST: usize = 8;
+
+/// The slot of a backend.
+pub(crate) type Slot = u8;
+
+/// Those in the slots from 1 on, in the order of opening.
+static OTHERS: [OnceBox<Backend>; MOST - 1] = [const { OnceBox::new() }; MOST - 1];
+
+/// No slot.
+const NONE: u8 = u8::MAX;
+
+/// The backend that somebody has asked for at run time, for new handles.
+static IN_USE: AtomicU8 = AtomicU8::new(NONE);
+
+/// Held by whoever opens a backend besides the first. A thread in a constructor has the loader's lock, for
+/// which the one that opens may be waiting, so nobody waits for ever.
+static OPENING: TimedLock = TimedLock::new();
+
+/// Longer than opening takes, from the slowest disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+thread_local! {
+    /// Whether this thread has [`OPENING`].
+    static OPENS: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread, which is forking, has taken it for that.
+    static FORKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The one that was opened first.
+pub(crate) fn first() -> Option<&'static Backend> {
+    match init::published_outcome()? {
+        Outcome::Ready { backend, .. } => Some(backend),
+        Outcome::Failed { .. } => None,
+    }
+}
+
+/// The one in that slot.
+pub(crate) fn get(slot: Slot) -> Option<&'static Backend> {
+    match usize::from(slot).checked_sub(1) {
+        None => first(),
+        Some(place) => OTHERS.get(place)?.get(),
+    }
+}
+
+/// All of them, in the order of opening.
+pub(crate) fn all() -> impl Iterator<Item = &'static Backend> {
+    (0..MOST as Slot).map_while(get)
+}
+
+/// The one whose table this is.
+pub(crate) fn of_table(table: *const Table) -> Option<&'static Backend> {
+    all().find(|backend| ptr::eq(&raw const *backend.table, table))
+}
+
+/// The one that was asked for at run time.
+pub(crate) fn in_use() -> Option<&'static Backend> {
+    get(IN_USE.load(Ordering::Acquire))
+}
+
+/// The one that takes handles which nobody is known to have made.
+pub(crate) fn default() -> Option<&'static Backend> {
+    in_use().or_else(first)
+}
+
+/// Opens the backend of that choice, if it is not open, and gives it the handles that are made from now
+/// on. The error is a sentence; nothing has changed then.
+pub(crate) fn switch_to(choice: &Choice) -> Result<&'static Backend, String> {
+    let backend = open(choice)?;
+    IN_USE.store(backend.slot, Ordering::Release);
+    Ok(backend)
+}
+
+/// Gives handles that are made from now on to the backends that the settings name.
+pub(crate) fn use_settings() {
+    IN_USE.store(NONE, Ordering::Release);
+}
+
+/// Opens the backend of that choice, if it is not open. The error is a sentence.
+pub(crate) fn open(choice: &Choice) -> Result<&'static Backend, String> {
+    let Some(Outcome::Ready { settings, .. }) = init::outcome() else {
+        return Err(sentences::no_first_backend());
+    };
+    let candidate = locate::chosen(choice)
+        .map_err(|tried| sentences::not_opened(&tried.place, &tried.refusal))?;
+    let place = candidate.path.display().to_string();
+    let opened = || all().find(|backend| backend.is_at(&candidate.path));
+    if let Some(known) = opened() {
+        return Ok(known);
+    }
+    let _opening =
+        Opening::start().ok_or_else(|| sentences::opening_takes_long(PATIENCE.as_secs()))?;
+    if let Some(known) = opened() {
+        return Ok(known);
+    }
+    let slot = all().count();
+    let Some(free) = slot.checked_sub(1).and_then(|place| OTHERS.get(place)) else {
+        return Err(sentences::too_many_backends(MOST));
+    };
+    let backend = init::load_another(candidate.clone(), settings, slot as Slot)
+        .map_err(|refusal| sentences::not_opened(&place, refusal))?;
+    route::start()?;
+    // Nobody else sets it, with the lock.
+    Ok(free.get_or_init(|| Box::new(backend)))
+}
+
+/// The right to open a backend.
+struct Opening;
+
+impl Opening {
+    /// `None` if it could not be had. A constructor of a backend that is being opened is not to open
+    /// another one.
+    fn start() -> Option<Self> {
+        if OPENS.get() || !OPENING.lock_within(PATIENCE) {
+            return None;
+        }
+        OPENS.set(true);
+        Some(Self)
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        OPENS.set(false);
+        OPENING.unlock();
+    }
+}
+
+/// In a thread that is about to fork: waits until no other thread opens a backend.
+pub(crate) fn before_fork() {
+    FORKS.set(!OPENS.get() && OPENING.lock_within(PATIENCE));
+}
+
+/// In the process that forked.
+pub(crate) fn after_fork_in_parent() {
+    if FORKS.get() {
+        OPENING.unlock();
+    }
+}
+
+/// In the child, where nobody else opens a backend.
+pub(crate) fn after_fork_in_child() {
+    if !OPENS.get() {
+        OPENING.unlock();
+    }
+}

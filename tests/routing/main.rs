@@ -1,0 +1,5 @@
+//! Several backends in one process: each call reaches the backend of its handle.
+
+mod machine;
+mod switching;
+mod threads;
