@@ -465,11 +465,20 @@ pub enum Backends {
         #[arg(default_missing_value = "yes", value_parser = yes_or_no())]
         slim: Option<bool>,
     },
-    /// Make one the backend of all programs
+    /// Make one the backend of all programs, or of one that is running
+    #[command(
+        after_help = "Examples: for all programs; for the handles that a running server makes from now on\n  \
+        installer backends use 6.3.0\n  \
+        installer backends use 6.4.4 --pid $(pgrep llama-server)"
+    )]
     Use {
-        /// Its name
+        /// Its name; with --pid also the path of a rocBLAS, with a `/` in it, or `-` for what the settings say
         #[arg(add = ArgValueCompleter::new(complete::backend_names))]
         name: String,
+        /// Of this process only, and nothing is changed on disk: handles that it makes from now on belong to
+        /// the backend, those that it has stay with theirs until they are destroyed
+        #[arg(long)]
+        pid: Option<u32>,
     },
     /// Remove one that is not in use
     Remove {

@@ -90,6 +90,9 @@ fn run(global: &Global, command: Command) -> Result<u8> {
         Command::Revert { dry_run } => return revert(global, &root, &tree()?, dry_run),
         Command::Collect(options) => collect(global, &root, &tree()?, options)?,
         Command::Fetch(options) => fetch(global, &root, options)?,
+        Command::Backends(Backends::Use { name, pid: Some(pid) }) => {
+            use_in_process(global, pid, &name)?;
+        }
         Command::Backends(command) => backends(global, &root, &tree()?, command)?,
         Command::Doctor(options) => return doctor(global, &root, &options),
         Command::Selftest => {
@@ -322,6 +325,28 @@ fn revert(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<u8
     Ok(if dry_run { SUCCESS } else { report.exit_code() })
 }
 
+/// Has a process use another backend.
+fn use_in_process(global: &Global, pid: u32, name: &str) -> Result<()> {
+    let answer = trace::control::use_backend(pid, name)?;
+    let whose = match name {
+        "-" => "the backend that its settings name".to_owned(),
+        name => format!("backend {name}"),
+    };
+    let text = if answer.waits {
+        format!(
+            "Process {pid} has made no rocBLAS handle yet: when it makes one, it is asked to use {whose}; if it \
+             cannot, it goes on with the one that it has."
+        )
+    } else {
+        format!(
+            "Handles that process {pid} makes from now on belong to {whose}; those that it has stay with theirs \
+             until it destroys them."
+        )
+    };
+    output::result(global.json, &answer, &text);
+    Ok(())
+}
+
 fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Result<()> {
     let report = match command {
         Backends::List => {
@@ -353,7 +378,8 @@ fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Res
             };
             apply::apply(root, tree, &request, &output::notice)?
         }
-        Backends::Use { name } => {
+        // With a process it is carried out above.
+        Backends::Use { name, pid: _ } => {
             apply::change(root, tree, global.patience(), &output::notice, |plan| {
                 backends::plan_use(plan, &name)
             })?

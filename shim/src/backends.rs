@@ -4,6 +4,7 @@
 //! [`crate::route`] finds whose the others are.
 
 use crate::{
+    arch::without_cancellation,
     backend::{Backend, locate},
     config::Choice,
     init::{self, Outcome},
@@ -19,6 +20,7 @@ use core::{
 use once_cell::race::OnceBox;
 use rocblas_contract::sentences;
 use rocblas_sync::timed_lock::TimedLock;
+use std::ffi::OsStr;
 
 /// How many there can be in a process.
 pub(crate) const MOST: usize = 8;
@@ -85,17 +87,22 @@ pub(crate) fn default() -> Option<&'static Backend> {
     in_use().or_else(first)
 }
 
-/// Opens the backend of that choice, if it is not open, and gives it the handles that are made from now
-/// on. The error is a sentence; nothing has changed then.
-pub(crate) fn switch_to(choice: &Choice) -> Result<&'static Backend, String> {
-    let backend = open(choice)?;
-    IN_USE.store(backend.slot, Ordering::Release);
-    Ok(backend)
-}
-
-/// Gives handles that are made from now on to the backends that the settings name.
-pub(crate) fn use_settings() {
-    IN_USE.store(NONE, Ordering::Release);
+/// Gives the handles that are made from now on to the backend that was named by `source`, a name or a path,
+/// and opens it if it is not open; without a name, to those that the settings name. The error is a sentence;
+/// nothing has changed then.
+pub(crate) fn switch_to_named(value: &OsStr, source: &str) -> Result<(), String> {
+    if init::outcome().is_none() {
+        return Err(sentences::no_first_backend());
+    }
+    let slot = if value.is_empty() {
+        NONE
+    } else {
+        let source = source.to_owned();
+        let choice = Choice { value: value.to_owned(), source, directory: None };
+        without_cancellation(|| open(&choice))?.slot
+    };
+    IN_USE.store(slot, Ordering::Release);
+    Ok(())
 }
 
 /// Opens the backend of that choice, if it is not open. The error is a sentence.

@@ -8,8 +8,9 @@ use crate::{
 };
 use core::ffi::CStr;
 use rocblas_contract::{
+    route::{self, Gpus},
     store,
-    variables::{BACKEND, COMPAT, LISTEN, LOG, ON_ERROR, PRESENTS, TRACE, TRACE_OPTIONS},
+    variables::{BACKEND, COMPAT, LISTEN, LOG, ON_ERROR, PRESENTS, ROUTE, TRACE, TRACE_OPTIONS},
 };
 use std::{
     ffi::{CString, OsStr, OsString},
@@ -31,6 +32,13 @@ pub(crate) struct Choice {
     pub(crate) directory: Option<PathBuf>,
 }
 
+/// A backend, and the GPUs that it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) gpus: Gpus,
+    pub(crate) choice: Choice,
+}
+
 /// As long as a version may be, so that what follows it fits a caller's buffer.
 const MOST_VERSION: usize = 16;
 
@@ -49,6 +57,8 @@ pub(crate) enum OnError {
 pub(crate) struct Settings {
     /// `None`: look in the usual places.
     pub(crate) backend: Option<Choice>,
+    /// Which backend the handles of a GPU get; none: the first one.
+    pub(crate) route: Vec<Rule>,
     /// A `shim.toml` that cannot be understood may name a backend: none is guessed then.
     pub(crate) guess: bool,
     pub(crate) on_error: OnError,
@@ -146,6 +156,7 @@ impl Settings {
     fn new(files: Vec<PathBuf>) -> Self {
         Self {
             backend: None,
+            route: Vec::new(),
             guess: true,
             on_error: OnError::default(),
             log: LevelFilter::ERROR,
@@ -156,6 +167,15 @@ impl Settings {
             listens: true,
             problems: Vec::new(),
             files,
+        }
+    }
+
+    /// Where nothing else is said, the first backend is that for all other GPUs, or that of the first rule.
+    fn begin_with_the_route(&mut self) {
+        let rules = &self.route;
+        let rule = rules.iter().find(|rule| rule.gpus == Gpus::Default).or(rules.first());
+        if self.backend.is_none() {
+            self.backend = rule.map(|rule| rule.choice.clone());
         }
     }
 
@@ -181,8 +201,13 @@ pub(crate) fn read() -> Settings {
             }
         }
     }
+    // Who names one backend wants that for all GPUs.
+    if environment(BACKEND).is_some() {
+        settings.route.clear();
+    }
     let variables = [
         (BACKEND, store::BACKEND_SETTING),
+        (ROUTE, store::ROUTE_SETTING),
         (LOG, "log"),
         (ON_ERROR, "on_error"),
         (COMPAT, "compat"),
@@ -198,6 +223,7 @@ pub(crate) fn read() -> Settings {
             settings.problems.push(Problem { text: format!("{variable}: {problem}"), own: true });
         }
     }
+    settings.begin_with_the_route();
     settings
 }
 
@@ -219,6 +245,9 @@ fn apply_file(settings: &mut Settings, path: &Path, text: &str) {
             }
             DeValue::Table(promises) if key.get_ref() == "compat" => {
                 switch_all(&mut settings.promises, promises).err()
+            }
+            DeValue::Table(rules) if key.get_ref() == store::ROUTE_SETTING => {
+                set_route(settings, rules, path).err()
             }
             DeValue::Table(trace) if key.get_ref() == "trace" => {
                 set_trace(settings, trace, path).err()
@@ -277,6 +306,14 @@ fn apply(
                 _ => return Err(one_of(value, "on, off")),
             };
         }
+        store::ROUTE_SETTING if file.is_none() => {
+            let list = value.to_string_lossy();
+            let rule = |(gpus, backend): (Gpus, &str)| {
+                let source = ROUTE.to_owned();
+                Rule { gpus, choice: Choice { value: backend.into(), source, directory: None } }
+            };
+            settings.route = route::parse_list(&list)?.into_iter().map(rule).collect();
+        }
         "trace" if file.is_none() => settings.trace = Sink::of(value),
         "trace_options" if file.is_none() => {
             settings.trace_options.set_all(&value.to_string_lossy())?;
@@ -292,8 +329,8 @@ fn apply(
         }
         unknown => {
             return Err(format!(
-                "unknown key `{unknown}` (known: backend, log, on_error, listen, presents, [compat], \
-                 [trace])"
+                "unknown key `{unknown}` (known: backend, log, on_error, listen, presents, [route], \
+                 [compat], [trace])"
             ));
         }
     }
@@ -308,6 +345,26 @@ fn switch_all(promises: &mut Promises, table: &DeTable<'_>) -> Result<(), String
             return Err(format!("`{name}` in [compat] must be true or false"));
         };
         promises.switch(name, *on).ok_or_else(|| no_promise(name))?;
+    }
+    Ok(())
+}
+
+/// `[route]`: a backend for each kind of GPUs.
+fn set_route(settings: &mut Settings, table: &DeTable<'_>, file: &Path) -> Result<(), String> {
+    for (key, value) in table {
+        let key = key.get_ref();
+        let DeValue::String(backend) = value.get_ref() else {
+            return Err(format!("`{key}` in [route] must be a string: a backend"));
+        };
+        let gpus = Gpus::parse(key).ok_or_else(|| {
+            format!("in [route], {}", route::no_rule(&format!("{key}={backend}")))
+        })?;
+        let choice = Choice {
+            value: OsString::from(backend.as_ref()),
+            source: format!("{}, [route] {key}", file.display()),
+            directory: file.parent().map(Path::to_path_buf),
+        };
+        settings.route.push(Rule { gpus, choice });
     }
     Ok(())
 }
@@ -380,7 +437,7 @@ mod tests {
             problems("backed = 'x'"),
             [
                 "/store/shim.toml: unknown key `backed` (known: backend, log, on_error, listen, presents, \
-              [compat], [trace])"
+              [route], [compat], [trace])"
             ]
         );
         assert_eq!(
@@ -414,6 +471,36 @@ mod tests {
         apply(&mut settings, "compat", OsStr::new("-version"), None).expect("a name");
         assert_eq!(settings.promises.names(), ["tensile"]);
         assert!(apply(&mut settings, "compat", OsStr::new("-versions"), None).is_err());
+    }
+
+    #[test]
+    fn rules_for_gpus_are_set_in_the_file_and_by_the_variable() {
+        let text = "[route]\ngfx906 = '6.3.0'\n'0000:03:00.0' = './x/librocblas.so.4'\n";
+        let mut read = settings(text);
+        let values = |settings: &Settings| {
+            let rules = settings.route.iter();
+            rules.map(|rule| rule.choice.value.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(values(&read), ["./x/librocblas.so.4", "6.3.0"]);
+        assert!(
+            read.route.iter().all(|r| r.choice.directory.as_deref() == Some(Path::new("/store")))
+        );
+        read.begin_with_the_route();
+        assert_eq!(read.backend.expect("the first rule's").value, "./x/librocblas.so.4");
+        let mut read = settings(&format!("backend = 'a'\n{text}default = 'b'\n"));
+        read.begin_with_the_route();
+        assert_eq!(read.backend.as_ref().expect("set").value, "a");
+        apply(&mut read, "route", OsStr::new("gfx1100=7.2.4,default=6.3.0"), None).expect("rules");
+        assert_eq!(values(&read), ["7.2.4", "6.3.0"]);
+        apply(&mut read, "route", OsStr::new("off"), None).expect("none");
+        assert!(read.route.is_empty());
+        assert!(apply(&mut read, "route", OsStr::new("mi50=6.3.0"), None).is_err());
+        assert!(
+            problems("[route]\nmi50 = '6.3.0'")[0].contains("`mi50=6.3.0` is no rule for a GPU")
+        );
+        assert!(
+            problems("[route]\ngfx906 = 6")[0].contains("`gfx906` in [route] must be a string")
+        );
     }
 
     #[test]

@@ -3,11 +3,9 @@
 //! Strings are never null, and stay valid until the process ends.
 
 use crate::{
-    arch::without_cancellation,
     backend::Backend,
     backends,
     compat::status,
-    config::Choice,
     facts,
     init::{self, Outcome},
     route::{self, policy},
@@ -19,6 +17,7 @@ use core::{
     ptr::{self, null},
 };
 use once_cell::race::OnceBox;
+use rocblas_contract::sentences;
 use std::{
     ffi::{CString, OsStr},
     os::unix::ffi::OsStrExt,
@@ -68,22 +67,17 @@ extern "C" fn rocblas_shim_compat() -> *const c_char {
 /// `wanted` is null or a C string.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rocblas_shim_backend_use(wanted: *const c_char) -> i32 {
-    if init::outcome().is_none() {
-        return status::INTERNAL_ERROR;
+    let wanted = (!wanted.is_null()).then(|| {
+        // SAFETY: by contract.
+        unsafe { CStr::from_ptr(wanted) }.to_bytes()
+    });
+    if wanted.is_some_and(<[u8]>::is_empty) {
+        error!("{}", sentences::not_opened("rocblas_shim_backend_use", sentences::empty_setting()));
+        return status::INVALID_VALUE;
     }
-    if wanted.is_null() {
-        backends::use_settings();
-        return status::SUCCESS;
-    }
-    // SAFETY: by contract.
-    let value = OsStr::from_bytes(unsafe { CStr::from_ptr(wanted) }.to_bytes());
-    let choice = Choice {
-        value: value.to_owned(),
-        source: "rocblas_shim_backend_use".to_owned(),
-        directory: None,
-    };
-    match without_cancellation(|| backends::switch_to(&choice)) {
-        Ok(_) => status::SUCCESS,
+    let wanted = OsStr::from_bytes(wanted.unwrap_or_default());
+    match backends::switch_to_named(wanted, "rocblas_shim_backend_use") {
+        Ok(()) => status::SUCCESS,
         Err(why) => {
             error!("{why}");
             status::INVALID_VALUE

@@ -11,6 +11,7 @@
  *   mode / name       of the shim
  *   fork              the rest in a child, after which the parent goes on with it too
  *   device N          hipSetDevice
+ *   pause             waits for a line on stdin
  *   start DIR / stop  a trace */
 #define _GNU_SOURCE
 #include <rocblas.h>
@@ -106,6 +107,10 @@ int main(int argc, char **argv) {
         } else if (!strcmp(word, "device")) {
             hipSetDevice(atoi(argv[++i]));
 #endif
+        } else if (!strcmp(word, "pause")) {
+            puts("paused");
+            fflush(stdout);
+            while (getchar() != '\n') continue;
         } else if (!strcmp(word, "start")) {
             const char *why = rocblas_shim_trace_start(argv[++i], 0);
             if (why) printf("start: %s\n", why);

@@ -57,8 +57,14 @@ impl Machine {
 
     #[track_caller]
     pub(crate) fn run_with(&self, words: &str, environment: &[(&str, &str)]) -> Ended {
+        let backend = [("ROCBLAS_SHIM_BACKEND", name(1))];
+        self.run_without_a_choice(words, &[&backend, environment].concat())
+    }
+
+    /// The same, with the backend that the settings name.
+    #[track_caller]
+    pub(crate) fn run_without_a_choice(&self, words: &str, environment: &[(&str, &str)]) -> Ended {
         let mut command = client(&self.tree, &self.program);
-        command.env("ROCBLAS_SHIM_BACKEND", name(1));
         run(command.args(words.split(' ')).envs(environment.iter().copied()))
     }
 

@@ -52,7 +52,7 @@ fn what_cannot_be_opened_changes_nothing_and_says_why() {
         "backends/two/lib/librocblas.so.4: is a text file",
         "rocblas_shim_backend_use=four: names no backend in ",
         "./absent.so: does not exist",
-        "rocblas_shim_backend_use=: is empty",
+        "rocblas_shim_backend_use: is empty",
     ] {
         assert!(ended.stderr.contains(why), "{why}: {}", ended.stderr);
     }

@@ -1,4 +1,5 @@
-//! Talks to a process that uses the shim: a trace is started and stopped while it runs.
+//! Talks to a process that uses the shim: a trace is started and stopped while it runs, and its handles get
+//! another backend.
 //!
 //! The shim listens on an abstract socket by the number of the process in its own PID namespace; see
 //! `shim/src/trace/listener.rs`. Names of abstract sockets belong to a network namespace: a container's
@@ -16,7 +17,7 @@ use rocblas_contract::{
 };
 use serde::Serialize;
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     io::{self, Read, Write},
     net::Shutdown,
@@ -86,6 +87,22 @@ pub fn stop(pid: u32) -> Result<Answer> {
 /// As [`start`].
 pub fn status(pid: u32) -> Result<Answer> {
     ask(pid, Request::Status)
+}
+
+/// Has a process give the handles that it makes from now on to another backend: a name, a path with a `/` in
+/// it, or `-` for what its settings say.
+///
+/// # Errors
+/// As [`start`].
+pub fn use_backend(pid: u32, name: &str) -> Result<Answer> {
+    let is_path = name.contains('/');
+    let path = is_path.then(|| std::path::absolute(name)).transpose().context("no such path")?;
+    let name = match &path {
+        Some(path) => path.as_os_str(),
+        None if name == "-" => OsStr::new(""),
+        None => OsStr::new(name),
+    };
+    ask(pid, Request::Use { backend: name.as_bytes() })
 }
 
 /// Whether a process has the thread that answers: it gets one with its first handle, and its socket before.

@@ -24,6 +24,7 @@ pub mod kpack;
 pub mod libraries;
 pub mod listener;
 pub mod note;
+pub mod route;
 pub mod secrets;
 pub mod sentences;
 pub mod store;

@@ -1,4 +1,4 @@
-//! How another process starts and stops a trace: the socket's name, requests and replies.
+//! How another process starts and stops a trace, and has another backend used: the socket's name, requests and replies.
 //!
 //! A process that uses the shim listens on a Unix socket with an abstract name, so that it needs no
 //! directory that it can write to. The client sends one request, shuts its side down and reads one
@@ -24,6 +24,7 @@ pub fn socket_name(namespace: u64, process: u32) -> String {
 const START: &[u8] = b"start";
 const STOP: &[u8] = b"stop";
 const STATUS: &[u8] = b"status";
+const USE: &[u8] = b"use";
 const OK: &[u8] = b"ok";
 const ERROR: &[u8] = b"error";
 
@@ -41,6 +42,11 @@ pub enum Request<'a> {
     Stop,
     /// Say whether there is a trace.
     Status,
+    /// Give handles that are made from now on to another backend.
+    Use {
+        /// A name or a path, as `ROCBLAS_SHIM_BACKEND` takes it; nothing: what the settings say.
+        backend: &'a [u8],
+    },
 }
 
 impl<'a> Request<'a> {
@@ -51,6 +57,7 @@ impl<'a> Request<'a> {
             Self::Start { place, options } => words(&[START, place, options]),
             Self::Stop => words(&[STOP]),
             Self::Status => words(&[STATUS]),
+            Self::Use { backend } => words(&[USE, backend]),
         }
     }
 
@@ -63,6 +70,7 @@ impl<'a> Request<'a> {
             START => Self::Start { place: words.next()?, options: words.next()? },
             STOP => Self::Stop,
             STATUS => Self::Status,
+            USE => Self::Use { backend: words.next()? },
             _ => return None,
         };
         words.next().is_none().then_some(request)
@@ -125,11 +133,11 @@ mod tests {
         let start = Request::Start { place: b"/tmp/t", options: b"ring=64M" };
         assert_eq!(start.to_bytes(), b"start\0/tmp/t\0ring=64M\0");
         let bare = Request::Start { place: b"stderr", options: b"" };
-        for request in [start, bare, Request::Stop, Request::Status] {
+        let switch = Request::Use { backend: b"6.3.0" };
+        for request in [start, bare, Request::Stop, Request::Status, switch] {
             assert_eq!(Request::parse(&request.to_bytes()), Some(request));
         }
-        for other in
-            [&b""[..], b"start", b"start\0/tmp", b"stop\0now\0", b"use\0", b"GET / HTTP/1.1"]
+        for other in [&b""[..], b"start", b"start\0/tmp", b"stop\0now\0", b"use", b"GET / HTTP/1.1"]
         {
             assert_eq!(Request::parse(other), None, "{other:?}");
         }

@@ -110,6 +110,9 @@ sentences! {
     Message TooManyBackends too_many_backends(most)
         "this process has {most} backends open, and there is room for no more: none is closed before the \
          process ends";
+    /// The backend for a GPU could not be opened.
+    Message NoRoute no_route(device, target, why)
+        "no handle for device {device} ({target}): {why}";
     /// A handle that the shim has not seen made.
     Message UnknownHandle unknown_handle(handle, backend)
         "handle {handle} was not made by a call that went through the shim: it is taken for one of backend \

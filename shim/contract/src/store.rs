@@ -31,6 +31,9 @@ pub const BACKEND_SETTING: &str = "backend";
 /// The setting that says which version of rocBLAS programs are told.
 pub const PRESENTS_SETTING: &str = "presents";
 
+/// The table of settings that says which GPUs get which backend.
+pub const ROUTE_SETTING: &str = "route";
+
 /// The shim's own file name. ldconfig compares the numbers and points `librocblas.so.5` to the
 /// highest, which no stock library exceeds.
 pub const SHIM_FILE: &str = "librocblas.so.5.99.0";

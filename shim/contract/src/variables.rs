@@ -20,8 +20,12 @@ pub const TRACE_OPTIONS: &str = "ROCBLAS_SHIM_TRACE_OPTIONS";
 /// Whether other processes may start a trace.
 pub const LISTEN: &str = "ROCBLAS_SHIM_LISTEN";
 
+/// Which GPUs get which backend.
+pub const ROUTE: &str = "ROCBLAS_SHIM_ROUTE";
+
 /// All of the shim's own.
-pub const ALL: [&str; 8] = [BACKEND, LOG, ON_ERROR, COMPAT, PRESENTS, TRACE, TRACE_OPTIONS, LISTEN];
+pub const ALL: [&str; 9] =
+    [BACKEND, LOG, ON_ERROR, COMPAT, PRESENTS, TRACE, TRACE_OPTIONS, LISTEN, ROUTE];
 
 /// The prefix of the shim's own.
 pub const PREFIX: &str = "ROCBLAS_SHIM_";

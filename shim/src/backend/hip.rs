@@ -61,6 +61,7 @@ type Copy2Async = unsafe extern "C" fn(
 type Synchronize = unsafe extern "C" fn(Stream) -> i32;
 type IsCapturing = unsafe extern "C" fn(Stream, *mut i32) -> i32;
 type GetDevice = unsafe extern "C" fn(*mut i32) -> i32;
+type GetPciAddress = unsafe extern "C" fn(*mut c_char, i32, i32) -> i32;
 type GetProperties = unsafe extern "C" fn(*mut DeviceProperties, i32) -> i32;
 
 /// `hipSuccess`
@@ -78,6 +79,8 @@ pub(crate) struct Hip {
     /// These two only read scalars back, which is refused without them.
     synchronize: Option<Synchronize>,
     is_capturing: Option<IsCapturing>,
+    /// Only rules for PCI addresses need it.
+    get_pci_address: Option<GetPciAddress>,
 }
 
 impl Hip {
@@ -90,6 +93,7 @@ impl Hip {
         let get_properties = symbol(GET_DEVICE_PROPERTIES)?;
         let synchronize = symbol(c"hipStreamSynchronize");
         let is_capturing = symbol(c"hipStreamIsCapturing");
+        let get_pci_address = symbol(c"hipDeviceGetPCIBusId");
         // SAFETY: HIP's prototypes of these functions, the same in HIP 6 and 7.
         unsafe {
             Some(Self {
@@ -101,6 +105,7 @@ impl Hip {
                 get_properties: transmute::<*const (), GetProperties>(get_properties),
                 synchronize: synchronize.map(|f| transmute::<*const (), Synchronize>(f)),
                 is_capturing: is_capturing.map(|f| transmute::<*const (), IsCapturing>(f)),
+                get_pci_address: get_pci_address.map(|f| transmute::<*const (), GetPciAddress>(f)),
             })
         }
     }
@@ -110,6 +115,16 @@ impl Hip {
         let mut device = 0;
         // SAFETY: memory for the result.
         (unsafe { (self.get_device)(&raw mut device) } == SUCCESS).then_some(device)
+    }
+
+    /// The PCI address of a device: `0000:03:00.0`.
+    pub(crate) fn pci_address(&self, device: i32) -> Option<String> {
+        let mut text = [0_u8; 64];
+        let get = self.get_pci_address?;
+        // SAFETY: memory of that size.
+        let error = unsafe { get(text.as_mut_ptr().cast(), text.len() as i32, device) };
+        let address = CStr::from_bytes_until_nul(&text).ok()?;
+        (error == SUCCESS).then(|| address.to_string_lossy().into_owned())
     }
 
     /// The properties of a device.

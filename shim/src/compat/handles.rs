@@ -50,6 +50,8 @@ pub(super) fn replacements(compat: &Compat) -> Vec<(&'static CStr, Target)> {
 /// # Safety
 /// As `rocblas_create_handle`.
 unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
+    // What others have asked for until now may be another backend.
+    listener::listen();
     let Ok(backend) = policy::for_new_handle() else {
         return status::INTERNAL_ERROR;
     };
@@ -71,7 +73,6 @@ unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
         let owner = Some(backend.slot);
         let facts = HandleFacts { owner, device, solver_data: SharedPtr::NULL };
         facts::insert_handle(handle.addr(), facts);
-        listener::listen();
     }
     answer
 }

@@ -1,4 +1,5 @@
-//! Starting and stopping a trace from another process, by `installer trace`.
+//! Starting and stopping a trace from another process, by `installer trace`; and having another backend
+//! used, by `installer backends use --pid`.
 //!
 //! The socket is bound when the shim is loaded. With its first handle the process starts a thread that sleeps
 //! until somebody connects: programs that only link rocBLAS do not get one. What is asked for before that
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     arch::without_cancellation,
-    config,
+    backends, config,
     init::{self, Outcome},
 };
 use core::{
@@ -339,7 +340,9 @@ fn authorise(peer: &libc::ucred) -> Result<(), &'static str> {
     }
     // SAFETY: no arguments.
     if peer.uid != 0 && peer.uid != unsafe { libc::geteuid() } {
-        return Err("only root and the user that the process runs as may trace it");
+        return Err(
+            "only root and the user that the process runs as may trace it or change its backend",
+        );
     }
     Ok(())
 }
@@ -356,6 +359,11 @@ fn execute(request: &[u8]) -> Result<Vec<u8>, String> {
         Some(Request::Status) => {
             let no_trace = Status { directory: None, threads: 0 };
             Ok(encode(&super::status().unwrap_or(no_trace)))
+        }
+        Some(Request::Use { backend }) => {
+            backends::switch_to_named(OsStr::from_bytes(backend), "installer backends use")?;
+            let status = super::status().unwrap_or(Status { directory: None, threads: 0 });
+            Ok(encode(&status))
         }
         None => Err(format!(
             "shim {} does not know this request; take the installer that came with it",

@@ -80,10 +80,11 @@ fn parse(mut rest: &[u8], align: usize) -> Option<Note> {
         let start = 12_usize.checked_add(name_size)?.checked_next_multiple_of(align)?;
         let end = start.checked_add(size)?;
         let name = rest.get(12..12 + name_size)?.strip_suffix(b"\0");
-        if kind == note::SLIM_TYPE as usize && size == 0 {
-            if let Some(note) = name.and_then(Note::parse) {
-                return Some(note);
-            }
+        if kind == note::SLIM_TYPE as usize
+            && size == 0
+            && let Some(note) = name.and_then(Note::parse)
+        {
+            return Some(note);
         }
         rest = rest.get(end.checked_next_multiple_of(align)?..)?;
     }

@@ -54,6 +54,7 @@ pub(super) fn meaning(sentence: Sentence) -> &'static Fixed {
         Sentence::OpeningTakesLong => &OPENING_TAKES_LONG,
         Sentence::TooManyBackends => &TOO_MANY_BACKENDS,
         Sentence::UnknownHandle => &UNKNOWN_HANDLE,
+        Sentence::NoRoute => &NO_ROUTE,
     }
 }
 
@@ -337,6 +338,14 @@ static TOO_MANY_BACKENDS: Fixed = known(
     "A process can have eight backends open, and none is closed before it ends, since the program may still \
      have handles of it.",
     "start the program again with the backends that it needs",
+);
+
+static NO_ROUTE: Fixed = known(
+    "the backend for a GPU could not be opened",
+    "A rule of [route] in shim.toml, or of ROCBLAS_SHIM_ROUTE, gives this GPU a backend that could not be \
+     opened; the end of the line says why. The program gets rocblas_status_internal_error instead of a \
+     handle; other GPUs are not affected.",
+    "installer backends list   (shows the names that a rule may give)",
 );
 
 static UNKNOWN_HANDLE: Fixed = known(

@@ -45,7 +45,7 @@ pub(crate) fn shared_memory() -> u64 {
 /// Memory of one device.
 pub(crate) fn total_memory() -> usize {
     // Real ones report a little less than what is soldered on.
-    ((settings().target.model().memory << 30) - (16 << 20)) as usize
+    ((settings().target().model().memory << 30) - (16 << 20)) as usize
 }
 
 fn fill(field: &mut [c_char], text: &str) {
@@ -57,7 +57,7 @@ fn fill(field: &mut [c_char], text: &str) {
 
 /// What `hipGetDevicePropertiesR0600` says about a device.
 pub(crate) fn properties(device: i32) -> DeviceProperties {
-    let target = &settings().target;
+    let target = settings().target_of(device);
     let model = target.model();
     let (major, minor) = target.version();
     let mut p = DeviceProperties::zeroed();

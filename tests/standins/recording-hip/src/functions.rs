@@ -17,7 +17,7 @@ fn blocks_per_multiprocessor(block: i32, shared: usize) -> Answer<i32> {
     if threads > devices::max_threads_per_block() {
         return Err(HipError::INVALID_VALUE);
     }
-    let model = settings().target.model();
+    let model = settings().target().model();
     let warp = model.warp as u64;
     let by_threads = model.threads as u64 / threads.next_multiple_of(warp);
     let by_memory = match shared as u64 {

@@ -71,7 +71,7 @@ fn launch_registered(stub: *const c_void, shape: &Shape) -> Answer {
     let stream = shape.check(HipError::INVALID_CONFIGURATION)?;
     let kernel = registration::kernel(stub).ok_or(HipError::INVALID_DEVICE_FUNCTION)?;
     if !kernel.has_code() {
-        let target = settings().target.processor();
+        let target = settings().target().processor();
         log::write(&Entry::Missing { kernel: &kernel.name, target });
         return Err(HipError::INVALID_DEVICE_FUNCTION);
     }

@@ -23,7 +23,8 @@
 //!   - `missing KERNEL target=TARGET` before the error of a kernel that has no code for the device;
 //!   - `error CODE NAME in FUNCTION`.
 //! - `RECORDING_HIP_DEVICES=N`: how many devices; 1.
-//! - `RECORDING_HIP_TARGET=gfx90a`: what they are, features as in `gfx90a:sramecc+:xnack-`; gfx906.
+//! - `RECORDING_HIP_TARGET=gfx90a`: what they are, features as in `gfx90a:sramecc+:xnack-`; gfx906. A
+//!   list, `gfx906,gfx1100`, goes by the order of the devices.
 //! - `RECORDING_HIP_CHECK_TARGETS=1`: launching a kernel whose bundle has no code for the target is
 //!   `hipErrorInvalidDeviceFunction`, loading such a module `hipErrorNoBinaryForGpu`. Without it
 //!   every kernel is there.

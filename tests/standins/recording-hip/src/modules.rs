@@ -43,7 +43,7 @@ fn check(image: &[u8]) -> Answer {
     if !settings().check_targets {
         return Ok(());
     }
-    match offload::has_code_for(image, &settings().target) {
+    match offload::has_code_for(image, settings().target()) {
         Ok(true) => Ok(()),
         Ok(false) => Err(HipError::NO_BINARY_FOR_GPU),
         Err(_) => Err(HipError::INVALID_IMAGE),

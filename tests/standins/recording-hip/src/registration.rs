@@ -2,23 +2,24 @@
 //! kernel by the address of its stub on the host.
 
 use crate::{
+    devices,
     layouts::{Dim3, FatBinaryWrapper},
     offload::{self, readable},
     settings::settings,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     ffi::{CStr, c_char, c_void},
     ptr,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 /// The GPU code of one translation unit.
 #[derive(Debug)]
 struct FatBinary {
     image: usize,
-    /// Whether the device runs any of it: found out when a kernel of it is first launched.
-    has_code: OnceLock<bool>,
+    /// Whether devices run any of it, by number: found out when a kernel of it is first launched there.
+    has_code: Mutex<BTreeMap<i32, bool>>,
 }
 
 /// A kernel that can be launched.
@@ -32,7 +33,8 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// Whether a real device would find code for it.
     pub(crate) fn has_code(&self) -> bool {
-        *self.code.has_code.get_or_init(|| self.code.find_code())
+        let mut known = self.code.has_code.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(devices::current()).or_insert_with(|| self.code.find_code())
     }
 }
 
@@ -48,7 +50,7 @@ impl FatBinary {
         }
         // SAFETY: read-only data of a library that is loaded while its kernels are launched.
         let image = unsafe { readable::from(image) };
-        offload::has_code_for(image, &settings.target).unwrap_or(false)
+        offload::has_code_for(image, settings.target()).unwrap_or(false)
     }
 }
 
@@ -81,7 +83,7 @@ impl Registry {
         self.count += 1;
         let handle = 0x1_0000_0000 + self.count * 16;
         let image = image.expose_provenance();
-        self.binaries.insert(handle, Arc::new(FatBinary { image, has_code: OnceLock::new() }));
+        self.binaries.insert(handle, Arc::new(FatBinary { image, has_code: Mutex::default() }));
         handle
     }
 
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_target_checks_always_has_code() {
-        let code = Arc::new(FatBinary { image: 0, has_code: OnceLock::new() });
+        let code = Arc::new(FatBinary { image: 0, has_code: Mutex::default() });
         assert!(Kernel { name: "k".into(), code }.has_code());
     }
 }

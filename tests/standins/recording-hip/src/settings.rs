@@ -1,15 +1,16 @@
 //! The environment variables of the stand-in, read once. A value that makes no sense ends the
 //! process: a test must not run with another set-up than the one it asked for.
 
-use crate::{errors::HipError, targets::Target};
+use crate::{devices, errors::HipError, targets::Target};
 use std::{path::PathBuf, sync::OnceLock};
 
 /// What the environment asks for.
 pub(crate) struct Settings {
     /// `RECORDING_HIP_DEVICES`: how many devices there are; 1 unless set.
     pub(crate) devices: i32,
-    /// `RECORDING_HIP_TARGET`: what they are, as `gfx90a` or `gfx90a:sramecc+:xnack-`.
-    pub(crate) target: Target,
+    /// `RECORDING_HIP_TARGET`: what they are, as `gfx90a` or `gfx90a:sramecc+:xnack-`, or a list in the order
+    /// of the devices, of which the last goes for those that remain. Not empty.
+    targets: Vec<Target>,
     /// `RECORDING_HIP_CHECK_TARGETS=1`: kernels without a code object for the target do not run.
     pub(crate) check_targets: bool,
     /// `RECORDING_HIP_LACKING=librocblas.so.5,...`: libraries, by a part of their path, none of whose
@@ -47,8 +48,8 @@ impl Settings {
                 .ok_or(format!("RECORDING_HIP_DEVICES={text}: not a number from 0 to 64"))?,
         };
         let target = variable("RECORDING_HIP_TARGET").unwrap_or("gfx906".to_owned());
-        let target =
-            Target::parse(&target).ok_or(format!("RECORDING_HIP_TARGET={target}: no target"))?;
+        let targets: Option<Vec<Target>> = target.split(',').map(Target::parse).collect();
+        let targets = targets.ok_or(format!("RECORDING_HIP_TARGET={target}: no target"))?;
         let switch = |name: &str| match variable(name).as_deref() {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
@@ -72,7 +73,18 @@ impl Settings {
             .map(str::to_owned)
             .collect();
         let log = variable("RECORDING_HIP_LOG").map(PathBuf::from);
-        Ok(Self { devices, target, check_targets, lacking, log, capturing, failures })
+        Ok(Self { devices, targets, check_targets, lacking, log, capturing, failures })
+    }
+
+    /// What a device is.
+    pub(crate) fn target_of(&self, device: i32) -> &Target {
+        let last = self.targets.len() - 1;
+        &self.targets[usize::try_from(device).unwrap_or(0).min(last)]
+    }
+
+    /// What the calling thread's device is.
+    pub(crate) fn target(&self) -> &Target {
+        self.target_of(devices::current())
     }
 
     /// Whether the library of a path is to have no code.
@@ -100,7 +112,7 @@ mod tests {
     fn an_empty_environment_is_one_gfx906_that_runs_everything() {
         let settings = read(&[]).expect("defaults are fine");
         assert_eq!(settings.devices, 1);
-        assert_eq!(settings.target.full_name(), "gfx906:sramecc+:xnack-");
+        assert_eq!(settings.target().full_name(), "gfx906:sramecc+:xnack-");
         assert!(!settings.check_targets && settings.log.is_none());
         assert_eq!(settings.failure_of("hipMalloc"), None);
     }

@@ -1,0 +1,147 @@
+//! Which backend the handles of a GPU get: the rules of `[route]` in `shim.toml` and of
+//! `ROCBLAS_SHIM_ROUTE`. The shim follows them, the installer writes and foretells them.
+
+/// The GPUs that a rule is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gpus {
+    /// The one at this PCI address, as HIP writes it: `0000:03:00.0`.
+    Pci(String),
+    /// HIP's number of it, which `HIP_VISIBLE_DEVICES` changes.
+    Device(u32),
+    /// Those of this target: `gfx906`.
+    Target(String),
+    /// All that no other rule is for.
+    Default,
+}
+
+/// The word for [`Gpus::Default`].
+pub const DEFAULT: &str = "default";
+
+impl Gpus {
+    /// The GPUs of a key; `None` for one that is neither an address, a number, a target nor `default`.
+    #[must_use]
+    pub fn parse(key: &str) -> Option<Self> {
+        let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if key == DEFAULT {
+            return Some(Self::Default);
+        }
+        if let Some(rest) = key.strip_prefix("gfx") {
+            let is_target =
+                !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            return is_target.then(|| Self::Target(key.to_owned()));
+        }
+        if let Some((bus, function)) = key.rsplit_once('.') {
+            let parts: Vec<&str> = bus.split(':').collect();
+            let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+            let is_address = lengths == [4, 2, 2] && function.len() == 1;
+            let is_address = is_address && is_hex(function) && parts.into_iter().all(is_hex);
+            return is_address.then(|| Self::Pci(key.to_ascii_lowercase()));
+        }
+        key.parse().ok().map(Self::Device)
+    }
+
+    /// Whether a rule for these comes before one for others.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Pci(_) => 0,
+            Self::Device(_) => 1,
+            Self::Target(_) => 2,
+            Self::Default => 3,
+        }
+    }
+
+    /// Whether this GPU is one of them.
+    #[must_use]
+    pub fn contain(&self, gpu: &Gpu<'_>) -> bool {
+        match self {
+            Self::Pci(address) => gpu.pci.is_some_and(|pci| pci.eq_ignore_ascii_case(address)),
+            Self::Device(number) => gpu.device == Some(*number),
+            Self::Target(target) => gpu.target == target,
+            Self::Default => true,
+        }
+    }
+}
+
+/// A GPU, as far as rules look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Gpu<'a> {
+    /// The target without features; empty where it is not known.
+    pub target: &'a str,
+    /// HIP's number of it.
+    pub device: Option<u32>,
+    /// Its PCI address.
+    pub pci: Option<&'a str>,
+}
+
+/// The rule for a GPU among rules that each begin with whom they are for: the most particular one, and of
+/// several the last.
+pub fn rule_for<'a, Rule>(
+    rules: &'a [Rule],
+    gpus: impl Fn(&Rule) -> &Gpus,
+    gpu: &Gpu<'_>,
+) -> Option<&'a Rule> {
+    let fitting = rules.iter().rev().filter(|rule| gpus(rule).contain(gpu));
+    fitting.min_by_key(|rule| gpus(rule).rank())
+}
+
+/// The rules of a list: `gfx906=6.3.0,default=7.0.2`; none of an empty one and of `off`.
+///
+/// # Errors
+/// The part that is no rule.
+pub fn parse_list(list: &str) -> Result<Vec<(Gpus, &str)>, String> {
+    let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty() && list != "off");
+    parts
+        .map(|part| {
+            let rule = part.split_once('=').filter(|(_, backend)| !backend.is_empty());
+            let rule = rule.and_then(|(key, backend)| Some((Gpus::parse(key)?, backend)));
+            rule.ok_or_else(|| no_rule(part))
+        })
+        .collect()
+}
+
+/// What is said of a part that is no rule.
+#[must_use]
+pub fn no_rule(part: &str) -> String {
+    format!(
+        "`{part}` is no rule for a GPU, such as gfx906=6.3.0, 0=6.3.0 (HIP's number), 0000:03:00.0=6.3.0 \
+         (PCI address) or default=7.0.2"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_targets_numbers_addresses_and_the_rest() {
+        assert_eq!(Gpus::parse("gfx90a"), Some(Gpus::Target("gfx90a".to_owned())));
+        assert_eq!(Gpus::parse("1"), Some(Gpus::Device(1)));
+        assert_eq!(Gpus::parse("0000:0C:00.0"), Some(Gpus::Pci("0000:0c:00.0".to_owned())));
+        assert_eq!(Gpus::parse("default"), Some(Gpus::Default));
+        for wrong in
+            ["", "gfx", "gfx906:xnack-", "-1", "03:00.0", "0000:03:00", "0000:0g:00.0", "mi50"]
+        {
+            assert_eq!(Gpus::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_most_particular_rule_counts_and_of_several_the_last() {
+        let list = "default=a,gfx906=b,1=c,0000:03:00.0=d,gfx906=e";
+        let rules = parse_list(list).expect("rules");
+        let chosen = |target, device, pci| {
+            let gpu = Gpu { target, device, pci };
+            rule_for(&rules, |rule| &rule.0, &gpu).map(|rule| rule.1)
+        };
+        assert_eq!(chosen("gfx1100", Some(0), None), Some("a"));
+        assert_eq!(chosen("gfx906", Some(0), None), Some("e"));
+        assert_eq!(chosen("gfx906", Some(1), Some("0000:04:00.0")), Some("c"));
+        assert_eq!(chosen("gfx906", Some(1), Some("0000:03:00.0")), Some("d"));
+        assert_eq!(parse_list("gfx906=x").expect("one").len(), 1);
+        assert_eq!(parse_list("").map(|rules| rules.len()), Ok(0));
+        assert_eq!(parse_list("off").map(|rules| rules.len()), Ok(0));
+        for wrong in ["gfx906", "gfx906=", "=x", "x=y", "gfx906=a,oops"] {
+            assert!(parse_list(wrong).is_err(), "{wrong}");
+        }
+    }
+}

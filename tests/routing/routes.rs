@@ -1,0 +1,103 @@
+//! `[route]` and `ROCBLAS_SHIM_ROUTE`: each GPU's handles get their own backend.
+
+use crate::machine::{Machine, file, line, name};
+use std::{fs, os::unix::fs::symlink};
+use tests::{real::recording, run::Ended, scenario::linked_client};
+
+/// Two devices of different targets, on the recording HIP runtime.
+const DEVICES: [(&str, &str); 2] =
+    [("RECORDING_HIP_DEVICES", "2"), ("RECORDING_HIP_TARGET", "gfx906,gfx1100")];
+
+/// Backends `one` and `two` on the recording HIP runtime.
+fn machine() -> Machine {
+    let machine = Machine::of(|tree| {
+        let hip = tree.lib().join("libamdhip64.so.7");
+        symlink(recording::runtime(), &hip).expect("link to the runtime");
+        let hip = hip.to_str().expect("UTF-8");
+        linked_client(tree, "backends.c", &[crate::machine::include(), "-DUSES_HIP", hip])
+    });
+    let hip = machine.tree.lib().join("libamdhip64.so.7");
+    for number in [1, 2] {
+        machine.add(number, &["-Wl,--no-as-needed", hip.to_str().expect("UTF-8")]);
+    }
+    machine
+}
+
+fn routed(machine: &Machine, route: &str, words: &str) -> Ended {
+    let variables = [("ROCBLAS_SHIM_ROUTE", route), DEVICES[0], DEVICES[1]];
+    machine.run_without_a_choice(words, &variables)
+}
+
+const BOTH: &str = "create device 1 create device 0 create call";
+
+#[test]
+fn each_gpu_gets_the_backend_of_its_rule() {
+    let machine = machine();
+    let both = [line(1), line(2), line(1)].concat();
+    for route in [
+        "gfx906=one,gfx1100=two",
+        "gfx1100=two,default=one",
+        "1=two,gfx1100=one,gfx906=one",
+        "default=one,0000:04:00.0=two",
+    ] {
+        let ended = routed(&machine, route, BOTH).silent_success();
+        assert_eq!(ended.stdout, both, "{route}");
+    }
+    // In the file, whose backends may be paths relative to it; a variable that names one wins.
+    let settings = "[route]\ngfx906 = 'one'\ngfx1100 = './backends/two/lib/librocblas.so.4'\n";
+    fs::write(machine.tree.settings(), settings).expect("write");
+    let of_two = line(2).replace("two", "librocblas.so.4");
+    let ended = machine.run_without_a_choice(BOTH, &DEVICES).silent_success();
+    assert_eq!(ended.stdout, [line(1), of_two, line(1)].concat());
+    let ended = machine.run_with(BOTH, &DEVICES).silent_success();
+    assert_eq!(ended.stdout, line(1).repeat(3));
+}
+
+#[test]
+fn a_switch_at_run_time_is_for_all_gpus_until_the_settings_count_again() {
+    let machine = machine();
+    let words = "device 1 create use one create use - create device 0 create call name";
+    let ended = routed(&machine, "gfx906=one,gfx1100=two", words).silent_success();
+    let (one, two) = (line(1), line(2));
+    let handles = [two.as_str(), &one, &two, &one].concat();
+    assert_eq!(ended.stdout, format!("use one=0\nuse -=0\n{handles}name: one\n"));
+}
+
+#[test]
+fn a_rule_that_leads_nowhere_fails_for_its_gpu_alone_and_says_so_once() {
+    let machine = machine();
+    let words = "create device 1 create create device 0 create call";
+    let ended = routed(&machine, "gfx906=one,gfx1100=seven", words).success();
+    assert_eq!(ended.stdout, format!("create=6\ncreate=6\n{}", line(1).repeat(2)));
+    let said = "no handle for device 1 (gfx1100): the backend cannot be opened: ROCBLAS_SHIM_ROUTE=seven: \
+                names no backend in ";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_backend_without_kernels_for_the_gpu_is_named() {
+    let machine = machine();
+    for (number, target) in [(1, "gfx906"), (2, "gfx1030")] {
+        let library = file(&machine.tree, number);
+        let kernels = library.parent().expect("in lib").join("rocblas/library");
+        fs::create_dir_all(&kernels).expect("make a directory");
+        fs::write(kernels.join(format!("TensileLibrary_lazy_{target}.dat")), "").expect("write");
+    }
+    let ended = routed(&machine, "gfx906=one,gfx1100=two", BOTH).success();
+    assert_eq!(ended.stdout, format!("create=6\n{}", line(1).repeat(2)));
+    let said = "the backend has no Tensile kernels for gfx1100, device 1";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    let directory = format!("backends/{}/lib/rocblas/library", name(2));
+    assert!(ended.stderr.contains(&directory), "{}", ended.stderr);
+}
+
+#[test]
+fn what_is_no_rule_is_said_and_the_rest_of_the_settings_counts() {
+    let machine = machine();
+    let variables = [("ROCBLAS_SHIM_ROUTE", "mi50=one"), DEVICES[0], DEVICES[1]];
+    let ended = machine.run_with(BOTH, &variables).success();
+    assert_eq!(ended.stdout, line(1).repeat(3));
+    let said = "setting ignored: ROCBLAS_SHIM_ROUTE: `mi50=one` is no rule for a GPU, such as gfx906=6.3.0";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
