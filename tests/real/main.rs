@@ -14,6 +14,7 @@ mod loading;
 mod offload;
 mod promises;
 mod python;
+mod routing;
 mod slim;
 mod solver;
 mod tracing;

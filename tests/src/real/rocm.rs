@@ -33,15 +33,22 @@ impl Rocm {
     /// The shim in front, with that library of the root as its only backend.
     #[must_use]
     pub fn shim_before(root: &'static Root, soname: &str) -> Self {
-        let rocm = Self::new(root, Tree::with_shim());
-        // The prefix of a release, with its kernels. The name is of no consequence.
-        let prefix = rocm.tree.lib().join("rocblas-shim/backends/real/lib");
+        // The name is of no consequence.
+        Self::new(root, Tree::with_shim()).and_backend("real", soname)
+    }
+
+    /// With that library of the root as one more backend.
+    #[must_use]
+    pub fn and_backend(self, name: &str, soname: &str) -> Self {
+        // The prefix of a release, with its kernels.
+        let prefix = self.tree.lib().join("rocblas-shim/backends").join(name).join("lib");
         fs::create_dir_all(&prefix).expect("make a prefix");
         let major = soname.rsplit('.').next().expect("a version");
         let backend = prefix.join(format!("librocblas.so.{major}"));
-        symlink(root.library(soname), backend).expect("link to the backend");
-        symlink(root.lib().join("rocblas"), prefix.join("rocblas")).expect("link to the kernels");
-        rocm
+        symlink(self.root.library(soname), backend).expect("link to the backend");
+        let kernels = self.root.lib().join("rocblas");
+        symlink(kernels, prefix.join("rocblas")).expect("link to the kernels");
+        self
     }
 
     /// No shim: that file under the name of ROCm 7's rocBLAS.
