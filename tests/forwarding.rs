@@ -68,6 +68,60 @@ fn so_do_those_of_calls_that_go_to_the_backend_of_their_handle() {
     assert!(said.len() == 1 && said[0].contains("was not made by a call"), "{ended:?}");
 }
 
+/// What finds the backend of a handle, up to where it goes the way of a cold entry.
+#[test]
+fn routed_entries_store_nothing_call_nothing_and_lock_nothing() {
+    let bytes = fs::read(artefacts::shim()).expect("read the shim");
+    let elf = Elf::parse(&bytes).expect("parse the shim");
+    let is_region = |name: &str| name.contains("4arch6x86_645route");
+    let mut jumps = 0;
+    for symbol in elf.syms.iter().filter(|symbol| symbol.is_function() && symbol.st_size > 0) {
+        let name = elf.strtab.get_at(symbol.st_name).unwrap_or_default();
+        if !is_region(name) || !(name.contains("6region") || name.contains("6others")) {
+            continue;
+        }
+        let section = &elf.section_headers[symbol.st_shndx];
+        let offset = (symbol.st_value - section.sh_addr + section.sh_offset) as usize;
+        let code = &bytes[offset..][..symbol.st_size as usize];
+        for instruction in Decoder::with_ip(64, code, symbol.st_value, DecoderOptions::NONE).iter()
+        {
+            let allowed = [
+                Mnemonic::Mov,
+                Mnemonic::Imul,
+                Mnemonic::Shr,
+                Mnemonic::And,
+                Mnemonic::Add,
+                Mnemonic::Cmp,
+                Mnemonic::Test,
+                Mnemonic::Jne,
+                Mnemonic::Je,
+                Mnemonic::Jmp,
+                // Padding.
+                Mnemonic::Int3,
+            ];
+            assert!(allowed.contains(&instruction.mnemonic()), "{name}: {instruction}");
+            let stores = instruction.op0_kind() == OpKind::Memory
+                && !matches!(instruction.mnemonic(), Mnemonic::Cmp | Mnemonic::Jmp);
+            assert!(!stores && !instruction.has_lock_prefix(), "{name}: {instruction}");
+            use Register::{None, R10, R11, R11D};
+            let register = instruction.op0_register();
+            let is_free = [None, R10, R11, R11D].contains(&register);
+            let is_of_object = register == Register::RAX && name.contains("in_device_malloc");
+            let changes =
+                !matches!(instruction.mnemonic(), Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Jmp);
+            assert!(is_free || is_of_object || !changes, "{name}: {instruction}");
+            let is_indirect =
+                instruction.mnemonic() == Mnemonic::Jmp && instruction.op0_kind() == OpKind::Memory;
+            jumps += usize::from(is_indirect);
+        }
+    }
+    let owned = exports().iter().filter(|export| {
+        matches!(export.whose, rocblas_abi::Whose::Handle(_) | rocblas_abi::Whose::DeviceMalloc(_))
+    });
+    // One for each, and three that all of a kind share.
+    assert_eq!(jumps, owned.count() + 3 * 3);
+}
+
 fn forward_all(first: &str) {
     let (_tree, mut command) = all(first);
     let ended = run(&mut command).silent_success();

@@ -126,6 +126,12 @@ fn a_backtrace_from_any_instruction_of_a_call_reaches_main() {
         println!("{call:?}: backtraces from {taken} instructions");
         assert!(taken >= least, "{call:?}: {taken}");
     }
+    let routed = Stepped::new().routed();
+    for (call, least) in [("plain", 10), ("missing", 60)] {
+        let (taken, _) = routed.run(&["unwinds", call], None);
+        println!("{call:?}, routed: backtraces from {taken} instructions");
+        assert!(taken >= least, "{call:?}: {taken}");
+    }
     for (call, options) in [
         ("plain", ""),
         ("scalars", ""),
@@ -153,6 +159,10 @@ fn an_exception_thrown_at_any_instruction_of_a_call_reaches_the_caller() {
         println!("{call:?}: exceptions at {thrown} instructions");
         assert!(thrown >= least, "{call:?}: {thrown}");
     }
+    let routed = Stepped::new().routed();
+    // Two of the stub, and eight of the routed entry.
+    assert_eq!(routed.run(&["throws", "plain"], None).0, 10);
+    assert!(routed.run(&["throws", "missing"], None).0 >= 60);
 }
 
 /// A linker's PLT and every function, whoever compiled it, but for what starts and ends a library: the

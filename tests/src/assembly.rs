@@ -12,14 +12,14 @@ use std::{fmt::Write, fs, ops::Range};
 #[must_use]
 pub fn ranges() -> Vec<Range<u64>> {
     // As they are in mangled names, of modules and functions of `shim/src/arch`.
-    const FUNCTIONS: [&str; 5] =
-        ["12cancellation", "5entry5enter", "5thunk5heads", "5thunk6traced", "4cold"];
-    let bytes = fs::read(artefacts::shim()).expect("read the shim");
-    let elf = Elf::parse(&bytes).expect("parse the shim");
+    const FUNCTIONS: [&str; 6] =
+        ["12cancellation", "5entry5enter", "5thunk5heads", "5thunk6traced", "4cold", "5route"];
     let exports: std::collections::BTreeSet<&str> =
         rocblas_abi::exports().iter().map(|export| export.name).collect();
     let mut found = [0; FUNCTIONS.len() + 1];
     let mut ranges: Vec<Range<u64>> = Vec::new();
+    let bytes = fs::read(artefacts::shim()).expect("read the shim");
+    let elf = Elf::parse(&bytes).expect("parse the shim");
     for symbol in elf.syms.iter().filter(|symbol| symbol.is_function() && symbol.st_size > 0) {
         let name = elf.strtab.get_at(symbol.st_name).unwrap_or_default();
         let kind = if exports.contains(name) {

@@ -17,6 +17,7 @@ pub struct Stepped {
     pub tree: Tree,
     program: PathBuf,
     backend: PathBuf,
+    second: Option<PathBuf>,
 }
 
 impl Stepped {
@@ -31,7 +32,14 @@ impl Stepped {
         let backend = library(&standins().join("null_backend.c"), &backend, "librocblas.so.4", &[]);
         let flags = ["-fnon-call-exceptions", "-fasynchronous-unwind-tables", "-Wl,-z,now"];
         let program = linked_client(&tree, "tracing/stepped.cpp", &flags);
-        Self { tree, program, backend }
+        Self { tree, program, backend, second: None }
+    }
+
+    /// With a second backend, whose the handle is.
+    #[must_use]
+    pub fn routed(self) -> Self {
+        let second = self.tree.place(&self.backend, "second.so");
+        Self { second: Some(second), ..self }
     }
 
     /// Where traces are.
@@ -54,6 +62,7 @@ impl Stepped {
         let opens_later = arguments.contains(&"processes");
         let backend: &Path = &self.backend;
         command.env(if opens_later { "BACKEND_LATER" } else { "ROCBLAS_SHIM_BACKEND" }, backend);
+        command.envs(self.second.iter().map(|second| ("SECOND_BACKEND", second)));
         if let Some(options) = trace {
             command.env("ROCBLAS_SHIM_TRACE", self.traces());
             command.env("ROCBLAS_SHIM_TRACE_OPTIONS", options);

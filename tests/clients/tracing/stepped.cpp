@@ -8,7 +8,7 @@
 // CALL may be followed by `threads` or `processes`: each time in a thread or a process of its own, whose
 // first call it is; or by `segments`: until exceptions are thrown also at the first instructions of the
 // way that it goes when a segment of its thread's file is full. BACKEND_LATER names a backend for the
-// first call to open.
+// first call to open, and SECOND_BACKEND one to be opened besides, whose the handle is.
 #include "../stepping.h"
 #include <cstdint>
 #include <memory>
@@ -157,6 +157,11 @@ int main(int argc, char **argv) {
     }
     end_of_stack = where == "threads" ? reinterpret_cast<void *>(step_in_thread)
                                       : reinterpret_cast<void *>(main);
+    if (const char *second = std::getenv("SECOND_BACKEND")) {
+        if (rocblas_shim_backend_use(second)) return 4;
+        // So that the handle is known.
+        ordinary();
+    }
     // What happens once: the trace's directory is made, a message is printed.
     if (where.empty() || where == "segments" || name == "missing") call(), ordinary();
     stepping::prepare(what == "throws" ? throw_once : unwind);
