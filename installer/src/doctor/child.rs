@@ -23,7 +23,7 @@ const KEPT: usize = 1 << 20;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a child ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// It exited with a code.
@@ -119,7 +119,7 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<End> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(end_of(status));
+            return Ok(status.into());
         }
         if start.elapsed() >= limit {
             child.kill()?;
@@ -130,9 +130,11 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<End> {
     }
 }
 
-fn end_of(status: ExitStatus) -> End {
-    // A status that was waited for has one or the other.
-    status.code().map_or_else(|| End::Signal(status.signal().unwrap_or(0)), End::Code)
+impl From<ExitStatus> for End {
+    fn from(status: ExitStatus) -> Self {
+        // A status that was waited for has one or the other.
+        status.code().map_or_else(|| Self::Signal(status.signal().unwrap_or(0)), Self::Code)
+    }
 }
 
 /// Reads an output as it comes, so that a child does not wait for a full pipe.

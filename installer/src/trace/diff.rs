@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use rocblas_trace::text::Time;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice::from_ref};
 
 /// What is different.
 #[derive(Clone, Debug, Serialize)]
@@ -18,14 +18,30 @@ pub struct Diff {
     pub time: [f64; 2],
     /// What answered.
     pub backends: [Vec<String>; 2],
-    /// Functions and shapes that the second trace has and the first has not.
+    /// Calls that are new or gone, or that ended otherwise.
+    #[serde(flatten)]
+    pub outcomes: Outcomes,
+    /// Those in both, by the difference in time, the largest first.
+    pub times: Vec<Compared>,
+}
+
+/// What is different but for times.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Outcomes {
+    /// Functions and shapes that the second has and the first has not.
     pub new: Vec<Entry>,
     /// The reverse.
     pub gone: Vec<Entry>,
     /// Those whose calls ended otherwise.
     pub statuses: Vec<Changed>,
-    /// Those in both, by the difference in time, the largest first.
-    pub times: Vec<Compared>,
+}
+
+impl Outcomes {
+    /// Whether nothing is different.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.gone.is_empty() && self.statuses.is_empty()
+    }
 }
 
 /// A function with a shape.
@@ -75,18 +91,48 @@ pub struct Compared {
 type Keyed<'a> = BTreeMap<(&'a str, &'a str), &'a Row>;
 
 fn keyed(summary: &Summary) -> Keyed<'_> {
-    summary.shapes.iter().map(|row| ((row.function.as_str(), row.shape.as_str()), row)).collect()
+    summary.shapes.iter().map(|row| (key(row), row)).collect()
+}
+
+fn key(row: &Row) -> (&str, &str) {
+    (&row.function, &row.shape)
+}
+
+/// How often calls that are alike were made and how they ended, in several traces together.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    calls: u64,
+    errors: u64,
+    total: f64,
+    statuses: BTreeMap<String, u64>,
+}
+
+/// Tallies by function and shape.
+type Tallied<'a> = BTreeMap<(&'a str, &'a str), Tally>;
+
+fn tallied(summaries: &[Summary]) -> Tallied<'_> {
+    let mut tallied = Tallied::new();
+    for row in summaries.iter().flat_map(|summary| &summary.shapes) {
+        let tally = tallied.entry(key(row)).or_default();
+        tally.calls += row.calls;
+        tally.errors += row.errors;
+        tally.total += row.total;
+        for (status, calls) in &row.statuses {
+            *tally.statuses.entry(status.clone()).or_default() += calls;
+        }
+    }
+    tallied
 }
 
 /// What one has and the other has not, most time first.
-fn only(of: &Keyed<'_>, other: &Keyed<'_>) -> Vec<Entry> {
+fn only(of: &Tallied<'_>, other: &Tallied<'_>) -> Vec<Entry> {
     let missing = of.iter().filter(|(key, _)| !other.contains_key(*key));
     let mut entries: Vec<Entry> = missing
-        .map(|(_, row)| Entry {
-            function: row.function.clone(),
-            shape: row.shape.clone(),
-            calls: row.calls,
-            total: row.total,
+        .map(|((function, shape), tally)| Entry {
+            function: (*function).to_owned(),
+            shape: (*shape).to_owned(),
+            calls: tally.calls,
+            total: tally.total,
         })
         .collect();
     entries.sort_by(|x, y| y.total.total_cmp(&x.total));
@@ -97,16 +143,8 @@ fn only(of: &Keyed<'_>, other: &Keyed<'_>) -> Vec<Entry> {
 #[must_use]
 pub fn diff(first: &Summary, second: &Summary) -> Diff {
     let (a, b) = (keyed(first), keyed(second));
-    let both = || a.iter().filter_map(|(key, row)| Some((*row, *b.get(key)?)));
-    let statuses = both()
-        .filter(|(x, y)| !same_outcomes(x, y))
-        .map(|(x, y)| Changed {
-            function: x.function.clone(),
-            shape: x.shape.clone(),
-            statuses: [x.statuses.clone(), y.statuses.clone()],
-        })
-        .collect();
-    let mut times: Vec<Compared> = both()
+    let both = a.iter().filter_map(|(key, row)| Some((*row, *b.get(key)?)));
+    let mut times: Vec<Compared> = both
         .map(|(x, y)| Compared {
             function: x.function.clone(),
             shape: x.shape.clone(),
@@ -125,15 +163,29 @@ pub fn diff(first: &Summary, second: &Summary) -> Diff {
         backends: [first, second].map(|summary| {
             summary.processes.iter().map(|process| process.backend.clone()).collect()
         }),
-        new: only(&b, &a),
-        gone: only(&a, &b),
-        statuses,
+        outcomes: outcomes(from_ref(first), from_ref(second)),
         times,
     }
 }
 
+/// Compares which calls there are and how they ended, of several traces of each side together.
+#[must_use]
+pub fn outcomes(first: &[Summary], second: &[Summary]) -> Outcomes {
+    let (a, b) = (tallied(first), tallied(second));
+    let both = a.iter().filter_map(|(key, tally)| Some((key, tally, b.get(key)?)));
+    let statuses = both
+        .filter(|(_, x, y)| !same_outcomes(x, y))
+        .map(|((function, shape), x, y)| Changed {
+            function: (*function).to_owned(),
+            shape: (*shape).to_owned(),
+            statuses: [x.statuses.clone(), y.statuses.clone()],
+        })
+        .collect();
+    Outcomes { new: only(&b, &a), gone: only(&a, &b), statuses }
+}
+
 /// Whether calls ended in the same ways and as many of them failed, of however many.
-fn same_outcomes(a: &Row, b: &Row) -> bool {
+fn same_outcomes(a: &Tally, b: &Tally) -> bool {
     let shares = [(a.errors, b.calls), (b.errors, a.calls)];
     let [a_of_b, b_of_a] = shares.map(|(errors, calls)| u128::from(errors) * u128::from(calls));
     a.statuses.keys().eq(b.statuses.keys()) && a_of_b == b_of_a
@@ -142,7 +194,6 @@ fn same_outcomes(a: &Row, b: &Row) -> bool {
 /// The differences in words and tables, so many rows of each.
 #[must_use]
 pub fn text(diff: &Diff, rows: usize) -> Text {
-    const BAD: Style = AnsiColor::Red.on_default();
     let mut page = Text::new();
     for (name, i) in [("first ", 0), ("second", 1)] {
         page.line(format_args!(
@@ -152,25 +203,46 @@ pub fn text(diff: &Diff, rows: usize) -> Text {
             diff.backends[i].join(", ")
         ));
     }
-    if !diff.statuses.is_empty() {
+    page.append(&outcomes_text(&diff.outcomes, ["in the first", "in the second"], rows));
+    if !diff.times.is_empty() {
+        page.line("");
+        page.line(Line::new().styled(HEADING, "In both, by the difference in time"));
+        let cells = diff.times.iter().take(rows).map(|compared| {
+            vec![
+                compared.calls[0].to_string(),
+                compared.calls[1].to_string(),
+                Time(compared.p50[0]).to_string(),
+                Time(compared.p50[1]).to_string(),
+                ratio(compared.ratio),
+                call(&compared.function, &compared.shape),
+            ]
+        });
+        let header = ["calls", "2nd", "p50", "2nd", "ratio", "function"];
+        page.append(&table(&header, cells, diff.times.len()));
+    }
+    page
+}
+
+/// What is different but for times. `places` say where calls are that the other side has not.
+#[must_use]
+pub(crate) fn outcomes_text(outcomes: &Outcomes, places: [&str; 2], rows: usize) -> Text {
+    const BAD: Style = AnsiColor::Red.on_default();
+    let mut page = Text::new();
+    if !outcomes.statuses.is_empty() {
         page.line("");
         page.line(Line::new().styled(BAD, "Ended otherwise"));
-        for changed in diff.statuses.iter().take(rows) {
-            let [a, b] = changed.statuses.each_ref().map(|statuses| {
-                let counts: Vec<String> =
-                    statuses.iter().map(|(status, calls)| format!("{calls} {status}")).collect();
-                counts.join(", ")
-            });
+        for changed in outcomes.statuses.iter().take(rows) {
+            let [a, b] = changed.statuses.each_ref().map(counted);
             page.line(format_args!("  {}({}): {a} -> {b}", changed.function, changed.shape));
         }
+        more(&mut page, outcomes.statuses.len(), rows);
     }
-    for (heading, entries) in [("Only in the first", &diff.gone), ("Only in the second", &diff.new)]
-    {
+    for (place, entries) in places.into_iter().zip([&outcomes.gone, &outcomes.new]) {
         if entries.is_empty() {
             continue;
         }
         page.line("");
-        page.line(Line::new().styled(HEADING, heading));
+        page.line(Line::new().styled(HEADING, format_args!("Only {place}")));
         for entry in entries.iter().take(rows) {
             let Entry { function, shape, calls, total } = entry;
             page.line(format_args!(
@@ -178,49 +250,56 @@ pub fn text(diff: &Diff, rows: usize) -> Text {
                 Time(*total).to_string()
             ));
         }
-        if entries.len() > rows {
-            page.line(format_args!("  and {} more (--rows)", entries.len() - rows));
+        more(&mut page, entries.len(), rows);
+    }
+    page
+}
+
+/// `1 internal_error, 4 success`
+pub(crate) fn counted(statuses: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> =
+        statuses.iter().map(|(status, calls)| format!("{calls} {status}")).collect();
+    counts.join(", ")
+}
+
+fn more(page: &mut Text, there_are: usize, shown: usize) {
+    if there_are > shown {
+        page.line(format_args!("  and {} more (--rows)", there_are - shown));
+    }
+}
+
+/// A ratio in two decimals; nothing where there is none.
+pub(crate) fn ratio(ratio: f64) -> String {
+    if ratio.is_nan() { String::new() } else { format!("{ratio:.2}") }
+}
+
+/// A function with its shape, as the last cell of a row has it.
+pub(crate) fn call(function: &str, shape: &str) -> String {
+    format!("{}({shape})", function.strip_prefix("rocblas_").unwrap_or(function))
+}
+
+/// A table of numbers, whose last column is a call. There are so many rows, of which some are given.
+pub(crate) fn table(
+    header: &[&str],
+    rows: impl ExactSizeIterator<Item = Vec<String>>,
+    there_are: usize,
+) -> Text {
+    let shown = rows.len();
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for row in rows {
+        // A cell with a line break is several lines.
+        table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    for column in 0..header.len() - 1 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    if !diff.times.is_empty() {
-        page.line("");
-        page.line(Line::new().styled(HEADING, "In both, by the difference in time"));
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(["calls", "2nd", "p50", "2nd", "ratio", "function"]);
-        for compared in diff.times.iter().take(rows) {
-            let ratio = match compared.ratio {
-                ratio if ratio.is_nan() => String::new(),
-                ratio => format!("{ratio:.2}"),
-            };
-            table.add_row([
-                compared.calls[0].to_string(),
-                compared.calls[1].to_string(),
-                Time(compared.p50[0]).to_string(),
-                Time(compared.p50[1]).to_string(),
-                ratio,
-                // A cell with a line break is several lines.
-                printable(&format!(
-                    "{}({})",
-                    compared.function.strip_prefix("rocblas_").unwrap_or(&compared.function),
-                    compared.shape
-                ))
-                .into_owned(),
-            ]);
-        }
-        for column in 0..5 {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        for text in table.lines() {
-            page.line(text);
-        }
-        if diff.times.len() > rows {
-            page.line(format_args!("  and {} more (--rows)", diff.times.len() - rows));
-        }
-    }
+    let mut page: Text = table.lines().collect();
+    more(&mut page, there_are, shown);
     page
 }
 
@@ -265,9 +344,9 @@ mod tests {
         let shapes = |entries: &[Entry]| -> Vec<(String, u64)> {
             entries.iter().map(|entry| (entry.shape.clone(), entry.calls)).collect()
         };
-        assert_eq!(shapes(&diff.gone), [("m=2".to_owned(), 1)]);
-        assert_eq!(shapes(&diff.new), [("m=3".to_owned(), 4)]);
-        let [changed] = diff.statuses.as_slice() else { panic!("{:?}", diff.statuses) };
+        assert_eq!(shapes(&diff.outcomes.gone), [("m=2".to_owned(), 1)]);
+        assert_eq!(shapes(&diff.outcomes.new), [("m=3".to_owned(), 4)]);
+        let [changed] = diff.outcomes.statuses.as_slice() else { panic!("{:?}", diff.outcomes) };
         assert_eq!(changed.statuses, [&first, &second].map(|of| of.shapes[0].statuses.clone()));
         let [compared] = diff.times.as_slice() else { panic!("{:?}", diff.times) };
         assert_eq!((compared.calls, compared.p50), ([2, 3], [100.0, 150.0]));

@@ -6,6 +6,7 @@
 //! | `control.rs` | talks to a process that is to be traced |
 //! | `peer.rs` | which process is at the other end of a socket |
 //! | `opened.rs` | the traces at a path, with their progress bar |
+//! | `alike.rs` | what makes two calls alike |
 //! | `select.rs` | which calls are wanted |
 //! | `show.rs` | calls in lines, of a trace that is there and of one that grows |
 //! | `work.rs` | operations and bytes of a matrix product or a triangular solver |
@@ -16,6 +17,7 @@
 //!
 //! The format of the files is `rocblas-trace`'s business.
 
+pub(crate) mod alike;
 mod command;
 pub mod control;
 pub mod diff;

@@ -3,52 +3,24 @@
 use super::{DeviceRow, Failure, Instance, Row, Summary};
 use crate::{
     progress::Bar,
-    trace::{select::is_error, work::Work},
+    trace::{alike::Key, select::is_error, work::Work},
 };
-use rocblas_abi::{Base, EnumId, enumeration};
+use rocblas_abi::{EnumId, enumeration};
 use rocblas_trace::{
     call::{Call, Functions},
     layout::Capture,
     read::{Record, ThreadReader, Timeline},
-    text::{Detail, Signature, is_shape},
+    text::{Detail, Signature},
 };
 use rustc_hash::FxHashMap;
 use sketches_ddsketch::{Config, DDSketch};
-use std::{
-    collections::{BTreeMap, hash_map::Entry},
-    sync::LazyLock,
-};
+use std::collections::{BTreeMap, hash_map::Entry};
 
 /// Different shapes that are told apart; calls of further ones count for their functions alone.
 pub const MOST_SHAPES: usize = 20_000;
 
-/// More words than any function's shape has.
-const SHAPE_WORDS: usize = 14;
-
 /// Calls in flight that are listed: one for each thread, most often.
 const MOST_IN_FLIGHT: usize = 100;
-
-/// What makes two calls alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    function: u16,
-    words: [u64; SHAPE_WORDS],
-}
-
-/// Where the arguments are that make a function's shape, and which of their bits count.
-static SHAPES: LazyLock<Vec<Vec<(usize, u64)>>> = LazyLock::new(|| {
-    let of = |function: usize| {
-        let params = rocblas_abi::params(function).enumerate();
-        params
-            .filter(|(_, param)| is_shape(param))
-            .map(|(position, param)| {
-                let is_wide = matches!(param.ty.base, Base::I64 | Base::Size);
-                (position, if is_wide { u64::MAX } else { u64::from(u32::MAX) })
-            })
-            .collect()
-    };
-    (0..rocblas_abi::C_EXPORTS).map(of).collect()
-});
 
 /// Calls that are alike.
 #[derive(Clone)]
@@ -277,11 +249,8 @@ impl Collector {
     }
 
     fn call(&mut self, call: &Call<'_>, thread: u32, timeline: &Timeline) {
-        let function = call.function() as u16;
-        let mut key = Key { function, words: [0; SHAPE_WORDS] };
-        for (word, (position, mask)) in key.words.iter_mut().zip(&SHAPES[call.function()]) {
-            *word = call.argument(*position) & mask;
-        }
+        let key = Key::of(call);
+        let function = key.function();
         let status = call.status();
         let time = call.ticks().map(|ticks| timeline.nanoseconds(ticks));
         let count = self.groups.len();
@@ -342,7 +311,7 @@ impl Collector {
                 Entry::Vacant(place) if count < MOST_SHAPES => {
                     place.insert(group);
                 }
-                Entry::Vacant(_) => merge_into(&mut self.others, key.function, group),
+                Entry::Vacant(_) => merge_into(&mut self.others, key.function(), group),
             }
         }
         for (function, group) in other.others {
@@ -385,7 +354,7 @@ impl Collector {
         let name = |function: u16| rocblas_abi::name(usize::from(function)).to_string_lossy();
         let mut by_function: BTreeMap<u16, (Group, Option<Work>)> = BTreeMap::new();
         let mut shapes = Vec::new();
-        let groups = self.groups.iter().map(|(key, group)| (key.function, group, true));
+        let groups = self.groups.iter().map(|(key, group)| (key.function(), group, true));
         let others = self.others.iter().map(|(function, group)| (*function, group, false));
         for (function, group, is_shape) in groups.chain(others) {
             let call = functions.call(usize::from(function), &group.example);

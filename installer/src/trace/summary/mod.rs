@@ -8,8 +8,9 @@ mod notes;
 mod text;
 
 pub use collect::{Collector, MOST_SHAPES};
+pub(crate) use text::missing;
+pub(super) use text::scaled;
 pub use text::text;
-pub(super) use text::{missing, scaled};
 
 use super::{opened::Opened, work::Work};
 use crate::progress::Bar;

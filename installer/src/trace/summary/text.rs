@@ -37,7 +37,7 @@ pub fn text(summary: &Summary, rows: usize) -> Text {
 }
 
 /// `are not here: WHY`, or for calls that are, what they lack.
-pub(in crate::trace) fn missing(why: &str) -> String {
+pub(crate) fn missing(why: &str) -> String {
     match why.strip_prefix("an exit") {
         Some(_) => format!("have not {why}"),
         None => format!("are not here: {why}"),

@@ -6,6 +6,7 @@ use rocblas_trace::{
     layout::{ARGUMENTS, BEGIN, END, HEAD, Head, NOTE, Note, RESULT},
     process::{Clock, Point},
 };
+use std::sync::LazyLock;
 
 static FUNCTIONS: LazyLock<Functions> = LazyLock::new(Functions::default);
 
