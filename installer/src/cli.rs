@@ -93,10 +93,10 @@ impl Global {
 /// harmful to a terminal.
 pub fn parse() -> Result<Cli, clap::Error> {
     let words: Vec<OsString> = env::args_os().collect();
-    Cli::try_parse_from(&words).map_err(|error| {
+    read(&words).map_err(|error| {
         // clap repeats arguments as they are, and `*` of a shell is any file's name.
         let escaped = words.iter().map(|word| output::shown(word.as_ref()).to_string());
-        match Cli::try_parse_from(escaped) {
+        match read(escaped) {
             // It lists the commands, those that are hidden too.
             Err(escaped) if escaped.kind() == ErrorKind::MissingSubcommand => {
                 visible().try_get_matches_from(&words).err().unwrap_or(escaped)
@@ -107,6 +107,22 @@ pub fn parse() -> Result<Cli, clap::Error> {
                 .with_cmd(&Cli::command()),
         }
     })
+}
+
+/// Reads arguments, and checks what clap has no rule for.
+fn read<T: Into<OsString> + Clone>(words: impl IntoIterator<Item = T>) -> Result<Cli, clap::Error> {
+    let cli = Cli::try_parse_from(words)?;
+    if let Command::Compare(Compare { backend, .. }) = &cli.command
+        && backend.len() < 2
+    {
+        let mut program = Cli::command();
+        program.build();
+        let command = program.find_subcommand_mut("compare").expect("it was read");
+        let what = "one --backend is nothing to compare: give two or more, as in --backend 6.3.0 \
+                    --backend 7.0.2";
+        return Err(command.error(ErrorKind::TooFewValues, what));
+    }
+    Ok(cli)
 }
 
 /// Whether JSON is asked for, by arguments that may not be valid otherwise.
@@ -224,6 +240,20 @@ pub enum Command {
         installer run --backend 7.0.2 -- llama-cli -m model.gguf\n  \
         installer run --backend 6.3.0 --trace traces -- llama-cli -m model.gguf")]
     Run(Run),
+    /// Run a program with several backends, and say what differs: its calls, how they end, their times
+    ///
+    /// The backends take turns, and each run is traced. The program's standard input is empty, so that all
+    /// runs read the same. What it prints goes through; with --json, its standard output goes to standard
+    /// error, and standard output has the document alone. Others are compared with the first backend.
+    ///
+    /// Exit codes: 0 the calls are the same and end the same, however long they take; 1 the program or a call
+    /// ends otherwise, calls are new or gone, there are none, or the command was refused; 2 wrong usage, 126
+    /// the program cannot be started, 127 there is no such program, 130 Ctrl-C.
+    #[command(
+        after_help = "Example: what is different with the stock library, in five runs of each?\n  \
+        installer compare --backend 6.3.0 --backend 7.0.2 --runs 5 -- llama-bench -m model.gguf"
+    )]
+    Compare(Compare),
     /// Download AMD's rocBLAS package of a ROCm release, for `apply --backend`
     #[command(after_help = "Examples:\n  \
         installer fetch 6.3 --output /tmp && installer apply --backend /tmp/rocblas_*.deb\n  \
@@ -437,6 +467,28 @@ pub struct Run {
     /// Record its rocBLAS calls into a directory here; `stderr` prints them
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub trace: Option<PathBuf>,
+    /// The program, a path or a name in PATH, and its arguments
+    #[arg(required = true, value_name = "PROGRAM", trailing_var_arg = true)]
+    #[arg(allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// A backend in the store, or the path of a rocBLAS, with a `/` in it; to be given twice or more
+    #[arg(long, required = true, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
+    pub backend: Vec<OsString>,
+    /// Run the program so often with each backend; times have a spread then
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Keep the traces, in a directory for each run in this one, which is empty or made
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub keep: Option<PathBuf>,
+    /// Rows of each table
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub rows: usize,
     /// The program, a path or a name in PATH, and its arguments
     #[arg(required = true, value_name = "PROGRAM", trailing_var_arg = true)]
     #[arg(allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]

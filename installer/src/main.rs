@@ -6,8 +6,10 @@ use clap::error::ErrorKind;
 use installer::{
     apply::{self, Report, Request},
     backends, check,
-    cli::{self, Apply, Backends, Cli, Collect, Command, Doctor, Fetch, Global, Run, Slim},
-    collect, complete, confirm, doctor, fetch,
+    cli::{
+        self, Apply, Backends, Cli, Collect, Command, Compare, Doctor, Fetch, Global, Run, Slim,
+    },
+    collect, compare as comparing, complete, confirm, doctor, fetch,
     gpu::List,
     inspect::{self, layout::Tree},
     journal::{Journal, Original},
@@ -72,6 +74,7 @@ fn run(global: &Global, command: Command) -> Result<u8> {
             return Ok(report.exit_code());
         }
         Command::Run(options) => return Ok(start(global, &root, options)),
+        Command::Compare(options) => return Ok(compare(global, &root, options)),
         Command::Inspect { paths, gpu, function } => {
             inspect(global, &root, paths, &function, &gpu)?;
         }
@@ -461,12 +464,17 @@ fn which(global: &Global, root: &Root, targets: &[OsString]) -> u8 {
 /// Does not return where the program was started: it has this process's place then.
 fn start(global: &Global, root: &Root, options: Run) -> u8 {
     let Run { backend, trace, command } = options;
-    let mut words = command.into_iter();
-    let program = words.next().unwrap_or_default().into();
-    let request = starting::Request { backend, trace, program, arguments: words.collect() };
-    let Err(failure) = starting::run(root, global.rocm.as_deref(), &request);
+    let request = starting::Request { backend, trace, command };
+    let Err(failure) = starting::run(root, global.rocm.as_deref(), request);
     output::error(&failure.error, global.json);
     failure.code
+}
+
+fn compare(global: &Global, root: &Root, options: Compare) -> u8 {
+    comparing::run(root, global.rocm.as_deref(), options, global.json).unwrap_or_else(|failure| {
+        output::error(&failure.error, global.json);
+        failure.code
+    })
 }
 
 fn inspect(

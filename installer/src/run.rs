@@ -2,26 +2,15 @@
 //! place, so that signals, descriptors and the exit code are its own.
 
 use crate::{
-    backends,
-    choice::{self, VARIABLE},
-    program::{self, NotFound},
+    launch::{Failure, Program},
     root::Root,
-    tree,
-    which::program::{Environment, Foretold},
 };
-use anyhow::{Context, Error, Result, anyhow, bail};
-use rocblas_contract::variables::TRACE;
 use std::{
     convert::Infallible,
-    ffi::{OsStr, OsString},
-    io,
-    os::unix::{ffi::OsStrExt, process::CommandExt},
+    ffi::OsString,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
 };
-
-/// What the kept stock library may be called whatever its release is.
-const STOCK: &str = "stock";
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -30,138 +19,14 @@ pub struct Request {
     pub backend: OsString,
     /// Where to trace to, or `stderr`.
     pub trace: Option<PathBuf>,
-    /// The program: a path, or a name that is looked for in `PATH`.
-    pub program: PathBuf,
-    /// What it is given.
-    pub arguments: Vec<OsString>,
-}
-
-/// Why the program was not started.
-#[derive(Debug)]
-pub struct Failure {
-    /// What to say.
-    pub error: Error,
-    /// As shells and env(1) have it: 127 where there is no such program, 126 where it cannot be
-    /// started. 1 where this command refuses to start it.
-    pub code: u8,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, code: 1 }
-    }
+    /// The program, a path or a name that is looked for in `PATH`, and what it is given.
+    pub command: Vec<OsString>,
 }
 
 /// Starts the program in the place of this process. Returns only if that fails.
-pub fn run(root: &Root, rocm: Option<&Path>, request: &Request) -> Result<Infallible, Failure> {
-    if !root.is_system() {
-        return Err(anyhow!(
-            "a program of {} cannot be started from outside: run this command inside, with chroot \
-             or in the container",
-            root.directory().display()
-        )
-        .into());
-    }
-    let path = program::find_to_start(root, &request.program)
-        .map_err(|e: NotFound| Failure { error: e.into(), code: 127 })?;
-    let foretold = crate::which::program::of(root, &path, &Environment::current(root));
-    check_reads_variable(&path, &foretold)?;
-    let backend = backend(root, rocm, &request.backend, &foretold)?;
-    let mut command = Command::new(&path);
-    command.arg0(&request.program).args(&request.arguments).env(VARIABLE, backend);
-    if let Some(place) = &request.trace {
-        command.env(TRACE, trace_place(place)?);
-    }
-    let error = command.exec();
-    let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-    let error = Error::new(error).context(format!("cannot start {}", path.display()));
-    Err(Failure { error, code })
-}
-
-/// Refuses a program that would not notice the variable.
-fn check_reads_variable(path: &Path, foretold: &Foretold) -> Result<()> {
-    if foretold.secure {
-        bail!(
-            "{} is set-user-ID or set-group-ID, so the shim in it ignores {VARIABLE}: make the \
-             backend the one of all programs with `installer backends use NAME`",
-            path.display()
-        );
-    }
-    if let (None, Some(rocblas)) = (foretold.uses.shim(), foretold.uses.rocblas.first()) {
-        bail!(
-            "{} would load {}, which is not the shim and ignores {VARIABLE}: place the shim there \
-             with `installer apply`, or take that directory out of LD_LIBRARY_PATH",
-            path.display(),
-            rocblas.path.display()
-        );
-    }
-    Ok(())
-}
-
-/// The value of the variable: a backend that the shim will accept.
-fn backend(
-    root: &Root,
-    rocm: Option<&Path>,
-    value: &OsStr,
-    foretold: &Foretold,
-) -> Result<OsString> {
-    if value.as_bytes().contains(&b'/') {
-        // The program may change its directory before it calls rocBLAS.
-        let path = std::path::absolute(value).context("cannot tell the current directory")?;
-        choice::library(root, &path).map_err(|why| anyhow!("--backend: {why}"))?;
-        return Ok(path.into_os_string());
-    }
-    // The store of the shim that the program links, or, if it opens rocBLAS while it runs, that of
-    // the tree.
-    let (lib, directories) = match foretold.uses.shim() {
-        Some(shim) => {
-            let directories = choice::directories(root, shim.found.as_ref().unwrap_or(&shim.path));
-            let lib = directories.first().cloned().unwrap_or_else(|| PathBuf::from("/"));
-            (lib, directories)
-        }
-        None => {
-            let lib = tree::choose(root, rocm).context("no store to look the name up in")?.lib;
-            (lib.clone(), vec![lib])
-        }
-    };
-    let name = match stock(root, &lib, value) {
-        Some(name) => name.into(),
-        None => value.to_owned(),
-    };
-    let chosen = choice::backend(root, &directories, Some(&name), Path::new("/"));
-    match chosen.and_then(|chosen| choice::library(root, &chosen.path)) {
-        Ok(_) => Ok(name),
-        Err(why) => bail!("{}", no_backend(root, &lib, value, &why)),
-    }
-}
-
-/// The name in the store of the kept stock library, if it is asked for as such.
-fn stock(root: &Root, lib: &Path, value: &OsStr) -> Option<String> {
-    let listed = backends::list(root, lib).ok().filter(|_| value == STOCK)?;
-    if listed.iter().any(|backend| backend.name == STOCK) {
-        return None;
-    }
-    listed.into_iter().find(|backend| backend.is_stock).map(|backend| backend.name)
-}
-
-fn no_backend(root: &Root, lib: &Path, value: &OsStr, why: &str) -> String {
-    let listed = backends::list(root, lib).unwrap_or_default();
-    let names: Vec<&str> = listed.iter().map(|backend| backend.name.as_str()).collect();
-    let others = match names.as_slice() {
-        [] => "the store is empty; `installer apply --backend PATH` places one".to_owned(),
-        names => format!("the store has {}; a path needs a `/` in it", names.join(", ")),
-    };
-    match names.iter().any(|name| OsStr::new(name) == value) {
-        true => format!("backend {} cannot be used: {why}", value.display()),
-        false => format!("there is no backend {} in {}: {others}", value.display(), lib.display()),
-    }
-}
-
-/// Words of the shim's stay as they are; a directory is named whole, since the program may change its
-/// own.
-fn trace_place(place: &Path) -> Result<PathBuf> {
-    if place == Path::new("stderr") || place == Path::new("off") {
-        return Ok(place.to_owned());
-    }
-    std::path::absolute(place).with_context(|| format!("--trace {}", place.display()))
+pub fn run(root: &Root, rocm: Option<&Path>, request: Request) -> Result<Infallible, Failure> {
+    let program = Program::find(root, request.command)?;
+    let backend = program.backend(root, rocm, &request.backend)?;
+    let mut command = program.command(&backend, request.trace.as_deref())?;
+    Err(program.not_started(command.exec()))
 }

@@ -4,6 +4,7 @@
 mod browser;
 mod cancelled;
 mod captured;
+mod compare;
 mod control;
 mod descriptors;
 mod ends;
