@@ -250,8 +250,9 @@ pub enum Command {
     /// ends otherwise, calls are new or gone, there are none, or the command was refused; 2 wrong usage, 126
     /// the program cannot be started, 127 there is no such program, 130 Ctrl-C.
     #[command(
-        after_help = "Example: what is different with the stock library, in five runs of each?\n  \
-        installer compare --backend 6.3.0 --backend 7.0.2 --runs 5 -- llama-bench -m model.gguf"
+        after_help = "Examples: does the stock library end otherwise? And how do five runs of each compare?\n  \
+        installer compare --backend 6.3.0 --backend 7.0.2 -- llama-cli -m model.gguf\n  \
+        installer compare --backend 6.3.0 --backend 7.0.2 --runs 5 --report page.html -- llama-bench"
     )]
     Compare(Compare),
     /// Download AMD's rocBLAS package of a ROCm release, for `apply --backend`
@@ -486,6 +487,9 @@ pub struct Compare {
     /// Keep the traces, in a directory for each run in this one, which is empty or made
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub keep: Option<PathBuf>,
+    /// Write a page with the backends side by side, for a browser; it needs no network
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
     /// Rows of each table
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub rows: usize,

@@ -1,6 +1,9 @@
 //! `installer compare`: a program on several backends, what differs and what is left behind.
 
-use crate::installer;
+use crate::{
+    browser::{self, Browser},
+    installer,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value as Json, json};
 use std::{
@@ -12,10 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 use tests::{
-    artefacts::standins,
+    artefacts::{standins, workspace},
     compile::library,
     run::{Ended, client, run, run_within},
     scenario::linked_client,
+    skip::skip,
     tree::Tree,
 };
 
@@ -101,7 +105,7 @@ fn backends_that_answer_the_same_are_the_same() {
     assert_eq!(own, "8 calls on good\n8 calls on same\n", "{ended:?}");
     assert!(rest.contains("The calls are the same and end the same."), "{ended:?}");
     assert!(rest.contains("\n  good (4.3.0.failing): 8 calls in 1 run, "), "{ended:?}");
-    assert!(rest.contains("so there is no spread"), "{ended:?}");
+    assert!(rest.contains("One run of each: no spread (--runs)"), "{ended:?}");
     assert!(rest.contains("The traces are removed; --keep DIR keeps them"), "{ended:?}");
     assert_eq!(ended.stderr, "run 1 of 2: good\nrun 2 of 2: same\n");
 }
@@ -245,6 +249,7 @@ fn what_cannot_be_is_refused_before_anything_runs() {
         (&[], &[], 2, &["--backend <NAME|PATH>"]),
         (&["--runs", "0"], &["good", "bad"], 2, &["--runs"]),
         (&["--keep", "old"], &["good", "bad"], 1, &["old: the directory is not empty"]),
+        (&["--report", "absent/page"], &["good", "bad"], 1, &["--report absent/page: name a file"]),
         (&["--keep", "data/x"], &["good", "bad"], 1, &["cannot make a directory for the traces"]),
     ] {
         let ended = scene.compare(options, backends, &["8"]);
@@ -393,4 +398,47 @@ fn more_calls_take_no_more_memory_to_compare() {
     // The records of a run have 18 megabytes and 70.
     let (few, many): (u64, u64) = (memory("100000"), memory("400000"));
     assert!(many < few + 10_000, "{few} kB for few, {many} kB for four times as many");
+}
+
+#[test]
+fn a_page_shows_the_backends_side_by_side() {
+    let scene = Scene::new(&[("good", &[]), ("<b>chatty", &["-DFAILS_AT=5"])]);
+    let place = workspace().join("target/report");
+    fs::create_dir_all(&place).expect("make a directory");
+    let page = place.join("compared.html");
+    let options = ["--runs", "3", "--report", page.to_str().expect("UTF-8")];
+    let document = scene.document(1, &options, &["good", "<b>chatty"], &["8"]);
+    assert_eq!(document["report"], page.to_str().expect("UTF-8"));
+    let text = fs::read_to_string(&page).expect("a page");
+    assert!(text.contains("&lt;b&gt;chatty") && !text.contains("<b>"), "{text}");
+    for outside in ["http:", "https:", "url(", "@import", " src=", "href=\"/"] {
+        assert!(!text.contains(outside), "{outside} in {text}");
+    }
+    let Some(chromium) = browser::program() else {
+        return skip("the page of a comparison in a browser", "no Chromium");
+    };
+    let mut browser = Browser::start(chromium);
+    for (name, width, scheme) in [
+        ("compared", 1280, "light"),
+        ("compared-dark", 1280, "dark"),
+        ("compared-narrow", 400, "light"),
+    ] {
+        browser.open(&page, width, scheme);
+        assert_eq!(browser.evaluate("document.documentElement.dataset.script"), "ready");
+        let wide = browser.evaluate("document.documentElement.scrollWidth");
+        assert_eq!(wide, width, "the page is wider than a window of {width}");
+        fs::write(place.join(name).with_extension("png"), browser.picture()).expect("write");
+        assert_eq!(browser.requests(), [format!("file://{}", page.display())]);
+        assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
+    }
+    let shown = browser.evaluate("document.body.innerText");
+    let shown = shown.as_str().expect("a text");
+    for said in ["<b>chatty", "4.3.0.failing", "3 internal_error", "sscal(n=4, incx=1)", "no call"]
+    {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    let rows = browser.evaluate("document.querySelectorAll('#times-1 tbody tr').length");
+    assert_eq!(rows, 8, "a row for each dimension");
+    let lines = browser.evaluate("document.querySelectorAll('#times-1 .bars .spread').length");
+    assert_eq!(lines, 16, "a spread for each backend");
 }

@@ -1,7 +1,14 @@
 //! Carries out `installer compare`, and prints.
 
-use super::{Request, compare, text};
-use crate::{cli::Compare, launch::Failure, output, root::Root};
+use super::{Comparison, Request, compare, report, text};
+use crate::{
+    cli::Compare,
+    launch::Failure,
+    output::{self, shown},
+    root::Root,
+    trace::report::replace,
+};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// Everything but times is the same.
@@ -19,9 +26,38 @@ pub fn run(
     options: Compare,
     as_json: bool,
 ) -> Result<u8, Failure> {
-    let Compare { backend, runs, keep, rows, command } = options;
+    let Compare { backend, runs, keep, report, rows, command } = options;
+    if let Some(file) = &report {
+        check_place(file)?;
+    }
     let request = Request { backends: backend, runs, keep, command, own_stdout: as_json };
-    let comparison = compare(root, rocm, request)?;
+    let mut comparison = compare(root, rocm, request)?;
+    let written = report.map_or(Ok(()), |file| {
+        write(&file, &comparison)?;
+        comparison.report = Some(file);
+        anyhow::Ok(())
+    });
     output::result(as_json, &comparison, text::text(&comparison, rows));
-    Ok(if comparison.same { SAME } else { DIFFERENT })
+    match written {
+        Ok(()) => Ok(if comparison.same { SAME } else { DIFFERENT }),
+        Err(error) => {
+            // The document has been printed, and is the only one.
+            output::error(&error, false);
+            Ok(DIFFERENT)
+        }
+    }
+}
+
+/// Refuses a page that could not be written, before the program runs for hours.
+fn check_place(file: &Path) -> Result<()> {
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+    if directory.is_some_and(|directory| !directory.is_dir()) || file.is_dir() {
+        bail!("--report {}: name a file in a directory that exists", shown(file));
+    }
+    Ok(())
+}
+
+fn write(file: &Path, comparison: &Comparison) -> Result<()> {
+    let page = report::page(comparison)?;
+    replace(file, page.as_bytes()).with_context(|| format!("cannot write {}", shown(file)))
 }

@@ -11,6 +11,7 @@
 //! | `times.rs` | times by function and shape, with their spread over the runs |
 //! | `first.rs` | the first call that ends otherwise |
 //! | `text.rs` | the comparison in words and tables |
+//! | `report.rs`, `page.html` | the same as a page for a browser |
 //!
 //! Which calls are new or gone, and which end otherwise, is `trace/diff.rs`'s business.
 
@@ -19,6 +20,7 @@ mod figures;
 mod first;
 mod interrupt;
 mod place;
+mod report;
 mod runs;
 mod text;
 mod times;
@@ -84,6 +86,9 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
     /// What the traces lack.
     pub problems: Vec<String>,
+    /// The page that was written, if one was asked for.
+    #[serde(serialize_with = "crate::output::json::optional_path")]
+    pub report: Option<PathBuf>,
 }
 
 impl Comparison {
@@ -203,5 +208,6 @@ fn compared(
         backends,
         differences,
         problems,
+        report: None,
     })
 }

@@ -36,6 +36,9 @@ pub(super) fn text(comparison: &Comparison, rows: usize) -> Text {
     }
     page.line("");
     page.line(Line::new().styled(DIM, traces(comparison)));
+    if let Some(report) = &comparison.report {
+        page.line(format_args!("{} is written: open it in a browser", shown(report)));
+    }
     page
 }
 
@@ -61,7 +64,7 @@ fn named(side: &Side) -> String {
 }
 
 /// `1.20 ms (1.10 ms to 1.30 ms)`
-fn spread(spread: Spread) -> String {
+pub(super) fn spread(spread: Spread) -> String {
     let Spread { min, median, max } = spread;
     format!("{} ({} to {})", Time(median), Time(min), Time(max))
 }
@@ -149,16 +152,20 @@ fn times(times: &[Timed], runs: u32, rows: usize) -> Text {
 
 /// What the figures are of.
 pub(super) fn about(runs: u32) -> String {
-    let first = "a run's first call is left out unless it is the only one";
+    let first = "A run's first call is left out unless it is the only one";
     match runs {
-        1 => format!("One run of each, so there is no spread (--runs); {first}"),
-        _ => format!("Min, median and max of the means of {runs} runs of each; {first}"),
+        1 => format!("One run of each: no spread (--runs). {first}"),
+        _ => format!("Min, median and max of the means of {runs} runs of each. {first}"),
     }
 }
 
 /// A difference in time, with its sign.
 pub(super) fn signed(nanoseconds: f64) -> String {
-    let sign = if nanoseconds < 0.0 { '-' } else { '+' };
+    let sign = match nanoseconds.round() {
+        0.0 => "",
+        rounded if rounded < 0.0 => "-",
+        _ => "+",
+    };
     format!("{sign}{}", Time(nanoseconds.abs()))
 }
 

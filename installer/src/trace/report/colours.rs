@@ -6,7 +6,7 @@ use rocblas_abi::C_EXPORTS;
 use std::ffi::CString;
 
 /// Functions with a colour of their own. With more, people with a colour deficiency cannot tell them
-/// apart: see the palettes in `page.html`.
+/// apart: see the palettes in `style.css`.
 pub(super) const OWN: usize = 5;
 
 /// All colours: the last is that of other functions.
@@ -62,7 +62,7 @@ impl Colours {
 
 /// A function's name without what all have in common. One that this program does not know may be of any
 /// length.
-pub(super) fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     shortened(name.strip_prefix("rocblas_").unwrap_or(name), MOST_CHARACTERS)
 }
 

@@ -118,7 +118,7 @@ fn recorded(process: &process::Process) -> Vec<String> {
 }
 
 /// As much of a text as is shown.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     shortened(text, MOST_CHARACTERS)
 }
 

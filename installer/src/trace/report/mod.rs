@@ -11,6 +11,7 @@
 //! | `colours.rs` | which function has which colour |
 //! | `text.rs` | numbers and texts as they are shown |
 //! | `page.html` | the page, its style and its script |
+//! | `template.rs` | makes a page of a template, with what pages share |
 //! | `file.rs` | puts the page where it is wanted |
 //!
 //! What a trace says (names, command lines, paths) may be anybody's: the template escapes every value,
@@ -23,20 +24,23 @@ mod lane;
 mod lanes;
 mod picture;
 mod tables;
+mod template;
 mod text;
 
+pub(crate) use colours::short;
+pub(crate) use environment::shown;
 pub use file::replace;
+pub(crate) use tables::Cell;
+pub(crate) use template::render;
+pub(crate) use text::coordinate;
 
 use super::{
     opened::Opened,
     summary::{self, Instance, Summary, missing},
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use colours::{Colours, OWN};
 use environment::{Facts, Gpu, Threads};
-use minijinja::{
-    AutoEscape, Environment, UndefinedBehavior, context, syntax::SyntaxConfig, value::Serde,
-};
 use picture::Picture;
 use serde::Serialize;
 use std::path::Path;
@@ -138,14 +142,14 @@ struct Entry {
 pub fn report(path: &Path) -> Result<(String, Option<String>)> {
     let summary = summary::summary(path)?;
     let traces = Opened::all(path)?;
-    let page = render(&page(&summary, traces)).context("cannot make the page")?;
+    let page = render(include_str!("page.html"), &page(&summary, traces))?;
     Ok((page, summary.nothing()))
 }
 
 fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
     let threads = Threads::of(&traces);
     let instance = |instance: &Instance| UnderWay {
-        call: environment::shown(&instance.call),
+        call: shown(&instance.call),
         at: place(threads.at(instance.process, instance.at)),
         thread: threads.name(instance.process, instance.thread),
     };
@@ -157,13 +161,12 @@ fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
     let colours = Colours::of(&summary.functions);
     let all = summary.functions.iter().map(|row| row.others).sum();
     let processes = environment::processes(&traces, &summary.processes);
-    let names: Vec<String> =
-        traces.iter().map(|opened| environment::shown(&opened.name())).collect();
+    let names: Vec<String> = traces.iter().map(|opened| shown(&opened.name())).collect();
     let missing = summary.missing.iter();
     let missing = missing
         .map(|(why, calls)| format!("Calls that {} ({})", self::missing(why), grouped(*calls)));
     let missing = missing.chain(environment::stopped(&traces));
-    let missing = missing.chain(summary.problems.iter().map(|problem| environment::shown(problem)));
+    let missing = missing.chain(summary.problems.iter().map(|problem| shown(problem)));
     let missing = List::of(missing);
     // The time line is read after the figures, since its colours go by them.
     let is_live = traces.iter().any(Opened::is_live);
@@ -197,7 +200,7 @@ fn facts(summary: &Summary) -> Vec<String> {
     let mut facts: Vec<String> = Vec::new();
     let mut add = |fact: String| {
         if !fact.is_empty() && !facts.contains(&fact) && facts.len() < MOST_LISTED {
-            facts.push(environment::shown(&fact));
+            facts.push(shown(&fact));
         }
     };
     for process in &summary.processes {
@@ -237,23 +240,10 @@ fn figures(summary: &Summary) -> Vec<Figure> {
 
 fn legend(summary: &Summary, colours: &Colours) -> Vec<Entry> {
     let own = colours.names().iter().enumerate();
-    let own = own.map(|(colour, name)| Entry { colour, name: colours::short(name) });
+    let own = own.map(|(colour, name)| Entry { colour, name: short(name) });
     let others = summary.functions.len().saturating_sub(OWN);
     let others = (others > 0).then(|| Entry { colour: OWN, name: count(others as u64, "other") });
     own.chain(others).collect()
-}
-
-fn render(page: &Page) -> Result<String> {
-    let mut templates = Environment::new();
-    templates.set_auto_escape_callback(|_| AutoEscape::Html);
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    // Lines of the template that only say what to do leave no empty lines in the page.
-    templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    let template = templates.template_from_named_str("page.html", include_str!("page.html"))?;
-    // The page's policy lets scripts and styles be that have this word. Whoever writes a trace cannot
-    // know it: it depends on every byte that he could write.
-    let word = blake3::hash(&serde_json::to_vec(page)?).to_hex();
-    Ok(template.render(context! { page => Serde(page), word => word.as_str() })?)
 }
 
 #[cfg(test)]

@@ -43,19 +43,24 @@ struct Line {
 
 /// A number.
 #[derive(Debug, PartialEq, Serialize)]
-struct Cell {
+pub(crate) struct Cell {
     text: String,
     /// To sort by.
     value: String,
 }
 
 impl Cell {
-    fn count(number: u64) -> Self {
+    pub(crate) fn count(number: u64) -> Self {
         Self { text: grouped(number), value: number.to_string() }
     }
 
-    fn time(nanoseconds: f64) -> Self {
-        Self { text: time(nanoseconds), value: coordinate(nanoseconds) }
+    pub(crate) fn time(nanoseconds: f64) -> Self {
+        Self::of(time(nanoseconds), nanoseconds)
+    }
+
+    /// A number that is shown as this text.
+    pub(crate) fn of(text: String, number: f64) -> Self {
+        Self { text, value: coordinate(number) }
     }
 
     fn amount(number: f64) -> Self {

@@ -470,7 +470,7 @@ fn luminance(colour: &str) -> f64 {
 
 #[test]
 fn texts_and_colours_of_every_scheme_have_enough_contrast() {
-    let schemes = between(include_str!("page.html"), ":root {", "}");
+    let schemes = between(include_str!("style.css"), ":root {", "}");
     assert_eq!(schemes.len(), 3, "light, dark, print");
     for scheme in schemes {
         let colour = |name: &str| {

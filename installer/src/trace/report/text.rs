@@ -33,7 +33,7 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
 }
 
 /// In as few characters as a drawing needs: two decimals, without zeros at the end.
-pub(super) fn coordinate(number: f64) -> String {
+pub(crate) fn coordinate(number: f64) -> String {
     let text = format!("{number:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
