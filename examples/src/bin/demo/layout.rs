@@ -1,7 +1,11 @@
 //! The tree in which it happens: as ROCm 7.0.2's package lays it out, and then with the shim.
 
 use crate::{prepare::Built, report::indented};
-use ::tests::{artefacts, run::run, tree::Tree};
+use ::tests::{
+    artefacts,
+    run::{Ended, client, run},
+    tree::Tree,
+};
 use examples::table::Table;
 use std::{
     fs,
@@ -53,6 +57,21 @@ impl Layout {
     pub(crate) fn trace(&self, arguments: &[&str]) -> Result<(), String> {
         println!("  $ installer trace {}", arguments.join(" "));
         self.run_installer(&[&["trace"], arguments].concat())
+    }
+
+    /// Compares backends of the tree by a program, whose own words are left out, and prints the command and
+    /// what it says.
+    pub(crate) fn compare(&self, backends: [&str; 2], program: &Path) -> Ended {
+        let [first, second] = backends;
+        let named = ["compare", "--rocm", ".", "--backend", first, "--backend", second];
+        let silent = format!("{} >/dev/null 2>&1", program.display());
+        println!("  $ installer {} -- sh -c '{}'", named.join(" "), self.relative(&silent));
+        let mut command = client(&self.0, artefacts::installer());
+        let words = ["--", "sh", "-c", &silent];
+        let ended = run(command.current_dir(self.0.root()).args(named).args(words));
+        indented(&self.relative(&ended.stderr));
+        indented(&self.relative(&ended.stdout));
+        ended
     }
 
     fn run_installer(&self, arguments: &[&str]) -> Result<(), String> {

@@ -29,8 +29,8 @@ const KEEP: &str = "--keep";
 const HELP: &str = "\
 Shows the shim at work, without a GPU: a client that links rocBLAS fails with a stand-in for ROCm
 7.0.2's library, succeeds with the shim in its place, and fails again when the shim is told to use
-the first library after all; traces of both runs are compared. Builds what it needs; the first
-build takes a few minutes.
+the first library after all; traces of both runs are compared, by hand and by `installer compare`.
+Builds what it needs; the first build takes a few minutes.
 
 Usage: demo [--keep]
 
@@ -113,7 +113,8 @@ fn closing() {
     paragraph(
         "Every step turned out as described: the client failed with the stock library, succeeded \
          with the shim, and failed when the shim was told to forward to the stock library. It was \
-         neither rebuilt nor changed, and no LD_PRELOAD was used. A trace of each run has its calls. \
+         neither rebuilt nor changed, and no LD_PRELOAD was used. A trace of each run has its calls, \
+         and `installer compare` says which of them end otherwise. \
          The shim came by `installer apply` and went by `installer revert`.",
     );
     println!();
@@ -199,7 +200,17 @@ fn traced(built: &Built, layout: &Layout) -> Result<(), String> {
         println!();
         layout.trace(arguments)?;
     }
-    Ok(())
+    compared(built, layout)
+}
+
+/// Both libraries in one command.
+fn compared(built: &Built, layout: &Layout) -> Result<(), String> {
+    let step = Step::begin("installer compare: both libraries, one after the other");
+    let ended = layout.compare(["6.3.0", "7.0.2"], &built.solve_tri);
+    step.expect(
+        ended.status.code() == Some(1) && ended.stdout.contains("7.0.2: internal_error, call "),
+        "the two libraries should have ended otherwise, and did not",
+    )
 }
 
 /// The last step: the tree is as it was.
