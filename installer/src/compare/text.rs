@@ -42,7 +42,7 @@ pub(super) fn text(comparison: &Comparison, rows: usize) -> Text {
     page
 }
 
-/// `6.3.0 (4.3.0.reference): 7 calls in 1 run, 69.2 us in rocBLAS; the program ended with exit code 0`
+/// `6.3.0 (4.3.0.reference): 7 calls in 1 run, 69.2 us in rocBLAS; ended with exit code 0`
 fn head(side: &Side) -> String {
     let runs = side.runs.len();
     let time = match runs {
@@ -51,7 +51,7 @@ fn head(side: &Side) -> String {
     };
     let calls = count(side.calls(), "call");
     let runs = count(runs as u64, "run");
-    format!("{}: {calls} in {runs}, {time}; the program {}", named(side), ends(side))
+    format!("{}: {calls} in {runs}, {time}; {}", named(side), ends(side))
 }
 
 /// The name of a backend, and what it says of itself.
