@@ -1,7 +1,8 @@
-//! The backends in the store: `backends list|add|use|remove|prune`.
+//! The backends in the store: `backends list|add|use|remove|prune|routes`.
 
 mod listed;
 pub mod prune;
+pub mod routes;
 mod size;
 
 pub use listed::{Listed, list, text};
@@ -19,7 +20,7 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result, bail};
-use rocblas_contract::store::BACKENDS;
+use rocblas_contract::store::{BACKENDS, ROUTE_SETTING};
 use std::{ffi::OsStr, path::Path};
 use toml_edit::{Item, Value};
 
@@ -105,9 +106,8 @@ fn stands_for(root: &Root, lib: &Path, value: &OsStr, name: &str) -> bool {
 /// The table of `shim.toml` that names a backend besides the choice for all programs: `[route]` has
 /// one for each GPU. `None` where none does.
 fn named_elsewhere(root: &Root, lib: &Path, name: &str) -> Result<Option<&'static str>> {
-    const ROUTE: &str = "route";
     let document = settings::parse(&settings::text(root, lib)?)?;
-    let route = document.get(ROUTE).and_then(Item::as_table_like);
+    let route = document.get(ROUTE_SETTING).and_then(Item::as_table_like);
     let mut values = route.into_iter().flat_map(|table| table.iter().map(|(_, item)| item));
     let is_named =
         values.any(|item| item.as_value().is_some_and(|value| names(root, lib, value, name)));

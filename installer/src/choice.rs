@@ -107,6 +107,21 @@ pub fn backend(
     only(root, directories)
 }
 
+/// The backend of a rule in `[route]` of the `shim.toml` in that directory.
+///
+/// # Errors
+/// A sentence that says why there is none.
+pub fn of_rule(
+    root: &Root,
+    directories: &[PathBuf],
+    value: &str,
+    settings: &Path,
+) -> Result<Chosen, String> {
+    let by = ChosenBy::Settings(settings.to_owned());
+    let directory = settings.parent().unwrap_or(settings);
+    named(root, directories, OsStr::new(value), directory, by)
+}
+
 fn named(
     root: &Root,
     directories: &[PathBuf],

@@ -536,6 +536,20 @@ pub enum Backends {
         #[arg(long)]
         pid: Option<u32>,
     },
+    /// Say which backend each GPU gets and why, and write rules by which none is lost
+    #[command(
+        after_help = "Examples: what this machine's GPUs get; a backend for each, the newest that serves it\n  \
+        installer backends routes\n  \
+        installer backends routes --write"
+    )]
+    Routes {
+        /// Of these GPUs instead of this machine's
+        #[arg(long, value_name = "GPU", value_parser = gpu::list)]
+        gpu: Option<Vec<gpu::List>>,
+        /// Write a rule for each GPU into [route] of shim.toml
+        #[arg(long)]
+        write: bool,
+    },
     /// Remove one that is not in use
     Remove {
         /// Its name

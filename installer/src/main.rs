@@ -146,6 +146,14 @@ struct Store<'a> {
     backends: &'a [backends::Listed],
 }
 
+/// The document of `backends routes`.
+#[derive(Serialize)]
+struct Routes<'a> {
+    #[serde(serialize_with = "output::json::path")]
+    lib: &'a Path,
+    gpus: &'a [backends::routes::Routed],
+}
+
 fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()> {
     let request = Request {
         backend: options.backend,
@@ -385,6 +393,19 @@ fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Res
         Backends::Use { name, pid: _ } => {
             apply::change(root, tree, global.patience(), &output::notice, |plan| {
                 backends::plan_use(plan, &name)
+            })?
+        }
+        Backends::Routes { gpu, write } => {
+            let targets = List::processors(&gpu.unwrap_or_default());
+            let (gpus, of_machine) = (backends::routes::gpus(&targets), targets.is_empty());
+            if !write {
+                let gpus = backends::routes::routes(root, &tree.lib, &gpus, of_machine)?;
+                let document = Routes { lib: &tree.lib, gpus: &gpus };
+                output::result(global.json, &document, lines(&backends::routes::text(&gpus)));
+                return Ok(());
+            }
+            apply::change(root, tree, global.patience(), &output::notice, |plan| {
+                backends::routes::plan_write(plan, &gpus, of_machine)
             })?
         }
         Backends::Remove { name } => {

@@ -7,7 +7,10 @@ use crate::{
 };
 use anyhow::{Context, Result, anyhow};
 use rocblas_abi::RELEASES;
-use rocblas_contract::store::{BACKEND_SETTING, BACKENDS, PRESENTS_SETTING, SETTINGS};
+use rocblas_contract::{
+    route::{Gpus, no_rule},
+    store::{BACKEND_SETTING, BACKENDS, PRESENTS_SETTING, ROUTE_SETTING, SETTINGS},
+};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -41,9 +44,52 @@ pub fn text(root: &Root, lib: &Path) -> Result<String> {
     }
 }
 
-/// The backend that a text of settings names.
+/// The backend that a text of settings names; without one, that of its route for all other GPUs, or of its
+/// first rule.
 pub fn backend(text: &str) -> Result<Option<String>> {
-    string(text, BACKEND_SETTING)
+    if let Some(backend) = string(text, BACKEND_SETTING)? {
+        return Ok(Some(backend));
+    }
+    // A rule that the shim ignores names none.
+    let rules = route(text).unwrap_or_default();
+    let default = rules.iter().find(|rule| rule.gpus == Gpus::Default);
+    Ok(default.or(rules.first()).map(|rule| rule.backend.clone()))
+}
+
+/// A rule of `[route]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its key, as it is written.
+    pub key: String,
+    /// The GPUs that it is for.
+    pub gpus: Gpus,
+    /// A name in the store, or a path.
+    pub backend: String,
+}
+
+/// The rules of `[route]`, in the order of their keys, as the shim reads them.
+pub fn route(text: &str) -> Result<Vec<Rule>> {
+    let document = parse(text)?;
+    let table = document.get(ROUTE_SETTING).and_then(|item| item.as_table_like());
+    let rules = table.into_iter().flat_map(|table| table.iter()).map(|(key, item)| {
+        let backend = item.as_str().unwrap_or_default();
+        let no_rule = || anyhow!("[route]: {}", no_rule(&format!("{key}={backend}")));
+        let gpus = Gpus::parse(key).filter(|_| !backend.is_empty()).ok_or_else(no_rule)?;
+        Ok(Rule { key: key.to_owned(), gpus, backend: backend.to_owned() })
+    });
+    let mut rules = rules.collect::<Result<Vec<_>>>()?;
+    rules.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(rules)
+}
+
+/// The same settings with these rules, by their keys; others stay.
+pub fn with_route(text: &str, rules: &[(String, String)]) -> Result<String> {
+    let mut document = parse(text)?;
+    let route = document.entry(ROUTE_SETTING).or_insert_with(toml_edit::table);
+    for (key, backend) in rules {
+        route[key.as_str()] = value(backend.as_str());
+    }
+    Ok(document.to_string())
 }
 
 /// The version of rocBLAS that a text of settings has the shim present.
@@ -128,6 +174,26 @@ mod tests {
         let changed = with_backend(edited, "6.3.0").expect("TOML");
         assert_eq!(changed, edited.replace("\"a\" # why", "\"6.3.0\""));
         assert_eq!(backend(&changed).expect("TOML").as_deref(), Some("6.3.0"));
+    }
+
+    #[test]
+    fn a_route_is_read_and_written_and_may_name_the_first_backend() {
+        let text = "# mine\nbackend = \"a\" # why\n[route]\ngfx1100 = \"b\" # fast\n";
+        let rules = [("gfx906", "c"), ("gfx1100", "d")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let changed = with_route(text, &rules).expect("TOML");
+        assert_eq!(changed, text.replace("\"b\"", "\"d\"") + "gfx906 = \"c\"\n");
+        let read = route(&changed).expect("rules");
+        let read: Vec<_> = read.iter().map(|r| (r.key.as_str(), r.backend.as_str())).collect();
+        assert_eq!(read, [("gfx1100", "d"), ("gfx906", "c")]);
+        assert_eq!(backend(&changed).expect("TOML").as_deref(), Some("a"));
+        let without = changed.replace("backend", "# backend");
+        assert_eq!(backend(&without).expect("TOML").as_deref(), Some("d"));
+        let default = without + "default = \"e\"\n";
+        assert_eq!(backend(&default).expect("TOML").as_deref(), Some("e"));
+        let wrong = route("[route]\nmi50 = \"6.3.0\"\n").expect_err("no rule").to_string();
+        assert!(wrong.starts_with("[route]: `mi50=6.3.0` is no rule for a GPU"), "{wrong}");
+        let new = with_route("", &rules).expect("TOML");
+        assert_eq!(new, "[route]\ngfx906 = \"c\"\ngfx1100 = \"d\"\n");
     }
 
     #[test]

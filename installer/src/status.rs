@@ -2,6 +2,7 @@
 
 use crate::{
     apply::{backend, gpus::lost},
+    backends::routes,
     dpkg, files,
     inspect::library,
     journal::{Before, Entry, Journal, Loaded, Phase, rebuild::KEPT},
@@ -15,6 +16,7 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result};
+use rocblas_contract::route::Gpus;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -196,12 +198,24 @@ fn slim_gpus(root: &Root, lib: &Path, backend: &str) -> Vec<String> {
     file.map(|file| library::slim_gpus(&file)).unwrap_or_default()
 }
 
-/// The GPUs that the stock library served and a backend does not. None where its library cannot be read,
+/// The GPUs that the stock library served and a backend does not, and no rule gives to one that does. None where its library cannot be read,
 /// which is said elsewhere.
 fn served_no_more(root: &Root, lib: &Path, journal: &Journal, backend: &str) -> BTreeSet<String> {
     let library = backend::library_of(root, lib, backend);
     match library.and_then(|library| Serves::of_library(root, &library)) {
-        Ok(serves) => lost(&journal.served, &serves),
+        Ok(serves) => {
+            let mut lost = lost(&journal.served, &serves);
+            let route = settings::text(root, lib).and_then(|text| settings::route(&text));
+            for rule in route.unwrap_or_default() {
+                if let Gpus::Target(target) = &rule.gpus
+                    && let Ok((_, library)) = routes::library_of(root, lib, &rule.backend)
+                    && routes::fault(root, &library, target).is_none()
+                {
+                    lost.remove(target);
+                }
+            }
+            lost
+        }
         Err(_) => BTreeSet::new(),
     }
 }
@@ -317,7 +331,23 @@ fn chosen(lib: &LibDir, changes: &mut Vec<String>) -> Result<String> {
     if let Err(e) = backend::library_of(lib.root(), lib.path(), &name) {
         changes.push(format!("{shown} names the backend {name:?}, which cannot be used: {e:#}"));
     }
+    match settings::route(&text) {
+        Err(e) => changes.push(format!("{shown}: {e:#}")),
+        Ok(rules) => changes.extend(rules.iter().filter_map(|rule| {
+            let why = fault_of(lib, rule)?;
+            Some(format!("{shown}: [route] {} = {:?}: {why}", rule.key, rule.backend))
+        })),
+    }
     Ok(name)
+}
+
+/// Why a rule does not work: there is no such backend, or it does not serve the target that it is for.
+fn fault_of(lib: &LibDir, rule: &settings::Rule) -> Option<String> {
+    match (routes::library_of(lib.root(), lib.path(), &rule.backend), &rule.gpus) {
+        (Err(why), _) => Some(why),
+        (Ok((_, library)), Gpus::Target(target)) => routes::fault(lib.root(), &library, target),
+        (Ok(_), _) => None,
+    }
 }
 
 /// Why a shim that was placed by hand, or whose store was deleted, cannot have a backend. Without

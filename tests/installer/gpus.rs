@@ -35,7 +35,10 @@ impl WithGpus {
         for (node, version) in [0].iter().chain(gpus).enumerate() {
             let directory = root.join(format!("sys/class/kfd/kfd/topology/nodes/{node}"));
             fs::create_dir_all(&directory).expect("make a node");
-            let properties = format!("simd_count 240\ngfx_target_version {version}\n");
+            let bus = node << 8;
+            let properties = format!(
+                "simd_count 240\ngfx_target_version {version}\ndomain 0\nlocation_id {bus}\n"
+            );
             fs::write(directory.join("properties"), properties).expect("write");
         }
         for directory in ["tmp", "usr/sbin", "dev"] {
@@ -128,6 +131,61 @@ fn a_gpu_of_this_machine_is_given_up_at_a_persons_word_only() {
     says(&machine.installer(&["status"]).success().stdout, &["no more: gfx908, gfx942"]);
     machine.installer(&["revert"]).success();
     machine.refuses(&["--gpu", "gfx906"], &said);
+}
+
+#[test]
+fn a_route_gives_each_gpu_a_backend_that_serves_it() {
+    let Some(machine) = WithGpus::new(&[GFX906, GFX942]) else { return };
+    machine.apply(&["--gpu-loss-ok"]).success();
+    let routes = || machine.installer(&["backends", "routes"]).success().stdout;
+    says(
+        &routes(),
+        &[
+            "0: gfx906 at 0000:01:00.0: 6.3.0, by shim.toml\n",
+            "1: gfx942 at 0000:02:00.0: 6.3.0, by shim.toml\n   but it has no code for gfx942: it has some for ",
+            "; 7.0.2 serves it (installer backends routes --write)",
+        ],
+    );
+    says(&machine.installer(&["status"]).success().stdout, &["no more: gfx942"]);
+    machine.installer(&["backends", "routes", "--write"]).success();
+    let settings = machine.machine.lib("rocblas-shim/shim.toml");
+    let written = fs::read_to_string(&settings).expect("read");
+    says(&written, &["backend = \"6.3.0\"", "[route]\ngfx906 = \"6.3.0\"\ngfx942 = \"7.0.2\"\n"]);
+    let wanted = "0: gfx906 at 0000:01:00.0: 6.3.0, by [route] gfx906\n\
+                  1: gfx942 at 0000:02:00.0: 7.0.2, by [route] gfx942\n";
+    assert_eq!(routes(), wanted);
+    // Nothing is lost any more, and what a rule names is in use.
+    let status = machine.installer(&["status"]).success().stdout;
+    assert!(!status.contains("no more"), "{status}");
+    machine.installer(&["verify"]).success();
+    let json = machine.installer(&["--json", "backends", "routes"]).success().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let second = &json["gpus"][1];
+    assert_eq!((&second["backend"], &second["fault"]), (&"7.0.2".into(), &serde_json::Value::Null));
+    // Rules that lead nowhere are faults.
+    for (rule, said) in [
+        ("gfx906 = \"5.9\"", "[route] gfx906 = \"5.9\": "),
+        (
+            "gfx906 = \"7.0.2\"",
+            "[route] gfx906 = \"7.0.2\": it has no code for gfx906: it has some for ",
+        ),
+        ("mi50 = \"6.3.0\"", "[route]: `mi50=6.3.0` is no rule for a GPU"),
+    ] {
+        fs::write(&settings, written.replace("gfx906 = \"6.3.0\"", rule)).expect("write");
+        for command in ["status", "verify"] {
+            let ended = machine.installer(&[command]);
+            assert_ne!(ended.status.code(), Some(0), "{rule}: {ended:?}");
+            assert!((ended.stdout.clone() + &ended.stderr).contains(said), "{rule}: {ended:?}");
+        }
+    }
+    let asked = machine.installer(&["backends", "routes", "--gpu", "gfx1201"]);
+    says(&(asked.stdout + &asked.stderr), &["[route]: `mi50=6.3.0` is no rule for a GPU"]);
+    fs::write(&settings, &written).expect("write");
+    let ended = machine.installer(&["backends", "routes", "--gpu", "gfx1201", "--write"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    says(&ended.stderr, &["no backend in the store serves gfx1201"]);
+    assert_eq!(fs::read_to_string(&settings).expect("read"), written);
+    machine.installer(&["revert"]).success();
 }
 
 #[test]

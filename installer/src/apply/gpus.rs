@@ -188,7 +188,9 @@ pub(super) fn weigh(
     if !new.is_empty() && !request.gpu_loss_ok && request.reach != Reach::Repair {
         bail!(
             "{} would be served no more, which this machine has and this tree serves now: {}. Give a \
-             backend for all of this machine's GPUs; to give up {}, say --gpu-loss-ok",
+             backend for all of this machine's GPUs; to give up {}, say --gpu-loss-ok. After that, `installer \
+             backends routes --write` gives each GPU the newest backend in the store that serves it, and \
+             the tree's own is one of them",
             list(&new),
             why(offer, &new),
             list(&new)

@@ -88,6 +88,7 @@ mod tests {
         let device =
             |path: &str, gid| Device { path: path.into(), mode: 0o660, uid: 0, gid, usable };
         let gpu = Gpu {
+            pci: None,
             node: 1,
             target: "gfx906".to_owned(),
             name: "vega20".to_owned(),

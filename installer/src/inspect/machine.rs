@@ -30,12 +30,15 @@ pub struct Machine {
 }
 
 /// A GPU.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Gpu {
     /// The number of its node in the topology.
     pub node: u32,
     /// Its target ("gfx906").
     pub target: String,
+    /// Its PCI address ("0000:03:00.0"), if the driver tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci: Option<String>,
     /// What the driver calls it ("vega20").
     pub name: String,
     /// Its number of SIMD units, four to a compute unit on GCN.
@@ -99,6 +102,11 @@ pub fn target_of(version: u64) -> String {
     format!("gfx{major}{minor:x}{stepping:x}")
 }
 
+/// The address of KFD's `location_id`: bus, device and function in 8, 5 and 3 bits.
+fn pci_address(domain: u64, id: u64) -> String {
+    format!("{domain:04x}:{:02x}:{:02x}.{}", id >> 8 & 0xff, id >> 3 & 0x1f, id & 7)
+}
+
 fn gpus(nodes: &Path) -> Vec<Gpu> {
     numbered(nodes, "").into_iter().filter_map(|(node, path)| gpu(node, &path)).collect()
 }
@@ -115,6 +123,7 @@ fn gpu(node: u32, directory: &Path) -> Option<Gpu> {
     Some(Gpu {
         node,
         target: target_of(version),
+        pci: property("location_id").map(|id| pci_address(property("domain").unwrap_or(0), id)),
         name: name.trim().to_owned(),
         simd_count: property("simd_count").unwrap_or(0),
         memory: memory(&directory.join("mem_banks")),

@@ -205,6 +205,7 @@ fn targets_are_the_machines_unless_others_are_asked_for() {
     rocblas(&image, &format!("{LIB}/librocblas.so.5"), "librocblas.so.5", &[("gfx906", &["trsm"])]);
     assert!(look(&image, &[], &[]).trees[0].coverage.is_empty(), "no GPU, nothing asked");
     let gpu = |node| Gpu {
+        pci: None,
         node,
         target: "gfx906".to_owned(),
         name: "vega20".to_owned(),

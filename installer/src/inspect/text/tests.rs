@@ -27,6 +27,7 @@ fn inspection() -> Inspection {
     image.file("/var/lib/dpkg/status", "Package: shim\nVersion: 1-1\n");
     image.file("/var/lib/dpkg/info/shim.list", &format!("{lib}/librocblas.so.5.99.0\n"));
     let gpu = Gpu {
+        pci: None,
         node: 1,
         target: "gfx906".to_owned(),
         name: "vega20".to_owned(),
