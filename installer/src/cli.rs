@@ -546,7 +546,7 @@ pub enum Backends {
         /// Of these GPUs instead of this machine's
         #[arg(long, value_name = "GPU", value_parser = gpu::list)]
         gpu: Option<Vec<gpu::List>>,
-        /// Write a rule for each GPU into [route] of shim.toml
+        /// Write a rule for each GPU into the table `route` of shim.toml
         #[arg(long)]
         write: bool,
     },
