@@ -99,12 +99,14 @@ impl Seen {
 
 /// Sentences that nothing here provokes: states of the system that a test cannot bring about, or that
 /// tests of their own do.
-const NOT_PROVOKED: [Sentence; 19] = [
+const NOT_PROVOKED: [Sentence; 20] = [
     // dladdr does not know the shim.
     Sentence::NothingTriedForDirectory,
     // A thread must be opening a backend for ten seconds: `initialisation.rs`.
     Sentence::Forked,
     Sentence::OpeningTakesLong,
+    // A file is replaced while a program has it open: `routing/live.rs`.
+    Sentence::ReplacedFile,
     // Set-user-ID: `secure.rs`.
     Sentence::Privileged,
     // Headers of no real file: the shim's own tests of `inspect.rs`.
@@ -348,4 +350,8 @@ fn backends(seen: &mut Seen) {
     let words: Vec<String> = names[1..].iter().map(|name| format!("use {name}")).collect();
     let ended = run(&words.join(" "), "backend-1");
     seen.expect(&ended, Sentence::TooManyBackends, "there is no room for another backend");
+    // A rule for the device of the recording runtime, which leads nowhere.
+    let scenario = Scenario::with_hip();
+    let ended = scenario.run(&[("ROCBLAS_SHIM_ROUTE", "1=only,gfx906=absent")]);
+    seen.expect(&ended, Sentence::NoRoute, "the backend for a GPU could not be opened");
 }

@@ -246,9 +246,10 @@ pub enum Command {
     /// runs read the same. What it prints goes through; with --json, its standard output goes to standard
     /// error, and standard output has the document alone. Others are compared with the first backend.
     ///
-    /// Exit codes: 0 the calls are the same and end the same, however long they take; 1 the program or a call
-    /// ends otherwise, calls are new or gone, there are none, or the command was refused; 2 wrong usage, 126
-    /// the program cannot be started, 127 there is no such program, 130 Ctrl-C.
+    /// Exit codes: 0 the same calls are made, however often and however long they take, and end the same; 1 the
+    /// program or a call ends otherwise, calls are new or gone, there are none, a trace is incomplete, or the
+    /// command was refused; 2 wrong usage, 126 the program cannot be started, 127 there is no such program, 130
+    /// Ctrl-C.
     #[command(
         after_help = "Examples: does the stock library end otherwise? And how do five runs of each compare?\n  \
         installer compare --backend 6.3.0 --backend 7.0.2 -- llama-cli -m model.gguf\n  \

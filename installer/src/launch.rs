@@ -10,7 +10,7 @@ use crate::{
     which::program::{Environment, Foretold},
 };
 use anyhow::{Context, Error, Result, anyhow, bail};
-use rocblas_contract::variables::TRACE;
+use rocblas_contract::variables::{ROUTE, TRACE};
 use std::{
     ffi::{OsStr, OsString},
     io,
@@ -101,6 +101,8 @@ impl Program {
         let mut command = Command::new(&self.path);
         let (name, arguments) = self.words.split_first().context("no program is named")?;
         command.arg0(name).args(arguments).env(VARIABLE, &backend.value);
+        // It would give GPUs other backends all the same.
+        command.env_remove(ROUTE);
         if let Some(place) = trace {
             command.env(TRACE, trace_place(place)?);
         }

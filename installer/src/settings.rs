@@ -50,8 +50,8 @@ pub fn backend(text: &str) -> Result<Option<String>> {
     if let Some(backend) = string(text, BACKEND_SETTING)? {
         return Ok(Some(backend));
     }
-    // A rule that the shim ignores names none.
-    let rules = route(text).unwrap_or_default();
+    // What is no rule names none.
+    let rules: Vec<Rule> = rules(&parse(text)?).into_iter().flatten().collect();
     let default = rules.iter().find(|rule| rule.gpus == Gpus::Default);
     Ok(default.or(rules.first()).map(|rule| rule.backend.clone()))
 }
@@ -67,19 +67,25 @@ pub struct Rule {
     pub backend: String,
 }
 
-/// The rules of `[route]`, in the order of their keys, as the shim reads them.
+/// The rules of `[route]`, in the order of their keys, as the shim reads them. The error is the first that is
+/// none.
 pub fn route(text: &str) -> Result<Vec<Rule>> {
-    let document = parse(text)?;
+    rules(&parse(text)?).into_iter().collect()
+}
+
+fn rules(document: &DocumentMut) -> Vec<Result<Rule>> {
     let table = document.get(ROUTE_SETTING).and_then(|item| item.as_table_like());
-    let rules = table.into_iter().flat_map(|table| table.iter()).map(|(key, item)| {
-        let backend = item.as_str().unwrap_or_default();
-        let no_rule = || anyhow!("[route]: {}", no_rule(&format!("{key}={backend}")));
-        let gpus = Gpus::parse(key).filter(|_| !backend.is_empty()).ok_or_else(no_rule)?;
+    let mut entries: Vec<(&str, &str)> = (table.into_iter().flat_map(|table| table.iter()))
+        .map(|(key, item)| (key, item.as_str().unwrap_or_default()))
+        .collect();
+    entries.sort_unstable();
+    let rule = |(key, backend): (&str, &str)| {
+        let gpus = Gpus::parse(key).filter(|_| !backend.is_empty());
+        let gpus =
+            gpus.ok_or_else(|| anyhow!("[route]: {}", no_rule(&format!("{key}={backend}"))))?;
         Ok(Rule { key: key.to_owned(), gpus, backend: backend.to_owned() })
-    });
-    let mut rules = rules.collect::<Result<Vec<_>>>()?;
-    rules.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(rules)
+    };
+    entries.into_iter().map(rule).collect()
 }
 
 /// The same settings with these rules, by their keys; others stay.

@@ -1,7 +1,7 @@
 //! Whether a tree is as `apply` left it, and what is different if not.
 
 use crate::{
-    apply::{backend, gpus::lost},
+    apply::backend,
     backends::routes,
     dpkg, files,
     inspect::library,
@@ -16,7 +16,7 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result};
-use rocblas_contract::route::Gpus;
+use rocblas_contract::route::{Gpu, Gpus, rule_for};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -204,17 +204,17 @@ fn served_no_more(root: &Root, lib: &Path, journal: &Journal, backend: &str) -> 
     let library = backend::library_of(root, lib, backend);
     match library.and_then(|library| Serves::of_library(root, &library)) {
         Ok(serves) => {
-            let mut lost = lost(&journal.served, &serves);
-            let route = settings::text(root, lib).and_then(|text| settings::route(&text));
-            for rule in route.unwrap_or_default() {
-                if let Gpus::Target(target) = &rule.gpus
-                    && let Ok((_, library)) = routes::library_of(root, lib, &rule.backend)
-                    && routes::fault(root, &library, target).is_none()
-                {
-                    lost.remove(target);
+            let rules = settings::text(root, lib).and_then(|text| settings::route(&text));
+            let rules = rules.unwrap_or_default();
+            let is_lost = |target: &&String| {
+                let gpu = Gpu { target: target.as_str(), device: None, pci: None };
+                match rule_for(&rules, |rule| &rule.gpus, &gpu) {
+                    Some(rule) => routes::library_of(root, lib, &rule.backend)
+                        .is_ok_and(|(_, library)| routes::fault(root, &library, target).is_some()),
+                    None => serves.lack(target).is_some(),
                 }
-            }
-            lost
+            };
+            journal.served.iter().filter(is_lost).cloned().collect()
         }
         Err(_) => BTreeSet::new(),
     }

@@ -41,7 +41,7 @@ const char *rocblas_shim_compat(void);
 int rocblas_shim_backend_use(const char *backend);
 
 /* The name of the backend that a rocblas_handle belongs to; empty for a handle that was not made by a call
- * that went through the shim. */
+ * that went through the shim and has not been used in one. */
 const char *rocblas_shim_backend_of(const void *handle);
 
 /* How many of the exported functions neither the backend has nor the shim supplies. Calling one of

@@ -349,24 +349,27 @@ fn switch_all(promises: &mut Promises, table: &DeTable<'_>) -> Result<(), String
     Ok(())
 }
 
-/// `[route]`: a backend for each kind of GPUs.
+/// `[route]`: a backend for each kind of GPUs. What is no rule is left out, and the first such is said.
 fn set_route(settings: &mut Settings, table: &DeTable<'_>, file: &Path) -> Result<(), String> {
-    for (key, value) in table {
-        let key = key.get_ref();
-        let DeValue::String(backend) = value.get_ref() else {
-            return Err(format!("`{key}` in [route] must be a string: a backend"));
-        };
-        let gpus = Gpus::parse(key).ok_or_else(|| {
-            format!("in [route], {}", route::no_rule(&format!("{key}={backend}")))
-        })?;
-        let choice = Choice {
-            value: OsString::from(backend.as_ref()),
-            source: format!("{}, [route] {key}", file.display()),
-            directory: file.parent().map(Path::to_path_buf),
-        };
-        settings.route.push(Rule { gpus, choice });
-    }
-    Ok(())
+    let rules = table.iter().map(|(key, value)| rule(key.get_ref(), value.get_ref(), file));
+    let (rules, wrong): (Vec<_>, Vec<_>) = rules.partition(Result::is_ok);
+    settings.route.extend(rules.into_iter().flatten());
+    wrong.into_iter().next().map_or(Ok(()), |wrong| wrong.map(drop))
+}
+
+fn rule(key: &str, value: &DeValue<'_>, file: &Path) -> Result<Rule, String> {
+    let DeValue::String(backend) = value else {
+        return Err(format!("`{key}` in [route] must be a string: a backend"));
+    };
+    let gpus = Gpus::parse(key).filter(|_| !backend.is_empty());
+    let gpus =
+        gpus.ok_or_else(|| format!("in [route], {}", route::no_rule(&format!("{key}={backend}"))))?;
+    let choice = Choice {
+        value: OsString::from(backend.as_ref()),
+        source: format!("{}, [route] {key}", file.display()),
+        directory: file.parent().map(Path::to_path_buf),
+    };
+    Ok(Rule { gpus, choice })
 }
 
 /// `[trace]`: `directory`, which is relative to the file, and the options by their names.

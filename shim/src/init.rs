@@ -339,6 +339,11 @@ fn load(candidate: Candidate, settings: &Settings, slot: Slot) -> Result<Backend
     STAGE.set(Stage::Initialising);
     let handle = opened.map_err(|text| needs::explain(&text, &library))?;
     let opened = Instant::now();
+    let dynamic = handle.link_map().map_or(0, |map| map.dynamic.addr());
+    // The loader knows libraries by their names first, whatever file has the name now.
+    if let Some(open) = backends::all().find(|open| open.dynamic == dynamic && open.slot != slot) {
+        return Err(sentences::replaced_file(&open.name).into());
+    }
     let bindings = bindings_of(handle, slot)?;
     let changed = bindings.apply()?;
     debug!("rebound {changed} of the backend's references");
@@ -362,6 +367,7 @@ fn load(candidate: Candidate, settings: &Settings, slot: Slot) -> Result<Backend
         name,
         path,
         texts,
+        dynamic,
         identity,
         table,
         missing,

@@ -35,6 +35,12 @@ rocblas_status trsm_sizes(rocblas_side side, rocblas_operation trans, int m, int
     __asm__("_Z36rocblas_internal_trsm_workspace_sizeIfE15rocblas_status_13rocblas_side_18rocblas_"
             "operation_iiiiPmS3_S3_S3_S3_");
 
+rocblas_status trsm_batched_sizes(rocblas_side side, rocblas_operation trans, int64_t m, int64_t n,
+                                  int64_t lda, int64_t ldb, int64_t batch, int64_t more, size_t *a,
+                                  size_t *b, size_t *c, size_t *d, size_t *e)
+    __asm__("_Z47rocblas_internal_trsm_batched_workspace_size_64IfE15rocblas_status_13rocblas_side_18"
+            "rocblas_operation_llllllPmS3_S3_S3_S3_");
+
 #ifdef USES_HIP
 int hipSetDevice(int device);
 #endif
@@ -84,6 +90,10 @@ int main(int argc, char **argv) {
                                     &s[1], &s[2], &s[3], &s[4]);
             printf("sizes: %zu, %d %zu %zu %zu %zu %zu\n",
                    gemv_size(rocblas_operation_none, 5, 6, 7), status, s[0], s[1], s[2], s[3], s[4]);
+            size_t t[5] = {77, 77, 77, 77, 77};
+            status = trsm_batched_sizes(rocblas_side_left, rocblas_operation_none, 1, 2, 3, 4, 5, 6,
+                                        &t[0], &t[1], 0, &t[3], &t[4]);
+            printf("batched: %d %zu %zu\n", status, t[2], t[4]);
         } else if (!strcmp(word, "tell")) {
             rocblas_device_malloc_set_default_memory_size(12);
         } else if (!strcmp(word, "stream")) {

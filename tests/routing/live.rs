@@ -1,7 +1,8 @@
 //! `installer backends use NAME --pid PID`: another backend for a program that is running.
 
-use crate::machine::{Machine, line, name};
+use crate::machine::{Machine, file, line, name};
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
@@ -85,6 +86,25 @@ fn what_cannot_be_opened_is_said_to_the_person_and_changes_nothing() {
     assert!(ended.stderr.contains("absent/librocblas.so.4: does not exist"), "{ended:?}");
     let (printed, said) = running.end();
     assert_eq!((printed, said.as_str()), (line(1).repeat(2), ""));
+}
+
+#[test]
+fn a_file_that_was_replaced_is_not_taken_for_the_one_that_is_open() {
+    let machine = Machine::with(2);
+    let mut running = Running::start(&machine, "create pause create pause create call");
+    running.switch_to("two").silent_success();
+    running.go_on();
+    running.wait_until_it_pauses();
+    // As a package manager does it.
+    let two = file(&machine.tree, 2);
+    fs::copy(file(&machine.tree, 1), two.with_extension("new")).expect("copy");
+    fs::rename(two.with_extension("new"), &two).expect("rename");
+    let ended = running.switch_to("two");
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let said = "was replaced since backend two was opened from it";
+    assert!(ended.stderr.contains(said), "{ended:?}");
+    let (printed, said) = running.end();
+    assert_eq!((printed, said.as_str()), ([line(1), line(2), line(2)].concat(), ""));
 }
 
 #[test]

@@ -151,6 +151,20 @@ pub fn plan_write(
         rules.push((routed.target, best));
     }
     let wanted = settings::with_route(&settings::text(root, lib)?, &rules)?;
+    let written = settings::route(&wanted)?;
+    for ((target, best), (gpu, number)) in rules.iter().zip(gpus.iter().zip(0..)) {
+        let device = of_machine.then_some(number);
+        let gpu = Gpu { target, device, pci: gpu.pci.as_deref() };
+        let rule = rule_for(&written, |rule| &rule.gpus, &gpu);
+        if let Some(rule) = rule.filter(|rule| rule.backend != *best) {
+            bail!(
+                "[route] {} = {:?} in {} comes before a rule for {target}: take that one out first",
+                rule.key,
+                rule.backend,
+                settings::path(lib).display()
+            );
+        }
+    }
     planner.settings(&wanted, "a backend for each GPU")
 }
 

@@ -203,7 +203,9 @@ fn compared(
         program: program.path().to_owned(),
         command: secrets::arguments(words).join(" "),
         runs: u32::try_from(ran.first().map_or(0, Vec::len)).unwrap_or(u32::MAX),
-        same: backends.iter().all(Side::has_calls) && differences.iter().all(Difference::is_same),
+        same: backends.iter().all(Side::has_calls)
+            && differences.iter().all(Difference::is_same)
+            && problems.is_empty(),
         traces: place.kept().map(Path::to_owned),
         backends,
         differences,

@@ -13,7 +13,7 @@ use crate::{
 use rocblas_trace::text::Time;
 
 /// What is said where nothing but times is different.
-pub(super) const SAME: &str = "The calls are the same and end the same.";
+pub(super) const SAME: &str = "The same calls are made, perhaps not as often, and end the same.";
 /// What is said where only the tables show a difference.
 pub(super) const IN_ORDER: &str = "Calls that both make end the same, one after another.";
 

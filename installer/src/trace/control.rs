@@ -37,6 +37,9 @@ use std::{
 /// The process only makes a directory before it answers.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// It opens a library first, which may come from a slow disk.
+const PATIENCE_FOR_OPENING: Duration = Duration::from_secs(120);
+
 /// How often to look whether there is a thread in the process that can answer.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -168,6 +171,10 @@ fn ask(pid: u32, request: Request<'_>) -> Result<Answer> {
     if request == Request::Status && !has_listener(pid) {
         return Ok(Answer::WAITS);
     }
+    let patience = match request {
+        Request::Use { .. } => PATIENCE_FOR_OPENING,
+        Request::Start { .. } | Request::Stop | Request::Status => PATIENCE,
+    };
     let mut talk = || -> io::Result<Option<Vec<u8>>> {
         stream.set_read_timeout(Some(INTERVAL))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -176,9 +183,10 @@ fn ask(pid: u32, request: Request<'_>) -> Result<Answer> {
         let request = request.to_bytes();
         let sent = stream.write_all(&request).and_then(|()| stream.shutdown(Shutdown::Write));
         let (mut reply, start) = (Vec::new(), Instant::now());
+
         loop {
             match (&mut stream).take(MOST_REPLY).read_to_end(&mut reply) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock && start.elapsed() < PATIENCE => {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && start.elapsed() < patience => {
                     if reply.is_empty() && sent.is_ok() && !has_listener(pid) {
                         return Ok(None);
                     }

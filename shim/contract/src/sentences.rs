@@ -103,6 +103,10 @@ sentences! {
     /// Another backend could not be opened.
     Message NotOpened not_opened(place, why)
         "the backend cannot be opened: {place}: {why}; everything stays as it was";
+    /// A file has the name of a backend that is open.
+    Refusal ReplacedFile replaced_file(backend)
+        "was replaced since backend {backend} was opened from it, and the loader takes it for that one: start \
+         the program again, or give the new file another name";
     /// Another thread has been opening a backend for long.
     Message OpeningTakesLong opening_takes_long(seconds)
         "another thread has been opening a backend for {seconds} s; try again";

@@ -41,6 +41,8 @@ pub(crate) struct Backend {
     pub(crate) path: PathBuf,
     /// For clients, as C strings.
     pub(crate) texts: Texts,
+    /// Where its dynamic section is: no other library's is there.
+    pub(crate) dynamic: usize,
     /// Device and inode of the file.
     pub(crate) identity: Option<(u64, u64)>,
     /// Every export's function; the cold entry where there is none.

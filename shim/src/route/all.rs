@@ -1,20 +1,24 @@
 //! Functions that are asked of every backend: the sizes of workspaces, of which the largest will do for any
 //! of them, and what is set or ended for the whole process.
 //!
-//! They have integers and pointers for arguments, so the first twelve words are passed on as they came:
-//! six registers and six words of the caller's stack, of which some may be no arguments.
+//! They have integers and pointers for arguments, so the first thirteen words are passed on as they came:
+//! six registers and seven words of the caller's stack, of which some may be no arguments.
 
 use crate::{
-    backends, init,
+    backends,
+    compat::status,
+    init,
     table::{COLD, Target},
 };
+use core::ptr::with_exposed_provenance_mut;
 use rocblas_abi::{WHOSE, Whose};
 
 /// As many as any of the functions has.
-const MOST_ARGUMENTS: usize = 12;
+const MOST_ARGUMENTS: usize = 13;
 
 /// Any of them.
 type Function = unsafe extern "C" fn(
+    usize,
     usize,
     usize,
     usize,
@@ -48,9 +52,10 @@ macro_rules! functions {
                     j: usize,
                     k: usize,
                     l: usize,
+                    m: usize,
                 ) -> usize {
                     // SAFETY: the caller's arguments, under the contract of the function.
-                    unsafe { ask_all($index, [a, b, c, d, e, f, g, h, i, j, k, l]) }
+                    unsafe { ask_all($index, [a, b, c, d, e, f, g, h, i, j, k, l, m]) }
                 }
                 Target(ask as *const ())
             })),*]
@@ -61,42 +66,86 @@ macro_rules! functions {
 
 rocblas_abi::for_each_export_of_all!(functions);
 
-/// Asks every backend that has the function. The first answer that is no success counts, else the largest.
+/// Asks every backend that has the function.
 ///
 /// # Safety
 /// The arguments are those of a call of the function with that index.
 unsafe fn ask_all(index: usize, arguments: [usize; MOST_ARGUMENTS]) -> usize {
     let call = |target: Target| {
-        // SAFETY: a function of the backend's, of integers and pointers; more words than it has are not
-        // looked at.
+        // SAFETY: a function of the backend's, of at most so many integers and pointers, as a test holds;
+        // more words than it has are not looked at.
         let function = unsafe { core::mem::transmute::<*const (), Function>(target.0) };
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = arguments;
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m] = arguments;
         // SAFETY: passed on to the caller.
-        unsafe { function(a, b, c, d, e, f, g, h, i, j, k, l) }
+        unsafe { function(a, b, c, d, e, f, g, h, i, j, k, l, m) }
     };
-    let places = match WHOSE[index] {
-        Whose::Max { first, count } => usize::from(first)..usize::from(first + count),
-        _ => 0..0,
-    };
-    let sizes: Vec<*mut usize> = arguments[places]
-        .iter()
-        .map(|place| core::ptr::with_exposed_provenance_mut::<usize>(*place))
-        .filter(|place| !place.is_null())
+    let targets: Vec<Target> = backends::all()
+        .map(|backend| backend.table[index])
+        .filter(|target| *target != COLD[index])
         .collect();
+    if targets.is_empty() {
+        return call(init::missing(index));
+    }
+    let Whose::Max { first, count: count @ 1.. } = WHOSE[index] else {
+        return targets.into_iter().map(call).max().unwrap_or_default();
+    };
+    let places = &arguments[usize::from(first)..usize::from(first + count)];
+    let sizes: Vec<*mut usize> =
+        places.iter().map(|place| with_exposed_provenance_mut(*place)).collect();
     let mut largest = vec![0; sizes.len()];
-    let mut answer: Option<usize> = None;
-    let of_backends = backends::all().map(|backend| backend.table[index]);
-    for target in of_backends.filter(|target| *target != COLD[index]) {
-        let next = call(target);
-        answer = Some(answer.map_or(next, |before| before.max(next)));
-        for (size, largest) in sizes.iter().zip(&mut largest) {
-            // SAFETY: a size that the function has just stored, or that the caller had there.
-            *largest = unsafe { size.read() }.max(*largest);
+    let mut answer = None;
+    let there = || sizes.iter().zip(0..).filter(|(size, _)| !size.is_null());
+    for target in targets {
+        for (size, _) in there() {
+            // SAFETY: memory of the caller's for a size, which the function is about to store.
+            unsafe { size.write(0) };
+        }
+        // The rest of the register is nobody's.
+        let status = call(target) as i32;
+        for (size, at) in there() {
+            // SAFETY: as above.
+            largest[at] = unsafe { size.read() }.max(largest[at]);
+        }
+        answer = Some(answer.map_or(status, |before| worse(before, status)));
+    }
+    for (size, at) in there() {
+        // SAFETY: as above.
+        unsafe { size.write(largest[at]) };
+    }
+    answer.unwrap_or(status::INTERNAL_ERROR) as usize
+}
+
+/// The status for a caller who goes by both: an error, else that there is a size to be had, else what else
+/// there is, such as that no memory is needed.
+fn worse(before: i32, next: i32) -> i32 {
+    let rank = |answer| match answer {
+        status::SUCCESS => 1,
+        status::CONTINUE | status::PERF_DEGRADED => 0,
+        status::SIZE_INCREASED | status::SIZE_UNCHANGED => 0,
+        _ => 2,
+    };
+    if rank(next) > rank(before) { next } else { before }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_function_has_more_sizes_than_arguments_are_passed_on() {
+        for (index, _) in functions() {
+            if let Whose::Max { first, count } = WHOSE[index] {
+                assert!(usize::from(first + count) <= MOST_ARGUMENTS, "{index}");
+            }
         }
     }
-    for (size, largest) in sizes.iter().zip(largest) {
-        // SAFETY: as above.
-        unsafe { size.write(largest) };
+
+    #[test]
+    fn an_error_counts_before_success_and_that_before_no_need() {
+        assert_eq!(worse(status::SUCCESS, status::CONTINUE), status::SUCCESS);
+        assert_eq!(worse(status::CONTINUE, status::SUCCESS), status::SUCCESS);
+        assert_eq!(worse(status::SUCCESS, status::MEMORY_ERROR), status::MEMORY_ERROR);
+        assert_eq!(worse(status::MEMORY_ERROR, status::SUCCESS), status::MEMORY_ERROR);
+        assert_eq!(worse(status::CONTINUE, status::CONTINUE), status::CONTINUE);
     }
-    answer.unwrap_or_else(|| call(init::missing(index)))
 }

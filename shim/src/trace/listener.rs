@@ -102,6 +102,9 @@ pub(crate) fn listen() {
     }
 }
 
+/// What a library's constructors may need, which run there when another backend is asked for. Only reserved.
+const STACK: usize = 8 << 20;
+
 fn spawn() -> io::Result<()> {
     let socket = match bound_early() {
         Some(socket) => socket,
@@ -109,8 +112,7 @@ fn spawn() -> io::Result<()> {
     };
     answer_waiting(&socket);
     let spawned = without_signals(|| {
-        let builder =
-            thread::Builder::new().name(protocol::THREAD.to_owned()).stack_size(256 << 10);
+        let builder = thread::Builder::new().name(protocol::THREAD.to_owned()).stack_size(STACK);
         builder.spawn(move || serve(socket)).map(drop)
     });
     if spawned.is_err() {

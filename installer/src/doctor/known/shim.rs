@@ -51,6 +51,7 @@ pub(super) fn meaning(sentence: Sentence) -> &'static Fixed {
         Sentence::TraceLimit => &TRACE_LIMIT,
         Sentence::NoFirstBackend => &NO_BACKEND,
         Sentence::NotOpened => &NOT_OPENED,
+        Sentence::ReplacedFile => &REPLACED_FILE,
         Sentence::OpeningTakesLong => &OPENING_TAKES_LONG,
         Sentence::TooManyBackends => &TOO_MANY_BACKENDS,
         Sentence::UnknownHandle => &UNKNOWN_HANDLE,
@@ -324,6 +325,13 @@ static NOT_OPENED: Fixed = known(
      opened; the end of the line says why. Handles that are made go on belonging to the backend that they \
      belonged to before.",
     "installer backends list",
+);
+
+static REPLACED_FILE: Fixed = known(
+    "the file of an open backend was replaced",
+    "The program has a backend open whose file has been replaced under the same name. The loader knows a library \
+     by its name, so the new file cannot be opened beside the old one.",
+    "start the program again; or installer backends add PATH --name NEWNAME, and use that name",
 );
 
 static OPENING_TAKES_LONG: Fixed = known(
