@@ -88,12 +88,15 @@ fn rules(document: &DocumentMut) -> Vec<Result<Rule>> {
     entries.into_iter().map(rule).collect()
 }
 
-/// The same settings with these rules, by their keys; others stay.
+/// The same settings with these rules, by their keys; others stay, and so does what is written beside rules that
+/// do not change.
 pub fn with_route(text: &str, rules: &[(String, String)]) -> Result<String> {
     let mut document = parse(text)?;
     let route = document.entry(ROUTE_SETTING).or_insert_with(toml_edit::table);
     for (key, backend) in rules {
-        route[key.as_str()] = value(backend.as_str());
+        if route.get(key).and_then(|item| item.as_str()) != Some(backend) {
+            route[key.as_str()] = value(backend.as_str());
+        }
     }
     Ok(document.to_string())
 }
@@ -187,7 +190,10 @@ mod tests {
         let text = "# mine\nbackend = \"a\" # why\n[route]\ngfx1100 = \"b\" # fast\n";
         let rules = [("gfx906", "c"), ("gfx1100", "d")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         let changed = with_route(text, &rules).expect("TOML");
-        assert_eq!(changed, text.replace("\"b\"", "\"d\"") + "gfx906 = \"c\"\n");
+        // What was said of the old value is not true of the new one.
+        assert_eq!(changed, text.replace("\"b\" # fast", "\"d\"") + "gfx906 = \"c\"\n");
+        let same = [("gfx1100".to_owned(), "b".to_owned())];
+        assert_eq!(with_route(text, &same).expect("TOML"), text);
         let read = route(&changed).expect("rules");
         let read: Vec<_> = read.iter().map(|r| (r.key.as_str(), r.backend.as_str())).collect();
         assert_eq!(read, [("gfx1100", "d"), ("gfx906", "c")]);
