@@ -165,6 +165,19 @@ fn each_backend_sees_its_own_kernels_whatever_the_order() {
 }
 
 #[test]
+fn a_trace_that_is_on_goes_on_while_a_second_backend_is_opened() {
+    let machine = Machine::with(2);
+    let traces = machine.tree.root().join("traces");
+    let words =
+        format!("create start {} call use two create call stop call mode", traces.display());
+    let (one, two) = (line(1), line(2));
+    let wanted = format!("{one}use two=0\n{one}{two}{one}{two}mode: routed\n");
+    assert_eq!(machine.printed(&words), wanted);
+    let trace = fs::read_dir(&traces).expect("a trace").next().expect("one").expect("an entry");
+    assert!(trace.path().join("process.json").exists(), "{trace:?}");
+}
+
+#[test]
 fn a_child_goes_on_with_both_and_opens_a_third() {
     let machine = Machine::with(3);
     let printed = machine.printed("create use two create fork use three create call");
