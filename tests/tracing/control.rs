@@ -285,7 +285,8 @@ fn another_users_process_is_not_traced() {
     });
     // The connection may be reset, as the process does not read what such a user says.
     if let Ok(answer) = answer.join().expect("no panic") {
-        let expected = "error\0only root and the user that the process runs as may trace it";
+        let expected = "error\0only root and the user that the process runs as may trace it or change its \
+                        backend";
         assert_eq!(answer, expected);
     }
     let none = trace(&["status", &serving.pid.to_string()]).silent_success();

@@ -198,8 +198,7 @@ fn recipes_of(kind: Kind, direct: &Table) -> Box<[Recipe]> {
         let is_missing = *target == COLD[index] && !route::is_on();
         // A promise of ours answers in the first backend's place, unless it only does something besides.
         let of_first = backends::first().map_or(*target, |first| first.table[index]);
-        let answers = own.contains(&of_first.0.addr()) && of_first != COLD[index];
-        let answers = answers && !crate::compat::passes_on(name(index));
+        let answers = own.contains(&of_first.0.addr()) && !crate::compat::passes_on(name(index));
         let has_handle = shape.handle == Some(0);
         let has_scalars = has_handle && shape.count > 0;
         let ends = kind.of_all || kind.to_stderr || written > 0;
