@@ -51,7 +51,7 @@ impl Sink {
     }
 }
 
-// SAFETY: `recipes` points to what is shared and never changes.
+// SAFETY: `recipes` points to what is never freed and is changed by atomic stores alone.
 unsafe impl Send for Session {}
 // SAFETY: as above; the rest is made for it.
 unsafe impl Sync for Session {}
