@@ -10,7 +10,10 @@ use std::{
 };
 
 /// A directory of headers: `rocblas.h`, generated from the table, and `rocblas_shim.h`.
-fn headers() -> &'static Path {
+///
+/// # Panics
+/// When they cannot be written.
+pub fn headers() -> &'static Path {
     static HEADERS: OnceLock<PathBuf> = OnceLock::new();
     HEADERS
         .get_or_init(|| {
