@@ -344,6 +344,14 @@ fn a_run_without_a_call_is_said() {
 /// A comparison whose first run waits for a signal.
 fn waiting(scene: &Scene, how: &str) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut command = scene.command(&[], &["good", "bad"], &["8", how]);
+    // A shell starts what runs in its background with the signal ignored, tests too, and that is inherited.
+    // SAFETY: makes a system call and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start it");
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
