@@ -1,7 +1,10 @@
 //! What the shim prints when something is wrong, as it prints it, explained by `installer doctor
 //! --log`: each line of every message is recognised, with the right meaning.
 
-use rocblas_contract::sentences::{PREFIX, Sentence};
+use rocblas_contract::{
+    sentences::{PREFIX, Sentence},
+    serves::{Identity, SERVES, Serves},
+};
 use std::{
     collections::BTreeSet,
     fs,
@@ -354,4 +357,13 @@ fn backends(seen: &mut Seen) {
     let scenario = Scenario::with_hip();
     let ended = scenario.run(&[("ROCBLAS_SHIM_ROUTE", "1=only,gfx906=absent")]);
     seen.expect(&ended, Sentence::NoRoute, "the backend for a GPU could not be opened");
+    let library = scenario.tree.lib().join("rocblas-shim/backends/only/lib/librocblas.so.4");
+    let identity = Identity::of(&fs::File::open(&library).expect("open")).expect("read");
+    let facts =
+        Serves { release: "6.3.0".to_owned(), gpus: vec!["gfx906".to_owned()], library: identity };
+    let prefix = library.parent().and_then(|lib| lib.parent()).expect("a prefix");
+    let facts = facts.text().replace("size = ", "size = 1");
+    fs::write(prefix.join(SERVES), facts).expect("write");
+    let ended = scenario.run(&[("ROCBLAS_SHIM_ROUTE", "auto")]);
+    seen.expect(&ended, Sentence::StaleFacts, "a backend's library was exchanged");
 }

@@ -1,5 +1,6 @@
 //! The backends in the store: `backends list|add|use|remove|prune|routes`.
 
+pub(crate) mod known;
 mod listed;
 pub mod prune;
 pub mod routes;

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Context, Result, anyhow};
 use rocblas_abi::RELEASES;
 use rocblas_contract::{
-    route::{Gpus, no_rule},
+    route::{AUTO, DEFAULT, Gpus, no_rule},
     store::{BACKEND_SETTING, BACKENDS, PRESENTS_SETTING, ROUTE_SETTING, SETTINGS},
 };
 use std::{
@@ -51,7 +51,8 @@ pub fn backend(text: &str) -> Result<Option<String>> {
         return Ok(Some(backend));
     }
     // What is no rule names none.
-    let rules: Vec<Rule> = rules(&parse(text)?).into_iter().flatten().collect();
+    let rules = rules(&parse(text)?).into_iter().flatten().filter(|rule| rule.backend != AUTO);
+    let rules: Vec<Rule> = rules.collect();
     let default = rules.iter().find(|rule| rule.gpus == Gpus::Default);
     Ok(default.or(rules.first()).map(|rule| rule.backend.clone()))
 }
@@ -101,6 +102,23 @@ pub fn with_route(text: &str, rules: &[(String, String)]) -> Result<String> {
     Ok(document.to_string())
 }
 
+/// The same settings in which each GPU that no rule is for gets the newest backend that serves it.
+pub fn with_auto(text: &str) -> Result<String> {
+    let mut document = parse(text)?;
+    let route = document.entry(ROUTE_SETTING).or_insert_with(toml_edit::table);
+    if route.get(DEFAULT).is_some() {
+        return Ok(text.to_owned());
+    }
+    let is_new = route.as_table().is_some_and(|table| table.is_empty());
+    route[DEFAULT] = value(AUTO);
+    if is_new && let Some(mut key) = route.as_table_mut().and_then(|table| table.key_mut(DEFAULT)) {
+        key.leaf_decor_mut().set_prefix(
+            "# Each GPU gets the newest backend in the store that serves it: installer backends routes\n",
+        );
+    }
+    Ok(document.to_string())
+}
+
 /// The version of rocBLAS that a text of settings has the shim present.
 pub fn presented(text: &str) -> Result<Option<String>> {
     string(text, PRESENTS_SETTING)
@@ -132,10 +150,12 @@ pub fn is_unedited(text: &str) -> bool {
     }
     let written = || -> Option<String> {
         let plain = with_backend("", &backend(text).ok()??).ok()?;
-        match presented(text).ok()? {
-            Some(version) if is_released(&version) => with_presented(&plain, &version).ok(),
-            _ => Some(plain),
-        }
+        let presenting = match presented(text).ok()? {
+            Some(version) if is_released(&version) => with_presented(&plain, &version).ok()?,
+            _ => plain,
+        };
+        let is_routed = !route(text).ok()?.is_empty();
+        if is_routed { with_auto(&presenting).ok() } else { Some(presenting) }
     };
     written().as_deref() == Some(text)
 }
@@ -233,6 +253,18 @@ mod tests {
         assert_eq!(with_presented(&chosen, "5.2.0").expect("TOML"), chosen);
         let unedited = [&fresh, &first, &upgraded].map(|text| is_unedited(text));
         assert_eq!((unedited, is_unedited(&chosen)), ([true; 3], false));
+        let routed = with_auto(&upgraded).expect("TOML");
+        assert_eq!(
+            routed,
+            format!(
+                "{upgraded}\n[route]\n# Each GPU gets the newest backend in the store that serves it: installer \
+                 backends routes\ndefault = \"auto\"\n"
+            )
+        );
+        assert!(is_unedited(&routed) && !is_unedited(&routed.replace("auto", "6.3.0")));
+        assert_eq!(with_auto(&routed).expect("TOML"), routed);
+        assert_eq!(backend(&routed).expect("TOML").as_deref(), Some("6.3.0"));
+        assert_eq!(backend("[route]\ndefault = \"auto\"\n").expect("TOML"), None);
         let tables = "backend = \"a\"\n[compat]\natomics = false\n";
         let text = with_presented(tables, "5.2.0").expect("TOML");
         assert_eq!(presented(&text).expect("TOML").as_deref(), Some("5.2.0"), "{text}");

@@ -2,7 +2,7 @@
 
 use crate::{
     apply::backend,
-    backends::routes,
+    backends::{known, routes},
     dpkg, files,
     inspect::library,
     journal::{Before, Entry, Journal, Loaded, Phase, rebuild::KEPT},
@@ -16,7 +16,10 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result};
-use rocblas_contract::route::{Gpu, Gpus, rule_for};
+use rocblas_contract::{
+    route::{AUTO, Gpu, Gpus, none_serves, rule_for},
+    serves, store,
+};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -209,8 +212,10 @@ fn served_no_more(root: &Root, lib: &Path, journal: &Journal, backend: &str) -> 
             let is_lost = |target: &&String| {
                 let gpu = Gpu { target: target.as_str(), device: None, pci: None };
                 match rule_for(&rules, |rule| &rule.gpus, &gpu) {
-                    Some(rule) => routes::library_of(root, lib, &rule.backend)
-                        .is_ok_and(|(_, library)| routes::fault(root, &library, target).is_some()),
+                    Some(rule) => match routes::library_of(root, lib, &rule.backend, target) {
+                        Ok((_, library)) => routes::fault(root, &library, target).is_some(),
+                        Err(_) => rule.backend == AUTO,
+                    },
                     None => serves.lack(target).is_some(),
                 }
             };
@@ -343,10 +348,26 @@ fn chosen(lib: &LibDir, changes: &mut Vec<String>) -> Result<String> {
 
 /// Why a rule does not work: there is no such backend, or it does not serve the target that it is for.
 fn fault_of(lib: &LibDir, rule: &settings::Rule) -> Option<String> {
-    match (routes::library_of(lib.root(), lib.path(), &rule.backend), &rule.gpus) {
-        (Err(why), _) => Some(why),
-        (Ok((_, library)), Gpus::Target(target)) => routes::fault(lib.root(), &library, target),
-        (Ok(_), _) => None,
+    let (root, path) = (lib.root(), lib.path());
+    let target = if let Gpus::Target(target) = &rule.gpus { target.as_str() } else { "" };
+    if rule.backend == AUTO {
+        let known = known::all(root, path);
+        let stale = known.iter().find(|backend| backend.is_stale);
+        let stale = stale.map(|stale| {
+            format!(
+                "the library of backend {} was exchanged since the installer looked at it; `installer apply` \
+                 looks again",
+                stale.name
+            )
+        });
+        let none = || none_serves(store::backends(path).display());
+        let is_served = target.is_empty() || serves::newest(&known, target).is_some();
+        return stale.or_else(|| (!is_served).then(none));
+    }
+    match routes::library_of(root, path, &rule.backend, target) {
+        Err(why) => Some(why),
+        Ok((_, library)) if !target.is_empty() => routes::fault(root, &library, target),
+        Ok(_) => None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use core::ffi::CStr;
 use rocblas_contract::{
-    route::{self, Gpus},
+    route::{self, AUTO, Gpus},
     store,
     variables::{BACKEND, COMPAT, LISTEN, LOG, ON_ERROR, PRESENTS, ROUTE, TRACE, TRACE_OPTIONS},
 };
@@ -170,10 +170,11 @@ impl Settings {
         }
     }
 
-    /// Where nothing else is said, the first backend is that for all other GPUs, or that of the first rule.
+    /// Where nothing else is said, the first backend is that for all other GPUs, or that of the first rule that
+    /// names one.
     fn begin_with_the_route(&mut self) {
-        let rules = &self.route;
-        let rule = rules.iter().find(|rule| rule.gpus == Gpus::Default).or(rules.first());
+        let naming = || self.route.iter().filter(|rule| rule.choice.value != AUTO);
+        let rule = naming().find(|rule| rule.gpus == Gpus::Default).or(naming().next());
         if self.backend.is_none() {
             self.backend = rule.map(|rule| rule.choice.clone());
         }
@@ -495,6 +496,10 @@ mod tests {
         assert_eq!(read.backend.as_ref().expect("set").value, "a");
         apply(&mut read, "route", OsStr::new("gfx1100=7.2.4,default=6.3.0"), None).expect("rules");
         assert_eq!(values(&read), ["7.2.4", "6.3.0"]);
+        apply(&mut read, "route", OsStr::new("auto,gfx1100=7.2.4"), None).expect("rules");
+        read.backend = None;
+        read.begin_with_the_route();
+        assert_eq!(read.backend.as_ref().expect("the rule's that names one").value, "7.2.4");
         apply(&mut read, "route", OsStr::new("off"), None).expect("none");
         assert!(read.route.is_empty());
         assert!(apply(&mut read, "route", OsStr::new("mi50=6.3.0"), None).is_err());

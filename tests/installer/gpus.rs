@@ -119,9 +119,10 @@ fn a_backend_that_serves_some_of_the_machines_gpus_is_taken_with_a_remark() {
 fn a_gpu_of_this_machine_is_given_up_at_a_persons_word_only() {
     let Some(machine) = WithGpus::new(&[GFX906, GFX942]) else { return };
     let said = ["gfx942 would be served no more", "has no code for gfx942", "--gpu-loss-ok"];
-    machine.refuses(&[], &said);
-    machine.refuses(&["--gpu", "gfx906"], &said);
-    machine.refuses(&["--gpu", "gfx906", "--dry-run"], &said);
+    for more in [&[][..], &["--gpu", "gfx906"], &["--gpu", "gfx906", "--dry-run"]] {
+        // Otherwise the stock library stays in the store and serves it.
+        machine.refuses(&[more, &["--original", "delete"]].concat(), &said);
+    }
     let applied = machine.apply(&["--gpu", "gfx906", "--gpu-loss-ok"]).success();
     says(&applied.stdout, &["gfx908, gfx942 are served no more"]);
     says(&machine.installer(&["status"]).success().stdout, &["no more: gfx908, gfx942"]);
@@ -130,7 +131,69 @@ fn a_gpu_of_this_machine_is_given_up_at_a_persons_word_only() {
     machine.apply(&["--force"]).success();
     says(&machine.installer(&["status"]).success().stdout, &["no more: gfx908, gfx942"]);
     machine.installer(&["revert"]).success();
-    machine.refuses(&["--gpu", "gfx906"], &said);
+    machine.refuses(&["--gpu", "gfx906", "--original", "delete"], &said);
+}
+
+#[test]
+fn on_a_mixed_machine_a_route_loses_no_gpu() {
+    let Some(machine) = WithGpus::new(&[GFX906, GFX942, GFX1201]) else { return };
+    let before = Snapshot::of(machine.machine.tree.root());
+    let applied = machine.apply(&[]).success();
+    says(
+        &applied.stdout,
+        &[
+            "gfx942 of this machine keeps the tree's own rocBLAS, which stays in the store: ",
+            "has no code for gfx942",
+            "[route] in shim.toml gives each GPU the newest backend",
+            "does not serve this machine's gfx1201",
+        ],
+    );
+    assert!(!applied.stdout.contains("no more"), "{applied:?}");
+    assert!(!applied.stdout.contains("serve this machine's gfx942"), "{applied:?}");
+    let settings = machine.machine.lib("rocblas-shim/shim.toml");
+    let written = fs::read_to_string(&settings).expect("read");
+    says(&written, &["backend = \"6.3.0\"\n", "\n[route]\n", "\ndefault = \"auto\"\n"]);
+    let routes = || machine.installer(&["backends", "routes"]).success().stdout;
+    let wanted = "0: gfx906 at 0000:01:00.0: 6.3.0, by [route] default = \"auto\"\n\
+                  1: gfx942 at 0000:02:00.0: 7.0.2, by [route] default = \"auto\"\n\
+                  2: gfx1201 at 0000:03:00.0: no backend, by [route] default = \"auto\"\n   but no backend in ";
+    says(&routes(), &[wanted, "is known to serve it"]);
+    let status = machine.installer(&["status"]).success().stdout;
+    assert!(!status.contains("no more"), "{status}");
+    machine.installer(&["verify"]).success();
+    let again = machine.apply(&[]).success();
+    says(&again.stdout, &["Nothing to do"]);
+    // A library that is exchanged is noticed, and looked at by the next apply.
+    let library = machine.machine.lib("rocblas-shim/backends/7.0.2/lib/librocblas.so.5.0.70002");
+    let bytes = fs::read(&library).expect("read");
+    fs::write(&library, [bytes.as_slice(), &[0]].concat()).expect("write");
+    let status = machine.installer(&["status"]);
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+    says(
+        &status.stdout,
+        &["[route] default = \"auto\": the library of backend 7.0.2 was exchanged"],
+    );
+    says(&routes(), &["1: gfx942 at 0000:02:00.0: 7.0.2"]);
+    fs::write(&library, bytes).expect("write");
+    // A rule of a person's that takes it away is in the way.
+    fs::write(&settings, format!("{written}gfx942 = \"6.3.0\"\n")).expect("write");
+    let ended = machine.apply(&[]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    says(
+        &ended.stderr,
+        &["[route] gfx942 = \"6.3.0\" in ", "has no code for gfx942", "Take that rule out"],
+    );
+    fs::write(&settings, written).expect("write");
+    machine.installer(&["revert"]).success();
+    before.assert_same(&Snapshot::of(machine.machine.tree.root()));
+}
+
+#[test]
+fn a_backends_name_is_no_word_of_routes() {
+    let machine = Machine::new();
+    let ended = machine.apply(&["--name", "auto"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    says(&ended.stderr, &["\"auto\" in a route leaves the choice to the shim", "--name"]);
 }
 
 #[test]
@@ -202,7 +265,7 @@ fn tensile_files_that_are_left_out_are_a_loss_too() {
     let Some(machine) = WithGpus::new(&[GFX906, GFX908]) else { return };
     let said =
         ["gfx908 would be served no more", "Tensile files of gfx908 are not placed", "--gpu"];
-    machine.refuses(&["--gpu", "gfx906"], &said);
+    machine.refuses(&["--gpu", "gfx906", "--original", "delete"], &said);
     machine.apply(&["--gpu", "gfx906,gfx908"]).success();
     says(&machine.installer(&["status"]).success().stdout, &["no more: gfx942"]);
 }

@@ -1,7 +1,11 @@
 //! `[route]` and `ROCBLAS_SHIM_ROUTE`: each GPU's handles get their own backend.
 
 use crate::machine::{Machine, file, line, name};
-use std::{fs, os::unix::fs::symlink};
+use rocblas_contract::serves::{Identity, SERVES, Serves};
+use std::{
+    fs::{self, File},
+    os::unix::fs::symlink,
+};
 use tests::{real::recording, run::Ended, scenario::linked_client};
 
 /// Two devices of different targets, on the recording HIP runtime.
@@ -90,6 +94,82 @@ fn a_backend_without_kernels_for_the_gpu_is_named() {
     assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
     let directory = format!("backends/{}/lib/rocblas/library", name(2));
     assert!(ended.stderr.contains(&directory), "{}", ended.stderr);
+}
+
+/// What the installer writes beside a backend.
+fn write_facts(machine: &Machine, number: u8, release: &str, gpus: &[&str]) {
+    let library = file(&machine.tree, number);
+    let identity = Identity::of(&File::open(&library).expect("open")).expect("read");
+    let gpus = gpus.iter().map(|gpu| (*gpu).to_owned()).collect();
+    let serves = Serves { release: release.to_owned(), gpus, library: identity };
+    let prefix = library.parent().and_then(|lib| lib.parent()).expect("a prefix");
+    fs::write(prefix.join(SERVES), serves.text()).expect("write");
+}
+
+#[test]
+fn auto_gives_each_gpu_the_newest_backend_that_serves_it() {
+    let machine = machine();
+    write_facts(&machine, 1, "6.3.0", &["gfx900", "gfx906", "gfx1100"]);
+    write_facts(&machine, 2, "7.0.2", &["gfx1100"]);
+    let both = [line(1), line(2), line(1)].concat();
+    fs::write(machine.tree.settings(), "backend = 'one'\n").expect("write");
+    for route in ["auto", "gfx906=one,auto", "gfx1100=auto", "0=auto,1=auto"] {
+        let ended = routed(&machine, route, BOTH).silent_success();
+        assert_eq!(ended.stdout, both, "{route}");
+    }
+    let settings = "backend = 'one'\n[route]\ndefault = 'auto'\n";
+    fs::write(machine.tree.settings(), settings).expect("write");
+    let ended = machine.run_without_a_choice(BOTH, &DEVICES).silent_success();
+    assert_eq!(ended.stdout, both);
+    // 6.10 is newer than 6.3, and the word is no backend's name where one is asked for.
+    write_facts(&machine, 2, "6.10.0", &["gfx906", "gfx1100"]);
+    let ended = machine.run_without_a_choice(BOTH, &DEVICES).silent_success();
+    assert_eq!(ended.stdout, line(2).repeat(3));
+    let ended = machine.run_without_a_choice("use auto", &DEVICES).success();
+    assert_eq!(ended.stdout, "use auto=11\n");
+}
+
+#[test]
+fn auto_takes_an_exchanged_library_last_and_says_so() {
+    let machine = machine();
+    write_facts(&machine, 1, "6.3.0", &["gfx906", "gfx1100"]);
+    write_facts(&machine, 2, "7.0.2", &["gfx1100"]);
+    let stale = file(&machine.tree, 2);
+    let mut bytes = fs::read(&stale).expect("read");
+    bytes.push(0);
+    fs::write(&stale, bytes).expect("write");
+    fs::write(machine.tree.settings(), "backend = 'one'\n").expect("write");
+    // Another one is sure to serve it.
+    let ended = routed(&machine, "auto", BOTH).silent_success();
+    assert_eq!(ended.stdout, line(1).repeat(3));
+    write_facts(&machine, 1, "6.3.0", &["gfx906"]);
+    let ended = routed(&machine, "auto", BOTH).success();
+    assert_eq!(ended.stdout, [line(1), line(2), line(1)].concat());
+    let said = "rocblas-shim: error: the library of backend two was exchanged since the installer looked at it: it \
+                is taken for one that serves gfx1100 all the same; `installer apply` looks again\n";
+    assert_eq!(ended.stderr, said);
+}
+
+#[test]
+fn auto_without_a_backend_for_a_gpu_fails_for_that_one_alone() {
+    let machine = machine();
+    write_facts(&machine, 1, "6.3.0", &["gfx906"]);
+    fs::write(machine.tree.settings(), "backend = 'one'\n").expect("write");
+    let words = "create device 1 create create device 0 create call";
+    let ended = routed(&machine, "auto", words).success();
+    assert_eq!(ended.stdout, format!("create=6\ncreate=6\n{}", line(1).repeat(2)));
+    let said = format!(
+        "rocblas-shim: error: no handle for device 1 (gfx1100): no backend in {}/rocblas-shim/backends is known to \
+         serve it: `installer backends list` says what each serves, and `installer backends add` adds one\n",
+        machine.tree.lib().display()
+    );
+    assert_eq!(ended.stderr, said);
+    // What cannot be read is as if it were not there.
+    let two = file(&machine.tree, 2);
+    let prefix = two.parent().and_then(|lib| lib.parent()).expect("a prefix");
+    fs::write(prefix.join(SERVES), "gpus = \"gfx1100\"\n").expect("write");
+    let ended = routed(&machine, "auto", words).success();
+    assert_eq!(ended.stderr, said);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The backend: which one is asked for, its files in the store, and which one the shim is to use.
 
-use super::{Request, Unpacking, checks, gpus, stock};
+use super::{Request, Unpacking, checks, facts, gpus, stock};
 use crate::{
     elf, files,
     inspect::{layout::Tree, library},
@@ -18,6 +18,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use rocblas_contract::{
     libraries::BACKEND_SONAME,
+    route::AUTO,
     store::{BACKENDS, LIB},
 };
 use std::{
@@ -316,6 +317,11 @@ fn refuse_the_same_major(source: &Source, required: &[String]) -> Result<()> {
 /// A backend's name is a directory's.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_usual = |c: char| c.is_ascii_alphanumeric() || "._-+~".contains(c);
+    if name == AUTO {
+        bail!(
+            "{AUTO:?} in a route leaves the choice to the shim: give this backend another name with --name"
+        );
+    }
     if name.is_empty() || name.starts_with('.') || !name.chars().all(is_usual) {
         bail!("{name:?} is not a valid name for a backend: take letters, digits, dots and hyphens");
     }
@@ -511,8 +517,11 @@ fn found(root: &Root, tree: &Tree) -> Result<PathBuf> {
 }
 
 /// Its files in a prefix of their own, and no others of an earlier apply.
-pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
-    let Asked::Source(placed) = asked else { return Ok(()) };
+pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked, offer: &Offer) -> Result<()> {
+    let placed = match asked {
+        Asked::Source(placed) => placed,
+        Asked::InStore(name) => return plan_known(planner, name, offer),
+    };
     let Placed { name, source, origin, .. } = placed.as_ref();
     let prefix = backend_place(name)?;
     if planner.holds_originals(&prefix) {
@@ -561,6 +570,9 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
         planner.want(&place, what, &reason)?;
         wanted.insert(place);
     }
+    let release = source.version.as_deref().or(Some(name));
+    facts::plan(planner, &prefix, &offer.serves, release, &library)?;
+    wanted.insert(facts::place(&prefix)?);
     let obsolete: Vec<Place> = (planner.plan.journal.entries.iter())
         .filter(|(place, entry)| place.starts_with(&prefix) && entry.after != State::Absent)
         .map(|(place, _)| place.clone())
@@ -573,16 +585,33 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked) -> Result<()> {
     Ok(())
 }
 
+/// What a backend serves that stays as it is: an installer that did not know this file has placed it.
+fn plan_known(planner: &mut Planner<'_>, name: &str, offer: &Offer) -> Result<()> {
+    // A path that somebody wrote into the settings, and what was placed by hand, is theirs.
+    if !planner.plan.journal.origins.contains_key(name) {
+        return Ok(());
+    }
+    let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
+    let path = library_of(&root, &lib, name)?;
+    let library = root.open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let release = source::release::of_library(&file);
+    let release = release.as_deref().or(Some(name));
+    facts::plan(planner, &backend_place(name)?, &offer.serves, release, &library)
+}
+
 fn digest(from: &Contents, shown: &str) -> Result<String> {
     let digest = from.open().and_then(|file| files::digest(file, shown));
     digest.with_context(|| format!("cannot read {shown}"))
 }
 
-/// Writes the shim's settings for a tree of that release of ROCm, and returns which backend they name.
+/// Writes the shim's settings for a tree of that release of ROCm, with a route for each GPU if there is to be one,
+/// and returns which backend they name.
 pub(super) fn choose(
     planner: &mut Planner<'_>,
     asked: &Asked,
     release: Option<&str>,
+    is_routed: bool,
 ) -> Result<Chosen> {
     let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
     let text = settings::text(&root, &lib)?;
@@ -599,6 +628,9 @@ pub(super) fn choose(
     let mut wanted = settings::with_backend(&text, name)?;
     if let Some(version) = release.and_then(rocblas_abi::presented_in) {
         wanted = settings::with_presented(&wanted, version)?;
+    }
+    if is_routed {
+        wanted = settings::with_auto(&wanted)?;
     }
     planner.settings(&wanted, "the backend to use")?;
     let file = file.with_context(|| format!("cannot read {shown}"))?;

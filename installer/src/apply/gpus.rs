@@ -3,14 +3,20 @@
 
 use super::{Request, backend::Offer, stock};
 use crate::{
+    backends::routes,
     inspect::machine,
     journal::Journal,
     plan::{Planner, Reach},
     root::Root,
     serves::{Lack, Serves},
+    settings,
 };
 use anyhow::{Context, Result, bail};
-use rocblas_contract::{store::LIB, tensile};
+use rocblas_contract::{
+    route::{AUTO, Gpu, rule_for},
+    store::LIB,
+    tensile,
+};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -67,13 +73,20 @@ pub(super) fn of_machine(root: &Root) -> BTreeSet<String> {
     if root.is_system() { machine::targets() } else { BTreeSet::new() }
 }
 
+/// What a person should know of a backend; about a GPU of this machine that it lacks, only if that has no
+/// other.
+pub(super) struct Remark {
+    pub(super) gpu: Option<String>,
+    pub(super) text: String,
+}
+
 /// Whether a backend serves the GPUs that are asked for; where none is, at least one of the machine's.
 /// Returns remarks on the others.
 pub(super) fn check(
     offer: &Offer,
     required: &[String],
     machine: &BTreeSet<String>,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Remark>> {
     let Offer { shown, soname, serves, is_slim } = offer;
     if !required.is_empty() || !machine.is_empty() {
         serves.whole().with_context(|| format!("the library of {shown}"))?;
@@ -111,9 +124,8 @@ pub(super) fn check(
     }
     if !machine.is_empty() && serves.is_for_none() {
         // As the demonstration's, which has to work on a machine with any GPU.
-        return Ok(vec![format!(
-            "{shown} has no code for any GPU: it computes on the CPU, if at all"
-        )]);
+        let text = format!("{shown} has no code for any GPU: it computes on the CPU, if at all");
+        return Ok(vec![Remark { gpu: None, text }]);
     }
     let lacking: Vec<&String> = machine.iter().filter(|gpu| serves.lack(gpu).is_some()).collect();
     if !lacking.is_empty() && lacking.len() == machine.len() {
@@ -125,7 +137,7 @@ pub(super) fn check(
             serves.code()
         );
     }
-    let remark = |gpu: &String| match is_slim {
+    let text = |gpu: &String| match is_slim {
         true => format!(
             "{shown} is slim and does not serve this machine's {gpu}: `installer apply --gpu {gpu}` adds its \
              kernels if the whole library has some; or hide that GPU from programs with HIP_VISIBLE_DEVICES"
@@ -135,6 +147,7 @@ pub(super) fn check(
              HIP_VISIBLE_DEVICES"
         ),
     };
+    let remark = |gpu: &String| Remark { gpu: Some(gpu.clone()), text: text(gpu) };
     Ok(lacking.into_iter().map(remark).collect())
 }
 
@@ -171,32 +184,56 @@ impl Stock {
     }
 }
 
-/// Compares which GPUs the tree serves with a backend and without it. A GPU of this machine is given up
+/// The GPUs that a tree serves before a change.
+pub(super) struct Before {
+    /// By the backend that is in use.
+    pub(super) served: BTreeSet<String>,
+    /// By its own library, if that stays in the store as a backend.
+    pub(super) kept: BTreeSet<String>,
+}
+
+/// Compares which GPUs the tree serves with a backend and without it. A GPU of this machine that the tree's
+/// own library serves keeps that, by a route: these are answered. One that nothing serves any more is given up
 /// only where the person says so, which the journal records; losses of other GPUs are remarks.
 pub(super) fn weigh(
     planner: &mut Planner<'_>,
     offer: &Offer,
-    now: &BTreeSet<String>,
+    before: &Before,
     machine: &BTreeSet<String>,
     request: &Request,
-) -> Result<()> {
-    let journal = &mut planner.plan.journal;
-    let lost = lost(journal.served.union(now), &offer.serves);
-    let here: BTreeSet<String> = lost.intersection(machine).cloned().collect();
-    let known = &journal.options.given_up;
-    let new: BTreeSet<String> = here.difference(known).cloned().collect();
+) -> Result<BTreeSet<String>> {
+    let mut lost = lost(planner.plan.journal.served.union(&before.served), &offer.serves);
+    let mut here: BTreeSet<String> = lost.intersection(machine).cloned().collect();
+    let known = planner.plan.journal.options.given_up.clone();
+    let mut new: BTreeSet<String> = here.difference(&known).cloned().collect();
+    let mut routed = BTreeSet::new();
+    if !request.gpu_loss_ok && new.iter().all(|gpu| before.kept.contains(gpu)) {
+        routed = std::mem::take(&mut new);
+        check_route(planner, &routed)?;
+    }
     if !new.is_empty() && !request.gpu_loss_ok && request.reach != Reach::Repair {
         bail!(
             "{} would be served no more, which this machine has and this tree serves now: {}. Give a \
-             backend for all of this machine's GPUs; to give up {}, say --gpu-loss-ok. After that, `installer \
-             backends routes --write` gives each GPU the newest backend in the store that serves it, and \
-             the tree's own is one of them",
+             backend for all of this machine's GPUs; to give up {}, say --gpu-loss-ok",
             list(&new),
             why(offer, &new),
             list(&new)
         );
     }
-    journal.options.given_up = here;
+    if !routed.is_empty() {
+        planner.remark(format!(
+            "{} of this machine {} the tree's own rocBLAS, which stays in the store: {}. [route] in shim.toml \
+             gives each GPU the newest backend in the store that serves it; `installer backends routes` \
+             shows which",
+            list(&routed),
+            if routed.len() == 1 { "keeps" } else { "keep" },
+            why(offer, &routed),
+        ));
+        // A route is for all GPUs, not only for those of this machine.
+        lost.retain(|gpu| !before.kept.contains(gpu));
+        here.retain(|gpu| !routed.contains(gpu));
+    }
+    planner.plan.journal.options.given_up = here;
     if !lost.is_empty() {
         planner.remark(format!(
             "{} {} served no more: {}",
@@ -204,6 +241,35 @@ pub(super) fn weigh(
             if lost.len() == 1 { "is" } else { "are" },
             why(offer, &lost)
         ));
+    }
+    Ok(routed)
+}
+
+/// Whether rules of a person's leave these GPUs to the route that is to be written, or name a backend that
+/// serves them.
+fn check_route(planner: &Planner<'_>, gpus: &BTreeSet<String>) -> Result<()> {
+    let (root, lib) = (planner.lib.root(), planner.lib.path());
+    let rules = settings::route(&settings::text(root, lib)?)?;
+    for gpu in gpus {
+        let asked = Gpu { target: gpu, device: None, pci: None };
+        let Some(rule) = rule_for(&rules, |rule| &rule.gpus, &asked) else { continue };
+        if rule.backend == AUTO {
+            continue;
+        }
+        let fault = match routes::library_of(root, lib, &rule.backend, gpu) {
+            Ok((_, library)) => routes::fault(root, &library, gpu),
+            Err(why) => Some(why),
+        };
+        if let Some(fault) = fault {
+            bail!(
+                "{gpu} would be served no more, which this machine has and this tree serves now: [route] {} = {:?} \
+                 in {}: {fault}. Take that rule out, or give {gpu} one of its own; to give it up, say \
+                 --gpu-loss-ok",
+                rule.key,
+                rule.backend,
+                settings::path(lib).display()
+            );
+        }
     }
     Ok(())
 }

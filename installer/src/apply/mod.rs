@@ -6,6 +6,7 @@ pub(crate) mod backend;
 pub(crate) mod built;
 pub(crate) mod checks;
 mod compat;
+mod facts;
 pub(crate) mod gpus;
 pub(crate) mod stock;
 
@@ -297,9 +298,7 @@ fn plan(
     // A backend that somebody chose with `backends use` need not serve what an earlier apply named.
     let is_chosen = source.is_known() && !asked.is_new;
     let required = if is_chosen { &[] } else { asked.required.as_slice() };
-    for remark in gpus::check(&offer, required, &machine)? {
-        planner.remark(remark);
-    }
+    let remarks = gpus::check(&offer, required, &machine)?;
     if let Some(name) = source.new_name() {
         now.check_name(name)?;
     }
@@ -311,10 +310,16 @@ fn plan(
             lib.path().display()
         ));
     }
+    let mut routed = BTreeSet::new();
     if !request.only_add {
-        plan_gpus(&mut planner, &stock_files, request, asked, &machine, &offer)?;
+        routed = plan_gpus(&mut planner, &stock_files, request, asked, &machine, &offer)?;
     }
-    backend::plan(&mut planner, source)?;
+    for gpus::Remark { gpu, text } in remarks {
+        if gpu.is_none_or(|gpu| !routed.contains(&gpu)) {
+            planner.remark(text);
+        }
+    }
+    backend::plan(&mut planner, source, &offer)?;
     if request.only_add {
         return Ok(planner.plan);
     }
@@ -331,7 +336,8 @@ fn plan(
             planner.permit(place)?;
         }
     }
-    let chosen = backend::choose(&mut planner, source, tree.release.as_deref())?;
+    let is_routed = !routed.is_empty();
+    let chosen = backend::choose(&mut planner, source, tree.release.as_deref(), is_routed)?;
     compat::plan(&mut planner, &chosen)?;
     checks::exports(&mut planner, &stock_files, &shim)?;
     stock::plan_shim(&mut planner, &now, &shim)?;
@@ -353,7 +359,8 @@ fn has_way_back(journal: &Journal) -> bool {
 }
 
 /// What GPUs get by the plan, and what they lose. It comes before anything else is planned, so that a
-/// journal without entries is one of a first apply.
+/// journal without entries is one of a first apply. Answers the GPUs of this machine that keep what they
+/// have by a route.
 fn plan_gpus(
     planner: &mut Planner<'_>,
     stock_files: &[PathBuf],
@@ -361,9 +368,10 @@ fn plan_gpus(
     asked: &gpus::Asked,
     machine: &BTreeSet<String>,
     offer: &backend::Offer,
-) -> Result<()> {
+) -> Result<BTreeSet<String>> {
     let (root, lib) = (planner.lib.root(), planner.lib.path());
     let mut now = BTreeSet::new();
+    let is_kept = !stock_files.is_empty() && request.original != Some(Original::Delete);
     let elsewhere = stock::behind_a_link(root, lib);
     let stock_files = if stock_files.is_empty() { elsewhere.as_slice() } else { stock_files };
     if let Some(stock) = gpus::Stock::of(root, stock_files)? {
@@ -380,7 +388,8 @@ fn plan_gpus(
     if let Ok(Some(name)) = settings::text(root, lib).and_then(|text| settings::backend(&text)) {
         now = gpus::served_now(root, lib, &name);
     }
-    gpus::weigh(planner, offer, &now, machine, request)
+    let kept = if is_kept { planner.plan.journal.served.clone() } else { BTreeSet::new() };
+    gpus::weigh(planner, offer, &gpus::Before { served: now, kept }, machine, request)
 }
 
 /// The shim to place.

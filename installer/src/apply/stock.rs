@@ -1,6 +1,6 @@
 //! The stock library: kept or deleted, and the shim in its place.
 
-use super::{Shim, archives};
+use super::{Shim, archives, facts};
 use crate::{
     dpkg, elf,
     inspect::{layout::Tree, owner},
@@ -302,6 +302,7 @@ fn plan_beside(planner: &mut Planner<'_>, kept: &[Place]) -> Result<()> {
             planner.want(&at.beside("rocblas")?, Wanted::Link(target), reason)?;
         }
         archives::plan_beside(planner, at)?;
+        facts::plan_kept(planner, at)?;
     }
     Ok(())
 }
@@ -330,6 +331,7 @@ fn delete_kept(planner: &mut Planner<'_>, in_use: &str) -> Result<()> {
             planner.want(&at.beside(name)?, Wanted::Nothing, "--original delete")?;
         }
         archives::plan_removal(planner, &at)?;
+        facts::plan_removal(planner, &at)?;
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! Which backend each GPU gets, by the rules that the shim goes by (`rocblas_contract::route`); and rules by
 //! which no GPU is lost.
 
-use super::listed::{self, Listed};
+use super::{
+    known,
+    listed::{self, Listed},
+};
 use crate::{
     choice,
     inspect::machine,
@@ -13,8 +16,9 @@ use crate::{
 };
 use anyhow::{Result, bail};
 use rocblas_contract::{
-    route::{Gpu, rule_for},
-    store::SETTINGS,
+    route::{AUTO, Gpu, none_serves, rule_for},
+    serves,
+    store::{self, SETTINGS},
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -67,7 +71,11 @@ pub fn routes(
         let device = of_machine.then_some(number);
         let asked = Gpu { target: &gpu.target, device, pci: gpu.pci.as_deref() };
         let (by, found) = match rule_for(&rules, |rule| &rule.gpus, &asked) {
-            Some(rule) => (format!("[route] {}", rule.key), library_of(root, lib, &rule.backend)),
+            Some(rule) => {
+                let word = if rule.backend == AUTO { " = \"auto\"" } else { "" };
+                let by = format!("[route] {}{word}", rule.key);
+                (by, library_of(root, lib, &rule.backend, &gpu.target))
+            }
             None => {
                 let chosen = choice::backend(root, &[lib.to_owned()], None, Path::new("/"));
                 (SETTINGS.to_owned(), chosen.map(|chosen| (chosen.name, chosen.path)))
@@ -93,12 +101,19 @@ pub fn routes(
     Ok(all.collect())
 }
 
-/// Name and library of a backend that a rule names.
+/// Name and library of the backend that a rule gives a GPU.
 pub(crate) fn library_of(
     root: &Root,
     lib: &Path,
     value: &str,
+    target: &str,
 ) -> Result<(String, PathBuf), String> {
+    let known = if value == AUTO { known::all(root, lib) } else { Vec::new() };
+    let value = match value {
+        AUTO => serves::newest(&known, target).map(|newest| newest.name.as_str()),
+        name => Some(name),
+    };
+    let value = value.ok_or_else(|| none_serves(store::backends(lib).display()))?;
     let chosen = choice::of_rule(root, &[lib.to_owned()], value, &settings::path(lib))?;
     Ok((chosen.name, chosen.path))
 }
@@ -117,10 +132,8 @@ pub(crate) fn fault(root: &Root, library: &Path, target: &str) -> Option<String>
 /// The newest backend that lacks nothing for a GPU.
 fn best(listed: &[Listed], target: &str) -> Option<String> {
     let serving = listed.iter().filter(|backend| backend.gpus.iter().any(|gpu| gpu == target));
-    let version = |backend: &Listed| -> Vec<u32> {
-        let release = backend.release.as_deref().unwrap_or_default();
-        release.split('.').map_while(|part| part.parse().ok()).collect()
-    };
+    let version =
+        |backend: &Listed| serves::numbers(backend.release.as_deref().unwrap_or_default());
     serving.max_by_key(|backend| version(backend)).map(|backend| backend.name.clone())
 }
 

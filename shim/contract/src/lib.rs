@@ -5,7 +5,8 @@
 //! | module | facts |
 //! |---|---|
 //! | [`store`] | the directories and files of the store |
-//! | [`choice`] | which backend the shim opens |
+//! | [`choice`], [`route`] | which backend the shim opens, and for which GPU |
+//! | [`serves`] | what a backend serves |
 //! | [`libraries`] | names of libraries, and those that ROCm 7 renamed |
 //! | [`note`] | the ELF note by which a file is known to be a shim |
 //! | [`variables`] | environment variables |
@@ -27,6 +28,7 @@ pub mod note;
 pub mod route;
 pub mod secrets;
 pub mod sentences;
+pub mod serves;
 pub mod store;
 pub mod tensile;
 pub mod variables;

@@ -1,6 +1,8 @@
 //! Which backend the handles of a GPU get: the rules of `[route]` in `shim.toml` and of
 //! `ROCBLAS_SHIM_ROUTE`. The shim follows them, the installer writes and foretells them.
 
+use std::fmt::Display;
+
 /// The GPUs that a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gpus {
@@ -16,6 +18,9 @@ pub enum Gpus {
 
 /// The word for [`Gpus::Default`].
 pub const DEFAULT: &str = "default";
+
+/// In the place of a backend: the newest one in the store that serves the GPU; see [`crate::serves`].
+pub const AUTO: &str = "auto";
 
 impl Gpus {
     /// The GPUs of a key; `None` for one that is neither an address, a number, a target nor `default`.
@@ -84,7 +89,8 @@ pub fn rule_for<'a, Rule>(
     fitting.min_by_key(|rule| gpus(rule).rank())
 }
 
-/// The rules of a list: `gfx906=6.3.0,default=7.0.2`; none of an empty one and of `off`.
+/// The rules of a list: `gfx906=6.3.0,default=7.0.2`; none of an empty one and of `off`. [`AUTO`] alone is
+/// for all GPUs.
 ///
 /// # Errors
 /// The part that is no rule.
@@ -92,6 +98,9 @@ pub fn parse_list(list: &str) -> Result<Vec<(Gpus, &str)>, String> {
     let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty() && list != "off");
     parts
         .map(|part| {
+            if part == AUTO {
+                return Ok((Gpus::Default, AUTO));
+            }
             let rule = part.split_once('=').filter(|(_, backend)| !backend.is_empty());
             let rule = rule.and_then(|(key, backend)| Some((Gpus::parse(key)?, backend)));
             rule.ok_or_else(|| no_rule(part))
@@ -99,12 +108,21 @@ pub fn parse_list(list: &str) -> Result<Vec<(Gpus, &str)>, String> {
         .collect()
 }
 
+/// What is said where [`AUTO`] finds nothing for a GPU.
+#[must_use]
+pub fn none_serves(stores: impl Display) -> String {
+    format!(
+        "no backend in {stores} is known to serve it: `installer backends list` says what each serves, and \
+         `installer backends add` adds one"
+    )
+}
+
 /// What is said of a part that is no rule.
 #[must_use]
 pub fn no_rule(part: &str) -> String {
     format!(
         "`{part}` is no rule for a GPU, such as gfx906=6.3.0, 0=6.3.0 (HIP's number), 0000:03:00.0=6.3.0 \
-         (PCI address) or default=7.0.2"
+         (PCI address), default=7.0.2 or auto (for each the newest backend that serves it)"
     )
 }
 
@@ -139,6 +157,7 @@ mod tests {
         assert_eq!(chosen("gfx906", Some(1), Some("0000:03:00.0")), Some("d"));
         assert_eq!(parse_list("gfx906=x").expect("one").len(), 1);
         assert_eq!(parse_list("").map(|rules| rules.len()), Ok(0));
+        assert_eq!(parse_list("gfx906=x, auto"), parse_list("gfx906=x,default=auto"));
         assert_eq!(parse_list("off").map(|rules| rules.len()), Ok(0));
         for wrong in ["gfx906", "gfx906=", "=x", "x=y", "gfx906=a,oops"] {
             assert!(parse_list(wrong).is_err(), "{wrong}");

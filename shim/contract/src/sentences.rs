@@ -117,6 +117,10 @@ sentences! {
     /// The backend for a GPU could not be opened.
     Message NoRoute no_route(device, target, why)
         "no handle for device {device} ({target}): {why}";
+    /// A backend's library is not the one that was looked at.
+    Message StaleFacts stale_facts(backend, target)
+        "the library of backend {backend} was exchanged since the installer looked at it: it is taken for one \
+         that serves {target} all the same; `installer apply` looks again";
     /// A handle that the shim has not seen made.
     Message UnknownHandle unknown_handle(handle, backend)
         "handle {handle} was not made by a call that went through the shim: it is taken for one of backend \

@@ -3,16 +3,17 @@
 
 use crate::{
     arch::without_cancellation,
-    backend::{Backend, hip::DeviceProperties, hip::Hip},
+    backend::{Backend, hip::DeviceProperties, hip::Hip, locate},
     backends::{self, Slot},
-    config::Settings,
+    config::{Choice, Settings},
     facts,
     init::{self, Outcome},
+    own,
 };
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use rocblas_contract::{
-    route::{self, Gpu},
-    sentences,
+    route::{self, AUTO, Gpu},
+    sentences, serves, store,
 };
 use tracing::error;
 
@@ -66,17 +67,39 @@ fn by_rules(
     let Some(rule) = route::rule_for(&settings.route, |rule| &rule.gpus, &gpu) else {
         return Ok(first);
     };
-    backends::open(&rule.choice).map_err(|why| {
-        if is_news(device) {
+    let opened = match rule.choice.value == AUTO {
+        true if target.is_empty() => return Ok(first),
+        true => newest(&rule.choice, &target, device).and_then(|choice| backends::open(&choice)),
+        false => backends::open(&rule.choice),
+    };
+    opened.map_err(|why| {
+        if is_first(&UNSERVED, device) {
             error!("{}", sentences::no_route(device, &target, why));
         }
         NoBackend
     })
 }
 
+/// The newest backend in the store that serves a GPU. The error is a sentence.
+fn newest(auto: &Choice, target: &str, device: i32) -> Result<Choice, String> {
+    let directories = own::directories();
+    let known = locate::known(directories);
+    let Some(newest) = serves::newest(&known, target) else {
+        let stores = directories.iter().map(|d| store::backends(d).display().to_string());
+        return Err(route::none_serves(stores.collect::<Vec<_>>().join(" or ")));
+    };
+    if newest.is_stale && is_first(&STALE, device) {
+        error!("{}", sentences::stale_facts(&newest.name, target));
+    }
+    Ok(Choice { value: newest.name.clone().into(), ..auto.clone() })
+}
+
+/// Devices, as bits, for which it was said that there is no backend, and that what is known of one is stale.
+static UNSERVED: AtomicU64 = AtomicU64::new(0);
+static STALE: AtomicU64 = AtomicU64::new(0);
+
 /// Whether something is said of a device for the first time.
-fn is_news(device: i32) -> bool {
-    static SAID: AtomicU64 = AtomicU64::new(0);
+fn is_first(said: &AtomicU64, device: i32) -> bool {
     let bit = 1 << (device.unsigned_abs() % u64::BITS);
-    SAID.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    said.fetch_or(bit, Ordering::Relaxed) & bit == 0
 }

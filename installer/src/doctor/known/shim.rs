@@ -56,6 +56,7 @@ pub(super) fn meaning(sentence: Sentence) -> &'static Fixed {
         Sentence::TooManyBackends => &TOO_MANY_BACKENDS,
         Sentence::UnknownHandle => &UNKNOWN_HANDLE,
         Sentence::NoRoute => &NO_ROUTE,
+        Sentence::StaleFacts => &STALE_FACTS,
     }
 }
 
@@ -354,6 +355,14 @@ static NO_ROUTE: Fixed = known(
      opened; the end of the line says why. The program gets rocblas_status_internal_error instead of a \
      handle; other GPUs are not affected.",
     "installer backends list   (shows the names that a rule may give)",
+);
+
+static STALE_FACTS: Fixed = known(
+    "a backend's library was exchanged",
+    "A route says \"auto\", by which each GPU gets the newest backend that the installer has found to serve it. \
+     The library of this one is not the file that it looked at then: an upgrade put another in its place, or \
+     somebody did. It is used all the same; if it has no kernels for the GPU, calls fail.",
+    "installer apply   (looks at it again)",
 );
 
 static UNKNOWN_HANDLE: Fixed = known(
