@@ -136,7 +136,7 @@ const NOT_PROVOKED: [Sentence; 20] = [
     Sentence::TraceReplaced,
     // The disk must be full, or the directory vanish, between two files.
     Sentence::ThreadNotTraced,
-    Sentence::TraceEndNotWritten,
+    Sentence::TraceFileNotWritten,
 ];
 
 #[test]

@@ -5,3 +5,4 @@ mod machine;
 mod routes;
 mod switching;
 mod threads;
+mod traced;

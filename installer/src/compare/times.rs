@@ -97,6 +97,7 @@ mod tests {
         let row = Row {
             function: "rocblas_sgemm".to_owned(),
             shape: shape.to_owned(),
+            backend: String::new(),
             calls: times.len() as u64,
             errors: 0,
             total: times.iter().sum(),

@@ -106,7 +106,8 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
             Ok(())
         }
         Trace::Diff { before, after, rows } => {
-            let diff = diff::diff(&summary::summary(&before)?, &summary::summary(&after)?);
+            let [before, after] = summary::pair(&before, &after)?;
+            let diff = diff::diff(&before, &after);
             output::result(as_json, &diff, diff::text(&diff, rows));
             Ok(())
         }

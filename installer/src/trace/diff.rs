@@ -1,7 +1,7 @@
 //! Two traces side by side: another backend, another driver, before and after a change. Calls are
 //! compared by function and shape, and times by their medians: a warm-up must not decide.
 
-use super::summary::{Row, Summary};
+use super::summary::{ProcessRow, Row, Summary, by, named};
 use crate::output::{HEADING, Line, Text, printable};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -51,6 +51,9 @@ pub struct Entry {
     pub function: String,
     /// The shape.
     pub shape: String,
+    /// The backend, where there are several; empty for functions without a handle too.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub backend: String,
     /// How many calls.
     pub calls: u64,
     /// Nanoseconds of all.
@@ -64,6 +67,9 @@ pub struct Changed {
     pub function: String,
     /// The shape.
     pub shape: String,
+    /// The backend, where there are several; empty for functions without a handle too.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub backend: String,
     /// Calls by status, in each.
     pub statuses: [BTreeMap<String, u64>; 2],
 }
@@ -75,6 +81,9 @@ pub struct Compared {
     pub function: String,
     /// The shape.
     pub shape: String,
+    /// The backend, where there are several; empty for functions without a handle too.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub backend: String,
     /// How many calls, in each.
     pub calls: [u64; 2],
     /// Medians in nanoseconds.
@@ -87,15 +96,18 @@ pub struct Compared {
     pub ratio: f64,
 }
 
-/// Rows by function and shape.
-type Keyed<'a> = BTreeMap<(&'a str, &'a str), &'a Row>;
+/// Function, shape, and the backend where a trace has several.
+type Key<'a> = [&'a str; 3];
+
+/// Rows by these.
+type Keyed<'a> = BTreeMap<Key<'a>, &'a Row>;
 
 fn keyed(summary: &Summary) -> Keyed<'_> {
     summary.shapes.iter().map(|row| (key(row), row)).collect()
 }
 
-fn key(row: &Row) -> (&str, &str) {
-    (&row.function, &row.shape)
+fn key(row: &Row) -> Key<'_> {
+    [&row.function, &row.shape, &row.backend]
 }
 
 /// How often calls that are alike were made and how they ended, in several traces together.
@@ -107,8 +119,8 @@ struct Tally {
     statuses: BTreeMap<String, u64>,
 }
 
-/// Tallies by function and shape.
-type Tallied<'a> = BTreeMap<(&'a str, &'a str), Tally>;
+/// Tallies by the same.
+type Tallied<'a> = BTreeMap<Key<'a>, Tally>;
 
 fn tallied(summaries: &[Summary]) -> Tallied<'_> {
     let mut tallied = Tallied::new();
@@ -128,9 +140,10 @@ fn tallied(summaries: &[Summary]) -> Tallied<'_> {
 fn only(of: &Tallied<'_>, other: &Tallied<'_>) -> Vec<Entry> {
     let missing = of.iter().filter(|(key, _)| !other.contains_key(*key));
     let mut entries: Vec<Entry> = missing
-        .map(|((function, shape), tally)| Entry {
+        .map(|([function, shape, backend], tally)| Entry {
             function: (*function).to_owned(),
             shape: (*shape).to_owned(),
+            backend: (*backend).to_owned(),
             calls: tally.calls,
             total: tally.total,
         })
@@ -148,6 +161,7 @@ pub fn diff(first: &Summary, second: &Summary) -> Diff {
         .map(|(x, y)| Compared {
             function: x.function.clone(),
             shape: x.shape.clone(),
+            backend: x.backend.clone(),
             calls: [x.calls, y.calls],
             p50: [x.p50, y.p50],
             total: [x.total, y.total],
@@ -161,7 +175,11 @@ pub fn diff(first: &Summary, second: &Summary) -> Diff {
         calls: [first.calls, second.calls],
         time: [first.time, second.time],
         backends: [first, second].map(|summary| {
-            summary.processes.iter().map(|process| process.backend.clone()).collect()
+            let names = |process: &ProcessRow| {
+                let further = process.further_backends.iter().map(named);
+                [process.backend.clone()].into_iter().chain(further).collect::<Vec<_>>()
+            };
+            summary.processes.iter().flat_map(names).collect()
         }),
         outcomes: outcomes(from_ref(first), from_ref(second)),
         times,
@@ -175,9 +193,10 @@ pub fn outcomes(first: &[Summary], second: &[Summary]) -> Outcomes {
     let both = a.iter().filter_map(|(key, tally)| Some((key, tally, b.get(key)?)));
     let statuses = both
         .filter(|(_, x, y)| !same_outcomes(x, y))
-        .map(|((function, shape), x, y)| Changed {
+        .map(|([function, shape, backend], x, y)| Changed {
             function: (*function).to_owned(),
             shape: (*shape).to_owned(),
+            backend: (*backend).to_owned(),
             statuses: [x.statuses.clone(), y.statuses.clone()],
         })
         .collect();
@@ -214,7 +233,7 @@ pub fn text(diff: &Diff, rows: usize) -> Text {
                 Time(compared.p50[0]).to_string(),
                 Time(compared.p50[1]).to_string(),
                 ratio(compared.ratio),
-                call(&compared.function, &compared.shape),
+                call(&compared.function, &compared.shape) + &by(&compared.backend),
             ]
         });
         let header = ["calls", "2nd", "p50", "2nd", "ratio", "function"];
@@ -233,7 +252,8 @@ pub(crate) fn outcomes_text(outcomes: &Outcomes, places: [&str; 2], rows: usize)
         page.line(Line::new().styled(BAD, "Ended otherwise"));
         for changed in outcomes.statuses.iter().take(rows) {
             let [a, b] = changed.statuses.each_ref().map(counted);
-            page.line(format_args!("  {}({}): {a} -> {b}", changed.function, changed.shape));
+            let Changed { function, shape, backend, .. } = changed;
+            page.line(format_args!("  {function}({shape}){}: {a} -> {b}", by(backend)));
         }
         more(&mut page, outcomes.statuses.len(), rows);
     }
@@ -244,10 +264,11 @@ pub(crate) fn outcomes_text(outcomes: &Outcomes, places: [&str; 2], rows: usize)
         page.line("");
         page.line(Line::new().styled(HEADING, format_args!("Only {place}")));
         for entry in entries.iter().take(rows) {
-            let Entry { function, shape, calls, total } = entry;
+            let Entry { function, shape, backend, calls, total } = entry;
             page.line(format_args!(
-                "  {calls:>8} calls {:>8}  {function}({shape})",
-                Time(*total).to_string()
+                "  {calls:>8} calls {:>8}  {function}({shape}){}",
+                Time(*total).to_string(),
+                by(backend)
             ));
         }
         more(&mut page, entries.len(), rows);
@@ -313,6 +334,7 @@ mod tests {
         Row {
             function: "rocblas_sgemm".to_owned(),
             shape: shape.to_owned(),
+            backend: String::new(),
             calls,
             errors: failed.map(|(_, calls)| calls).sum(),
             total: p50 * calls as f64,

@@ -1,6 +1,7 @@
 //! Calls in lines: of a trace that is there, and of one that grows.
 
 use super::{
+    export,
     opened::{Opened, only_directory},
     select::Select,
 };
@@ -10,7 +11,8 @@ use rocblas_trace::{
     call::Call,
     layout::Mode,
     read::{
-        HandleState, Life, Merged, NO_CALLS, Next, Record, ThreadReader, Timeline, Trace, Tracked,
+        Backends, HandleState, Life, Merged, NO_CALLS, Next, Record, ThreadReader, Timeline, Trace,
+        Tracked,
     },
     text::{Detail, Line},
 };
@@ -57,7 +59,7 @@ pub fn show(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<S
         if several && !options.json {
             gone_is_fine(writeln!(out, "# {}", printable(&opened.name())))?;
         }
-        let mut lines = Lines::new(opened.timeline, options);
+        let mut lines = Lines::new(opened.timeline, opened.trace.backends(), options);
         let mut merged = Merged::new(opened.threads);
         if lines.drain(&mut merged, out)? == Drained::Enough {
             return Ok(complaints);
@@ -77,7 +79,7 @@ pub fn follow(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec
     let trace = Trace::open(&directory)?;
     let (threads, _) = trace.threads()?;
     let mut known: Vec<PathBuf> = threads.iter().map(|thread| thread.path().to_owned()).collect();
-    let mut lines = Lines::new(trace.timeline(&threads), options);
+    let mut lines = Lines::new(trace.timeline(&threads), trace.backends(), options);
     let mut merged = Merged::new(threads);
     let unreadable = loop {
         // Looked at before the files are: what is written until then is read below.
@@ -122,6 +124,7 @@ struct Lines<'o> {
     timeline: Timeline,
     options: &'o Options,
     tracked: Tracked,
+    backends: Backends,
     count: u64,
     made: Option<Made>,
 }
@@ -148,14 +151,15 @@ impl Said {
     }
 
     /// With the handle that the call has made.
-    fn with(self, address: u64, state: &HandleState) -> Self {
+    fn with(self, address: u64, state: &HandleState, backends: &Backends) -> Self {
         match self {
             Self::Line(line) => {
-                Self::Line(format!("{line}  -> {address:#x}{}", shown_state(state)))
+                let state = shown_state(state) + &shown_backend(state, backends);
+                Self::Line(format!("{line}  -> {address:#x}{state}"))
             }
             Self::Document(mut document) => {
                 document["made"] = format!("{address:#x}").into();
-                add_state(&mut document, state);
+                export::add_handle(&mut document, state, backends);
                 Self::Document(document)
             }
         }
@@ -163,8 +167,8 @@ impl Said {
 }
 
 impl<'o> Lines<'o> {
-    fn new(timeline: Timeline, options: &'o Options) -> Self {
-        Self { timeline, options, tracked: Tracked::default(), count: 0, made: None }
+    fn new(timeline: Timeline, backends: Backends, options: &'o Options) -> Self {
+        Self { timeline, options, tracked: Tracked::default(), backends, count: 0, made: None }
     }
 
     fn drain(&mut self, merged: &mut Merged, out: &mut dyn Write) -> Result<Drained> {
@@ -216,7 +220,7 @@ impl<'o> Lines<'o> {
             Some((next, record @ Record::Handle(seen))) if next == thread => {
                 self.tracked.take(record);
                 match self.tracked.handle(seen.handle) {
-                    Some(state) => said.with(seen.handle, state),
+                    Some(state) => said.with(seen.handle, state, &self.backends),
                     None => said,
                 }
             }
@@ -231,23 +235,30 @@ impl<'o> Lines<'o> {
         let indent = "  ".repeat(usize::from(call.depth()));
         let detail = if self.options.long { Detail::Full } else { Detail::Short };
         let ticks_per_nanosecond = self.timeline.ticks_per_nanosecond();
-        let line = Line { call: *call, detail, ticks_per_nanosecond };
-        let state = if self.options.long { self.state(call) } else { String::new() };
-        format!("{seconds:12.6} {thread:>2} {indent}{line}{state}")
-    }
-
-    /// What is known of the handle of a call.
-    fn state(&self, call: &Call<'_>) -> String {
-        self.tracked.state(call).map(shown_state).unwrap_or_default()
+        let state = self.tracked.state(call);
+        let number = state.map_or(0, |state| state.backend);
+        let by_shim = self.backends.by_shim(call, number);
+        let line = Line { call: *call, detail, by_shim, ticks_per_nanosecond };
+        let long = state.filter(|_| self.options.long).map(shown_state).unwrap_or_default();
+        let backend = state.map(|state| shown_backend(state, &self.backends)).unwrap_or_default();
+        format!("{seconds:12.6} {thread:>2} {indent}{line}{long}{backend}")
     }
 
     fn document(&self, call: &Call<'_>, thread: u32) -> Value {
-        let mut document = super::export::document(call, &self.timeline);
+        let mut document = export::document(call, &self.timeline);
         document["thread"] = thread.into();
         if let Some(state) = self.tracked.state(call) {
-            add_state(&mut document, state);
+            export::add_state(&mut document, call, state, &self.backends);
         }
         document
+    }
+}
+
+/// `  [7.0.2]`: the backend of a handle that is not of the first one.
+fn shown_backend(state: &HandleState, backends: &Backends) -> String {
+    match state.backend {
+        0 => String::new(),
+        number => format!("  [{}]", backends.name(number)),
     }
 }
 
@@ -260,12 +271,6 @@ fn shown_state(state: &HandleState) -> String {
         _ => "",
     };
     format!("  [handle {}{device}, stream {}{mode}]", state.number, state.stream)
-}
-
-fn add_state(document: &mut Value, state: &HandleState) {
-    document["handle"] = state.number.into();
-    document["device"] = state.device.into();
-    document["stream"] = state.stream.into();
 }
 
 /// Whoever reads may have seen enough (`| head`). Answers whether somebody still reads.

@@ -241,8 +241,8 @@ sentences! {
     /// A thread's file cannot be made.
     Message ThreadNotTraced thread_not_traced(directory, error)
         "cannot trace a thread in {directory}: {error}";
-    /// The file that says how a trace ended cannot be written.
-    Message TraceEndNotWritten trace_end_not_written(path, error)
+    /// A file that says how a trace ended, or which backend calls go to, cannot be written.
+    Message TraceFileNotWritten trace_file_not_written(path, error)
         "cannot write {path}: {error}";
     /// A trace has as many bytes as it may have.
     Message TraceLimit trace_limit(path)

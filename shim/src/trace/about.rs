@@ -2,12 +2,16 @@
 //! are attached to bug reports.
 
 use super::{Options, session::Session};
-use crate::table::name;
+use crate::{
+    backend::Backend,
+    compat, own,
+    table::{Target, name},
+};
 use rocblas_abi::C_EXPORTS;
 use rocblas_contract::secrets;
 use rocblas_trace::{
     layout::{VERSION, table_identity},
-    process::{self, Process, Settings},
+    process::{self, FurtherBackend, Process, Settings},
 };
 use std::{collections::BTreeMap, env, ffi::OsString, fs};
 
@@ -24,18 +28,43 @@ pub(super) fn process(session: &Session) -> Process {
         boot: line_of("/proc/sys/kernel/random/boot_id"),
         host: line_of("/proc/sys/kernel/hostname"),
         shim: env!("CARGO_PKG_VERSION").to_owned(),
-        backend: process::Backend {
-            name: backend.name.clone(),
-            path: backend.path.display().to_string(),
-            version: backend.compat.version.backend().to_string_lossy().into_owned(),
-        },
-        promises: backend.compat.active.names().into_iter().map(str::to_owned).collect(),
+        backend: document(backend),
+        promises: promises(backend),
         clock: session.clock.clone(),
         settings: Settings { ring, limit, functions, min, first, capture },
         environment: environment(),
         table: table_identity(),
         functions: (0..C_EXPORTS).map(|i| name(i).to_string_lossy().into_owned()).collect(),
     }
+}
+
+/// The document about a backend that was opened besides the first.
+pub(super) fn further(backend: &Backend) -> FurtherBackend {
+    let functions = backend.table[..C_EXPORTS].iter().enumerate();
+    let by_shim = functions.filter(|(index, target)| answers(*index, target));
+    FurtherBackend {
+        backend: document(backend),
+        promises: promises(backend),
+        by_shim: by_shim.map(|(index, _)| name(index).to_string_lossy().into_owned()).collect(),
+    }
+}
+
+/// Whether a function of a backend's table is the shim's, which answers in the backend's place and does not only
+/// do something besides.
+pub(super) fn answers(index: usize, target: &Target) -> bool {
+    own::range().contains(&target.0.addr()) && !compat::passes_on(name(index))
+}
+
+fn document(backend: &Backend) -> process::Backend {
+    process::Backend {
+        name: backend.name.clone(),
+        path: backend.path.display().to_string(),
+        version: backend.compat.version.backend().to_string_lossy().into_owned(),
+    }
+}
+
+fn promises(backend: &Backend) -> Vec<String> {
+    backend.compat.active.names().into_iter().map(str::to_owned).collect()
 }
 
 fn arguments() -> Vec<String> {

@@ -88,6 +88,10 @@ fn append_handle(session: &Session, thread: &mut Thread, handle: usize, begin: u
     words[5] = stream as u64;
     words[6] = i64::from(modes[0]).cast_unsigned();
     words[7] = i64::from(modes[1]).cast_unsigned();
+    words[8] = u64::from(backend.slot);
+    if backend.slot != 0 {
+        thread.without_tracing(|_| session.tell_of(backend));
+    }
     append_event(session, thread, event::HANDLE, begin, &mut words);
     // In this order: a device of which HIP tells nothing now is asked for again.
     if device >= 0

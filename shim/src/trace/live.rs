@@ -1,6 +1,7 @@
 //! A trace as lines to stderr, one for each call when it ends.
 
-use super::{recipe::Recipe, record::Slot, session::Session};
+use super::{about, recipe::Recipe, record::Slot, session::Session};
+use crate::route;
 use rocblas_trace::text::{Detail, Line};
 use tracing::info;
 
@@ -10,10 +11,18 @@ pub(crate) const TARGET: &str = "rocblas_shim::trace";
 /// Prints a call that has ended, or that was left.
 #[cold]
 pub(super) fn print(session: &Session, recipe: &Recipe, slot: &Slot) {
-    let line = Line {
-        call: session.functions.call(recipe.function(), slot.words(recipe)),
-        detail: Detail::Short,
-        ticks_per_nanosecond: session.clock.hertz / 1e9,
-    };
-    info!(target: TARGET, "{line}");
+    let call = session.functions.call(recipe.function(), slot.words(recipe));
+    let backend = call.handle().filter(|_| route::is_on()).and_then(|handle| {
+        let further = route::backend_of(handle as usize)?;
+        (further.slot != 0).then_some(further)
+    });
+    let by_shim = backend.map_or(call.by_shim(), |backend| {
+        about::answers(recipe.function(), &backend.table[recipe.function()])
+    });
+    let ticks_per_nanosecond = session.clock.hertz / 1e9;
+    let line = Line { call, detail: Detail::Short, by_shim, ticks_per_nanosecond };
+    match backend {
+        None => info!(target: TARGET, "{line}"),
+        Some(backend) => info!(target: TARGET, "{line}  [{}]", backend.name),
+    }
 }

@@ -1,9 +1,9 @@
 //! How calls of each function are recorded: made once for all traces of a kind, read at every call.
 
-use super::{Options, Sink, clock};
+use super::{Options, Sink, about, clock};
 use crate::{
     backends, route,
-    table::{COLD, Table, Target, index, name},
+    table::{COLD, Table, Target, index},
 };
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, Ordering};
 use once_cell::race::OnceBox;
@@ -183,7 +183,6 @@ struct Kind {
 
 fn recipes_of(kind: Kind, direct: &Table) -> Box<[Recipe]> {
     let functions = functions();
-    let own = crate::own::range();
     let position = |name| index(name).unwrap_or(C_EXPORTS);
     let (create, destroy) =
         (position(c"rocblas_create_handle"), position(c"rocblas_destroy_handle"));
@@ -198,7 +197,7 @@ fn recipes_of(kind: Kind, direct: &Table) -> Box<[Recipe]> {
         let is_missing = *target == COLD[index] && !route::is_on();
         // A promise of ours answers in the first backend's place, unless it only does something besides.
         let of_first = backends::first().map_or(*target, |first| first.table[index]);
-        let answers = own.contains(&of_first.0.addr()) && !crate::compat::passes_on(name(index));
+        let answers = about::answers(index, &of_first);
         let has_handle = shape.handle == Some(0);
         let has_scalars = has_handle && shape.count > 0;
         let ends = kind.of_all || kind.to_stderr || written > 0;

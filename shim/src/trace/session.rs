@@ -5,7 +5,7 @@ use super::{
     directory::{self, Directory},
     recipe::{Recipe, functions, recipes},
 };
-use crate::{backend::Backend, compat::handles, route, table::Table};
+use crate::{backend::Backend, backends::Slot, compat::handles, route, table::Table};
 use core::{
     ffi::CStr,
     mem, ptr,
@@ -15,7 +15,7 @@ use rocblas_abi::prototype::rocblas_get_pointer_mode;
 use rocblas_contract::sentences;
 use rocblas_trace::{
     call::Functions,
-    process::{Clock, ENDED, Ended, PROCESS},
+    process::{Clock, ENDED, Ended, PROCESS, backend_file},
 };
 use std::{
     collections::{BTreeSet, HashSet},
@@ -89,6 +89,8 @@ pub(crate) struct Session {
     reported: AtomicBool,
     handles: Mutex<HashSet<usize>>,
     devices: Mutex<BTreeSet<i32>>,
+    /// Slots of backends whose files are there.
+    backends: Mutex<BTreeSet<Slot>>,
 }
 
 impl Session {
@@ -128,6 +130,7 @@ impl Session {
             reported: AtomicBool::new(false),
             handles: Mutex::default(),
             devices: Mutex::default(),
+            backends: Mutex::default(),
         }
     }
 
@@ -235,6 +238,24 @@ impl Session {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner).insert(device)
     }
 
+    /// Says on disk which backend this is, which is not the first, if no thread has. Who asks after that finds the
+    /// file there.
+    pub(super) fn tell_of(&self, backend: &Backend) {
+        let Some(Ok(directory)) = self.directory.get() else { return };
+        let mut told = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.insert(backend.slot) {
+            return;
+        }
+        let file = backend_file(backend.slot);
+        let written = serde_json::to_vec_pretty(&about::further(backend))
+            .map_err(|e| io::Error::from(e).into())
+            .and_then(|text| directory.write_whole(&file, &text));
+        if let Err(e) = written {
+            let path = directory.path().join(file);
+            self.report_once(&sentences::trace_file_not_written(path.display(), e));
+        }
+    }
+
     /// Says on disk that the trace was stopped.
     pub(super) fn end(&self, why: &str) {
         let Some(Ok(directory)) = self.directory.get() else { return };
@@ -244,7 +265,7 @@ impl Session {
             .and_then(|text| directory.write_whole(ENDED, &text));
         if let Err(e) = written {
             let path = directory.path().join(ENDED);
-            self.report_once(&sentences::trace_end_not_written(path.display(), e));
+            self.report_once(&sentences::trace_file_not_written(path.display(), e));
         }
     }
 }

@@ -75,7 +75,8 @@ impl<'a> Call<'a> {
         self.head().depth()
     }
 
-    /// Whether the shim itself answered: it kept a promise, or the backend lacks the function.
+    /// Whether the shim itself answers for the first backend: it keeps a promise, or the backend lacks the
+    /// function. Of handles of others [`crate::read::Backends::by_shim`] knows.
     #[must_use]
     pub fn by_shim(&self) -> bool {
         self.head().answerer() != 0

@@ -27,8 +27,9 @@ use rocblas_abi::{Direction, params, scalar_size};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RBTRACE\n");
 /// How a segment begins.
 pub const SEGMENT_MAGIC: u64 = u64::from_le_bytes(*b"RBSEGMT\n");
-/// The version of all of this; a reader refuses a higher one.
-pub const VERSION: u32 = 1;
+/// The version of all of this; a reader refuses a higher one. Of version 1, a handle's event does not tell its
+/// backend.
+pub const VERSION: u32 = 2;
 /// Where the first segment is.
 pub const HEADER_SIZE: usize = 4096;
 /// The length of a segment.
@@ -223,7 +224,8 @@ impl Head {
 pub enum Answerer {
     /// The backend that the process header names.
     Backend = 0,
-    /// The shim: it keeps a promise, or the backend lacks the function.
+    /// The shim: it keeps a promise for that backend, which may lack the function. For handles of another
+    /// backend this is in that one's file.
     Shim = 1,
 }
 
@@ -307,10 +309,14 @@ pub enum Mode {
 /// The events: what the words from [`END`] on are.
 pub mod event {
     /// A handle that is seen for the first time: the handle, its device (-1: not known), its stream,
-    /// its pointer mode and its atomics mode as rocBLAS numbers them (-1: not known).
+    /// its pointer mode and its atomics mode as rocBLAS numbers them (-1: not known), and the number of its
+    /// backend: 0 is the one in the process header, others are in files of their own
+    /// ([`crate::process::backend_file`]).
     pub const HANDLE: u8 = 1;
     /// Length of [`HANDLE`] in words.
-    pub const HANDLE_WORDS: usize = 8;
+    pub const HANDLE_WORDS: usize = 9;
+    /// The same in version 1.
+    pub const HANDLE_WORDS_1: usize = 8;
     /// A device that a handle is on: its number, then its name and its target, each filled up with
     /// NUL to [`TEXT`] bytes.
     pub const DEVICE: u8 = 2;

@@ -10,6 +10,13 @@ pub const PROCESS: &str = "process.json";
 /// The file that appears when the trace is stopped while its process goes on.
 pub const ENDED: &str = "ended.json";
 
+/// The name of the file about a further backend, by its number, from 1. It appears before the first record of
+/// a handle of it.
+#[must_use]
+pub fn backend_file(number: u8) -> String {
+    format!("backend-{number}.json")
+}
+
 /// The name of a thread's file, by its number in the trace.
 #[must_use]
 pub fn thread_file(ordinal: u32) -> String {
@@ -68,6 +75,18 @@ pub struct Backend {
     pub path: String,
     /// What it says of itself.
     pub version: String,
+}
+
+/// A backend that was opened besides the first one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FurtherBackend {
+    /// Which.
+    #[serde(flatten)]
+    pub backend: Backend,
+    /// Promises of rocBLAS 5.0.2 that the shim keeps for it.
+    pub promises: Vec<String>,
+    /// Names of the functions that the shim answers in its place.
+    pub by_shim: Vec<String>,
 }
 
 /// The clock of the records.

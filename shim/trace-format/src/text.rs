@@ -185,15 +185,17 @@ pub struct Line<'a> {
     pub call: Call<'a>,
     /// How much of it.
     pub detail: Detail,
+    /// Whether the shim answered in its backend's place.
+    pub by_shim: bool,
     /// Ticks in a nanosecond.
     pub ticks_per_nanosecond: f64,
 }
 
 impl Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, detail, ticks_per_nanosecond } = *self;
+        let Self { call, detail, by_shim, ticks_per_nanosecond } = *self;
         write!(f, "{} = {}", Signature(call, detail), Outcome(call))?;
-        if call.by_shim() {
+        if by_shim {
             f.write_str(" by the shim")?;
         }
         if call.capture() == Capture::Yes {
@@ -238,7 +240,7 @@ mod tests {
     fn line(function: usize, words: &[u64], detail: Detail) -> String {
         let functions = Functions::default();
         let call = functions.call(function, words);
-        Line { call, detail, ticks_per_nanosecond: 1.0 }.to_string()
+        Line { call, detail, by_shim: call.by_shim(), ticks_per_nanosecond: 1.0 }.to_string()
     }
 
     const STRSM: [u64; 13] =

@@ -46,7 +46,7 @@ pub(super) fn meaning(sentence: Sentence) -> &'static Fixed {
         Sentence::AtomicsStay => &ATOMICS_STAY,
         Sentence::NoProperties => &NO_PROPERTIES,
         Sentence::TraceNotMade | Sentence::ThreadNotTraced => &NO_TRACE,
-        Sentence::TraceEndNotWritten | Sentence::TraceStopped => &TRACE_STOPPED,
+        Sentence::TraceFileNotWritten | Sentence::TraceStopped => &TRACE_STOPPED,
         Sentence::TraceReplaced => &TRACE_REPLACED,
         Sentence::TraceLimit => &TRACE_LIMIT,
         Sentence::NoFirstBackend => &NO_BACKEND,

@@ -20,7 +20,9 @@ use rocblas_abi::{EnumId, Returns, enumeration};
 use rocblas_trace::{
     call::{Answer, Call, Value},
     layout::Capture,
-    read::{Merged, NO_CALLS, Next, Record, ThreadReader, Timeline, Tracked},
+    read::{
+        Backends, HandleState, Merged, NO_CALLS, Next, Record, ThreadReader, Timeline, Tracked,
+    },
 };
 use rustc_hash::FxHashSet;
 use serde_json::{Map, Value as Json, json};
@@ -92,6 +94,7 @@ fn write(path: &Path, format: Format, select: &Select, out: &mut dyn Write) -> R
         let mut left: u64 = threads.iter().map(ThreadReader::bytes_left).sum();
         let mut merged = Merged::new(threads);
         let mut tracked = Tracked::default();
+        let backends = trace.backends();
         let mut count = 0_u32;
         while let Next::Record(thread, record) = merged.next() {
             if let Record::Call(call) = &record
@@ -102,6 +105,7 @@ fn write(path: &Path, format: Format, select: &Select, out: &mut dyn Write) -> R
                     thread: numbers[thread],
                     timeline: &timeline,
                     tracked: &tracked,
+                    backends: &backends,
                 };
                 sink.call(call, &context)?;
             }
@@ -127,6 +131,32 @@ pub(crate) struct Around<'a> {
     thread: u32,
     timeline: &'a Timeline,
     tracked: &'a Tracked,
+    backends: &'a Backends,
+}
+
+/// Adds what is known of a call's handle to its document.
+pub(super) fn add_state(
+    document: &mut Json,
+    call: &Call<'_>,
+    state: &HandleState,
+    backends: &Backends,
+) {
+    add_handle(document, state, backends);
+    if backends.by_shim(call, state.backend) {
+        document["by"] = json!("shim");
+    } else if let Some(document) = document.as_object_mut() {
+        document.remove("by");
+    }
+}
+
+/// Adds what is known of a handle.
+pub(super) fn add_handle(document: &mut Json, state: &HandleState, backends: &Backends) {
+    document["handle"] = json!(state.number);
+    document["device"] = json!(state.device);
+    document["stream"] = json!(state.stream);
+    if state.backend != 0 {
+        document["backend"] = json!(backends.name(state.backend));
+    }
 }
 
 /// A format in the writing.
@@ -148,9 +178,7 @@ impl Sink for Lines<'_> {
         document["process"] = json!(context.process);
         document["thread"] = json!(context.thread);
         if let Some(state) = context.tracked.state(call) {
-            document["handle"] = json!(state.number);
-            document["device"] = json!(state.device);
-            document["stream"] = json!(state.stream);
+            add_state(&mut document, call, state, context.backends);
         }
         writeln!(self.0, "{document}").context("cannot write")
     }

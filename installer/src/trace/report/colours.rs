@@ -74,6 +74,7 @@ mod tests {
         Row {
             function: function.to_owned(),
             shape: String::new(),
+            backend: String::new(),
             calls: 1,
             errors: 0,
             total: 1.0,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::trace::{
     opened::Opened,
-    summary::{ProcessRow, Summary},
+    summary::{ProcessRow, Summary, named},
 };
 use rocblas_trace::{layout::State, process};
 use serde::Serialize;
@@ -75,6 +75,10 @@ fn facts(process: Option<&process::Process>, row: &ProcessRow) -> Vec<(&'static 
         ("State", vec![row.life.clone()]),
         ("Shim", vec![row.shim.clone()]),
         ("Backend", vec![row.backend.clone(), row.backend_path.clone()]),
+        (
+            "Further backends",
+            row.further_backends.iter().flat_map(|b| [named(b), b.path.clone()]).collect(),
+        ),
     ];
     if let Some(process) = process {
         facts.push(("Promises kept", vec![process.promises.join(", ")]));

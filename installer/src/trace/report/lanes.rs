@@ -7,14 +7,18 @@ use super::{
 };
 use crate::{
     progress::Bar,
-    trace::{opened::Opened, select::is_error},
+    trace::{
+        opened::Opened,
+        select::is_error,
+        summary::{Owned, by},
+    },
 };
 use rocblas_trace::{
     call::Call,
     read::{Record, ThreadReader, Timeline},
     text::{Detail, Line, Time},
 };
-use std::thread;
+use std::{sync::Arc, thread};
 
 /// The most lanes.
 pub(super) const MOST_LANES: usize = 40;
@@ -69,6 +73,8 @@ struct Job {
     timeline: Timeline,
     /// Nanoseconds on the time line of the start of its trace.
     start: f64,
+    /// The backends of its trace.
+    owned: Arc<Owned>,
 }
 
 /// Reads the threads of some traces to their ends, several at a time. The time line begins where the
@@ -120,20 +126,26 @@ fn jobs(traces: Vec<Opened>) -> Vec<Job> {
     let starts = starts(&traces);
     let mut jobs = Vec::new();
     for (process, (opened, start)) in traces.into_iter().zip(starts).enumerate() {
-        let Opened { threads, timeline, .. } = opened;
-        jobs.extend(threads.into_iter().map(|reader| Job { process, reader, timeline, start }));
+        let Opened { threads, timeline, trace, .. } = opened;
+        // What cannot be read the summary complains of.
+        let owned = if trace.backends().are_several() { Owned::of(&trace).ok() } else { None };
+        let owned = Arc::new(owned.unwrap_or_default());
+        jobs.extend(threads.into_iter().map(|reader| {
+            let owned = Arc::clone(&owned);
+            Job { process, reader, timeline, start, owned }
+        }));
     }
     jobs
 }
 
 /// Reads a thread to its end. What cannot be read the summary complains of.
 fn read(job: Job, most: usize, colours: &Colours, bar: &Bar) -> Thread {
-    let Job { process, mut reader, timeline, start } = job;
+    let Job { process, mut reader, timeline, start, owned } = job;
     let clock = Clock { timeline, start };
     let mut lane = Lane::new(most);
     let mut left = reader.bytes_left();
     while let Ok(Some(record)) = reader.next() {
-        take(&mut lane, &record, &clock, colours);
+        take(&mut lane, &record, &clock, &owned, colours);
         let now = reader.bytes_left();
         if now != left {
             bar.advance(left - now);
@@ -157,9 +169,9 @@ impl Clock {
 }
 
 /// Takes a record into a lane.
-fn take(lane: &mut Lane, record: &Record<'_>, clock: &Clock, colours: &Colours) {
+fn take(lane: &mut Lane, record: &Record<'_>, clock: &Clock, owned: &Owned, colours: &Colours) {
     match record {
-        Record::Call(call) => take_call(lane, call, clock, colours),
+        Record::Call(call) => take_call(lane, call, clock, owned, colours),
         Record::Foreign { name, begin, end } => {
             let ticks = end.map(|end| end.saturating_sub(*begin));
             let time = ticks.map(|ticks| clock.timeline.nanoseconds(ticks));
@@ -180,7 +192,7 @@ fn take(lane: &mut Lane, record: &Record<'_>, clock: &Clock, colours: &Colours) 
     }
 }
 
-fn take_call(lane: &mut Lane, call: &Call<'_>, clock: &Clock, colours: &Colours) {
+fn take_call(lane: &mut Lane, call: &Call<'_>, clock: &Clock, owned: &Owned, colours: &Colours) {
     let begin = clock.at(call.begin());
     let time = call.ticks().map_or(0.0, |ticks| clock.timeline.nanoseconds(ticks));
     let span = Span {
@@ -191,7 +203,11 @@ fn take_call(lane: &mut Lane, call: &Call<'_>, clock: &Clock, colours: &Colours)
         failed: call.status().is_some_and(is_error),
     };
     let ticks_per_nanosecond = clock.timeline.ticks_per_nanosecond();
-    let text = || Line { call: *call, detail: Detail::Short, ticks_per_nanosecond }.to_string();
+    let text = || {
+        let (detail, by_shim) = (Detail::Short, owned.by_shim(call));
+        let line = Line { call: *call, detail, by_shim, ticks_per_nanosecond };
+        format!("{line}{}", by(&owned.name(call)))
+    };
     // When a call was left by an exception is not known.
     if call.end().is_none() && !call.was_left() {
         lane.add_in_flight(span, text);

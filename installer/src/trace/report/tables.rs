@@ -24,6 +24,8 @@ struct Line {
     function: String,
     /// `none`: of all shapes together.
     shape: Option<String>,
+    /// Where there are several.
+    backend: Option<String>,
     calls: Cell,
     /// None where no call has ended.
     first: Option<Cell>,
@@ -98,6 +100,7 @@ fn line(row: &Row, all: f64, longest: f64, colours: &Colours) -> Line {
         colour: colours.of_name(&row.function),
         function: short(&row.function),
         shape: Some(row.shape.clone()).filter(|shape| !shape.is_empty()),
+        backend: Some(row.backend.clone()).filter(|backend| !backend.is_empty()),
         calls: Cell::count(row.calls),
         first: (row.first > 0.0).then(|| Cell::time(row.first)),
         others: time(row.others),
@@ -121,6 +124,7 @@ mod tests {
         Row {
             function: "rocblas_sgemm".to_owned(),
             shape: shape.to_owned(),
+            backend: String::new(),
             calls: 1000,
             errors,
             total: total + 5.0,

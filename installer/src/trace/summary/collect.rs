@@ -9,12 +9,15 @@ use rocblas_abi::{EnumId, enumeration};
 use rocblas_trace::{
     call::{Call, Functions},
     layout::Capture,
-    read::{Record, ThreadReader, Timeline},
+    read::{Backends, Owners, Record, ThreadReader, Timeline, Trace, Unreadable},
     text::{Detail, Signature},
 };
 use rustc_hash::FxHashMap;
 use sketches_ddsketch::{Config, DDSketch};
-use std::collections::{BTreeMap, hash_map::Entry};
+use std::{
+    collections::{BTreeMap, hash_map::Entry},
+    sync::Arc,
+};
 
 /// Different shapes that are told apart; calls of further ones count for their functions alone.
 pub const MOST_SHAPES: usize = 20_000;
@@ -114,7 +117,7 @@ impl Group {
         self.statuses.iter().filter(|(status, _)| is_error(*status)).map(|(_, calls)| calls).sum()
     }
 
-    fn row(&self, function: &str, shape: String, work: Option<Work>) -> Row {
+    fn row(&self, function: &str, shape: String, backend: &str, work: Option<Work>) -> Row {
         let first = self.first.map_or(0.0, |(_, time)| time);
         // A sketch's quantiles may lie beyond what there was.
         let quantile = |q| {
@@ -126,6 +129,7 @@ impl Group {
         Row {
             function: function.to_owned(),
             shape,
+            backend: backend.to_owned(),
             calls: self.calls,
             errors: self.errors(),
             total: first + self.total,
@@ -148,17 +152,56 @@ fn status_name(status: i32) -> String {
     name.map_or_else(|| status.to_string(), str::to_owned)
 }
 
+/// The backends of a trace where they are told apart, and whose each handle was.
+#[derive(Debug, Default)]
+pub struct Owned {
+    backends: Backends,
+    /// Names by number; none: they are not told apart.
+    names: Vec<Arc<str>>,
+    owners: Owners,
+}
+
+impl Owned {
+    /// Of a trace, whose threads are read for that.
+    ///
+    /// # Errors
+    /// A directory that cannot be read.
+    pub fn of(trace: &Trace) -> Result<Self, Unreadable> {
+        let backends = trace.backends();
+        let most = backends.read().map(|(number, _)| number).max().unwrap_or(0);
+        let names = (0..=most).map(|number| Arc::from(backends.name(number))).collect();
+        Ok(Self { backends, names, owners: Owners::read(trace.threads()?.0) })
+    }
+
+    /// Whether the shim answered a call in its backend's place.
+    #[must_use]
+    pub fn by_shim(&self, call: &Call<'_>) -> bool {
+        self.backends.by_shim(call, self.owners.of(call).unwrap_or(0))
+    }
+
+    /// The name of the backend that a call went to; empty where that is not told.
+    pub(in crate::trace) fn name(&self, call: &Call<'_>) -> Arc<str> {
+        let number = if self.names.is_empty() { None } else { self.owners.of(call) };
+        let name = number.and_then(|number| self.names.get(usize::from(number)));
+        name.cloned().unwrap_or_default()
+    }
+}
+
+/// A function of this program's table, and the backend that it was called of.
+type Function = (u16, Arc<str>);
+
 /// Figures in the making.
 #[derive(Default)]
 pub struct Collector {
     /// The kernel's number of the process whose threads are read.
     process: u32,
-    groups: FxHashMap<Key, Group>,
+    owned: Arc<Owned>,
+    groups: FxHashMap<(Key, Arc<str>), Group>,
     /// Calls of shapes beyond [`MOST_SHAPES`], by function.
-    others: FxHashMap<u16, Group>,
+    others: FxHashMap<Function, Group>,
     /// Calls of functions that this program does not know, by name.
     foreign: BTreeMap<String, Group>,
-    failures: BTreeMap<(u16, i32), (u64, Instance)>,
+    failures: BTreeMap<(Function, i32), (u64, Instance)>,
     unfinished: u64,
     in_flight: Vec<Instance>,
     left: u64,
@@ -176,10 +219,10 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// For the threads of a process; 0: which one is not known.
+    /// For the threads of a process (0: which one is not known) with these backends.
     #[must_use]
-    pub fn of_process(process: u32) -> Self {
-        Self { process, ..Self::default() }
+    pub fn of_process(process: u32, owned: Arc<Owned>) -> Self {
+        Self { process, owned, ..Self::default() }
     }
 
     /// Takes sentences over what could not be read.
@@ -249,16 +292,16 @@ impl Collector {
     }
 
     fn call(&mut self, call: &Call<'_>, thread: u32, timeline: &Timeline) {
-        let key = Key::of(call);
-        let function = key.function();
+        let (key, backend) = (Key::of(call), self.owned.name(call));
+        let function = (key.function(), Arc::clone(&backend));
         let status = call.status();
         let time = call.ticks().map(|ticks| timeline.nanoseconds(ticks));
         let count = self.groups.len();
-        let group = match self.groups.entry(key) {
+        let group = match self.groups.entry((key, backend)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) if count < MOST_SHAPES => place.insert(Group::new(call.words())),
             Entry::Vacant(_) => {
-                self.others.entry(function).or_insert_with(|| Group::new(call.words()))
+                self.others.entry(function.clone()).or_insert_with(|| Group::new(call.words()))
             }
         };
         let at = timeline.since_start(call.begin());
@@ -306,12 +349,13 @@ impl Collector {
     pub fn merge(&mut self, other: Self) {
         for (key, group) in other.groups {
             let count = self.groups.len();
+            let function = (key.0.function(), Arc::clone(&key.1));
             match self.groups.entry(key) {
                 Entry::Occupied(known) => known.into_mut().merge(&group),
                 Entry::Vacant(place) if count < MOST_SHAPES => {
                     place.insert(group);
                 }
-                Entry::Vacant(_) => merge_into(&mut self.others, key.function(), group),
+                Entry::Vacant(_) => merge_into(&mut self.others, function, group),
             }
         }
         for (function, group) in other.others {
@@ -352,12 +396,13 @@ impl Collector {
     pub fn finish(self) -> Summary {
         let functions = Functions::default();
         let name = |function: u16| rocblas_abi::name(usize::from(function)).to_string_lossy();
-        let mut by_function: BTreeMap<u16, (Group, Option<Work>)> = BTreeMap::new();
+        let mut by_function: BTreeMap<Function, (Group, Option<Work>)> = BTreeMap::new();
         let mut shapes = Vec::new();
-        let groups = self.groups.iter().map(|(key, group)| (key.function(), group, true));
-        let others = self.others.iter().map(|(function, group)| (*function, group, false));
+        let groups = self.groups.iter();
+        let groups = groups.map(|((key, of), group)| ((key.function(), of.clone()), group, true));
+        let others = self.others.iter().map(|(function, group)| (function.clone(), group, false));
         for (function, group, is_shape) in groups.chain(others) {
-            let call = functions.call(usize::from(function), &group.example);
+            let call = functions.call(usize::from(function.0), &group.example);
             // What failed has done nothing, and what is in flight not yet.
             let ended = group.timed + u64::from(group.first.is_some());
             let done = ended.saturating_sub(group.errors()) as f64;
@@ -365,7 +410,7 @@ impl Collector {
                 .filter(|_| is_shape)
                 .map(|work| Work { operations: work.operations * done, bytes: work.bytes * done });
             let shape = if is_shape { shape_of(&call) } else { "other shapes".to_owned() };
-            shapes.push(group.row(&name(function), shape, work));
+            shapes.push(group.row(&name(function.0), shape, &function.1, work));
             match by_function.get_mut(&function) {
                 Some((all, sum)) => {
                     all.merge(group);
@@ -381,23 +426,30 @@ impl Collector {
         }
         let mut rows: Vec<Row> = by_function
             .iter()
-            .map(|(function, (group, work))| group.row(&name(*function), String::new(), *work))
+            .map(|((function, backend), (group, work))| {
+                group.row(&name(*function), String::new(), backend, *work)
+            })
             .collect();
         let foreign = self.foreign.iter();
-        rows.extend(foreign.map(|(name, group)| group.row(name, String::new(), None)));
+        rows.extend(foreign.map(|(name, group)| group.row(name, String::new(), "", None)));
         for rows in [&mut rows, &mut shapes] {
             rows.sort_by(|a, b| {
-                b.others
-                    .total_cmp(&a.others)
-                    .then_with(|| b.total.total_cmp(&a.total))
-                    .then_with(|| (&a.function, &a.shape).cmp(&(&b.function, &b.shape)))
+                b.others.total_cmp(&a.others).then_with(|| b.total.total_cmp(&a.total)).then_with(
+                    || {
+                        let key = |row: &Row| {
+                            (row.function.clone(), row.shape.clone(), row.backend.clone())
+                        };
+                        key(a).cmp(&key(b))
+                    },
+                )
             });
         }
         let mut failures: Vec<Failure> = self
             .failures
             .into_iter()
-            .map(|((function, status), (calls, first))| Failure {
+            .map(|(((function, backend), status), (calls, first))| Failure {
                 function: name(function).into_owned(),
+                backend: backend.to_string(),
                 status: status_name(status),
                 calls,
                 first,
@@ -435,7 +487,7 @@ impl Collector {
     }
 }
 
-fn merge_into(groups: &mut FxHashMap<u16, Group>, function: u16, group: Group) {
+fn merge_into(groups: &mut FxHashMap<Function, Group>, function: Function, group: Group) {
     match groups.entry(function) {
         Entry::Occupied(known) => known.into_mut().merge(&group),
         Entry::Vacant(place) => {

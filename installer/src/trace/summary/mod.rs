@@ -7,19 +7,23 @@ mod collect;
 mod notes;
 mod text;
 
-pub use collect::{Collector, MOST_SHAPES};
-pub(crate) use text::missing;
+pub use collect::{Collector, MOST_SHAPES, Owned};
 pub(super) use text::scaled;
 pub use text::text;
+pub(crate) use text::{by, missing};
 
 use super::{opened::Opened, work::Work};
 use crate::progress::Bar;
 use anyhow::Result;
-use rocblas_trace::read::{Device, Life, ThreadReader};
+use rocblas_trace::{
+    process,
+    read::{Device, Life, ThreadReader},
+};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
@@ -86,6 +90,9 @@ pub struct ProcessRow {
     pub backend: String,
     /// The backend's file.
     pub backend_path: String,
+    /// Those that were opened besides: name, version and file of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_backends: Vec<process::Backend>,
     /// Nanoseconds since 1970 of the start of the trace.
     pub started: u64,
     /// Whether it is being traced now, was stopped, or is gone.
@@ -112,6 +119,9 @@ pub struct DeviceRow {
 pub struct Failure {
     /// The function.
     pub function: String,
+    /// The backend, where there are several; empty for functions without a handle too.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub backend: String,
     /// The status by its name.
     pub status: String,
     /// How many.
@@ -140,6 +150,9 @@ pub struct Row {
     pub function: String,
     /// The shape; empty where all shapes are together.
     pub shape: String,
+    /// The backend, where there are several; empty for functions without a handle too.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub backend: String,
     /// How many.
     pub calls: u64,
     /// How many of them failed.
@@ -164,18 +177,38 @@ pub struct Row {
     pub statuses: BTreeMap<String, u64>,
 }
 
-/// Reads the traces at a path to their ends.
+/// Reads the traces at a path to their ends. Calls are told apart by backend where a process had several.
 ///
 /// # Errors
 /// A path without traces. What is damaged in one is part of the summary.
 pub fn summary(path: &Path) -> Result<Summary> {
     let traces = Opened::all(path)?;
+    let are_several = have_several(&traces);
+    of_traces(traces, are_several)
+}
+
+/// The same of two paths, which are to be compared: calls are told apart by backend if they are in either.
+///
+/// # Errors
+/// As [`summary`].
+pub fn pair(first: &Path, second: &Path) -> Result<[Summary; 2]> {
+    let (first, second) = (Opened::all(first)?, Opened::all(second)?);
+    let are_several = have_several(&first) || have_several(&second);
+    Ok([of_traces(first, are_several)?, of_traces(second, are_several)?])
+}
+
+fn have_several(traces: &[Opened]) -> bool {
+    traces.iter().any(|opened| opened.trace.backends().are_several())
+}
+
+fn of_traces(traces: Vec<Opened>, by_backend: bool) -> Result<Summary> {
     let bar = Opened::bar(&traces);
     let mut collector = Collector::default();
     let mut processes = Vec::new();
     for opened in traces {
         processes.push(process_row(&opened));
-        collect(opened, &bar, &mut collector);
+        let owned = if by_backend { Owned::of(&opened.trace)? } else { Owned::default() };
+        collect(opened, &Arc::new(owned), &bar, &mut collector);
     }
     let mut summary = collector.finish();
     summary.processes = processes;
@@ -183,7 +216,7 @@ pub fn summary(path: &Path) -> Result<Summary> {
 }
 
 /// Reads the threads of a trace, several at a time.
-fn collect(opened: Opened, bar: &Bar, collector: &mut Collector) {
+fn collect(opened: Opened, owned: &Arc<Owned>, bar: &Bar, collector: &mut Collector) {
     let Opened { trace, threads, timeline, complaints } = opened;
     collector.complain(complaints);
     let process = trace.process().map_or(0, |process| process.pid);
@@ -198,7 +231,7 @@ fn collect(opened: Opened, bar: &Bar, collector: &mut Collector) {
             .into_iter()
             .map(|share| {
                 scope.spawn(|| {
-                    let mut own = Collector::of_process(process);
+                    let mut own = Collector::of_process(process, Arc::clone(owned));
                     for reader in share {
                         own.read(reader, &timeline, bar);
                     }
@@ -226,17 +259,16 @@ fn process_row(opened: &Opened) -> ProcessRow {
         Life::Over => "the process is over".to_owned(),
         Life::Unknown => "whether it still runs is not to be seen from here".to_owned(),
     };
-    let text =
-        |of: fn(&rocblas_trace::process::Process) -> String| process.map(of).unwrap_or_default();
+    let text = |of: fn(&process::Process) -> String| process.map(of).unwrap_or_default();
     ProcessRow {
         name: opened.name(),
         directory: opened.trace.directory().to_owned(),
         command: text(|process| process.arguments.join(" ")),
         host: text(|process| process.host.clone()),
         shim: text(|process| process.shim.clone()),
-        backend: text(|process| {
-            format!("{} ({})", process.backend.name, process.backend.version.trim_end_matches('.'))
-        }),
+        backend: text(|process| named(&process.backend)),
+        further_backends: (opened.trace.backends().read().map(|(_, further)| further.backend))
+            .collect(),
         backend_path: text(|process| process.backend.path.clone()),
         started: opened.timeline.start(),
         life,
@@ -244,6 +276,11 @@ fn process_row(opened: &Opened) -> ProcessRow {
         asks_capture: process.is_some_and(|process| process.settings.capture),
         environment: process.map(|process| process.environment.clone()).unwrap_or_default(),
     }
+}
+
+/// `6.3.0 (4.3.0.3216-cbcdc2d)`: a backend and what it says of itself.
+pub(crate) fn named(backend: &process::Backend) -> String {
+    format!("{} ({})", backend.name, backend.version.trim_end_matches('.'))
 }
 
 impl From<&Device> for DeviceRow {

@@ -54,6 +54,9 @@ fn head(page: &mut Text, summary: &Summary) {
         if !process.backend.is_empty() {
             page.line(format_args!("  shim {}, backend {}", process.shim, process.backend));
         }
+        for further in &process.further_backends {
+            page.line(format_args!("  and backend {}", super::named(further)));
+        }
     }
     for (number, device) in &summary.devices {
         page.line(format_args!("  GPU {number}: {} ({})", device.name, device.target));
@@ -96,8 +99,9 @@ fn failures(page: &mut Text, summary: &Summary) {
     for failure in &summary.failures {
         let times =
             if failure.calls == 1 { "once".to_owned() } else { format!("{} times", failure.calls) };
-        let Failure { status, first, .. } = failure;
-        let rest = format!(" {times}, first {}", place(first));
+        let Failure { status, first, backend, .. } = failure;
+        let by = if backend.is_empty() { String::new() } else { format!(" by {backend}") };
+        let rest = format!(" {times}{by}, first {}", place(first));
         page.line(Line::from("  ").styled(BAD, status).text(rest));
         page.line(Line::from("    ").text(&first.call));
     }
@@ -125,6 +129,11 @@ fn in_flight(page: &mut Text, summary: &Summary) {
 /// `at 3.200000 s in thread 1:`
 fn place(call: &Instance) -> String {
     format!("at {:.6} s in thread {}:", call.at / 1e9, call.thread)
+}
+
+/// ` [7.0.2]`: the backend of a row, where there are several.
+pub(crate) fn by(backend: &str) -> String {
+    if backend.is_empty() { String::new() } else { format!(" [{backend}]") }
 }
 
 fn table(page: &mut Text, heading: &str, rows: &[&Row], most: usize) {
@@ -166,10 +175,11 @@ fn table(page: &mut Text, heading: &str, rows: &[&Row], most: usize) {
             cells.extend([of(|work| work.operations), of(|work| work.bytes)]);
         }
         let name = row.function.strip_prefix("rocblas_").unwrap_or(&row.function);
-        cells.push(match row.shape.as_str() {
-            "" => name.to_owned(),
-            shape => format!("{name}({shape})"),
-        });
+        let shape = match row.shape.as_str() {
+            "" => String::new(),
+            shape => format!("({shape})"),
+        };
+        cells.push(format!("{name}{shape}{}", by(&row.backend)));
         // A cell with a line break is several lines.
         table.add_row(cells.iter().map(|cell| printable(cell)));
     }

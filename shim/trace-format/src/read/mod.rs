@@ -8,6 +8,7 @@
 //! | `table.rs` | the functions of the trace's table by those of this program |
 //! | `merged.rs` | the threads' records in the order of time |
 //! | `tracked.rs` | which handle is on which device and stream, in which mode |
+//! | `backends.rs` | the backends of a trace, and whose a handle was at a time |
 //! | `clock.rs` | ticks to nanoseconds |
 //! | `open.rs` | opens files, and no pipes or devices |
 //! | `problem.rs` | what could not be read, and where |
@@ -15,6 +16,7 @@
 //! Files are read and not mapped: a file that is cut off while it is read is an error and no signal.
 //! A trace may be anybody's: time and memory are bounded by what its files take on the disk.
 
+mod backends;
 mod clock;
 mod merged;
 mod open;
@@ -27,6 +29,7 @@ mod trace;
 mod tracked;
 mod walk;
 
+pub use backends::{Backends, Owners};
 pub use clock::Timeline;
 pub use merged::{Merged, Next};
 pub use problem::{NO_CALLS, Problem, Unreadable};

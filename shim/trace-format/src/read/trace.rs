@@ -1,6 +1,9 @@
 //! A trace's directory.
 
-use super::{clock::Timeline, open, problem::Unreadable, table::Table, thread::ThreadReader};
+use super::{
+    backends::Backends, clock::Timeline, open, problem::Unreadable, table::Table,
+    thread::ThreadReader,
+};
 use crate::{
     layout::{VERSION, table_identity},
     process::{ENDED, Ended, PROCESS, Process, is_thread_file},
@@ -96,6 +99,12 @@ impl Trace {
     #[must_use]
     pub fn ended(&self) -> Option<&Ended> {
         self.ended.as_ref()
+    }
+
+    /// Its backends.
+    #[must_use]
+    pub fn backends(&self) -> Backends {
+        Backends::of(&self.directory, self.process())
     }
 
     /// The table by which records have their functions.
@@ -230,7 +239,7 @@ fn thread_files(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
     use std::io::Read;
     let file = open::regular(path).map_err(|e| e.to_string())?;
     let mut text = Vec::new();

@@ -16,6 +16,8 @@ pub struct HandleState {
     pub stream: u32,
     /// Its pointer mode, as last seen.
     pub mode: Option<Mode>,
+    /// The number of its backend; 0 is the first.
+    pub backend: u8,
 }
 
 /// A device.
@@ -84,7 +86,8 @@ impl Tracked {
             return;
         }
         self.seen += 1;
-        let state = HandleState { number: self.seen, device: seen.device, stream, mode };
+        let HandleSeen { device, backend, .. } = *seen;
+        let state = HandleState { number: self.seen, device, stream, mode, backend };
         self.handles.insert(seen.handle, state);
     }
 

@@ -52,6 +52,8 @@ pub struct HandleSeen {
     pub pointer_mode: Option<i64>,
     /// `rocblas_atomics_mode`
     pub atomics_mode: Option<i64>,
+    /// The number of its backend: 0 for the first, as for all handles of a trace of version 1.
+    pub backend: u8,
 }
 
 /// A device that handles are on.
@@ -116,6 +118,7 @@ pub(super) fn decode<'a>(words: &'a [u64], table: &'a Table) -> Record<'a> {
             stream: words[5],
             pointer_mode: known(words[6]),
             atomics_mode: known(words[7]),
+            backend: words.get(8).and_then(|number| u8::try_from(*number).ok()).unwrap_or(0),
         }),
         (EVENT, _) => Record::Device(DeviceSeen { begin, number: words[3], words: &words[4..] }),
         (function, _) => match table.own_index(function) {
@@ -176,7 +179,7 @@ fn record(words: &[u64], at: usize, table: &Table) -> Option<(usize, u64)> {
         return None;
     }
     let fits = match (head.function(), head.answerer()) {
-        (EVENT, event::HANDLE) => length == event::HANDLE_WORDS,
+        (EVENT, event::HANDLE) => length == event::HANDLE_WORDS || length == event::HANDLE_WORDS_1,
         (EVENT, event::DEVICE) => length == event::DEVICE_WORDS,
         (EVENT, _) => false,
         (function, _) => {
