@@ -327,11 +327,12 @@ fn backends(seen: &mut Seen) {
     let tree = Tree::with_shim();
     let include = concat!("-I", env!("CARGO_MANIFEST_DIR"), "/../shim/include");
     let program = linked_client(&tree, "backends.c", &[include]);
-    let owned = |number: usize| {
+    let add = |name: &str, number: usize, traits: &[&str]| {
         let id = format!("-DID={number}");
-        let file = tree.root().join(format!("{number}.so"));
+        let file = tree.root().join(format!("{name}.so"));
         let source = artefacts::standins().join("owned.c");
-        library(&source, &file, "librocblas.so.4", &[&id, "-DVERSION=\"4.3.0\""])
+        let traits = [&[id.as_str(), "-DVERSION=\"4.3.0\""], traits].concat();
+        tree.add_backend(name, &library(&source, &file, "librocblas.so.4", &traits));
     };
     let names: Vec<String> = (1..=9).map(|number| format!("backend-{number}")).collect();
     let run = |words: &str, first: &str| {
@@ -343,13 +344,16 @@ fn backends(seen: &mut Seen) {
         Sentence::NoFirstBackend,
         "the shim has no backend",
     );
-    names.iter().zip(1..).for_each(|(name, number)| {
-        tree.add_backend(name, &owned(number));
-    });
+    names.iter().zip(1..).for_each(|(name, number)| add(name, number, &[]));
     let ended = run("use absent", "backend-1");
     seen.expect(&ended, Sentence::NotOpened, "another backend could not be opened");
     let ended = run("use backend-2 unknown", "backend-1");
     seen.expect(&ended, Sentence::UnknownHandle, "a handle came from elsewhere");
+    for (name, number) in [("unique-1", 1), ("unique-2", 2)] {
+        add(name, number, &["-DUNIQUE"]);
+    }
+    let ended = run("use unique-2", "unique-1");
+    seen.expect(&ended, Sentence::JoinedSymbol, "two backends cannot be in one process");
     let words: Vec<String> = names[1..].iter().map(|name| format!("use {name}")).collect();
     let ended = run(&words.join(" "), "backend-1");
     seen.expect(&ended, Sentence::TooManyBackends, "there is no room for another backend");

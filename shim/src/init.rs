@@ -36,7 +36,7 @@ use core::{
 use rocblas_abi::PRESENTED;
 use rocblas_contract::{libraries, sentences, store, variables};
 use rocblas_sync::initialisation::{Forking, Initialisation, Patience};
-use std::{ffi::CString, os::unix::ffi::OsStrExt, time::Instant};
+use std::{ffi::CString, os::unix::ffi::OsStrExt, path::Path, time::Instant};
 use tracing::{debug, error, info, warn};
 
 /// How initialisation ended; never changes once set.
@@ -325,8 +325,27 @@ pub(crate) fn load_another(
     loaded
 }
 
+/// Refuses a backend that would share data with an open one.
+fn refuse_joined_symbols(path: &Path) -> Result<(), Refusal> {
+    let own = inspect::unique_symbols(path)?;
+    if own.is_empty() {
+        return Ok(());
+    }
+    for open in backends::all() {
+        // What cannot be read any more was read when it was opened.
+        let theirs = inspect::unique_symbols(&open.path).unwrap_or_default();
+        if let Some(symbol) = own.iter().find(|symbol| theirs.contains(symbol)) {
+            return Err(sentences::joined_symbol(symbol, &open.name).into());
+        }
+    }
+    Ok(())
+}
+
 fn load(candidate: Candidate, settings: &Settings, slot: Slot) -> Result<Backend, Refusal> {
     let library = inspect::inspect(&candidate.path)?;
+    if slot != 0 {
+        refuse_joined_symbols(&candidate.path)?;
+    }
     // Absolute: a relative path would mean another file after chdir, and one without a slash
     // would be searched for.
     let path = std::path::absolute(&candidate.path).map_err(|e| e.to_string())?;

@@ -186,6 +186,19 @@ fn a_child_goes_on_with_both_and_opens_a_third() {
 }
 
 #[test]
+fn backends_whose_data_the_loader_would_join_are_not_opened_together() {
+    let machine = Machine::with(1);
+    machine.add(2, &["-DUNIQUE"]);
+    machine.add(3, &["-DUNIQUE"]);
+    let ended = machine.run("create use two create use three create call").success();
+    let wanted = format!("use two=0\nuse three=11\n{}{}{}", line(1), line(2), line(2));
+    assert_eq!(ended.stdout, wanted);
+    let said = "has joined_data as a symbol that the loader joins with that of backend two (STB_GNU_UNIQUE): the \
+                two need processes of their own; everything stays as it was";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+}
+
+#[test]
 fn a_backend_of_the_same_soname_is_opened_by_its_own_file() {
     let machine = Machine::with(0);
     machine.add_with_soname(1, "librocblas.so.5", "5.2.0", &[]);

@@ -107,6 +107,10 @@ sentences! {
     Refusal ReplacedFile replaced_file(backend)
         "was replaced since backend {backend} was opened from it, and the loader takes it for that one: start \
          the program again, or give the new file another name";
+    /// The loader would join data of two backends.
+    Refusal JoinedSymbol joined_symbol(symbol, backend)
+        "has {symbol} as a symbol that the loader joins with that of backend {backend} (STB_GNU_UNIQUE): the two \
+         need processes of their own";
     /// Another thread has been opening a backend for long.
     Message OpeningTakesLong opening_takes_long(seconds)
         "another thread has been opening a backend for {seconds} s; try again";

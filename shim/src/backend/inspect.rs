@@ -15,6 +15,8 @@ use goblin::{
             self, EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, Header,
         },
         program_header::{PT_DYNAMIC, PT_LOAD, PT_NOTE, ProgramHeader},
+        section_header::{SHT_DYNSYM, SectionHeader},
+        sym::{STB_GNU_UNIQUE, st_bind, sym64},
     },
 };
 use rocblas_contract::{
@@ -66,6 +68,45 @@ pub(crate) fn inspect(path: &Path) -> Result<Library, Refusal> {
         Some(soname) => Err(sentences::other_soname(soname).into()),
         None => Err(sentences::no_soname().into()),
     }
+}
+
+/// The symbols that a library defines as `STB_GNU_UNIQUE`: the loader joins those of one name in all libraries of
+/// a process, whatever scope they are in. A library without section headers is taken to have none, as the loader
+/// cannot tell how many symbols it has either.
+pub(crate) fn unique_symbols(path: &Path) -> Result<Vec<String>, Refusal> {
+    let metadata = fs::metadata(path)?;
+    let file = Reader { file: File::open(path)?, size: metadata.size() };
+    let header = file.header()?;
+    let entry = SectionHeader::size(context()) as u64;
+    let count = u64::from(header.e_shnum);
+    if count == 0 || u64::from(header.e_shentsize) != entry {
+        return Ok(Vec::new());
+    }
+    let bytes = file.read(header.e_shoff, count * entry, "its section headers")?;
+    let sections = SectionHeader::parse(&bytes, 0, count as usize, context())
+        .map_err(|e| sentences::bad_headers("section headers", e))?;
+    let mut names = Vec::new();
+    for symbols in sections.iter().filter(|section| section.sh_type == SHT_DYNSYM) {
+        let strings = sections.get(symbols.sh_link as usize);
+        let strings = strings.ok_or_else(|| sentences::lacks("dynamic string table"))?;
+        if symbols.sh_size > MOST_STRINGS || strings.sh_size > MOST_STRINGS {
+            let size = symbols.sh_size.max(strings.sh_size);
+            return Err(sentences::implausible(size, "bytes of dynamic strings").into());
+        }
+        let strings = file.read(strings.sh_offset, strings.sh_size, "its dynamic strings")?;
+        let symbols = file.read(symbols.sh_offset, symbols.sh_size, "its dynamic symbols")?;
+        for symbol in symbols.chunks_exact(sym64::SIZEOF_SYM) {
+            // Name, type and binding, visibility, section, as in `Elf64_Sym`.
+            let name = u32::from_le_bytes([symbol[0], symbol[1], symbol[2], symbol[3]]);
+            let is_defined = symbol[6..8] != [0, 0];
+            if st_bind(symbol[4]) == STB_GNU_UNIQUE && is_defined {
+                let rest = strings.get(name as usize..).unwrap_or_default();
+                let name = rest.split(|byte| *byte == 0).next().unwrap_or_default();
+                names.push(String::from_utf8_lossy(name).into_owned());
+            }
+        }
+    }
+    Ok(names)
 }
 
 struct Reader {

@@ -20,6 +20,16 @@ static rocblas_status own(rocblas_handle handle) {
     return (rocblas_status)(handle->owner == ID ? OWN : ANOTHERS);
 }
 
+#ifdef UNIQUE
+/* As GCC has it for variables in inline functions. */
+__asm__(".pushsection .data\n"
+        ".globl joined_data\n"
+        ".type joined_data, @gnu_unique_object\n"
+        ".size joined_data, 4\n"
+        "joined_data: .long 7\n"
+        ".popsection\n");
+#endif
+
 #ifdef COLLIDES
 /* Handles at addresses 2^44 apart, of which the shim's hash uses nothing. Aligned, and never freed. */
 #include <sys/mman.h>

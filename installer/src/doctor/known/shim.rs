@@ -56,6 +56,7 @@ pub(super) fn meaning(sentence: Sentence) -> &'static Fixed {
         Sentence::TooManyBackends => &TOO_MANY_BACKENDS,
         Sentence::UnknownHandle => &UNKNOWN_HANDLE,
         Sentence::NoRoute => &NO_ROUTE,
+        Sentence::JoinedSymbol => &JOINED_SYMBOL,
         Sentence::StaleFacts => &STALE_FACTS,
     }
 }
@@ -347,6 +348,13 @@ static TOO_MANY_BACKENDS: Fixed = known(
     "A process can have eight backends open, and none is closed before it ends, since the program may still \
      have handles of it.",
     "start the program again with the backends that it needs",
+);
+
+static JOINED_SYMBOL: Fixed = known(
+    "two backends cannot be in one process",
+    "Both were built by a compiler that marks some of their data as unique in a process, and the loader makes it one \
+     for both, in which each would find what the other has left. AMD's libraries are not built so.",
+    "start the program with one of them: ROCBLAS_SHIM_BACKEND=NAME",
 );
 
 static NO_ROUTE: Fixed = known(
