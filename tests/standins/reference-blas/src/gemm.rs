@@ -1,7 +1,8 @@
 //! The general matrix product: gemm, and `gemm_ex` with its free choice of types.
 //!
-//! Both end in [`multiply`]: op(A) and op(B) are packed in the type of the arithmetic, multiplied by
-//! the `gemm` crate, and the result is scaled, added and rounded once on its way to D.
+//! Both end in [`multiply`]: op(A) and op(B) are packed in the type of the arithmetic and multiplied, and the result
+//! is scaled, added and rounded once on its way to D. By hand, because the kernels of a crate for it took
+//! longer to compile than all tests that need them take.
 
 use half::{bf16, f16};
 use num_complex::Complex;
@@ -90,36 +91,23 @@ fn multiply<I: Element, O: Element<Number = I::Number>>(
     }
 }
 
-/// A B, column by column.
+/// How many columns of a product are made at a time: a column of A is read once for all of them.
+const COLUMNS: usize = 4;
+
+/// A B, column by column: each is the sum of A's columns, by the numbers in B's, which compilers make vectors of.
 fn product<E: Element>(a: Matrix<E>, b: Matrix<E>) -> Vec<E::Number> {
     let (m, k, n) = (a.rows() as usize, a.columns() as usize, b.columns() as usize);
     let (a, b) = (a.to_vec(), b.to_vec());
     let mut result = vec![E::Number::ZERO; m * n];
-    let (result_step, a_step, b_step) = (m as isize, m as isize, k as isize);
-    // SAFETY: the three buffers hold exactly m n, m k and k n numbers, in columns without gaps, and
-    // do not overlap. `Number` is f32, f64 or a complex number over them, which `gemm` supports.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            result.as_mut_ptr(),
-            result_step,
-            1,
-            false,
-            a.as_ptr(),
-            a_step,
-            1,
-            b.as_ptr(),
-            b_step,
-            1,
-            E::Number::ZERO,
-            E::Number::ONE,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+    for (sums, factors) in result.chunks_mut(m * COLUMNS).zip(b.chunks(k * COLUMNS)) {
+        for (l, column) in a.chunks_exact(m).enumerate() {
+            for (sums, factors) in sums.chunks_exact_mut(m).zip(factors.chunks_exact(k)) {
+                let factor = factors[l];
+                for (sum, number) in sums.iter_mut().zip(column) {
+                    *sum = *sum + *number * factor;
+                }
+            }
+        }
     }
     result
 }
