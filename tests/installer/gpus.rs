@@ -218,6 +218,9 @@ fn a_route_gives_each_gpu_a_backend_that_serves_it() {
     let wanted = "0: gfx906 at 0000:01:00.0: 6.3.0, by [route] gfx906\n\
                   1: gfx942 at 0000:02:00.0: 7.0.2, by [route] gfx942\n";
     assert_eq!(routes(), wanted);
+    // Another apply leaves rules that do as they are.
+    machine.apply(&[]).success();
+    assert_eq!(fs::read_to_string(&settings).expect("read"), written);
     // Nothing is lost any more, and what a rule names is in use.
     let status = machine.installer(&["status"]).success().stdout;
     assert!(!status.contains("no more"), "{status}");

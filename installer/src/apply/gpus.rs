@@ -9,7 +9,7 @@ use crate::{
     plan::{Planner, Reach},
     root::Root,
     serves::{Lack, Serves},
-    settings,
+    settings::{self, Rule},
 };
 use anyhow::{Context, Result, bail};
 use rocblas_contract::{
@@ -192,6 +192,14 @@ pub(super) struct Before {
     pub(super) kept: BTreeSet<String>,
 }
 
+/// The GPUs of this machine that keep what they have by a route.
+#[derive(Default)]
+pub(super) struct Routed {
+    pub(super) gpus: BTreeSet<String>,
+    /// Whether that route is to be written: there is no rule for one of them.
+    pub(super) is_new: bool,
+}
+
 /// Compares which GPUs the tree serves with a backend and without it. A GPU of this machine that the tree's
 /// own library serves keeps that, by a route: these are answered. One that nothing serves any more is given up
 /// only where the person says so, which the journal records; losses of other GPUs are remarks.
@@ -201,16 +209,41 @@ pub(super) fn weigh(
     before: &Before,
     machine: &BTreeSet<String>,
     request: &Request,
-) -> Result<BTreeSet<String>> {
+) -> Result<Routed> {
+    let (root, lib) = (planner.lib.root(), planner.lib.path());
+    // What is wrong with settings is said where they are written, and by `status`.
+    let rules = settings::text(root, lib).and_then(|text| settings::route(&text));
+    let rules = rules.unwrap_or_default();
     let mut lost = lost(planner.plan.journal.served.union(&before.served), &offer.serves);
+    let mut routed = Routed::default();
+    // What a rule gives a backend that serves it is not lost.
+    let mut failing: Vec<(String, String)> = Vec::new();
+    lost.retain(|gpu| match ruled(root, lib, &rules, gpu, &before.kept) {
+        Ruled::Not => true,
+        Ruled::Well => {
+            routed.gpus.insert(gpu.clone());
+            false
+        }
+        Ruled::Badly(why) => {
+            failing.push((gpu.clone(), why));
+            true
+        }
+    });
     let mut here: BTreeSet<String> = lost.intersection(machine).cloned().collect();
     let known = planner.plan.journal.options.given_up.clone();
     let mut new: BTreeSet<String> = here.difference(&known).cloned().collect();
-    let mut routed = BTreeSet::new();
-    if !request.gpu_loss_ok && new.iter().all(|gpu| before.kept.contains(gpu)) {
-        routed = std::mem::take(&mut new);
-        check_route(planner, &routed)?;
+    if !request.gpu_loss_ok {
+        if let Some((gpu, why)) = failing.iter().find(|(gpu, _)| new.contains(gpu)) {
+            bail!(
+                "{gpu} would be served no more, which this machine has and this tree serves now: {why}. Take that \
+                 rule out, or give {gpu} one of its own; to give it up, say --gpu-loss-ok"
+            );
+        }
+        if !new.is_empty() && new.iter().all(|gpu| before.kept.contains(gpu)) {
+            routed.is_new = true;
+        }
     }
+    let kept = if routed.is_new { std::mem::take(&mut new) } else { BTreeSet::new() };
     if !new.is_empty() && !request.gpu_loss_ok && request.reach != Reach::Repair {
         bail!(
             "{} would be served no more, which this machine has and this tree serves now: {}. Give a \
@@ -220,18 +253,19 @@ pub(super) fn weigh(
             list(&new)
         );
     }
-    if !routed.is_empty() {
+    if routed.is_new {
         planner.remark(format!(
             "{} of this machine {} the tree's own rocBLAS, which stays in the store: {}. [route] in shim.toml \
              gives each GPU the newest backend in the store that serves it; `installer backends routes` \
              shows which",
-            list(&routed),
-            if routed.len() == 1 { "keeps" } else { "keep" },
-            why(offer, &routed),
+            list(&kept),
+            if kept.len() == 1 { "keeps" } else { "keep" },
+            why(offer, &kept),
         ));
-        // A route is for all GPUs, not only for those of this machine.
+        // It is for all GPUs that have no rule, not only for those of this machine.
         lost.retain(|gpu| !before.kept.contains(gpu));
-        here.retain(|gpu| !routed.contains(gpu));
+        here.retain(|gpu| !kept.contains(gpu));
+        routed.gpus.extend(kept);
     }
     planner.plan.journal.options.given_up = here;
     if !lost.is_empty() {
@@ -245,33 +279,36 @@ pub(super) fn weigh(
     Ok(routed)
 }
 
-/// Whether rules of a person's leave these GPUs to the route that is to be written, or name a backend that
-/// serves them.
-fn check_route(planner: &Planner<'_>, gpus: &BTreeSet<String>) -> Result<()> {
-    let (root, lib) = (planner.lib.root(), planner.lib.path());
-    let rules = settings::route(&settings::text(root, lib)?)?;
-    for gpu in gpus {
-        let asked = Gpu { target: gpu, device: None, pci: None };
-        let Some(rule) = rule_for(&rules, |rule| &rule.gpus, &asked) else { continue };
-        if rule.backend == AUTO {
-            continue;
-        }
-        let fault = match routes::library_of(root, lib, &rule.backend, gpu) {
-            Ok((_, library)) => routes::fault(root, &library, gpu),
-            Err(why) => Some(why),
-        };
-        if let Some(fault) = fault {
-            bail!(
-                "{gpu} would be served no more, which this machine has and this tree serves now: [route] {} = {:?} \
-                 in {}: {fault}. Take that rule out, or give {gpu} one of its own; to give it up, say \
-                 --gpu-loss-ok",
-                rule.key,
-                rule.backend,
-                settings::path(lib).display()
-            );
-        }
+/// What the rules of a tree do for a GPU.
+enum Ruled {
+    /// There is none for it.
+    Not,
+    /// It gets a backend that serves it.
+    Well,
+    /// It does not, and why.
+    Badly(String),
+}
+
+/// `kept` are the GPUs that the tree's own library will serve as a backend.
+fn ruled(root: &Root, lib: &Path, rules: &[Rule], gpu: &str, kept: &BTreeSet<String>) -> Ruled {
+    let asked = Gpu { target: gpu, device: None, pci: None };
+    let Some(rule) = rule_for(rules, |rule| &rule.gpus, &asked) else { return Ruled::Not };
+    if rule.backend == AUTO && kept.contains(gpu) {
+        return Ruled::Well;
     }
-    Ok(())
+    let fault = match routes::library_of(root, lib, &rule.backend, gpu) {
+        Ok((_, library)) => routes::fault(root, &library, gpu),
+        Err(why) => Some(why),
+    };
+    match fault {
+        None => Ruled::Well,
+        Some(fault) => Ruled::Badly(format!(
+            "[route] {} = {:?} in {}: {fault}",
+            rule.key,
+            rule.backend,
+            settings::path(lib).display()
+        )),
+    }
 }
 
 /// GPUs without those that are served.

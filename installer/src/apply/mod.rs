@@ -310,12 +310,12 @@ fn plan(
             lib.path().display()
         ));
     }
-    let mut routed = BTreeSet::new();
+    let mut routed = gpus::Routed::default();
     if !request.only_add {
         routed = plan_gpus(&mut planner, &stock_files, request, asked, &machine, &offer)?;
     }
     for gpus::Remark { gpu, text } in remarks {
-        if gpu.is_none_or(|gpu| !routed.contains(&gpu)) {
+        if gpu.is_none_or(|gpu| !routed.gpus.contains(&gpu)) {
             planner.remark(text);
         }
     }
@@ -336,8 +336,8 @@ fn plan(
             planner.permit(place)?;
         }
     }
-    let is_routed = !routed.is_empty();
-    let chosen = backend::choose(&mut planner, source, tree.release.as_deref(), is_routed)?;
+    let release = tree.release.as_deref();
+    let chosen = backend::choose(&mut planner, source, release, routed.is_new)?;
     compat::plan(&mut planner, &chosen)?;
     checks::exports(&mut planner, &stock_files, &shim)?;
     stock::plan_shim(&mut planner, &now, &shim)?;
@@ -368,7 +368,7 @@ fn plan_gpus(
     asked: &gpus::Asked,
     machine: &BTreeSet<String>,
     offer: &backend::Offer,
-) -> Result<BTreeSet<String>> {
+) -> Result<gpus::Routed> {
     let (root, lib) = (planner.lib.root(), planner.lib.path());
     let mut now = BTreeSet::new();
     let is_kept = !stock_files.is_empty() && request.original != Some(Original::Delete);

@@ -133,10 +133,24 @@ impl Writer {
 
     /// A handle is seen, at the time of the latest call.
     pub(super) fn handle(&mut self, handle: u64, device: u64, stream: u64) -> &mut Self {
-        let mut words = vec![0; event::HANDLE_WORDS];
-        words[HEAD] = Head::new(EVENT, event::HANDLE_WORDS as u8, 0, event::HANDLE).0;
+        self.event(event::HANDLE, &[handle, device, stream, 0, 0, 0])
+    }
+
+    /// A handle of that backend is seen, at the time of the latest call.
+    pub(super) fn handle_of(&mut self, handle: u64, backend: u64) -> &mut Self {
+        self.event(event::HANDLE, &[handle, 0, 0, 0, 0, backend])
+    }
+
+    /// The same in version 1 of the format.
+    pub(super) fn handle_of_version_1(&mut self, handle: u64) -> &mut Self {
+        self.event(event::HANDLE, &[handle, 0, 0, 0, 0])
+    }
+
+    fn event(&mut self, kind: u8, payload: &[u64]) -> &mut Self {
+        let mut words = vec![0; 3];
+        words.extend(payload);
+        words[HEAD] = Head::new(EVENT, words.len() as u8, 0, kind).0;
         words[BEGIN] = self.clock;
-        words[3..8].copy_from_slice(&[handle, device, stream, 0, 0]);
         self.push(&words);
         self
     }

@@ -178,11 +178,45 @@ fn what_is_no_thread_file_is_refused() {
     assert!(open(b"").expect_err("empty").contains("shorter than a header"));
     assert!(open(&[0; 8192]).expect_err("zeros").contains("does not begin"));
     let mut newer = good.clone();
-    newer[8] = 2;
-    assert!(open(&newer).expect_err("newer").contains("version 2, and this program reads 1"));
+    newer[8] = 3;
+    assert!(open(&newer).expect_err("newer").contains("version 3, and this program reads 2"));
     let mut other = good;
     other[16] = 1;
     assert!(open(&other).expect_err("sizes").contains("other sizes"));
+}
+
+#[test]
+fn whose_a_handle_was_goes_by_time_whoever_saw_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut one = Writer::new();
+    one.call_at("rocblas_sscal", &[0xa, 1], 100, 110).handle_of(0xa, 0);
+    one.call_at("rocblas_sscal", &[0xa, 2], 500, 510);
+    one.call_at("rocblas_sscal", &[0xc, 3], 600, 610);
+    one.write(directory.path(), 1);
+    let mut two = Writer::new();
+    // As in version 1, whose events do not tell a backend.
+    two.call_at("rocblas_sscal", &[0xb, 4], 150, 160).handle_of_version_1(0xb);
+    two.call_at("rocblas_sscal", &[0xa, 5], 300, 310);
+    // Another handle where the first one was; and one that a second thread used a little earlier.
+    two.call_at("rocblas_sscal", &[0xa, 6], 400, 410).handle_of(0xa, 2);
+    two.call_at("rocblas_sscal", &[0xc, 7], 700, 710).handle_of(0xc, 1);
+    two.call_at("rocblas_sscal", &[0xd, 8], 800, 810);
+    two.write(directory.path(), 2);
+    let trace = Trace::open(directory.path()).expect("a trace");
+    let owners = Owners::read(trace.threads().expect("threads").0);
+    let mut of = Vec::new();
+    for mut thread in trace.threads().expect("threads").0 {
+        thread.close();
+        while let Some(record) = thread.next().expect("readable") {
+            if let Record::Call(call) = record {
+                of.push((call.argument(1), owners.of(&call)));
+            }
+        }
+    }
+    of.sort_unstable();
+    let wanted = [0, 2, 1, 0, 0, 2, 1].map(Some);
+    let wanted: Vec<_> = (1..).zip(wanted.into_iter().chain([None])).collect();
+    assert_eq!(of, wanted);
 }
 
 #[test]
