@@ -28,7 +28,10 @@ pub(super) fn plan(
     let library = Identity::of(library).context("cannot read the backend's library")?;
     let release = release.unwrap_or_default().to_owned();
     let gpus = serves.gpus().into_iter().collect();
-    let known = serves::Serves { release, gpus, library };
+    want(planner, prefix, &serves::Serves { release, gpus, library })
+}
+
+fn want(planner: &mut Planner<'_>, prefix: &Place, known: &serves::Serves) -> Result<()> {
     let wanted = Wanted::bytes(known.text().into_bytes());
     planner.want(&place(prefix)?, wanted, "what it serves, for [route]")
 }
@@ -42,8 +45,9 @@ pub(super) fn plan_kept(planner: &mut Planner<'_>, at: &Place) -> Result<()> {
     let path = [lib.inside(at), before].into_iter().find(|path| lib.root().metadata(path).is_ok());
     let Some(path) = path else { return Ok(()) };
     let Ok(file) = lib.root().open(&path) else { return Ok(()) };
-    if known::is_of(lib.root(), &lib.inside(&prefix), &file) {
-        return Ok(());
+    // Not read again; but its time and permissions are to be as they were written.
+    if let Some(known) = known::of(lib.root(), &lib.inside(&prefix), &file) {
+        return want(planner, &prefix, &known);
     }
     let Ok(serves) = Serves::of_library(lib.root(), &path) else { return Ok(()) };
     let release = release::of_library(at.file_name());

@@ -22,10 +22,10 @@ pub(crate) fn all(root: &Root, lib: &Path) -> Vec<Known> {
     known.collect()
 }
 
-/// Whether what is written in a backend's prefix is of this library.
-pub(crate) fn is_of(root: &Root, prefix: &Path, library: &File) -> bool {
-    let serves = written(root, prefix);
-    serves.is_some_and(|serves| Identity::of(library).is_ok_and(|own| own == serves.library))
+/// What is written in a backend's prefix, if it is of this library.
+pub(crate) fn of(root: &Root, prefix: &Path, library: &File) -> Option<Serves> {
+    let serves = written(root, prefix)?;
+    (Identity::of(library).ok()? == serves.library).then_some(serves)
 }
 
 fn written(root: &Root, prefix: &Path) -> Option<Serves> {
