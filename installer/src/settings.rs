@@ -109,7 +109,7 @@ pub fn with_auto(text: &str) -> Result<String> {
     if route.get(DEFAULT).is_some() {
         return Ok(text.to_owned());
     }
-    let is_new = route.as_table().is_some_and(|table| table.is_empty());
+    let is_new = route.as_table().is_some_and(toml_edit::Table::is_empty);
     route[DEFAULT] = value(AUTO);
     if is_new && let Some(mut key) = route.as_table_mut().and_then(|table| table.key_mut(DEFAULT)) {
         key.leaf_decor_mut().set_prefix(

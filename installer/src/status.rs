@@ -355,8 +355,7 @@ fn fault_of(lib: &LibDir, rule: &settings::Rule) -> Option<String> {
         let stale = known.iter().find(|backend| backend.is_stale);
         let stale = stale.map(|stale| {
             format!(
-                "the library of backend {} was exchanged since the installer looked at it; `installer apply` \
-                 looks again",
+                "backend {} has another library than the one that was looked at; `installer apply` looks again",
                 stale.name
             )
         });

@@ -83,7 +83,8 @@ pub(crate) fn unique_symbols(path: &Path) -> Result<Vec<String>, Refusal> {
         return Ok(Vec::new());
     }
     let bytes = file.read(header.e_shoff, count * entry, "its section headers")?;
-    let sections = SectionHeader::parse(&bytes, 0, count as usize, context())
+    // `parse` takes an offset of 0 for a file without any.
+    let sections = SectionHeader::parse_from(&bytes, 0, count as usize, context())
         .map_err(|e| sentences::bad_headers("section headers", e))?;
     let mut names = Vec::new();
     for symbols in sections.iter().filter(|section| section.sh_type == SHT_DYNSYM) {
