@@ -366,5 +366,5 @@ fn backends(seen: &mut Seen) {
     let facts = facts.text().replace("size = ", "size = 1");
     fs::write(prefix.join(SERVES), facts).expect("write");
     let ended = scenario.run(&[("ROCBLAS_SHIM_ROUTE", "auto")]);
-    seen.expect(&ended, Sentence::StaleFacts, "a backend's library was exchanged");
+    seen.expect(&ended, Sentence::StaleFacts, "a backend's library has changed");
 }

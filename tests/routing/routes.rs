@@ -145,8 +145,8 @@ fn auto_takes_an_exchanged_library_last_and_says_so() {
     write_facts(&machine, 1, "6.3.0", &["gfx906"]);
     let ended = routed(&machine, "auto", BOTH).success();
     assert_eq!(ended.stdout, [line(1), line(2), line(1)].concat());
-    let said = "rocblas-shim: error: the library of backend two was exchanged since the installer looked at it: it \
-                is taken for one that serves gfx1100 all the same; `installer apply` looks again\n";
+    let said = "rocblas-shim: error: the library of backend two has changed since the installer inspected it: it \
+                is used for gfx1100 anyway; `installer apply` inspects it again\n";
     assert_eq!(ended.stderr, said);
 }
 

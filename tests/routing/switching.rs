@@ -193,8 +193,8 @@ fn backends_whose_data_the_loader_would_join_are_not_opened_together() {
     let ended = machine.run("create use two create use three create call").success();
     let wanted = format!("use two=0\nuse three=11\n{}{}{}", line(1), line(2), line(2));
     assert_eq!(ended.stdout, wanted);
-    let said = "has joined_data as a symbol that the loader joins with that of backend two (STB_GNU_UNIQUE): the \
-                two need processes of their own; everything stays as it was";
+    let said = "defines joined_data as STB_GNU_UNIQUE, as backend two does: the loader would make both share it. \
+                Use them in separate processes; everything stays as it was";
     assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
 }
 

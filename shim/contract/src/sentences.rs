@@ -109,8 +109,8 @@ sentences! {
          the program again, or give the new file another name";
     /// The loader would join data of two backends.
     Refusal JoinedSymbol joined_symbol(symbol, backend)
-        "has {symbol} as a symbol that the loader joins with that of backend {backend} (STB_GNU_UNIQUE): the two \
-         need processes of their own";
+        "defines {symbol} as STB_GNU_UNIQUE, as backend {backend} does: the loader would make both share it. Use \
+         them in separate processes";
     /// Another thread has been opening a backend for long.
     Message OpeningTakesLong opening_takes_long(seconds)
         "another thread has been opening a backend for {seconds} s; try again";
@@ -123,8 +123,8 @@ sentences! {
         "no handle for device {device} ({target}): {why}";
     /// A backend's library is not the one that was looked at.
     Message StaleFacts stale_facts(backend, target)
-        "the library of backend {backend} was exchanged since the installer looked at it: it is taken for one \
-         that serves {target} all the same; `installer apply` looks again";
+        "the library of backend {backend} has changed since the installer inspected it: it is used for {target} \
+         anyway; `installer apply` inspects it again";
     /// A handle that the shim has not seen made.
     Message UnknownHandle unknown_handle(handle, backend)
         "handle {handle} was not made by a call that went through the shim: it is taken for one of backend \

@@ -352,8 +352,8 @@ static TOO_MANY_BACKENDS: Fixed = known(
 
 static JOINED_SYMBOL: Fixed = known(
     "two backends cannot be in one process",
-    "Both were built by a compiler that marks some of their data as unique in a process, and the loader makes it one \
-     for both, in which each would find what the other has left. AMD's libraries are not built so.",
+    "Both define a symbol as STB_GNU_UNIQUE, as GCC does for variables in inline functions. The loader binds both \
+     libraries to one copy, so each would overwrite the other's data. AMD's libraries have no such symbols.",
     "start the program with one of them: ROCBLAS_SHIM_BACKEND=NAME",
 );
 
@@ -366,11 +366,11 @@ static NO_ROUTE: Fixed = known(
 );
 
 static STALE_FACTS: Fixed = known(
-    "a backend's library was exchanged",
-    "A route says \"auto\", by which each GPU gets the newest backend that the installer has found to serve it. \
-     The library of this one is not the file that it looked at then: an upgrade put another in its place, or \
-     somebody did. It is used all the same; if it has no kernels for the GPU, calls fail.",
-    "installer apply   (looks at it again)",
+    "a backend's library has changed",
+    "A route says \"auto\", which gives each GPU the newest backend that the installer has found to serve it. The \
+     library of this backend is not the file that the installer inspected: an upgrade or somebody has replaced \
+     it. It is used anyway; if it has no kernels for the GPU, calls fail.",
+    "installer apply   (inspects it again)",
 );
 
 static UNKNOWN_HANDLE: Fixed = known(
