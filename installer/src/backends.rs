@@ -1,6 +1,5 @@
 //! The backends in the store: `backends list|add|use|remove|prune|routes`.
 
-pub(crate) mod known;
 mod listed;
 pub mod prune;
 pub mod routes;
@@ -21,7 +20,11 @@ use crate::{
     state::State,
 };
 use anyhow::{Context, Result, bail};
-use rocblas_contract::store::{BACKENDS, ROUTE_SETTING};
+use rocblas_contract::{
+    route::AUTO,
+    serves,
+    store::{BACKENDS, ROUTE_SETTING},
+};
 use std::{ffi::OsStr, path::Path};
 use toml_edit::{Item, Value};
 
@@ -58,8 +61,8 @@ pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     if chosen.is_ok_and(|chosen| is_in(&root, &chosen.path, &directory)) {
         bail!("{name} is in use; choose another one first: installer backends use NAME");
     }
-    if let Some(place) = named_elsewhere(&root, &lib, name)? {
-        bail!("{name} is in use: {place} in {} names it", settings::path(&lib).display());
+    if let Some(how) = used_by_route(&root, &lib, name)? {
+        bail!("{name} is in use: [route] in {} {how}", settings::path(&lib).display());
     }
     // Those too that a removal which was interrupted has written down to be gone.
     let places: Vec<Place> = (planner.plan.journal.entries.keys().rev())
@@ -104,15 +107,24 @@ fn stands_for(root: &Root, lib: &Path, value: &OsStr, name: &str) -> bool {
     value == name || is_in(root, &store.join(value), &store.join(BACKENDS).join(name))
 }
 
-/// The table of `shim.toml` that names a backend besides the choice for all programs: `[route]` has
-/// one for each GPU. `None` where none does.
-fn named_elsewhere(root: &Root, lib: &Path, name: &str) -> Result<Option<&'static str>> {
+/// How `[route]` in `shim.toml` uses a backend: a verb with its object. `None` where it does not.
+fn used_by_route(root: &Root, lib: &Path, name: &str) -> Result<Option<String>> {
     let document = settings::parse(&settings::text(root, lib)?)?;
     let route = document.get(ROUTE_SETTING).and_then(Item::as_table_like);
-    let mut values = route.into_iter().flat_map(|table| table.iter().map(|(_, item)| item));
-    let is_named =
-        values.any(|item| item.as_value().is_some_and(|value| names(root, lib, value, name)));
-    Ok(is_named.then_some("[route]"))
+    let values = || route.into_iter().flat_map(|table| table.iter().map(|(_, item)| item));
+    if values().any(|item| item.as_value().is_some_and(|value| names(root, lib, value, name))) {
+        return Ok(Some("names it".to_owned()));
+    }
+    if !values().any(|item| item.as_str() == Some(AUTO)) {
+        return Ok(None);
+    }
+    let known = routes::known(root, lib);
+    let own = known.iter().find(|backend| backend.name == name);
+    let mut gpus = own.into_iter().flat_map(|own| &own.serves.gpus);
+    let is_newest =
+        |gpu: &&String| serves::newest(&known, gpu).is_some_and(|newest| newest.name == name);
+    let gpu = gpus.find(is_newest);
+    Ok(gpu.map(|gpu| format!("says {AUTO:?}, and it is the newest backend that serves {gpu}")))
 }
 
 /// Whether a value or a part of it means a backend.

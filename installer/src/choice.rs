@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use std::{
     ffi::{OsStr, OsString},
     fmt,
+    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -166,6 +167,10 @@ impl Files for Root {
 
     fn exists(&self, path: &Path) -> bool {
         self.metadata_of_entry(path).is_ok()
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        self.open(path)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     apply::backend,
-    backends::{known, routes},
+    backends::routes::{self, Ruled},
     dpkg, files,
     inspect::library,
     journal::{Before, Entry, Journal, Loaded, Phase, rebuild::KEPT},
@@ -17,7 +17,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use rocblas_contract::{
-    route::{AUTO, Gpu, Gpus, none_serves, rule_for},
+    route::{AUTO, Gpus, none_serves},
     serves, store,
 };
 use serde::Serialize;
@@ -201,23 +201,18 @@ fn slim_gpus(root: &Root, lib: &Path, backend: &str) -> Vec<String> {
     file.map(|file| library::slim_gpus(&file)).unwrap_or_default()
 }
 
-/// The GPUs that the stock library served and a backend does not, and no rule gives to one that does. None where its library cannot be read,
-/// which is said elsewhere.
+/// The GPUs that the stock library served and a backend does not, and no rule gives to one that does. None where
+/// its library cannot be read, which is said elsewhere.
 fn served_no_more(root: &Root, lib: &Path, journal: &Journal, backend: &str) -> BTreeSet<String> {
     let library = backend::library_of(root, lib, backend);
     match library.and_then(|library| Serves::of_library(root, &library)) {
         Ok(serves) => {
             let rules = settings::text(root, lib).and_then(|text| settings::route(&text));
             let rules = rules.unwrap_or_default();
-            let is_lost = |target: &&String| {
-                let gpu = Gpu { target: target.as_str(), device: None, pci: None };
-                match rule_for(&rules, |rule| &rule.gpus, &gpu) {
-                    Some(rule) => match routes::library_of(root, lib, &rule.backend, target) {
-                        Ok((_, library)) => routes::fault(root, &library, target).is_some(),
-                        Err(_) => rule.backend == AUTO,
-                    },
-                    None => serves.lack(target).is_some(),
-                }
+            let is_lost = |target: &&String| match routes::ruled(root, lib, &rules, target) {
+                Ruled::Not => serves.lack(target).is_some(),
+                Ruled::Well => false,
+                Ruled::Badly(..) => true,
             };
             journal.served.iter().filter(is_lost).cloned().collect()
         }
@@ -351,11 +346,11 @@ fn fault_of(lib: &LibDir, rule: &settings::Rule) -> Option<String> {
     let (root, path) = (lib.root(), lib.path());
     let target = if let Gpus::Target(target) = &rule.gpus { target.as_str() } else { "" };
     if rule.backend == AUTO {
-        let known = known::all(root, path);
+        let known = routes::known(root, path);
         let stale = known.iter().find(|backend| backend.is_stale);
         let stale = stale.map(|stale| {
             format!(
-                "backend {} has another library than the one that was looked at; `installer apply` looks again",
+                "backend {}: its library has changed since it was inspected; `installer apply` inspects it again",
                 stale.name
             )
         });

@@ -104,6 +104,28 @@ fn each_backend_has_its_sizes_gpus_and_origin() {
 }
 
 #[test]
+fn what_auto_would_choose_is_neither_pruned_nor_removed() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    let backend = machine.backend.to_str().expect("UTF-8");
+    backends(&machine, &["add", backend, "--name", "6.2.0"]).success();
+    backends(&machine, &["use", "6.2.0"]).success();
+    let settings = machine.lib("rocblas-shim/shim.toml");
+    let text = fs::read_to_string(&settings).expect("read");
+    // Both are of release 6.3.0, so the name decides.
+    fs::write(&settings, format!("{text}\n[route]\ndefault = \"auto\"\n")).expect("write");
+    let how = "[route] in shim.toml says \"auto\", and it is the newest backend that serves gfx900";
+    let pruned = backends(&machine, &["prune", "--dry-run"]).success();
+    assert!(pruned.stdout.contains(&format!("kept 6.3.0: {how}")), "{pruned:?}");
+    let removed = backends(&machine, &["remove", "6.3.0"]);
+    assert_eq!(removed.status.code(), Some(1), "{removed:?}");
+    assert!(removed.stderr.contains("says \"auto\", and it is the newest"), "{removed:?}");
+    // Without that rule nothing uses it.
+    fs::write(&settings, text).expect("write");
+    backends(&machine, &["remove", "6.3.0"]).success();
+}
+
+#[test]
 fn prune_removes_what_nothing_needs_and_revert_still_works() {
     let machine = Machine::new();
     let original = machine.snapshot();

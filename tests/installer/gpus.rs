@@ -170,7 +170,12 @@ fn on_a_mixed_machine_a_route_loses_no_gpu() {
     fs::write(&library, [bytes.as_slice(), &[0]].concat()).expect("write");
     let status = machine.installer(&["status"]);
     assert_eq!(status.status.code(), Some(4), "{status:?}");
-    says(&status.stdout, &["[route] default = \"auto\": backend 7.0.2 has another library"]);
+    says(
+        &status.stdout,
+        &[
+            "[route] default = \"auto\": backend 7.0.2: its library has changed since it was inspected",
+        ],
+    );
     says(&routes(), &["1: gfx942 at 0000:02:00.0: 7.0.2"]);
     fs::write(&library, bytes).expect("write");
     // A rule of a person's that takes it away is in the way.

@@ -2,7 +2,6 @@
 //! (`rocblas_contract::serves`).
 
 use crate::{
-    backends::known,
     place::Place,
     plan::{Planner, Wanted},
     serves::Serves,
@@ -46,7 +45,10 @@ pub(super) fn plan_kept(planner: &mut Planner<'_>, at: &Place) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     let Ok(file) = lib.root().open(&path) else { return Ok(()) };
     // Not read again; but its time and permissions are to be as they were written.
-    if let Some(known) = known::of(lib.root(), &lib.inside(&prefix), &file) {
+    let known = serves::written(lib.root(), &lib.inside(&prefix));
+    if let Some(known) =
+        known.filter(|known| Identity::of(&file).is_ok_and(|own| own == known.library))
+    {
         return want(planner, &prefix, &known);
     }
     let Ok(serves) = Serves::of_library(lib.root(), &path) else { return Ok(()) };

@@ -3,7 +3,7 @@
 
 use super::{Request, backend::Offer, stock};
 use crate::{
-    backends::routes,
+    backends::routes::{self, Ruled},
     inspect::machine,
     journal::Journal,
     plan::{Planner, Reach},
@@ -12,11 +12,7 @@ use crate::{
     settings::{self, Rule},
 };
 use anyhow::{Context, Result, bail};
-use rocblas_contract::{
-    route::{AUTO, Gpu, rule_for},
-    store::LIB,
-    tensile,
-};
+use rocblas_contract::{route::AUTO, store::LIB, tensile};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -217,15 +213,16 @@ pub(super) fn weigh(
     let mut lost = lost(planner.plan.journal.served.union(&before.served), &offer.serves);
     let mut routed = Routed::default();
     // What a rule gives a backend that serves it is not lost.
-    let mut failing: Vec<(String, String)> = Vec::new();
-    lost.retain(|gpu| match ruled(root, lib, &rules, gpu, &before.kept) {
+    let mut failing: Vec<(String, Rule, String)> = Vec::new();
+    lost.retain(|gpu| match routes::ruled(root, lib, &rules, gpu) {
         Ruled::Not => true,
-        Ruled::Well => {
-            routed.gpus.insert(gpu.clone());
-            false
+        // The tree's own library will be one of the backends.
+        Ruled::Badly(rule, _) if rule.backend == AUTO && before.kept.contains(gpu) => {
+            !routed.gpus.insert(gpu.clone())
         }
-        Ruled::Badly(why) => {
-            failing.push((gpu.clone(), why));
+        Ruled::Well => !routed.gpus.insert(gpu.clone()),
+        Ruled::Badly(rule, why) => {
+            failing.push((gpu.clone(), rule, why));
             true
         }
     });
@@ -233,10 +230,13 @@ pub(super) fn weigh(
     let known = planner.plan.journal.options.given_up.clone();
     let mut new: BTreeSet<String> = here.difference(&known).cloned().collect();
     if !request.gpu_loss_ok {
-        if let Some((gpu, why)) = failing.iter().find(|(gpu, _)| new.contains(gpu)) {
+        if let Some((gpu, rule, why)) = failing.iter().find(|(gpu, ..)| new.contains(gpu)) {
             bail!(
-                "{gpu} would be served no more, which this machine has and this tree serves now: {why}. Take that \
-                 rule out, or give {gpu} one of its own; to give it up, say --gpu-loss-ok"
+                "{gpu} would be served no more, which this machine has and this tree serves now: [route] {} = {:?} \
+                 in {}: {why}. Take that rule out, or give {gpu} one of its own; to give it up, say --gpu-loss-ok",
+                rule.key,
+                rule.backend,
+                settings::path(lib).display()
             );
         }
         if !new.is_empty() && new.iter().all(|gpu| before.kept.contains(gpu)) {
@@ -277,38 +277,6 @@ pub(super) fn weigh(
         ));
     }
     Ok(routed)
-}
-
-/// What the rules of a tree do for a GPU.
-enum Ruled {
-    /// There is none for it.
-    Not,
-    /// It gets a backend that serves it.
-    Well,
-    /// It does not, and why.
-    Badly(String),
-}
-
-/// `kept` are the GPUs that the tree's own library will serve as a backend.
-fn ruled(root: &Root, lib: &Path, rules: &[Rule], gpu: &str, kept: &BTreeSet<String>) -> Ruled {
-    let asked = Gpu { target: gpu, device: None, pci: None };
-    let Some(rule) = rule_for(rules, |rule| &rule.gpus, &asked) else { return Ruled::Not };
-    if rule.backend == AUTO && kept.contains(gpu) {
-        return Ruled::Well;
-    }
-    let fault = match routes::library_of(root, lib, &rule.backend, gpu) {
-        Ok((_, library)) => routes::fault(root, &library, gpu),
-        Err(why) => Some(why),
-    };
-    match fault {
-        None => Ruled::Well,
-        Some(fault) => Ruled::Badly(format!(
-            "[route] {} = {:?} in {}: {fault}",
-            rule.key,
-            rule.backend,
-            settings::path(lib).display()
-        )),
-    }
 }
 
 /// GPUs without those that are served.

@@ -1,6 +1,6 @@
 //! `backends prune`: removes the backends that nothing uses.
 
-use super::{listed::Listed, named_elsewhere, plan_remove, size::Files};
+use super::{listed::Listed, plan_remove, size::Files, used_by_route};
 use crate::{
     apply, choice, confirm::confirm, inspect::layout::Tree, lib_dir::LibDir, output::printable,
     root::Root,
@@ -98,8 +98,8 @@ fn reason_to_keep(root: &Root, tree: &Tree, backend: &Listed) -> Result<Option<S
     if value.is_some_and(|value| super::stands_for(root, &tree.lib, &value, &backend.name)) {
         return Ok(Some(format!("{} names it", choice::VARIABLE)));
     }
-    Ok(named_elsewhere(root, &tree.lib, &backend.name)?
-        .map(|place| format!("{place} in {SETTINGS} names it")))
+    Ok(used_by_route(root, &tree.lib, &backend.name)?
+        .map(|how| format!("[route] in {SETTINGS} {how}")))
 }
 
 impl Pruned {

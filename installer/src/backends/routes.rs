@@ -1,10 +1,7 @@
 //! Which backend each GPU gets, by the rules that the shim goes by (`rocblas_contract::route`); and rules by
 //! which no GPU is lost.
 
-use super::{
-    known,
-    listed::{self, Listed},
-};
+use super::listed::{self, Listed};
 use crate::{
     choice,
     inspect::machine,
@@ -12,12 +9,12 @@ use crate::{
     plan::Planner,
     root::Root,
     serves::{Lack, Serves},
-    settings,
+    settings::{self, Rule},
 };
 use anyhow::{Result, bail};
 use rocblas_contract::{
     route::{AUTO, Gpu, none_serves, rule_for},
-    serves,
+    serves::{self, Known},
     store::{self, SETTINGS},
 };
 use serde::Serialize;
@@ -101,6 +98,32 @@ pub fn routes(
     Ok(all.collect())
 }
 
+/// What is known of the backends in a tree's store.
+pub(crate) fn known(root: &Root, lib: &Path) -> Vec<Known> {
+    serves::known(root, &[lib.to_owned()])
+}
+
+/// What the rules of a tree do for the GPUs of a target.
+pub(crate) enum Ruled {
+    /// There is none for them.
+    Not,
+    /// They get a backend that serves them.
+    Well,
+    /// They do not: the rule, and why.
+    Badly(Rule, String),
+}
+
+/// By rules that are for targets, not for single devices.
+pub(crate) fn ruled(root: &Root, lib: &Path, rules: &[Rule], target: &str) -> Ruled {
+    let gpu = Gpu { target, device: None, pci: None };
+    let Some(rule) = rule_for(rules, |rule| &rule.gpus, &gpu) else { return Ruled::Not };
+    let fault = match library_of(root, lib, &rule.backend, target) {
+        Ok((_, library)) => fault(root, &library, target),
+        Err(why) => Some(why),
+    };
+    fault.map_or(Ruled::Well, |why| Ruled::Badly(rule.clone(), why))
+}
+
 /// Name and library of the backend that a rule gives a GPU.
 pub(crate) fn library_of(
     root: &Root,
@@ -108,7 +131,7 @@ pub(crate) fn library_of(
     value: &str,
     target: &str,
 ) -> Result<(String, PathBuf), String> {
-    let known = if value == AUTO { known::all(root, lib) } else { Vec::new() };
+    let known = if value == AUTO { known(root, lib) } else { Vec::new() };
     let value = match value {
         AUTO => serves::newest(&known, target).map(|newest| newest.name.as_str()),
         name => Some(name),

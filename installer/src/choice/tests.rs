@@ -77,7 +77,7 @@ fn settings_that_cannot_be_understood_choose_nothing() {
         assert!(refused.contains("is not valid TOML"), "{refused}");
     }
     let tree = Tree::new(&[SHIM, OLD]);
-    let settings = fs::File::create(tree.directory.path().join("lib/rocblas-shim/shim.toml"));
+    let settings = File::create(tree.directory.path().join("lib/rocblas-shim/shim.toml"));
     settings.and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
     assert!(tree.choose(None).expect_err("too large").contains("cannot be read"));
 }

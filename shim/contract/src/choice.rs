@@ -6,7 +6,9 @@
 use crate::{libraries, sentences, store};
 use std::{
     ffi::{OsStr, OsString},
-    fmt, io,
+    fmt,
+    fs::File,
+    io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
@@ -24,6 +26,12 @@ pub trait Files {
 
     /// Whether a path exists, be it a symlink to nothing.
     fn exists(&self, path: &Path) -> bool;
+
+    /// Opens a file to be read.
+    ///
+    /// # Errors
+    /// Those of opening it.
+    fn open(&self, path: &Path) -> io::Result<File>;
 }
 
 /// A backend that a user chose.

@@ -5,17 +5,22 @@
 //! so that a library that was exchanged is noticed. Reading a gigabyte for a digest is not for the start
 //! of a program.
 
+use crate::{
+    choice::{self, Files},
+    store,
+};
 use std::{
     fmt::Write,
     fs::File,
     io::{self, Read},
+    path::{Path, PathBuf},
 };
 
 /// The file's name, in the backend's prefix.
 pub const SERVES: &str = "serves.toml";
 
 /// Longer than any list of GPUs, in bytes.
-pub const MOST: u64 = 1 << 16;
+const MOST: u64 = 1 << 16;
 
 /// How much of a library's beginning is looked at, in bytes: its ELF header, its segments and notes.
 const HEAD: u64 = 4096;
@@ -106,6 +111,38 @@ pub struct Known {
     pub serves: Serves,
     /// Whether the library is another one.
     pub is_stale: bool,
+}
+
+/// What is known of the backends in the stores of these directories, by name; of two with one name, of the first.
+pub fn known(files: &impl Files, directories: &[PathBuf]) -> Vec<Known> {
+    let mut all: Vec<Known> = Vec::new();
+    for store in directories.iter().map(|directory| store::backends(directory)) {
+        let mut names = files.names(&store).unwrap_or_default();
+        names.sort();
+        for prefix in names.into_iter().map(|name| store.join(name)) {
+            if let Some(known) = known_of(files, &prefix)
+                && all.iter().all(|other| other.name != known.name)
+            {
+                all.push(known);
+            }
+        }
+    }
+    all
+}
+
+/// What is known of the backend in a prefix; `None` where nothing is, or there is no library.
+pub fn known_of(files: &impl Files, prefix: &Path) -> Option<Known> {
+    let serves = written(files, prefix)?;
+    let library = choice::in_prefix(files, prefix).ok()?;
+    let identity = Identity::of(&files.open(&library.path).ok()?).ok()?;
+    Some(Known { name: library.name, is_stale: identity != serves.library, serves })
+}
+
+/// What is written in a prefix, whatever library it has now.
+pub fn written(files: &impl Files, prefix: &Path) -> Option<Serves> {
+    let mut text = String::new();
+    files.open(&prefix.join(SERVES)).ok()?.take(MOST).read_to_string(&mut text).ok()?;
+    Serves::parse(&text)
 }
 
 /// The newest of these that serves a GPU. One whose library was exchanged since comes after all others: what

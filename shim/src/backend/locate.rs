@@ -8,13 +8,11 @@ use crate::{
 pub(crate) use rocblas_contract::choice::Candidate;
 use rocblas_contract::{
     choice::{self, Files, Setting},
-    serves::{self, Identity, Known, SERVES, Serves},
-    store,
+    serves::{self, Known},
 };
 use std::{
     ffi::OsString,
-    fs,
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -58,31 +56,9 @@ fn usual(directories: &[PathBuf]) -> Vec<Result<Candidate, Tried>> {
     places.map(|place| place.map_err(Tried::from)).collect()
 }
 
-/// What is known of the backends in the stores of these directories; of one name, the first.
+/// What is known of the backends in the stores of these directories.
 pub(crate) fn known(directories: &[PathBuf]) -> Vec<Known> {
-    let mut all: Vec<Known> = Vec::new();
-    for store in directories.iter().map(|directory| store::backends(directory)) {
-        let names = Process.names(&store).unwrap_or_default();
-        for prefix in names.into_iter().map(|name| store.join(name)) {
-            if let Some(known) = known_of(&prefix)
-                && all.iter().all(|other| other.name != known.name)
-            {
-                all.push(known);
-            }
-        }
-    }
-    all
-}
-
-/// `None` where nothing is known, or there is no library.
-fn known_of(prefix: &Path) -> Option<Known> {
-    let mut text = String::new();
-    let file = fs::File::open(prefix.join(SERVES)).ok()?;
-    file.take(serves::MOST).read_to_string(&mut text).ok()?;
-    let serves = Serves::parse(&text)?;
-    let Candidate { name, path } = choice::in_prefix(&Process, prefix).ok()?;
-    let library = Identity::of(&fs::File::open(path).ok()?).ok()?;
-    Some(Known { name, is_stale: library != serves.library, serves })
+    serves::known(&Process, directories)
 }
 
 /// The files as this process sees them.
@@ -99,6 +75,10 @@ impl Files for Process {
 
     fn exists(&self, path: &Path) -> bool {
         fs::symlink_metadata(path).is_ok()
+    }
+
+    fn open(&self, path: &Path) -> io::Result<fs::File> {
+        fs::File::open(path)
     }
 }
 

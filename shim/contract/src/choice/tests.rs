@@ -17,6 +17,10 @@ impl Files for Real {
     fn exists(&self, path: &Path) -> bool {
         path.symlink_metadata().is_ok()
     }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        File::open(path)
+    }
 }
 
 struct Tree(tempfile::TempDir);
