@@ -20,10 +20,11 @@ use core::{
 use once_cell::race::OnceBox;
 use rocblas_contract::sentences;
 use rocblas_sync::timed_lock::TimedLock;
+use rocblas_trace::process::MOST_BACKENDS;
 use std::ffi::OsStr;
 
 /// How many there can be in a process.
-pub(crate) const MOST: usize = 8;
+pub(crate) const MOST: usize = MOST_BACKENDS;
 
 /// The slot of a backend.
 pub(crate) type Slot = u8;

@@ -9,7 +9,7 @@ use tests::{artefacts, run::run};
 /// `two` was.
 const WORDS: &str = "create gemm use two create gemm destroy use one create gemm";
 
-/// Of `one`, as it answers for its own handles.
+/// A call that `one` has to run: it returns 101 for its own handles.
 const GEMM: &str =
     "rocblas_sgemm(none, none, m=1, n=2, k=3, alpha=1, lda=4, ldb=5, beta=1, ldc=6) = ";
 

@@ -49,8 +49,8 @@ pub(super) fn further(backend: &Backend) -> FurtherBackend {
     }
 }
 
-/// Whether a function of a backend's table is the shim's, which answers in the backend's place and does not only
-/// do something besides.
+/// Whether a function in a backend's table is the shim's own implementation, and not a wrapper that calls the
+/// backend's.
 pub(super) fn answers(index: usize, target: &Target) -> bool {
     own::range().contains(&target.0.addr()) && !compat::passes_on(name(index))
 }

@@ -75,8 +75,8 @@ impl<'a> Call<'a> {
         self.head().depth()
     }
 
-    /// Whether the shim itself answers for the first backend: it keeps a promise, or the backend lacks the
-    /// function. Of handles of others [`crate::read::Backends::by_shim`] knows.
+    /// Whether the shim handled the call instead of the first backend: it keeps a promise, or the backend lacks
+    /// the function. For handles of other backends, see [`crate::read::Backends::by_shim`].
     #[must_use]
     pub fn by_shim(&self) -> bool {
         self.head().answerer() != 0

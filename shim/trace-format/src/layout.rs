@@ -225,7 +225,7 @@ pub enum Answerer {
     /// The backend that the process header names.
     Backend = 0,
     /// The shim: it keeps a promise for that backend, which may lack the function. For handles of another
-    /// backend this is in that one's file.
+    /// backend, see that backend's file.
     Shim = 1,
 }
 

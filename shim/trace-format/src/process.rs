@@ -77,6 +77,9 @@ pub struct Backend {
     pub version: String,
 }
 
+/// The most backends that a process can have open.
+pub const MOST_BACKENDS: usize = 8;
+
 /// A backend that was opened besides the first one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FurtherBackend {
@@ -85,7 +88,7 @@ pub struct FurtherBackend {
     pub backend: Backend,
     /// Promises of rocBLAS 5.0.2 that the shim keeps for it.
     pub promises: Vec<String>,
-    /// Names of the functions that the shim answers in its place.
+    /// Names of the functions that the shim implements instead of this backend.
     pub by_shim: Vec<String>,
 }
 

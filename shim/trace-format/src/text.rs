@@ -185,7 +185,7 @@ pub struct Line<'a> {
     pub call: Call<'a>,
     /// How much of it.
     pub detail: Detail,
-    /// Whether the shim answered in its backend's place.
+    /// Whether the shim handled it instead of the handle's backend.
     pub by_shim: bool,
     /// Ticks in a nanosecond.
     pub ticks_per_nanosecond: f64,

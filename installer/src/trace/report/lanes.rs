@@ -124,11 +124,12 @@ pub(super) fn starts(traces: &[Opened]) -> Vec<f64> {
 
 fn jobs(traces: Vec<Opened>) -> Vec<Job> {
     let starts = starts(&traces);
-    let mut jobs = Vec::new();
+    let (mut jobs, mut names) = (Vec::new(), Vec::new());
     for (process, (opened, start)) in traces.into_iter().zip(starts).enumerate() {
         let Opened { threads, timeline, trace, .. } = opened;
         // What cannot be read the summary complains of.
-        let owned = if trace.backends().are_several() { Owned::of(&trace).ok() } else { None };
+        let are_several = trace.backends().are_several();
+        let owned = if are_several { Owned::of(&trace, &mut names).ok() } else { None };
         let owned = Arc::new(owned.unwrap_or_default());
         jobs.extend(threads.into_iter().map(|reader| {
             let owned = Arc::clone(&owned);
@@ -206,7 +207,7 @@ fn take_call(lane: &mut Lane, call: &Call<'_>, clock: &Clock, owned: &Owned, col
     let text = || {
         let (detail, by_shim) = (Detail::Short, owned.by_shim(call));
         let line = Line { call: *call, detail, by_shim, ticks_per_nanosecond };
-        format!("{line}{}", by(&owned.name(call)))
+        format!("{line}{}", by(owned.name(call)))
     };
     // When a call was left by an exception is not known.
     if call.end().is_none() && !call.was_left() {

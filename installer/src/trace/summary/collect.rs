@@ -156,39 +156,58 @@ fn status_name(status: i32) -> String {
 #[derive(Debug, Default)]
 pub struct Owned {
     backends: Backends,
-    /// Names by number; none: they are not told apart.
-    names: Vec<Arc<str>>,
+    /// By number; none: they are not told apart.
+    tags: Vec<Tag>,
     owners: Owners,
 }
 
+/// The name of a backend, as a position from 1 among those of all traces that are read; 0 where it is not told.
+type Tag = u16;
+
 impl Owned {
-    /// Of a trace, whose threads are read for that.
+    /// Of a trace, whose threads are read for that. Names that are not in the list yet are added to it.
     ///
     /// # Errors
     /// A directory that cannot be read.
-    pub fn of(trace: &Trace) -> Result<Self, Unreadable> {
+    pub fn of(trace: &Trace, names: &mut Vec<String>) -> Result<Self, Unreadable> {
         let backends = trace.backends();
         let most = backends.read().map(|(number, _)| number).max().unwrap_or(0);
-        let names = (0..=most).map(|number| Arc::from(backends.name(number))).collect();
-        Ok(Self { backends, names, owners: Owners::read(trace.threads()?.0) })
+        let mut tag = |number| {
+            let name = backends.name(number);
+            let known = names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            });
+            Tag::try_from(known + 1).unwrap_or(0)
+        };
+        let tags = (0..=most).map(&mut tag).collect();
+        Ok(Self { backends, tags, owners: Owners::read(trace.threads()?.0) })
     }
 
-    /// Whether the shim answered a call in its backend's place.
+    /// Whether the shim handled a call instead of the handle's backend.
     #[must_use]
     pub fn by_shim(&self, call: &Call<'_>) -> bool {
         self.backends.by_shim(call, self.owners.of(call).unwrap_or(0))
     }
 
     /// The name of the backend that a call went to; empty where that is not told.
-    pub(in crate::trace) fn name(&self, call: &Call<'_>) -> Arc<str> {
-        let number = if self.names.is_empty() { None } else { self.owners.of(call) };
-        let name = number.and_then(|number| self.names.get(usize::from(number)));
-        name.cloned().unwrap_or_default()
+    #[must_use]
+    pub fn name(&self, call: &Call<'_>) -> &str {
+        let number = if self.tags.is_empty() { None } else { self.owners.of(call) };
+        number.map_or("", |number| self.backends.name(number))
+    }
+
+    fn tag(&self, call: &Call<'_>) -> Tag {
+        if self.tags.is_empty() {
+            return 0;
+        }
+        let number = self.owners.of(call).map(usize::from);
+        number.and_then(|number| self.tags.get(number)).copied().unwrap_or(0)
     }
 }
 
 /// A function of this program's table, and the backend that it was called of.
-type Function = (u16, Arc<str>);
+type Function = (u16, Tag);
 
 /// Figures in the making.
 #[derive(Default)]
@@ -196,7 +215,9 @@ pub struct Collector {
     /// The kernel's number of the process whose threads are read.
     process: u32,
     owned: Arc<Owned>,
-    groups: FxHashMap<(Key, Arc<str>), Group>,
+    /// The names of backends.
+    pub(super) names: Vec<String>,
+    groups: FxHashMap<(Key, Tag), Group>,
     /// Calls of shapes beyond [`MOST_SHAPES`], by function.
     others: FxHashMap<Function, Group>,
     /// Calls of functions that this program does not know, by name.
@@ -292,8 +313,8 @@ impl Collector {
     }
 
     fn call(&mut self, call: &Call<'_>, thread: u32, timeline: &Timeline) {
-        let (key, backend) = (Key::of(call), self.owned.name(call));
-        let function = (key.function(), Arc::clone(&backend));
+        let (key, backend) = (Key::of(call), self.owned.tag(call));
+        let function = (key.function(), backend);
         let status = call.status();
         let time = call.ticks().map(|ticks| timeline.nanoseconds(ticks));
         let count = self.groups.len();
@@ -301,7 +322,7 @@ impl Collector {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) if count < MOST_SHAPES => place.insert(Group::new(call.words())),
             Entry::Vacant(_) => {
-                self.others.entry(function.clone()).or_insert_with(|| Group::new(call.words()))
+                self.others.entry(function).or_insert_with(|| Group::new(call.words()))
             }
         };
         let at = timeline.since_start(call.begin());
@@ -349,7 +370,7 @@ impl Collector {
     pub fn merge(&mut self, other: Self) {
         for (key, group) in other.groups {
             let count = self.groups.len();
-            let function = (key.0.function(), Arc::clone(&key.1));
+            let function = (key.0.function(), key.1);
             match self.groups.entry(key) {
                 Entry::Occupied(known) => known.into_mut().merge(&group),
                 Entry::Vacant(place) if count < MOST_SHAPES => {
@@ -396,11 +417,16 @@ impl Collector {
     pub fn finish(self) -> Summary {
         let functions = Functions::default();
         let name = |function: u16| rocblas_abi::name(usize::from(function)).to_string_lossy();
+        let names = self.names;
+        let backend = |tag: Tag| {
+            let place = usize::from(tag).checked_sub(1);
+            place.and_then(|place| names.get(place)).map_or("", String::as_str)
+        };
         let mut by_function: BTreeMap<Function, (Group, Option<Work>)> = BTreeMap::new();
         let mut shapes = Vec::new();
         let groups = self.groups.iter();
-        let groups = groups.map(|((key, of), group)| ((key.function(), of.clone()), group, true));
-        let others = self.others.iter().map(|(function, group)| (function.clone(), group, false));
+        let groups = groups.map(|((key, of), group)| ((key.function(), *of), group, true));
+        let others = self.others.iter().map(|(function, group)| (*function, group, false));
         for (function, group, is_shape) in groups.chain(others) {
             let call = functions.call(usize::from(function.0), &group.example);
             // What failed has done nothing, and what is in flight not yet.
@@ -410,7 +436,7 @@ impl Collector {
                 .filter(|_| is_shape)
                 .map(|work| Work { operations: work.operations * done, bytes: work.bytes * done });
             let shape = if is_shape { shape_of(&call) } else { "other shapes".to_owned() };
-            shapes.push(group.row(&name(function.0), shape, &function.1, work));
+            shapes.push(group.row(&name(function.0), shape, backend(function.1), work));
             match by_function.get_mut(&function) {
                 Some((all, sum)) => {
                     all.merge(group);
@@ -426,8 +452,8 @@ impl Collector {
         }
         let mut rows: Vec<Row> = by_function
             .iter()
-            .map(|((function, backend), (group, work))| {
-                group.row(&name(*function), String::new(), backend, *work)
+            .map(|((function, tag), (group, work))| {
+                group.row(&name(*function), String::new(), backend(*tag), *work)
             })
             .collect();
         let foreign = self.foreign.iter();
@@ -447,9 +473,9 @@ impl Collector {
         let mut failures: Vec<Failure> = self
             .failures
             .into_iter()
-            .map(|(((function, backend), status), (calls, first))| Failure {
+            .map(|(((function, tag), status), (calls, first))| Failure {
                 function: name(function).into_owned(),
-                backend: backend.to_string(),
+                backend: backend(tag).to_owned(),
                 status: status_name(status),
                 calls,
                 first,

@@ -207,7 +207,8 @@ fn of_traces(traces: Vec<Opened>, by_backend: bool) -> Result<Summary> {
     let mut processes = Vec::new();
     for opened in traces {
         processes.push(process_row(&opened));
-        let owned = if by_backend { Owned::of(&opened.trace)? } else { Owned::default() };
+        let names = &mut collector.names;
+        let owned = if by_backend { Owned::of(&opened.trace, names)? } else { Owned::default() };
         collect(opened, &Arc::new(owned), &bar, &mut collector);
     }
     let mut summary = collector.finish();

@@ -4,7 +4,7 @@
 use super::{thread::ThreadReader, trace::json, walk::Record};
 use crate::{
     call::Call,
-    process::{FurtherBackend, Process, backend_file},
+    process::{FurtherBackend, MOST_BACKENDS, Process, backend_file},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -12,16 +12,13 @@ use std::{
     sync::OnceLock,
 };
 
-/// As many as the shim opens.
-const MOST: usize = 8;
-
 /// The backends by their numbers. A file is read when it is asked for first: a trace that is still written may
 /// get one any time.
 #[derive(Debug, Default)]
 pub struct Backends {
     directory: PathBuf,
     first: String,
-    further: [OnceLock<Further>; MOST],
+    further: [OnceLock<Further>; MOST_BACKENDS],
 }
 
 #[derive(Debug)]
@@ -44,7 +41,7 @@ impl Backends {
 
     /// Those beside the first with their numbers, as far as their files can be read.
     pub fn read(&self) -> impl Iterator<Item = (u8, FurtherBackend)> {
-        (1..MOST as u8).filter_map(|number| {
+        (1..MOST_BACKENDS as u8).filter_map(|number| {
             let backend = json::<FurtherBackend>(&self.directory.join(backend_file(number)));
             Some((number, backend.ok()?))
         })
@@ -59,7 +56,7 @@ impl Backends {
         }
     }
 
-    /// Whether the shim answered a call with a handle of that backend in its place.
+    /// Whether the shim handled a call with a handle of that backend instead of the backend.
     #[must_use]
     pub fn by_shim(&self, call: &Call<'_>, number: u8) -> bool {
         match number {
