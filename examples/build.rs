@@ -1,9 +1,9 @@
-//! Makes the two clients programs that link rocBLAS, on a machine that has none.
+//! Links the two clients with rocBLAS on a machine that has none.
 //!
-//! A linker only wants to know a library's SONAME and the symbols it defines, so a stub with empty
-//! functions does for `-lrocblas`. It is given to the linker by path, and to the clients alone: a
-//! search path would reach the demo too, and Cargo would put it into the `LD_LIBRARY_PATH` of
-//! `cargo run`. At run time whichever `librocblas.so.5` the loader finds takes its place.
+//! A linker only needs a library's SONAME and the symbols it defines, so a stub with empty functions serves
+//! as `-lrocblas`. It is passed to the linker by path, and only for the clients: a search path would affect
+//! the demo too, and Cargo would put it into the `LD_LIBRARY_PATH` of `cargo run`. At run time the loader
+//! uses whichever `librocblas.so.5` it finds.
 //!
 //! Declarations and enum values come from `rocblas-abi`.
 
@@ -17,12 +17,12 @@ use std::{
 
 const SONAME: &str = "librocblas.so.5";
 
-/// What one program needs of rocBLAS.
+/// What one program needs from rocBLAS.
 struct Needs {
-    /// The program, or `client` for what both need.
+    /// The program, or `client` for the shared module.
     name: &'static str,
     functions: &'static [&'static str],
-    /// Enum, and values of it.
+    /// An enum, and values of it.
     values: &'static [(&'static str, &'static [&'static str])],
 }
 
@@ -106,7 +106,7 @@ impl Needs {
     }
 }
 
-/// Compiles a library with the SONAME of rocBLAS 5 and nothing but the names that a client imports.
+/// Compiles a library with the SONAME of rocBLAS 5 that defines only the names that a client imports.
 fn import_stub(out: &Path, client: &Needs) -> PathBuf {
     let source = out.join(format!("{}-imports.c", client.name));
     let stub = out.join(format!("{}-imports.so", client.name));

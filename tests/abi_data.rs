@@ -1,6 +1,5 @@
-//! A release of ROCm and a function that do not exist, added to a copy of the table's data: the same build
-//! code makes a stub, a name, a trace line, a declaration and the contract of the exports from it. No line
-//! of Rust knows of either.
+//! Adds a ROCm release and a function that do not exist to a copy of the table's data: the build code generates
+//! a stub, a name, a trace line, a declaration and the list of exports from it, without any change to Rust code.
 
 use rocblas_abi::{DATA, exports};
 use std::{
@@ -44,13 +43,13 @@ int rocblas_of_tomorrow(void *handle, int n, const float *alpha, int uplo) {
 #endif
 "#;
 
-/// A directory of its own, so that what the other tests use is not built anew.
+/// A separate target directory, so that the artefacts of the other tests are not rebuilt.
 fn target() -> PathBuf {
     workspace().join("target/invented")
 }
 
-/// The data with a release, a function of it, and the newest version presented. Files that are the same
-/// are not written again: cargo goes by their times.
+/// Writes the data with the added release and function, and with the newest version presented. Unchanged files are
+/// not rewritten, because cargo compares their times.
 fn data() -> PathBuf {
     let directory = target().join("data");
     fs::create_dir_all(&directory).expect("make a directory");
@@ -103,7 +102,7 @@ fn a_release_and_a_function_are_lines_of_data() {
     cargo(&["build", "--package", "rocblas-shim"]);
     let shim = target().join("debug/librocblas.so");
 
-    // The contract: what is exported is what was, and the function.
+    // The exports: the previous ones and the new function.
     let exported = face(&shim).exports;
     let expected: BTreeSet<String> = exports()
         .iter()
@@ -122,7 +121,7 @@ fn a_release_and_a_function_are_lines_of_data() {
                        const float * alpha, rocblas_fill uplo);";
     assert!(header.contains(declaration), "not declared");
 
-    // The stub, and what is presented.
+    // The stub, and the presented version.
     let tree = tree(&shim);
     let write = |name: &str, text: &str| {
         let path = tree.root().join(name);
@@ -154,12 +153,12 @@ fn a_release_and_a_function_are_lines_of_data() {
     let ended = called("new", "");
     assert!(ended.stdout.starts_with("5151 9.9.0.shim-"), "{ended:?}");
 
-    // The name, where a backend lacks it.
+    // The name in the message if a backend lacks it.
     let ended = called("old", "");
     assert!(ended.stdout.starts_with("2 9.9.0.shim-"), "{ended:?}");
-    assert!(ended.stderr.contains("rocblas_of_tomorrow is not in backend old"), "{ended:?}");
+    assert!(ended.stderr.contains("rocblas_of_tomorrow is missing from backend old"), "{ended:?}");
 
-    // The trace, with its parameters by name, the scalar read and the enum by name.
+    // The trace, with names of parameters and enum values, and with the scalar.
     let ended = called("new", "stderr");
     let line = ended.stderr.lines().find(|line| line.contains(FUNCTION));
     let line = line.unwrap_or_else(|| panic!("{ended:?}"));

@@ -1,4 +1,4 @@
-//! The contract of the built library: its name, what it exports and what it needs of others.
+//! The interface of the built library: its name, its exports and its dependencies.
 
 use rocblas_abi::{DATA, FUNCTIONS, exports, release, removed};
 use std::{collections::BTreeSet, fs, process::Command};
@@ -22,11 +22,11 @@ fn control_functions() -> BTreeSet<String> {
 fn the_soname_is_the_one_that_rocm_7_programs_need() {
     let Face { soname, needed, .. } = face(artefacts::shim());
     assert_eq!(soname, "librocblas.so.5");
-    // Parts of every system, and what the README says.
+    // Libraries that are part of every system, as BENCHMARKS.md states.
     let needed: BTreeSet<&str> = needed.iter().map(String::as_str).collect();
     assert_eq!(needed, BTreeSet::from(["ld-linux-x86-64.so.2", "libc.so.6", "libgcc_s.so.1"]));
-    let readme = fs::read_to_string(workspace().join("README.md")).expect("read the README");
-    let sentence = readme.split("It needs (`DT_NEEDED`)").nth(1).expect("a sentence on NEEDED");
+    let page = fs::read_to_string(workspace().join("BENCHMARKS.md")).expect("read BENCHMARKS.md");
+    let sentence = page.split("It needs (`DT_NEEDED`)").nth(1).expect("a sentence on NEEDED");
     let sentence = sentence.split(".\n").next().expect("its end");
     assert!(needed.iter().all(|name| sentence.contains(&format!("`{name}`"))), "{sentence}");
 }
@@ -79,7 +79,7 @@ fn glibc_of_ubuntu_22_04_is_new_enough() {
     assert!(needs.iter().any(|(library, _)| library == "libc.so.6"), "{needs:?}");
     for (library, version) in needs {
         let Some(numbers) = version.strip_prefix("GLIBC_") else {
-            // libgcc_s's unwinder: nodes of 2000s, in every libgcc_s.so.1.
+            // libgcc_s's unwinder: version nodes from the 2000s, which every libgcc_s.so.1 has.
             assert!(version.starts_with("GCC_"), "{library} {version}");
             continue;
         };
@@ -90,9 +90,9 @@ fn glibc_of_ubuntu_22_04_is_new_enough() {
 }
 
 #[test]
-fn the_readme_states_the_stripped_size() {
-    let readme = fs::read_to_string(workspace().join("README.md")).expect("read the README");
-    let stated: f64 = readme
+fn benchmarks_state_the_stripped_size() {
+    let page = fs::read_to_string(workspace().join("BENCHMARKS.md")).expect("read BENCHMARKS.md");
+    let stated: f64 = page
         .split("stripped: ")
         .nth(1)
         .and_then(|rest| rest.split(" MB").next()?.parse().ok())
@@ -102,5 +102,8 @@ fn the_readme_states_the_stripped_size() {
     let status = Command::new("strip").arg("-o").arg(&stripped).arg(artefacts::shim()).status();
     assert!(status.expect("strip comes with the C compiler").success());
     let actual = fs::metadata(stripped).expect("stripped").len() as f64 / 1e6;
-    assert!((stated - actual).abs() <= 0.1 * actual, "README {stated} MB, actual {actual:.2} MB");
+    assert!(
+        (stated - actual).abs() <= 0.1 * actual,
+        "BENCHMARKS.md {stated} MB, actual {actual:.2} MB"
+    );
 }

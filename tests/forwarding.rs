@@ -1,5 +1,5 @@
-//! The forwarded call: what the stub is made of, and that everything a caller passes arrives and
-//! everything a backend answers comes back.
+//! The forwarded call: the instructions of the stub, and that all arguments arrive at the backend and all
+//! results return to the caller.
 
 use goblin::elf::Elf;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
@@ -64,11 +64,14 @@ fn so_do_those_of_calls_that_go_to_the_backend_of_their_handle() {
     let (tree, mut command) = all("rocblas_abort");
     let second = tree.place(artefacts::probe(), "second.so");
     let ended = run(command.env("SECOND_PROBE", second)).success();
-    let said = ended.stderr.lines().collect::<Vec<_>>();
-    assert!(said.len() == 1 && said[0].contains("was not made by a call"), "{ended:?}");
+    let messages = ended.stderr.lines().collect::<Vec<_>>();
+    assert!(
+        messages.len() == 1 && messages[0].contains("was not created through the shim"),
+        "{ended:?}"
+    );
 }
 
-/// What finds the backend of a handle, up to where it goes the way of a cold entry.
+/// The code that finds the backend of a handle, up to the jump to a cold entry.
 #[test]
 fn routed_entries_store_nothing_call_nothing_and_lock_nothing() {
     let bytes = fs::read(artefacts::shim()).expect("read the shim");
@@ -118,7 +121,7 @@ fn routed_entries_store_nothing_call_nothing_and_lock_nothing() {
     let owned = exports().iter().filter(|export| {
         matches!(export.whose, rocblas_abi::Whose::Handle(_) | rocblas_abi::Whose::DeviceMalloc(_))
     });
-    // One for each, and three that all of a kind share.
+    // One for each export, and three that all entries of a kind share.
     assert_eq!(jumps, owned.count() + 3 * 3);
 }
 
@@ -128,14 +131,14 @@ fn forward_all(first: &str) {
     assert!(ended.stdout.starts_with(&format!("{} functions, ", exports().len())), "{ended:?}");
 }
 
-/// The program that calls all functions, first that one.
+/// The program that calls all functions, starting with `first`.
 fn all(first: &str) -> (Tree, Command) {
     let tree = Tree::with_shim();
     let backend = tree.place(artefacts::probe(), "probe.so");
     let direct = tree.place(artefacts::probe(), "direct.so");
     let mut command = client(&tree, Path::new(env!("CARGO_BIN_EXE_forward_all")));
     command.arg(tree.lib().join("librocblas.so.5")).arg(backend).arg(first);
-    // As it is, without functions of ours in the backend's place.
+    // Without promises, so that no function of the backend is replaced.
     command.env("ROCBLAS_SHIM_COMPAT", "-all").env("ROCBLAS_SHIM_LISTEN", "off");
     command.env("DIRECT_PROBE", direct);
     (tree, command)

@@ -1,5 +1,5 @@
-//! What the shim knows of handles and devices: what it asks HIP, what it remembers, and what a forked
-//! child finds of it.
+//! The shim's facts about handles and devices: which it queries from HIP, which it remembers, and what a forked
+//! child finds.
 
 use std::{fs, path::PathBuf};
 use tests::{
@@ -10,7 +10,7 @@ use tests::{
     tree::Tree,
 };
 
-/// A tree with the pliable HIP runtime, a backend with kernels for `target` alone, and a client.
+/// A tree with the pliable HIP runtime, a backend with kernels only for `target`, and a client.
 fn with_kernels_for(target: &str, client: &str) -> (Tree, PathBuf) {
     let tree = Tree::with_shim();
     let hip = tree.lib().join("libamdhip64.so.7");
@@ -35,9 +35,9 @@ fn a_child_forked_while_another_thread_is_in_hip_makes_handles() {
 fn a_question_that_hip_failed_to_answer_is_asked_again() {
     let (tree, program) = with_kernels_for("gfx90a", "handles.c");
     let ended = run(client(&tree, &program).env("PLIABLE_HIP_FAILURES", "1")).success();
-    // Not known at first; then it has no kernels for the device.
+    // The device is not known at first; then the backend has no kernels for it.
     assert!(ended.stdout.starts_with("create=0\ncreate=6\ncreate=6\n"), "{ended:?}");
-    let message = "the backend has no Tensile kernels for gfx906, device 0";
+    let message = "the backend has no Tensile kernels for gfx906 (device 0)";
     assert_eq!(ended.stderr.matches(message).count(), 1, "{ended:?}");
 }
 

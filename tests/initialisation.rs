@@ -1,5 +1,5 @@
-//! First calls at every awkward moment: many at once, before main, inside of constructors, around
-//! fork, and calls after everything seems over.
+//! First calls at unusual times: many at once, before main, inside constructors, around fork, and calls after
+//! main has returned.
 
 use std::{fs, path::Path, time::Instant};
 use tests::{
@@ -10,7 +10,7 @@ use tests::{
     tree::Tree,
 };
 
-/// What the C backend's `rocblas_sscal` answers.
+/// The value that the C backend's `rocblas_sscal` returns.
 const ANSWER: &str = "77";
 
 /// Runs a client that finds its backend only once it has started, so that its first call is the
@@ -125,7 +125,7 @@ fn closing_the_shim_leaves_every_pointer_into_it_valid() {
 
 #[test]
 fn a_library_that_is_only_loaded_prints_nothing() {
-    // Configure scripts and --version must not find text of ours in what they read.
+    // The shim must not add text to output that configure scripts parse.
     let tree = Tree::with_shim();
     let program = Path::new("/bin/true");
     let mut command = client(&tree, program);

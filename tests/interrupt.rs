@@ -1,4 +1,4 @@
-//! The tools that interrupt a program, shown on programs of a few lines.
+//! Tests the tools that interrupt a program, with short programs.
 
 use libc::{EIO, ENOSPC, SIGKILL};
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command, time::Duration};
@@ -12,12 +12,12 @@ use tests::{
     skip::skip,
 };
 
-/// Whether to go on.
+/// Whether processes can be traced; if not, the test is skipped.
 fn may_trace() -> bool {
     permitted().map_err(|why| skip("interrupted programs", why)).is_ok()
 }
 
-/// Runs a shell script in a new directory. Answers what it did and what the directory holds then.
+/// Runs a shell script in a new directory. Returns what it did, and the contents of the directory.
 fn script(text: &str, interruption: Interruption) -> (Outcome, Vec<String>) {
     let directory = tempfile::tempdir().expect("make a directory");
     let mut command = Command::new("sh");
@@ -50,12 +50,12 @@ fn calls(outcome: &Outcome) -> Vec<String> {
     outcome.calls.iter().map(ToString::to_string).collect()
 }
 
-/// What it prints does not count, nor does what it writes elsewhere.
+/// Neither its output nor what it writes elsewhere counts.
 const SCRIPT: &str = "
     mkdir d; echo one > d/a; echo two >> d/a; ln -s a d/l; mv d/a d/b; rm d/l
     echo said; echo complained >&2; echo away > /dev/null";
 
-/// Its calls, and what there is before each of them.
+/// The calls of a script, and the contents of the directory before each of them.
 const STEPS: [(&str, &[&str]); 8] = [
     ("mkdir d", &[]),
     ("openat d/a", &["d/"]),
@@ -133,7 +133,7 @@ fn program(source: &str, interruption: Interruption) -> (Outcome, Vec<String>) {
     (outcome.expect("run a program"), listing(directory.path(), directory.path()))
 }
 
-/// A process that has left its parent, its session and its output behind makes a file.
+/// A process that has detached from its parent, its session and its output creates a file.
 const DAEMON: &str = r#"
 #include <fcntl.h>
 #include <stdio.h>
@@ -166,13 +166,13 @@ fn what_a_program_leaves_running_is_waited_for_and_killed() {
 
     let (outcome, left) = program(DAEMON, KillBefore(1));
     assert_eq!(left, ["parent: 0"]);
-    // One that is dead and that nobody has asked for yet has no command line.
+    // A zombie has no command line.
     let daemon = format!("/proc/{}/cmdline", outcome.ended.stdout.trim());
     let line = fs::read(daemon).unwrap_or_default();
     assert!(line.is_empty(), "it lives: {outcome:?}");
 }
 
-/// A thread makes a file, and another becomes a program, which ends the rest.
+/// One thread creates a file, and another executes a program, which ends all other threads.
 const THREADS: &str = r#"
 #include <fcntl.h>
 #include <pthread.h>
@@ -232,7 +232,7 @@ fn files_are_found_through_links_and_descriptors() {
     assert_eq!(calls(&outcome), expected);
 }
 
-/// Makes a file in the directory as its root.
+/// Creates a file in the directory, after making that its root.
 const CHROOT: &str = r#"
 #include <fcntl.h>
 #include <unistd.h>

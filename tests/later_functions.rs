@@ -1,6 +1,6 @@
-//! Functions that came after a backend: computed through what it has, or refused with the status that
-//! says so. Numbers are checked on the CPU of the reference backend, alone and over a HIP runtime whose
-//! device memory the scalars are in; the statuses are those of rocBLAS, in its order of checks.
+//! Functions that are newer than a backend: computed through functions that it has, or refused with the
+//! corresponding status. Numbers are checked with the reference backend on the CPU, alone and with a HIP runtime
+//! with scalars in device memory; the statuses are those of rocBLAS, in its order of checks.
 
 use std::{fs, path::PathBuf};
 use tests::{
@@ -14,7 +14,7 @@ use tests::{
 
 const NOT_IMPLEMENTED: &str = "2";
 
-/// The reference backend as one that uses HIP: a library without functions that needs both.
+/// Makes the reference backend use HIP: an empty library needs both.
 fn on_hip(tree: &Tree) {
     let beside = tree.root().join("reference");
     fs::create_dir(&beside).expect("make a directory");
@@ -37,7 +37,7 @@ fn line<'a>(ended: &'a Ended, key: &str) -> &'a str {
     ended.stdout.lines().find_map(value).unwrap_or_else(|| panic!("no {key} in {ended:?}"))
 }
 
-/// What is the same wherever the scalars are.
+/// Checks the results, which do not depend on the location of the scalars.
 fn assert_right(ended: &Ended) {
     assert_eq!(line(ended, "syrk_ex"), "1200 calls, status 0, 0 wrong", "{ended:?}");
     // 2 |1+2i|^2, 2 (3-i)(1-2i), 2 |3-i|^2.
@@ -47,9 +47,9 @@ fn assert_right(ended: &Ended) {
     }
     // Handle; n = 0; types; fill; operation; sizes; scalars; matrices.
     assert_eq!(line(ended, "syrk_ex order"), "1 0 2 11 11 4 4 4 3 3 3 3", "{ended:?}");
-    // Alpha 0 or no columns, and beta 1: success before any pointer is looked at.
+    // Alpha 0 or no columns, and beta 1: success before any pointer is checked.
     assert_eq!(line(ended, "syrk_ex nothing to do"), "0 0 3", "{ended:?}");
-    // Arguments are checked all the same.
+    // Arguments are still checked.
     assert_eq!(line(ended, "syrk_ex in f64"), "4 0 2", "{ended:?}");
     assert_eq!(line(ended, "herk_ex order"), "1 0 2 11 11 4 0 3 2", "{ended:?}");
     // Handle; number of groups; none; arrays; size of a group; operation; sizes; all problems together;
@@ -66,7 +66,7 @@ fn results_are_right_with_scalars_on_the_host() {
     let ended = run(&mut client(&tree, &program)).success();
     assert_right(&ended);
     assert_eq!(line(&ended, "pointer mode"), "host");
-    let refused = "a stride between them is refused with rocblas_status_not_implemented";
+    let refused = "with a stride between them returns rocblas_status_not_implemented";
     assert_eq!(ended.stderr.matches(refused).count(), 1, "once for all: {ended:?}");
 }
 
@@ -86,7 +86,7 @@ fn scalars_on_the_device_are_not_read_while_a_stream_captures() {
     on_hip(&tree);
     let program = linked_client(&tree, "later.c", &[]);
     let log = tree.root().join("hip.log");
-    // A stream that captures, and a default stream while another one does, of which HIP does not tell.
+    // A stream that is being captured; and the default stream, whose query fails while another one is captured.
     for capturing in
         [("RECORDING_HIP_CAPTURING", "1"), ("RECORDING_HIP_FAIL", "hipStreamIsCapturing=1")]
     {
@@ -97,7 +97,7 @@ fn scalars_on_the_device_are_not_read_while_a_stream_captures() {
         assert_eq!(line(&ended, "syrk_ex"), "1200 calls, status 2, 0 wrong", "{ended:?}");
         assert!(line(&ended, "gemm_ex").starts_with("status 2, "), "{ended:?}");
         assert_eq!(line(&ended, "pointer mode"), "device", "it is put back");
-        let message = "cannot be read from device memory while a stream captures";
+        let message = "cannot be read from device memory while a stream is being captured";
         assert_eq!(ended.stderr.matches(message).count(), 1, "once for all: {ended:?}");
         // The client's own copies are not on a stream.
         let log = fs::read_to_string(&log).expect("a log");
@@ -117,7 +117,7 @@ fn a_backend_without_products_declines() {
     for function in ["sgemm", "sgemm_64", "dgemm", "dgemm_64", "gemm_ex", "gemm_ex_64"] {
         assert!(line(&ended, function).starts_with("status 2"), "{function}: {ended:?}");
     }
-    // What is wrong with the arguments is said all the same.
+    // Invalid arguments are still reported.
     assert_eq!(line(&ended, "syrk_ex order"), "1 0 2 11 11 4 4 4 3 3 3 3", "{ended:?}");
     assert_eq!(line(&ended, "syrk_ex nothing to do"), "0 0 3", "{ended:?}");
     assert_eq!(line(&ended, "grouped order"), "1 4 0 3 4 11 4 4 4 3 0 0", "{ended:?}");
@@ -135,7 +135,10 @@ fn switched_off_they_are_missing() {
     assert!(line(&ended, "sgemm").starts_with("status 2"), "{ended:?}");
     assert!(line(&ended, "strides").starts_with("2 2 2 9"), "{ended:?}");
     for name in ["rocblas_syrk_ex", "rocblas_herk_ex", "rocblas_gemm_grouped_batched_ex_64"] {
-        assert!(ended.stderr.contains(&format!("{name} is not in backend only")), "{ended:?}");
+        assert!(
+            ended.stderr.contains(&format!("{name} is missing from backend only")),
+            "{ended:?}"
+        );
     }
 }
 
@@ -143,7 +146,7 @@ fn switched_off_they_are_missing() {
 fn a_backend_that_has_them_is_asked_itself() {
     let tree = Tree::with_backend(artefacts::probe());
     let program = linked_client(&tree, "later.c", &[]);
-    // The probe makes no handle and answers what no rocBLAS does: the client ends after its first line.
+    // The probe creates no handle and returns invalid statuses, so the client ends after its first line.
     let ended = run(&mut client(&tree, &program));
     assert!(!ended.stdout.starts_with("create=0\n"), "{ended:?}");
     let shown = run(

@@ -1,4 +1,4 @@
-//! Building programs against the shim as against the vendor's library.
+//! Building programs against the shim like against the vendor's library.
 
 use rocblas_abi::c_exports;
 use tests::{

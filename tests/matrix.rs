@@ -1,5 +1,5 @@
-//! docker/MATRIX.md says what docker/matrix.toml and the installer's table of releases know, and no more: it
-//! is made from them here, every fact has its evidence, and every test that is named exists.
+//! docker/MATRIX.md states exactly what docker/matrix.toml and the installer's table of releases contain: it is
+//! generated from them here, every fact has its evidence, and every test that is named exists.
 
 use serde::Deserialize;
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
@@ -8,10 +8,10 @@ use tests::artefacts::workspace;
 const DATA: &str = "docker/matrix.toml";
 const PAGE: &str = "docker/MATRIX.md";
 
-/// Setting it writes the page instead of comparing it.
+/// If this variable is set, the page is written instead of compared.
 const WRITE: &str = "MATRIX_WRITE";
 
-/// What the table of releases says is at least documented.
+/// Facts in the table of releases are at least documented.
 const DOCUMENTED: &str = "documented";
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ struct Way {
     note: Option<String>,
 }
 
-/// `installer/data/gpus.toml`, as far as it concerns this.
+/// `installer/data/gpus.toml`, as far as it is needed here.
 #[derive(Deserialize)]
 struct Releases {
     #[serde(rename = "gpu")]
@@ -86,7 +86,7 @@ fn read<T: for<'a> Deserialize<'a>>(path: &str) -> T {
 }
 
 impl Matrix {
-    /// The place of a level in their order; 0 is the strongest.
+    /// The rank of a level of evidence; 0 is the strongest.
     fn rank(&self, key: &str) -> usize {
         let place = self.levels.iter().position(|level| level.key == key);
         place.unwrap_or_else(|| panic!("{key} is no level"))
@@ -96,8 +96,8 @@ impl Matrix {
         &self.levels[rank].mark
     }
 
-    /// How well a backend is known to serve a GPU; `None` if no release is known to. What a test has seen
-    /// needs no listing: distributions build for GPUs that AMD's packages leave out.
+    /// The level of evidence that a backend serves a GPU; `None` if no release is known to. Evidence by a test needs no
+    /// listing: distributions build for GPUs that AMD's packages omit.
     fn backend(&self, release: &Release, gpu: &str) -> Option<usize> {
         let better = self.backends.iter().find(|b| b.rocm == release.rocm && b.gpu == gpu);
         let serves = release.serves.iter().any(|served| served == gpu);
@@ -107,7 +107,7 @@ impl Matrix {
     }
 }
 
-/// The targets that a release before 7 serves and no later one.
+/// The targets that a release before 7 serves, but no later one.
 fn dropped(table: &Releases) -> Vec<&Gpu> {
     let serves = |release: &Release, gpu: &Gpu| release.serves.contains(&gpu.target);
     let is_old = |release: &&Release| release.rocm.starts_with("6.");
@@ -119,8 +119,8 @@ fn dropped(table: &Releases) -> Vec<&Gpu> {
 fn page(matrix: &Matrix, table: &Releases) -> String {
     let mut page = String::from(
         "# What works where, and how that is known\n\n\
-         This page is made from [matrix.toml](matrix.toml) and the installer's table of releases; a test holds them \
-         equal. A letter is the weakest of what is known:\n\n| | evidence |\n|---|---|\n",
+         This page is generated from [matrix.toml](matrix.toml) and the installer's table of releases. A letter stands \
+         for the weakest evidence among what a cell depends on:\n\n| | evidence |\n|---|---|\n",
     );
     let mut line = |text: String| writeln!(page, "{text}").expect("a string");
     for level in &matrix.levels {
@@ -141,11 +141,11 @@ fn page(matrix: &Matrix, table: &Releases) -> String {
         line(format!("| {} | {names} | {} |", gpu.target, cells.join(" | ")));
     }
     line(
-        "\n## Each of them, by ROCm and way of installing, with the best-known backend\n"
+        "\n## These GPUs by ROCm release and kind of installation, with the backend that has the best evidence\n"
             .to_owned(),
     );
     let heads: Vec<&str> = gpus.iter().map(|gpu| gpu.target.as_str()).collect();
-    line(format!("| ROCm | installed as | the shim there | {} |", heads.join(" | ")));
+    line(format!("| ROCm | installed as | the shim in such a tree | {} |", heads.join(" | ")));
     line(format!("|---|---|---|{}", "---|".repeat(gpus.len())));
     for way in &matrix.ways {
         let own = matrix.rank(&way.evidence);
@@ -177,8 +177,8 @@ fn page(matrix: &Matrix, table: &Releases) -> String {
     let facts = matrix.backends.iter().map(|b| &b.evidence);
     if !facts.chain(matrix.ways.iter().map(|way| &way.evidence)).any(|e| *e == strongest.key) {
         line(format!(
-            "\nNothing is {} yet. `installer selftest` compares a GEMM and a TRSM on each GPU with the CPU: send what \
-             it prints, with the output of `installer doctor --report FILE`, and it becomes one.",
+            "\nNo cell is {} yet. `installer selftest` compares a GEMM and a TRSM on each GPU with the CPU: send what \
+             it prints, with the output of `installer doctor --report FILE`, to change that.",
             strongest.mark
         ));
     }
@@ -231,6 +231,6 @@ fn a_cell_is_the_weakest_of_what_is_known() {
     let page = page(&matrix, &table);
     let row = |begin: &str| page.lines().find(|line| line.starts_with(begin)).expect("a row");
     assert_eq!(row("| gfx906 |"), "| gfx906 | Vega20, MI50, MI60, RadeonVII | R | L |");
-    // The tree's libraries were AMD's and the backend's too; gfx900's are known from listings only.
+    // Both the tree's libraries and the backend's were AMD's; those of gfx900 are known from listings only.
     assert_eq!(row("| 7.2 | Debian's packages"), "| 7.2 | Debian's packages | L | D | L | D | D |");
 }

@@ -1,5 +1,5 @@
-//! The main job, with numbers: a C program linked with `-lrocblas` fails in TRSM on what stands for
-//! ROCm 7.0.2's library, and the same file solves its system once the shim is in front.
+//! The main use case, with numbers: a C program linked with `-lrocblas` fails in TRSM on the stand-in for
+//! ROCm 7.0.2's library, and the same binary solves its system once the shim is in front.
 
 use std::os::unix::fs::symlink;
 use tests::{
@@ -9,7 +9,7 @@ use tests::{
     tree::Tree,
 };
 
-/// What ROCm 7.0.2's library prints on a GPU that it has no TRSM kernels for.
+/// The message of ROCm 7.0.2's library on a GPU for which it has no TRSM kernels.
 const FAILURE: &str = "rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98";
 
 #[test]

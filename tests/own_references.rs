@@ -1,5 +1,5 @@
-//! What the shim changes in a loaded backend: its references to its own functions lead to itself,
-//! its `getenv` answers what is meant for it, and nothing else is touched.
+//! The shim's changes in a loaded backend: its references to its own functions resolve to itself, its `getenv`
+//! returns the values that are meant for it, and nothing else is changed.
 
 use std::fs;
 use tests::{
@@ -10,7 +10,7 @@ use tests::{
     tree::Tree,
 };
 
-/// Runs the client that exits with the number of references that lead elsewhere.
+/// Runs the client that exits with the number of references that resolve elsewhere.
 fn own_references(traits: &[&str], environment: &[(&str, &str)]) -> (Tree, Ended) {
     let tree = Tree::with_shim();
     let backend = c_backend(&tree, "backend.so", traits);
@@ -39,8 +39,8 @@ fn a_backend_sees_its_own_functions_however_it_is_linked() {
 
 #[test]
 fn so_does_one_whose_addresses_in_memory_are_unlike_those_in_its_file() {
-    // Linked for an address that no process can have, so that its base wraps around; and for one
-    // that it gets, which leaves a base of 0, as a non-PIE program has.
+    // Linked for an address that no process can have, so that its base wraps around; and for an address that it
+    // gets, so that its base is 0, like that of a non-PIE program.
     for address in ["0xffffff0000000000", "0x6f0000000000"] {
         let segment = format!("-Wl,-Ttext-segment={address}");
         for program in [["-pie", "-fPIE"], ["-no-pie", "-fno-pie"]] {
@@ -55,7 +55,7 @@ fn so_does_one_whose_addresses_in_memory_are_unlike_those_in_its_file() {
 
 #[test]
 fn without_the_shim_adapting_it_the_same_backend_would_notice() {
-    // The contrast: a library of the same functions in front, and nobody adapts the backend.
+    // For comparison: a library with the same functions is in front, and the backend is not adapted.
     let tree = Tree::new();
     let backend = c_backend(&tree, "librocblas.so.4", &["-Wl,-z,lazy"]);
     let front = library(

@@ -1,7 +1,6 @@
-//! Every promise of rocBLAS 5.x, with it kept and with it switched off: what the one test shows is
-//! what the other would miss. On stand-ins; `real/` has the same on AMD's own libraries,
-//! `solver_data.rs` what rocSOLVER keeps with a handle, and `later_functions.rs` the numbers of
-//! functions that a backend lacks.
+//! Every promise of rocBLAS 5.x, kept and switched off, so that each test is shown to fail without the promise.
+//! These tests use stand-ins; `real/` tests the same on AMD's own libraries, `solver_data.rs` tests rocSOLVER's
+//! data on a handle, and `later_functions.rs` the results of functions that a backend lacks.
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 use tests::{
@@ -41,7 +40,7 @@ impl Scenario {
         run(client(&self.tree, &self.program).envs(environment.iter().copied())).success()
     }
 
-    /// What the client prints of something with every promise kept, and with one switched off.
+    /// The client's output for `name`, with every promise kept and with one switched off.
     fn on_and_off(&self, promise: &str, key: &str) -> [String; 2] {
         let off = format!("-{promise}");
         let [on, off] = [self.run(&[]), self.run(&[("ROCBLAS_SHIM_COMPAT", off.as_str())])];
@@ -57,7 +56,7 @@ fn line<'a>(ended: &'a Ended, key: &str) -> &'a str {
     ended.stdout.lines().find_map(value).unwrap_or_else(|| panic!("no {key} in {ended:?}"))
 }
 
-/// What promises are kept for a backend, with messages up to a level.
+/// The promises that are kept for a backend, and the messages up to a level.
 fn compat_of(backend: &Path, log: &str) -> Ended {
     let tree = Tree::with_backend(backend);
     let program = linked_client(&tree, "compat.c", &[]);
@@ -101,7 +100,10 @@ fn a_backend_of_unknown_version_is_said_and_gets_every_promise() {
     let ended = compat_of(&backend, "warn");
     let kept: Vec<&str> = line(&ended, "compat").split(',').collect();
     assert!(BY_GENERATION.iter().all(|promise| kept.contains(promise)), "{ended:?}");
-    assert!(ended.stderr.contains("does not say which version of rocBLAS it is"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("cannot tell which version of rocBLAS the backend is"),
+        "{ended:?}"
+    );
     assert_eq!(compat_of(&backend, "error").stderr, "", "not printed unless it is asked for");
 }
 
@@ -173,7 +175,7 @@ fn a_failing_transfer_answers_the_status_of_its_error() {
     // Out of memory, invalid device pointer, invalid device, invalid value.
     for (code, status) in [("2", "5"), ("17", "3"), ("101", "1"), ("1", "6")] {
         assert_eq!(failing("", code), status, "hipError_t {code}");
-        assert_eq!(failing("-transfers", code), "0", "4.3.0 answers success");
+        assert_eq!(failing("-transfers", code), "0", "4.3.0 returns success");
     }
     assert_eq!(line(&scenario.run(&[]), "sizes"), "0 4 3");
 }
@@ -210,7 +212,7 @@ fn variables_for_another_rocblas_are_hidden_by_promise() {
 
 #[test]
 fn hipblaslt_is_off_and_not_left_to_the_gpu() {
-    // Unset, the variable means "by architecture", and gfx12 enters hipBLASLt.
+    // If the variable is not set, the backend decides by the architecture, and calls hipBLASLt on gfx12.
     let tree = Tree::new();
     let scenario = Scenario::with(&c_backend(&tree, "few.so", &[]));
     let [on, off] = scenario.on_and_off("hipblaslt", "ROCBLAS_USE_HIPBLASLT");
@@ -223,7 +225,7 @@ fn hipblaslt_is_off_and_not_left_to_the_gpu() {
 fn a_library_of_rocm_7_needs_none_that_it_keeps_itself() {
     let scenario = Scenario::with(artefacts::stock());
     let ended = scenario.run(&[]);
-    // What came after it is no promise of its own.
+    // Functions of later releases are not promises of this one.
     assert_eq!(line(&ended, "compat"), "syrk-ex,herk-ex,grouped-gemm,batch-strides");
     assert!(line(&ended, "version").starts_with("0 5.0.2.stand-in"), "{ended:?}");
 }
@@ -237,10 +239,10 @@ fn a_second_hip_runtime_in_the_process_is_refused() {
     let mut command = client(&scenario.tree, &scenario.program);
     let ended = run(command.env("LD_PRELOAD", &other)).success();
     assert_eq!(line(&ended, "create"), "6", "{ended:?}");
-    assert!(ended.stderr.contains("brings a second HIP runtime into the process"), "{ended:?}");
+    assert!(ended.stderr.contains("would load a second HIP runtime into the process"), "{ended:?}");
     assert!(ended.stderr.contains(&other.display().to_string()), "{ended:?}");
 
-    // A library without code under the old name is no second runtime.
+    // A library without code under the old name is not a second runtime.
     fs::remove_file(&other).expect("remove");
     let source = scenario.tree.root().join("nothing.c");
     fs::write(&source, "").expect("write");
@@ -261,8 +263,8 @@ fn a_gpu_without_tensile_kernels_is_named_instead_of_an_abort() {
     let ended = scenario.run(&[("RECORDING_HIP_TARGET", "gfx906:sramecc+:xnack-")]);
     assert_eq!(line(&ended, "create"), "6", "{ended:?}");
     let message = format!(
-        "the backend has no Tensile kernels for gfx906, device 0: there is no \
-         TensileLibrary_lazy_gfx906.dat in {}",
+        "the backend has no Tensile kernels for gfx906 (device 0), so no handle is created for that \
+         GPU: there is no TensileLibrary_lazy_gfx906.dat in {}",
         kernels.canonicalize().expect("made above").display()
     );
     assert!(ended.stderr.contains(&message), "{ended:?}");

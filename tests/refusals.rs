@@ -1,5 +1,5 @@
-//! Everything that can be wrong with a backend: a sentence that says what and what to do, a status
-//! from every function, never a crash, a hang or a silent success.
+//! Everything that can be wrong with a backend: a message with the reason and the fix, an error status from every
+//! function, never a crash, a hang or a silent success.
 
 use std::{fs, path::Path};
 use tests::{
@@ -42,7 +42,7 @@ fn line<'a>(ended: &'a Ended, key: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {key} in {ended:?}"))
 }
 
-/// Every status function answers an error and the rest something typed; the message comes once.
+/// Every status function returns an error, all others a value of the right type, and the message is printed once.
 #[track_caller]
 fn assert_refused(ended: &Ended, sentence: &str) {
     assert!(ended.status.success(), "{ended:?}");
@@ -71,7 +71,7 @@ fn no_backend_names_every_place_that_was_tried() {
 
 #[test]
 fn an_empty_value_is_not_taken_for_the_program_itself() {
-    // dlopen("") would answer the main program, and dlsym the shim's own stubs.
+    // dlopen("") would return the main program, and dlsym the shim's own stubs.
     let ended = Scenario::new().run(&[("ROCBLAS_SHIM_BACKEND", "")]);
     assert_refused(&ended, "tried ROCBLAS_SHIM_BACKEND=: is empty: it must be a path or the name");
 }
@@ -79,7 +79,7 @@ fn an_empty_value_is_not_taken_for_the_program_itself() {
 #[test]
 fn a_name_that_is_not_in_the_store_says_where_it_looked() {
     let ended = Scenario::new().run(&[("ROCBLAS_SHIM_BACKEND", "6.3.0")]);
-    assert_refused(&ended, "tried ROCBLAS_SHIM_BACKEND=6.3.0: names no backend in");
+    assert_refused(&ended, "tried ROCBLAS_SHIM_BACKEND=6.3.0: is not the name of a backend in");
 }
 
 #[test]
@@ -122,18 +122,18 @@ fn libraries_that_are_no_rocblas_are_refused_before_they_are_loaded() {
 fn a_shim_is_no_backend_for_a_shim() {
     let scenario = Scenario::new();
     let itself = scenario.tree.lib().join("librocblas.so.5");
-    assert_refused(&scenario.run_with(&itself), "is this shim, or another one");
+    assert_refused(&scenario.run_with(&itself), "is a shim, this one or another");
     let copy = scenario.tree.root().join("copy.so");
     fs::copy(artefacts::shim(), &copy).expect("copy the shim");
-    assert_refused(&scenario.run_with(&copy), "is this shim, or another one");
+    assert_refused(&scenario.run_with(&copy), "is a shim, this one or another");
     scenario.tree.add_backend("only", artefacts::shim());
-    assert_refused(&scenario.run(&[]), "is this shim, or another one");
+    assert_refused(&scenario.run(&[]), "is a shim, this one or another");
 }
 
 #[test]
 fn a_backend_whose_functions_are_the_shims_is_refused() {
-    // It needs librocblas.so.5, which in this process is the shim: looked up in it, every function
-    // that it lacks itself is one of the shim's stubs.
+    // It needs librocblas.so.5, which in this process is the shim: looking up a function that the backend
+    // lacks returns one of the shim's stubs.
     let scenario = Scenario::new();
     let lib = scenario.tree.lib();
     let backend = c_backend(
@@ -141,14 +141,14 @@ fn a_backend_whose_functions_are_the_shims_is_refused() {
         "loops.so",
         &["-L", lib.to_str().expect("UTF-8"), "-Wl,--no-as-needed", "-lrocblas"],
     );
-    assert_refused(&scenario.run_with(&backend), "leads back to the shim: its rocblas_");
-    // Nor does a call from its constructor to one of these go round in circles.
+    assert_refused(&scenario.run_with(&backend), "would call the shim back: its rocblas_");
+    // A call from its constructor to one of these does not loop either.
     let backend = c_backend(
         &scenario.tree,
         "circles.so",
         &["-DCALLS_MISSING", "-L", lib.to_str().expect("UTF-8"), "-Wl,--no-as-needed", "-lrocblas"],
     );
-    assert_refused(&scenario.run_with(&backend), "leads back to the shim: its rocblas_");
+    assert_refused(&scenario.run_with(&backend), "would call the shim back: its rocblas_");
 }
 
 #[test]
@@ -189,11 +189,11 @@ fn missing_functions_answer_not_implemented_and_are_listed() {
     let missing: usize = line(&ended, "missing").parse().expect("a number");
     let face = tests::elf::face(&backend);
     let there = rocblas_abi::exports().iter().filter(|f| face.exports.contains(f.name)).count();
-    // What promises supply: the version and the commit hash (one of these four is the backend's),
-    // rocSOLVER's data, syrk_ex, and what came after 5.2.
+    // Promises supply the version and the commit hash (one of these four is the backend's), rocSOLVER's data,
+    // syrk_ex, and functions after 5.2.
     assert_eq!(missing, rocblas_abi::EXPORTS - there - 3 - 2 - 1 - 11);
     let message = format!(
-        "rocblas-shim: error: rocblas_dgemm is not in backend few.so ({}): it answers \
+        "rocblas-shim: error: rocblas_dgemm is missing from backend few.so ({}): the call returns \
          rocblas_status_not_implemented",
         backend.display()
     );
@@ -203,7 +203,7 @@ fn missing_functions_answer_not_implemented_and_are_listed() {
 #[test]
 fn missing_cxx_functions_answer_something_of_their_type() {
     if tests::compile::cxx().is_none() {
-        return tests::skip::skip("typed answers of C++ functions", "no C++ compiler");
+        return tests::skip::skip("typed results of C++ functions", "no C++ compiler");
     }
     let scenario = Scenario::new();
     let program = linked_client(&scenario.tree, "typed_answers.cpp", &[]);
@@ -231,7 +231,7 @@ fn on_error_abort_stops_at_the_call() {
     let ended =
         scenario.run(&[("ROCBLAS_SHIM_ON_ERROR", "abort"), ("ROCBLAS_SHIM_BACKEND", backend)]);
     assert_eq!(ended.signal(), Some(libc::SIGABRT), "{ended:?}");
-    assert!(ended.stderr.contains("rocblas_dgemm is not in backend few.so"), "{ended:?}");
+    assert!(ended.stderr.contains("rocblas_dgemm is missing from backend few.so"), "{ended:?}");
 }
 
 #[test]
@@ -240,7 +240,10 @@ fn settings_choose_the_backend_and_the_environment_wins() {
     let few = c_backend(&scenario.tree, "few.so", &[]);
     scenario.tree.add_backend("a", &few);
     let b = scenario.tree.add_backend("b", &few);
-    assert_refused(&scenario.run(&[]), "holds several backends (a, b) and none is chosen");
+    assert_refused(
+        &scenario.run(&[]),
+        "contains several backends (a, b), and no setting chooses one",
+    );
     scenario.tree.write_settings("backend = \"b\"\n");
     let ended = scenario.run(&[]);
     assert_eq!(line(&ended, "backend"), "b");
@@ -248,7 +251,7 @@ fn settings_choose_the_backend_and_the_environment_wins() {
     let ended = scenario.run(&[("ROCBLAS_SHIM_BACKEND", "a")]);
     assert_eq!(line(&ended, "backend"), "a");
     scenario.tree.write_settings("backend = \"c\"\n");
-    assert_refused(&scenario.run(&[]), "shim.toml=c: names no backend in");
+    assert_refused(&scenario.run(&[]), "shim.toml=c: is not the name of a backend in");
     scenario.tree.write_settings("backend = b\n");
     let ended = scenario.run(&[("ROCBLAS_SHIM_BACKEND", "absent")]);
     assert_refused(&ended, "setting ignored: ");
@@ -260,7 +263,7 @@ fn settings_that_cannot_be_understood_keep_a_backend_from_being_guessed() {
     let scenario = Scenario::new();
     scenario.tree.add_backend("only", &c_backend(&scenario.tree, "few.so", &[]));
     assert_eq!(line(&scenario.run(&[]), "backend"), "only");
-    let guess = "nothing was tried: the setting that was ignored may name the backend";
+    let guess = "no backend was tried, because the ignored setting may name one";
     for text in [b"backend = \n".as_slice(), b"# \xff\nbackend = 'only'\n"] {
         fs::write(scenario.tree.settings(), text).expect("write");
         assert_refused(&scenario.run(&[]), guess);

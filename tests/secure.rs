@@ -1,4 +1,4 @@
-//! A process with more rights than its caller does not let the caller's environment choose code.
+//! A process with more privileges than its caller does not load code that the caller's environment names.
 
 use std::{
     ffi::CString,
@@ -33,7 +33,7 @@ fn a_setuid_program_ignores_the_environment() {
     let other = c_backend(&tree, "other.so", &[]);
     // Absolute, because the loader ignores LD_LIBRARY_PATH in such a process.
     let program = linked_client(&tree, "status.c", &[&format!("-Wl,-rpath,{lib}")]);
-    // Everyone may pass: the program runs as another user.
+    // Accessible to everyone, because the program runs as another user.
     fs::set_permissions(tree.root(), fs::Permissions::from_mode(0o755)).expect("open the tree");
 
     let run = || {
@@ -62,7 +62,7 @@ fn a_setuid_program_ignores_the_environment() {
 fn mounted_nosuid(path: &Path) -> bool {
     let path = CString::new(path.as_os_str().as_bytes()).expect("no NUL");
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: a valid path and memory for the answer.
+    // SAFETY: a valid path and memory for the result.
     let failed = unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) } != 0;
     // SAFETY: written on success.
     !failed && unsafe { stat.assume_init() }.f_flag & libc::ST_NOSUID != 0

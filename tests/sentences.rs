@@ -1,5 +1,5 @@
-//! What the shim prints when something is wrong, as it prints it, explained by `installer doctor
-//! --log`: each line of every message is recognised, with the right meaning.
+//! The shim's real messages, explained by `installer doctor --log`: each line of every message is recognised, with
+//! the right meaning.
 
 use rocblas_contract::{
     sentences::{PREFIX, Sentence},
@@ -59,7 +59,7 @@ impl Scenario {
     }
 }
 
-/// The sentences in the lines that the shim printed. Each of its lines has one.
+/// The sentences in the lines that the shim printed. Every line must have one.
 #[track_caller]
 fn recognised(ended: &Ended) -> Vec<Sentence> {
     let is_shims = |line: &&str| {
@@ -70,7 +70,7 @@ fn recognised(ended: &Ended) -> Vec<Sentence> {
     lines.map(|l| Sentence::of(l).unwrap_or_else(|| panic!("`{l}` is unknown"))).collect()
 }
 
-/// What `doctor --log` says of what was printed, line by line.
+/// The titles of `doctor --log`'s findings for the output.
 fn explained(ended: &Ended) -> Vec<String> {
     let directory = tempfile::tempdir().expect("a directory");
     let log = directory.path().join("log");
@@ -84,12 +84,12 @@ fn explained(ended: &Ended) -> Vec<String> {
     titles.filter_map(|title| Some(title.strip_prefix("in the log: ")?.to_owned())).collect()
 }
 
-/// Everything that was seen, to know what was not.
+/// All sentences that were seen, to detect those that were not.
 #[derive(Default)]
 struct Seen(BTreeSet<String>);
 
 impl Seen {
-    /// Checks a run of the shim: that it printed this sentence, and that doctor says this of it.
+    /// Checks that a run printed this sentence, and that doctor reports this title.
     #[track_caller]
     fn expect(&mut self, ended: &Ended, sentence: Sentence, title: &str) {
         let found = recognised(ended);
@@ -100,10 +100,10 @@ impl Seen {
     }
 }
 
-/// Sentences that nothing here provokes: states of the system that a test cannot bring about, or that
-/// tests of their own do.
-const NOT_PROVOKED: [Sentence; 21] = [
-    // dladdr does not know the shim.
+/// Sentences that these tests do not provoke, because a test cannot create the state of the system, or because other
+/// tests do so.
+const NOT_PROVOKED: [Sentence; 22] = [
+    // dladdr does not find the shim.
     Sentence::NothingTriedForDirectory,
     // A thread must be opening a backend for ten seconds: `initialisation.rs`.
     Sentence::Forked,
@@ -134,6 +134,8 @@ const NOT_PROVOKED: [Sentence; 21] = [
     Sentence::ScalarsCaptured,
     // Every reason that can be provoked has a sentence of its own.
     Sentence::Tried,
+    // A call writes NaN: `tracing/checks.rs`.
+    Sentence::BadOutput,
     // A file is replaced while it grows: `tracing/replaced.rs`.
     Sentence::TraceReplaced,
     // The disk must be full, or the directory vanish, between two files.
@@ -157,7 +159,7 @@ fn whatever_the_shim_prints_is_explained_by_doctor() {
     }
 }
 
-/// Nothing to choose from, or too much.
+/// No backend to choose, or several.
 fn no_choice(seen: &mut Seen) {
     let scenario = Scenario::new();
     let named = |name: &str| scenario.run(&[("ROCBLAS_SHIM_BACKEND", name)]);
@@ -167,12 +169,12 @@ fn no_choice(seen: &mut Seen) {
     seen.expect(&named(""), Sentence::EmptySetting, title);
     seen.expect(&named("8"), Sentence::NotInStore, "there is no backend of that name");
     fs::create_dir_all(scenario.tree.lib().join("rocblas-shim/backends")).expect("make");
-    let empty = "the shim's store has no backend in it";
+    let empty = "the shim's store contains no backend";
     seen.expect(&scenario.run(&[]), Sentence::NoBackends, empty);
     fs::create_dir_all(scenario.tree.lib().join("rocblas-shim/backends/a/lib")).expect("make");
     seen.expect(&scenario.run(&[]), Sentence::NoLibrary, empty);
     scenario.with_few();
-    let title = "the store has several backends and none is chosen";
+    let title = "the store has several backends and none is selected";
     seen.expect(&scenario.run(&[]), Sentence::SeveralBackends, title);
     scenario.tree.write_settings("backend = \n");
     let title = "the shim's settings cannot be read";
@@ -181,7 +183,7 @@ fn no_choice(seen: &mut Seen) {
     seen.expect(&scenario.run(&[]), Sentence::SettingIgnored, title);
 }
 
-/// Files that are no libraries.
+/// Files that are not libraries.
 fn files(seen: &mut Seen) {
     let scenario = Scenario::new();
     let root = scenario.tree.root().to_owned();
@@ -197,7 +199,7 @@ fn files(seen: &mut Seen) {
         changed
     };
     let damaged = "the backend's file is damaged";
-    let no_library = "the backend's file is no library";
+    let no_library = "the backend's file is not a library";
     let machine = "the backend is for another machine";
     seen.expect(&with("empty.so", b""), Sentence::EmptyFile, damaged);
     seen.expect(&with("text.so", b"INPUT(-lrocblas)\n"), Sentence::TextFile, no_library);
@@ -209,14 +211,14 @@ fn files(seen: &mut Seen) {
     seen.expect(&with("arm.so", &changed(18, 183)), Sentence::OtherMachine, machine);
     seen.expect(&with("small.so", &changed(4, 1)), Sentence::Elf32, machine);
     seen.expect(&with("big.so", &changed(5, 2)), Sentence::BigEndian, machine);
-    let title = "the path of the backend is not a library's";
+    let title = "the path of the backend is not a library";
     seen.expect(&scenario.with_backend(&root), Sentence::Directory, title);
     seen.expect(&scenario.with_backend(Path::new("/dev/null")), Sentence::Special, title);
     let unreadable = "the backend's file cannot be read";
     let circle = root.join("circle.so");
     symlink(&circle, &circle).expect("link");
     seen.expect(&scenario.with_backend(&circle), Sentence::Unreadable, unreadable);
-    // Root may read everything but what the kernel itself protects.
+    // Root may read everything except files that the kernel itself protects.
     let forbidden = if rustix::process::geteuid().is_root() {
         PathBuf::from("/proc/sys/vm/drop_caches")
     } else {
@@ -239,18 +241,18 @@ fn libraries(seen: &mut Seen) {
     seen.expect(&scenario.with_backend(&other), Sentence::OtherSoname, title);
     seen.expect(&scenario.with_backend(&scenario.program), Sentence::NoSoname, title);
     let shim = scenario.with_backend(artefacts::shim());
-    seen.expect(&shim, Sentence::IsShim, "the backend is a shim itself");
+    seen.expect(&shim, Sentence::IsShim, "the backend is itself a shim");
     let arguments = ["-L", lib.to_str().expect("UTF-8"), "-Wl,--no-as-needed", "-lrocblas"];
     let loops = c_backend(&scenario.tree, "loops.so", &arguments);
     let ended = scenario.with_backend(&loops);
-    seen.expect(&ended, Sentence::LeadsBack, "the backend is a shim itself");
+    seen.expect(&ended, Sentence::LeadsBack, "the backend is itself a shim");
     let needed = root.join("libneeded.so");
     let source = artefacts::workspace().join("tests/clients/interposer.c");
     library(&source, &needed, "libneeded.so.9", &["-fno-builtin"]);
     let arguments = ["-Wl,--no-as-needed", needed.to_str().expect("UTF-8")];
     let needy = scenario.with_backend(&c_backend(&scenario.tree, "needy.so", &arguments));
     seen.expect(&needy, Sentence::NotLoaded, "a library is not found");
-    // A dynamic section turned into one that means nothing.
+    // The type of the dynamic section is changed to an unknown one.
     let mut bytes = fs::read(artefacts::probe()).expect("read the probe");
     let headers = usize::from(u16::from_le_bytes([bytes[56], bytes[57]]));
     for header in bytes[64..64 + 56 * headers].chunks_exact_mut(56) {
@@ -285,7 +287,7 @@ fn calls(seen: &mut Seen) {
     let title = "a rocBLAS function that the backend does not have";
     seen.expect(&scenario.run(&[]), Sentence::MissingFunction, title);
     let ended = scenario.run(&[("ROCBLAS_SHIM_ON_ERROR", "abort")]);
-    seen.expect(&ended, Sentence::Aborting, "the shim ended the process, as it was told to");
+    seen.expect(&ended, Sentence::Aborting, "the shim ended the process, as configured");
     let hidden = "a variable of rocBLAS is hidden from the backend";
     for (variable, sentence) in [
         ("ROCBLAS_USE_HIPBLASLT", Sentence::HipblasltHidden),
@@ -301,7 +303,7 @@ fn calls(seen: &mut Seen) {
     seen.expect(&ended, Sentence::NoKernels, "the backend has no Tensile files for this GPU");
 }
 
-/// Traces that cannot be written, or not to their end.
+/// Traces that cannot be written, or not completely.
 fn traces(seen: &mut Seen) {
     let tree = Tree::with_backend(artefacts::reference());
     let program = linked_client(&tree, "tracing/many.c", &[]);
@@ -324,7 +326,7 @@ fn traces(seen: &mut Seen) {
     seen.expect(&ended, Sentence::TraceStopped, "a trace is incomplete");
 }
 
-/// Of several backends in a process.
+/// Several backends in a process.
 fn backends(seen: &mut Seen) {
     let tree = Tree::with_shim();
     let include = concat!("-I", env!("CARGO_MANIFEST_DIR"), "/../shim/include");
@@ -354,7 +356,7 @@ fn backends(seen: &mut Seen) {
     let words: Vec<String> = names[1..].iter().map(|name| format!("use {name}")).collect();
     let ended = run(&words.join(" "), "backend-1");
     seen.expect(&ended, Sentence::TooManyBackends, "there is no room for another backend");
-    // A rule for the device of the recording runtime, which leads nowhere.
+    // A rule that names no existing backend for the device of the recording runtime.
     let scenario = Scenario::with_hip();
     let ended = scenario.run(&[("ROCBLAS_SHIM_ROUTE", "1=only,gfx906=absent")]);
     seen.expect(&ended, Sentence::NoRoute, "the backend for a GPU could not be opened");

@@ -1,5 +1,5 @@
-//! What rocSOLVER keeps with a handle: the shim's `std::shared_ptr` against libstdc++'s, with a
-//! backend that has no such functions, as 6.3's has not.
+//! rocSOLVER's data on a handle: the shim's `std::shared_ptr` with libstdc++'s, and a backend that lacks these
+//! functions, like 6.3's.
 
 use std::{process::Command, time::Duration};
 use tests::{
@@ -29,7 +29,7 @@ fn its_data_is_owned_as_cxx_owns() {
     let (tree, program) = solver_data(&[]);
     let ended = run(&mut client(&tree, &program)).silent_success();
     assert_eq!(ended.stdout, "all so\n");
-    // Without the promise it is 6.3 that answers.
+    // Without the promise, 6.3 handles the call.
     let ended = run(client(&tree, &program).env("ROCBLAS_SHIM_COMPAT", "-solver-data"));
     assert!(!ended.status.success(), "{ended:?}");
     let first = "not so: rocblas_internal_set_data_ptr(handle, mine) == rocblas_status_success";

@@ -1,10 +1,9 @@
-//! The shim and the installer have no copies of what `rocblas-contract` states: in their source text,
-//! comments and tests left out, no literal is or contains one of its names, paths, numbers or
-//! sentences. Sentences for people may name a library or a variable, which must then be one that the
-//! contract has.
+//! The shim and the installer have no copies of facts in `rocblas-contract`: in their source code, except
+//! comments and tests, no literal is or contains one of its names, paths, numbers or sentences. Messages may name
+//! a library or a variable, but only one that is in the contract.
 
 use rocblas_contract::{
-    hip, kpack, libraries, listener,
+    hip, hip_errors, kpack, libraries, listener,
     sentences::{PREFIX, Sentence},
     store, tensile, variables,
 };
@@ -14,7 +13,7 @@ use std::{
 };
 use tests::artefacts::workspace;
 
-/// Literals that are something else than the fact that they look like, with the reason.
+/// Literals that look like a fact but are something else, with the reason.
 const ALLOWED: [(&str, &str, &str); 1] =
     [("installer/src/fetch/client.rs", "rocblas-shim-installer/", "names this project to servers")];
 
@@ -22,7 +21,7 @@ const ALLOWED: [(&str, &str, &str); 1] =
 struct Literal {
     file: PathBuf,
     line: usize,
-    /// What it stands for.
+    /// Its value.
     text: String,
 }
 
@@ -30,7 +29,7 @@ struct Literal {
 fn literals(file: &Path, source: &str) -> Vec<Literal> {
     const TEST: &str = "#[cfg(test)]";
     let mut found = Vec::new();
-    // In a test's item: how many brackets are open.
+    // Within a test's item: the number of open brackets.
     let mut test: Option<usize> = None;
     let mut rest = source;
     let mut is_in_word = false;
@@ -60,8 +59,8 @@ fn literals(file: &Path, source: &str) -> Vec<Literal> {
     found
 }
 
-/// The token that a source text begins with, as far as strings, numbers and comments are concerned, and
-/// whether it is a string or a number.
+/// The first token of a source text, as far as strings, numbers and comments are concerned, and whether it is a
+/// string or a number.
 fn token(source: &str, is_in_word: bool) -> (&str, bool) {
     let is_of_a_word = |c: char| c.is_alphanumeric() || c == '_';
     let after = |start: usize, end: &str| {
@@ -109,7 +108,7 @@ fn token(source: &str, is_in_word: bool) -> (&str, bool) {
     (&source[..end], true)
 }
 
-/// What a literal stands for, as far as it matters here: escapes for lines, quotes and NUL.
+/// The value of a literal, with the escapes that matter here: newlines, quotes and NUL.
 fn value(literal: &str) -> String {
     let Some(start) = literal.find('"') else { return literal.replace('_', "") };
     let inner = &literal[start + 1..literal.rfind('"').expect("two quotes")];
@@ -122,7 +121,7 @@ fn value(literal: &str) -> String {
     joined.replace("\\n", "\n").replace("\\\"", "\"").replace("\\0", "\0").replace("\\\\", "\\")
 }
 
-/// What a literal repeats, if it does.
+/// The fact that a literal repeats, if any.
 fn repeats(literal: &Literal) -> Option<String> {
     let text = literal.text.as_str();
     let fragment = fragments().find(|fragment| text.contains(fragment.as_str()));
@@ -168,14 +167,14 @@ fn repeats(literal: &Literal) -> Option<String> {
     fact.map(|fact| format!("`{fact}`"))
 }
 
-/// The fixed parts of the shim's sentences that are long enough to be nobody else's.
+/// The fixed parts of the shim's sentences that are long enough to be unique.
 fn fragments() -> impl Iterator<Item = String> {
     const SHORTEST: usize = 20;
-    let parts = Sentence::ALL.iter().flat_map(|sentence| sentence.fixed());
+    let parts = Sentence::ALL.iter().flat_map(|sentence| sentence.fixed()).flatten();
     parts.filter(|part| part.len() >= SHORTEST).map(str::to_owned)
 }
 
-/// A name in a sentence that is not one of the contract's.
+/// A name in a message that is not in the contract.
 fn misnames(text: &str) -> Option<String> {
     let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
     let mut words = text.split(|c| !is_of_a_name(c)).map(|word| word.trim_end_matches('.'));
@@ -199,9 +198,15 @@ fn misnames(text: &str) -> Option<String> {
 
 /// The source files of the shim and the installer.
 fn files() -> Vec<PathBuf> {
+    let mut found = files_in(&["shim/src", "shim/trace-format/src", "installer/src"]);
+    found.extend(["shim/build.rs", "installer/build.rs"].map(|file| workspace().join(file)));
+    found
+}
+
+/// The source files in directories of the workspace, except those of tests.
+fn files_in(directories: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut directories: Vec<PathBuf> =
-        ["shim/src", "shim/trace-format/src", "installer/src"].map(|d| workspace().join(d)).into();
+    let mut directories: Vec<PathBuf> = directories.iter().map(|d| workspace().join(d)).collect();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(&directory).expect("a directory") {
             let path = entry.expect("an entry").path();
@@ -214,7 +219,6 @@ fn files() -> Vec<PathBuf> {
             }
         }
     }
-    found.extend(["shim/build.rs", "installer/build.rs"].map(|file| workspace().join(file)));
     found
 }
 
@@ -244,7 +248,25 @@ fn neither_the_shim_nor_the_installer_repeats_what_the_contract_states() {
     }
 }
 
-/// What is found in a source text.
+#[test]
+fn names_of_hips_errors_are_in_one_table() {
+    let files = [files(), files_in(&["tests/standins/recording-hip/src"])].concat();
+    let read = |file: &PathBuf| literals(file, &fs::read_to_string(file).expect("a text"));
+    let is_name = |text: &str| hip_errors::NAMES.iter().any(|(_, name)| *name == text);
+    let copies: Vec<String> = files
+        .iter()
+        .flat_map(read)
+        .filter(|literal| is_name(&literal.text))
+        .map(|literal| format!("{}:{}: {}", literal.file.display(), literal.line, literal.text))
+        .collect();
+    assert!(
+        copies.is_empty(),
+        "use `rocblas_contract::hip_errors` instead of:\n{}",
+        copies.join("\n")
+    );
+}
+
+/// The faults in a source text.
 fn found(source: &str) -> Vec<String> {
     faults(&literals(Path::new("x.rs"), source))
 }
@@ -261,7 +283,7 @@ fn a_copy_of_a_fact_is_found_in_each_kind_of_literal() {
         r#"#[link(name = "libamdhip64.so.7")] extern "C" {}"#,
         "const SIZE: usize = 1_472;",
         r#"fn f() { error!("the backend has no Tensile kernels for {target}") }"#,
-        "const LONG: &str = \"no usable \\\n    rocBLAS backend: every rocBLAS call answers \
+        "const LONG: &str = \"no usable \\\n    rocBLAS backend: every rocBLAS call returns \
          rocblas_status_internal_error\";",
         r#"fn f() { bail!("unset ROCBLAS_SHIM_BACKENDS, please") }"#,
         r#"fn f() { bail!("set it to a librocblas.so.3") }"#,

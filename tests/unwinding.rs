@@ -1,4 +1,4 @@
-//! What passes through a stub on the way back: C++ exceptions and a debugger's view of the stack.
+//! Unwinding through a stub: C++ exceptions and a debugger's backtrace.
 
 use std::{ops::Range, process::Command, slice};
 use tests::{
@@ -33,7 +33,7 @@ fn a_cxx_exception_thrown_in_the_backend_reaches_the_caller() {
 fn backtraces(tree: &Tree, environment: &[String], breakpoint: &str) -> Vec<Vec<String>> {
     let program = linked_client(tree, "debugged.cpp", &[]);
     let mut command = client(tree, "gdb".as_ref());
-    // Debugger output must not go by the machine's settings.
+    // The debugger's output must not depend on the machine's settings.
     command.args(["-nx", "-batch", "-ex", "set breakpoint pending on", "-ex", "set width 0"]);
     let library_path = format!("set environment LD_LIBRARY_PATH {}", tree.lib().display());
     command.env_remove("LD_LIBRARY_PATH");
@@ -73,7 +73,7 @@ fn a_debugger_sees_the_caller_behind_the_backend() {
     let later = format!("BACKEND_LATER={}", backend.display());
     let now = format!("ROCBLAS_SHIM_BACKEND={}", backend.display());
     for environment in [&later, &now] {
-        // The stub has jumped and is gone: the backend's function was called by the client's.
+        // The stub has jumped and has no frame: the backend's function appears to be called by the client's.
         let both = backtraces(&tree, slice::from_ref(environment), "backend.cpp:rocblas_sscal");
         assert_eq!(both, [["rocblas_sscal", "calls_rocblas", "main"]; 2], "{environment}");
     }
@@ -92,7 +92,7 @@ fn a_debugger_sees_the_caller_behind_a_traced_call() {
     assert_eq!(both.len(), 2);
     for mut frames in both {
         let thunk = frames.remove(1);
-        // The compiler puts a hash behind the name.
+        // The compiler appends a hash to the name.
         assert!(thunk.starts_with("rocblas::arch::x86_64::thunk::traced"), "{thunk}");
         assert_eq!(frames, ["rocblas_sscal", "calls_rocblas", "main"]);
     }
@@ -110,8 +110,8 @@ fn a_debugger_sees_the_caller_behind_initialisation() {
     assert_eq!(frames[frames.len() - 2..], ["calls_rocblas", "main"], "{frames:?}");
 }
 
-/// Calls without a trace: of a function that the backend has or lacks, and the first of a process, which
-/// opens the backend.
+/// Calls without a trace: of a function that the backend has or lacks, and the first call of a process, which opens
+/// the backend.
 const DIRECT: [&[&str]; 3] = [&["plain"], &["missing"], &["plain", "processes"]];
 
 #[test]
@@ -120,7 +120,7 @@ fn a_backtrace_from_any_instruction_of_a_call_reaches_main() {
         return skip("backtraces from any instruction", "no C++ compiler");
     }
     let stepped = Stepped::new();
-    // Two instructions of the stub; with them, the cold entry and what keeps all registers.
+    // Two instructions of the stub; and these with the cold entry and the code that saves all registers.
     for (call, least) in DIRECT.into_iter().zip([2, 50, 50]) {
         let (taken, _) = stepped.run(&[&["unwinds"], call].concat(), None);
         println!("{call:?}: backtraces from {taken} instructions");
@@ -165,8 +165,8 @@ fn an_exception_thrown_at_any_instruction_of_a_call_reaches_the_caller() {
     assert!(routed.run(&["throws", "missing"], None).0 >= 60);
 }
 
-/// A linker's PLT and every function, whoever compiled it, but for what starts and ends a library: the
-/// C compiler's own object files, in which no call of a program's is ever on the stack.
+/// A linker's PLT and every function of any compiler, except the C compiler's own object files that start and end a
+/// library: a program's call is never on the stack there.
 #[test]
 fn whatever_can_be_sampled_has_unwind_information() {
     const AT_LOAD_AND_UNLOAD: [&str; 6] = [

@@ -1,8 +1,8 @@
-//! What the example clients need and what calls no rocBLAS: the problems they pose, the judgement
-//! of the answers in double precision, and the shape of their output.
+//! The parts of the example clients that do not call rocBLAS: the problems they pose, the check of the
+//! results in double precision, and the layout of their output.
 //!
-//! The calls are in `client/`, a module of the two client programs: code in this library that
-//! imported rocBLAS would make the demo, and every test, a program that needs one to start.
+//! The calls are in `client/`, a module of the two client programs: if this library imported rocBLAS, the
+//! demo and every test would need one to start.
 
 pub mod options;
 pub mod product;

@@ -5,8 +5,8 @@ use std::{env, process::ExitCode};
 /// The flags given to this process, each one of `known`.
 ///
 /// # Errors
-/// The exit code to end with at once: help was asked for and printed, or an argument is unknown and
-/// was named (2, as usual for a command line that is wrong).
+/// The exit code to end with at once: help was requested and printed, or an unknown argument was reported (2,
+/// as usual for wrong usage).
 pub fn flags(program: &str, help: &str, known: &[&str]) -> Result<Vec<String>, ExitCode> {
     let mut given = Vec::new();
     for argument in env::args_os().skip(1) {

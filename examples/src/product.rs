@@ -1,17 +1,17 @@
-//! Matrix products D = alpha A^T B + beta C, and how good a result is.
+//! Matrix products D = alpha A^T B + beta C, and the error of a result.
 
 use crate::random::Random;
 use half::{bf16, f16};
 
 /// A type of matrix entries.
 pub trait Element: Copy {
-    /// As rocBLAS calls it.
+    /// rocBLAS's name for it.
     const NAME: &'static str;
-    /// Half the distance from 1 to the next number: how far rounding to the nearest goes.
+    /// Half the distance from 1 to the next number: the largest error of rounding to nearest.
     const ROUNDING: f64;
-    /// The nearest number of this type.
+    /// Rounds to the nearest number of this type.
     fn round(value: f32) -> Self;
-    /// The number itself.
+    /// The number, exactly.
     fn exact(self) -> f64;
 }
 
@@ -45,8 +45,8 @@ element!(f32, "f32", std::convert::identity);
 element!(f16, "f16", f16::from_f32);
 element!(bf16, "bf16", bf16::from_f32);
 
-/// D and C are m by n, A is k by m and B k by n: the product with A transposed, which llama.cpp
-/// calls for since it stores weights by row.
+/// D and C are m by n, A is k by m and B k by n: the product with A transposed, which llama.cpp requests
+/// since it stores weights by row.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Rows of D.
@@ -57,7 +57,7 @@ pub struct Shape {
     pub k: usize,
 }
 
-/// Both are exact in every type, and neither is a number that a wrong one would be mistaken for.
+/// Both are exact in every type, and a wrong value would not be mistaken for either.
 pub const ALPHA: f32 = 1.5;
 /// See [`ALPHA`].
 pub const BETA: f32 = -0.75;
@@ -85,11 +85,11 @@ impl<I: Element, O: Element> Product<I, O> {
         Self { shape, a, b, c }
     }
 
-    /// The largest error of an entry of `d`, measured by |alpha| |A|^T |B| + |beta| |C| there;
-    /// calculated in double precision. Infinite where `d` holds something that is no number.
+    /// The largest error of an element of `d`, relative to |alpha| |A|^T |B| + |beta| |C| there, computed in
+    /// double precision. Infinite if `d` contains NaN.
     ///
     /// # Panics
-    /// When `d` is not m by n.
+    /// If `d` is not m by n.
     #[must_use]
     pub fn error(&self, d: &[O]) -> f64 {
         let Shape { m, n, k } = self.shape;
@@ -117,8 +117,8 @@ impl<I: Element, O: Element> Product<I, O> {
         worst
     }
 
-    /// What the error may be at most when the sums are formed in `S`: k roundings of each sum, three
-    /// for alpha, beta and their sum, and one to the type of the output.
+    /// The bound of the error if the sums are computed in `S`: k roundings of each sum, three for alpha, beta
+    /// and their sum, and one to the output type.
     #[must_use]
     pub fn bound<S: Element>(&self) -> f64 {
         (self.shape.k + 3) as f64 * S::ROUNDING + O::ROUNDING

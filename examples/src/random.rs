@@ -1,24 +1,24 @@
-//! Numbers that look random and are the same in every run, so that two libraries get the same work.
+//! Pseudo-random numbers that are the same in every run, so that two libraries get the same input.
 
 /// The splitmix64 generator.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence of its own for every seed.
+    /// An independent sequence for every seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Evenly spread over [-1, 1).
+    /// Uniformly distributed over [-1, 1).
     pub fn signed(&mut self) -> f32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
-        // The 24 bits that an f32 holds exactly.
+        // An f32 represents 24 bits exactly.
         let bits = (z >> 40) as f32;
         bits / (1 << 23) as f32 - 1.0
     }

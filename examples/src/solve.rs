@@ -1,26 +1,25 @@
-//! Triangular systems A X = B as llama.cpp's SOLVE_TRI has them, and how good a solution is.
+//! Triangular systems A X = B like those of llama.cpp's SOLVE_TRI, and the error of a solution.
 
 use crate::random::Random;
 
-/// A system, all of it row-major, as ggml stores matrices: A is n by n and lower triangular, X and B
-/// are n by k.
+/// A system, stored row-major like ggml's matrices: A is n by n and lower triangular, X and B are n by k.
 #[derive(Clone, Debug)]
 pub struct System {
     /// Order of A.
     pub n: usize,
     /// Right-hand sides.
     pub k: usize,
-    /// The matrix. What is above the diagonal is not part of it, and not zero, so that a solver that
-    /// takes it for a part is found out.
+    /// The matrix. The elements above the diagonal are not part of it and not zero, to detect a solver that
+    /// reads them.
     pub a: Vec<f32>,
     /// The right-hand sides.
     pub b: Vec<f32>,
 }
 
-/// The condition number of a [`System`]'s matrix in the maximum norm is no larger than this.
+/// An upper bound of the condition number of a [`System`]'s matrix in the maximum norm.
 ///
-/// A diagonal of at least 1 and no more than 2, and beside it no more than 1/2 per row altogether:
-/// |A| <= 2.5 and |A^-1| <= 1 / (1 - 1/2).
+/// The diagonal elements are between 1 and 2, and the others sum to at most 1/2 in each row: |A| <= 2.5 and
+/// |A^-1| <= 1 / (1 - 1/2).
 const CONDITION: f64 = 5.0;
 
 impl System {
@@ -42,11 +41,11 @@ impl System {
         Self { n, k, a, b }
     }
 
-    /// The largest entry of |A X - B|, measured by |A| |X| in the maximum norm; calculated in double
-    /// precision. Infinite where `x` holds something that is no number.
+    /// The largest element of |A X - B|, relative to |A| |X| in the maximum norm, computed in double
+    /// precision. Infinite if `x` contains NaN.
     ///
     /// # Panics
-    /// When `x` is not n by k.
+    /// If `x` is not n by k.
     #[must_use]
     pub fn residual(&self, x: &[f32]) -> f64 {
         let (n, k) = (self.n, self.k);
@@ -67,11 +66,11 @@ impl System {
         if worst == 0.0 || worst.is_infinite() { worst } else { worst / (norm_a * norm_x) }
     }
 
-    /// What the residual of a solution in single precision may be at most.
+    /// The bound of the residual of a solution in single precision.
     ///
-    /// With u = epsilon / 2, substitution gives |A x - b| <= n u |A| |x|. GPU libraries invert blocks
-    /// of the diagonal and multiply with the inverse: both steps add n u, and a factor of the
-    /// condition number comes in, so 2 n u cond(A) = n epsilon cond(A) holds for either way.
+    /// With u = epsilon / 2, substitution gives |A x - b| <= n u |A| |x|. GPU libraries invert blocks of the
+    /// diagonal and multiply with the inverse: both steps add n u and a factor of the condition number, so 2
+    /// n u cond(A) = n epsilon cond(A) bounds either method.
     #[must_use]
     pub fn bound(&self) -> f64 {
         self.n as f64 * f64::from(f32::EPSILON) * CONDITION

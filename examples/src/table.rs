@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How a column is aligned.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     /// Words.
@@ -28,7 +28,7 @@ impl Table {
         }
     }
 
-    /// A table without headings: a name in front, and what there is to say of it.
+    /// A table without headings: a name, and its value.
     #[must_use]
     pub fn facts<N: Into<String>, V: Into<String>>(rows: impl IntoIterator<Item = (N, V)>) -> Self {
         let rows = rows.into_iter().map(|(name, value)| vec![name.into(), value.into()]).collect();
@@ -37,7 +37,7 @@ impl Table {
 
     /// Adds a row.
     ///
-    /// # Panics
+    /// If the number of cells differs from the number of columns.
     /// When it has not one cell per column.
     pub fn row(&mut self, cells: Vec<String>) {
         assert_eq!(cells.len(), self.columns.len(), "a cell per column");

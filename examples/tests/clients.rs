@@ -1,4 +1,4 @@
-//! The clients by themselves: their command lines, and their verdict on a library that fails.
+//! The clients alone: their command lines, and their verdict on a library that fails.
 
 use std::{os::unix::fs::symlink, path::Path};
 use tests::{
@@ -85,7 +85,7 @@ fn without_a_backend_the_first_call_that_failed_is_named() {
         let ended = run_in(&Tree::with_shim(), program);
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");
         assert!(ended.stderr.contains("no usable rocBLAS backend"), "{ended:?}");
-        assert!(ended.stderr.contains("rocblas_create_handle answered 6 ("), "{ended:?}");
+        assert!(ended.stderr.contains("rocblas_create_handle returned 6 ("), "{ended:?}");
     }
 }
 

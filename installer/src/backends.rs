@@ -28,7 +28,7 @@ use rocblas_contract::{
 use std::{ffi::OsStr, path::Path};
 use toml_edit::{Item, Value};
 
-/// A plan that makes another backend of the store the one in use.
+/// A plan that selects another backend of the store.
 pub fn plan_use(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     backend::check_name(name)?;
     let (root, lib) = (planner.lib.root(), planner.lib.path());
@@ -38,14 +38,14 @@ pub fn plan_use(planner: &mut Planner<'_>, name: &str) -> Result<()> {
         let lost = gpus::lost(&gpus::served_now(root, lib, &current), &serves);
         if !lost.is_empty() {
             let lost = lost.into_iter().collect::<Vec<_>>().join(", ");
-            planner.remark(format!("backend {current} served {lost}, and {name} does not"));
+            planner.remark(format!("backend {current} served {lost}, but {name} does not"));
         }
     }
     let wanted = settings::with_backend(&settings::text(root, lib)?, name)?;
     planner.settings(&wanted, "the backend to use")
 }
 
-/// A plan that removes a backend which is not in use.
+/// A plan that removes a backend that is not in use.
 pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     backend::check_name(name)?;
     let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
@@ -53,37 +53,37 @@ pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
     if planner.holds_originals(&prefix) {
         bail!(
             "{name} is the stock library: `installer revert` needs it to restore the tree. \
-             `installer apply --original delete` removes it for good"
+             `installer apply --original delete` deletes it"
         );
     }
     let chosen = choice::backend(&root, std::slice::from_ref(&lib), None, Path::new("/"));
     let directory = planner.lib.inside(&prefix);
     if chosen.is_ok_and(|chosen| is_in(&root, &chosen.path, &directory)) {
-        bail!("{name} is in use; choose another one first: installer backends use NAME");
+        bail!("{name} is in use; select another one first: installer backends use NAME");
     }
     if let Some(how) = used_by_route(&root, &lib, name)? {
         bail!("{name} is in use: [route] in {} {how}", settings::path(&lib).display());
     }
-    // Those too that a removal which was interrupted has written down to be gone.
+    // Includes those that an interrupted removal has already removed from the journal.
     let places: Vec<Place> = (planner.plan.journal.entries.keys().rev())
         .filter(|place| place.starts_with(&prefix))
         .cloned()
         .collect();
     if places.is_empty() {
         let shown = planner.lib.show(&prefix);
-        match planner.lib.state(&prefix).with_context(|| format!("cannot look at {shown}"))? {
+        match planner.lib.state(&prefix).with_context(|| format!("cannot stat {shown}"))? {
             State::Absent => bail!(there_is_none(name)),
             _ => bail!("{shown} was not placed by the installer; remove it by hand"),
         }
     }
-    let reason = "the backend is to go";
+    let reason = "the backend is removed";
     let mut directories = std::collections::BTreeSet::from([prefix.clone()]);
     for place in &places {
         planner.want(place, Wanted::Nothing, reason)?;
         let above = std::iter::successors(place.parent(), Place::parent);
         directories.extend(above.take_while(|place| place.starts_with(&prefix)));
     }
-    // Those that are in others come after them in this order.
+    // In this order, nested ones come after the ones that contain them.
     for path in directories.into_iter().rev() {
         planner.step(Action::RemoveDirectory { path }, reason);
     }
@@ -92,22 +92,22 @@ pub fn plan_remove(planner: &mut Planner<'_>, name: &str) -> Result<()> {
 }
 
 fn there_is_none(name: &str) -> String {
-    format!("there is no backend {name}; `installer backends list` says which there are")
+    format!("there is no backend {name}; `installer backends list` prints the names")
 }
 
-/// Whether a file is below a directory, wherever links lead.
+/// Whether a file is below a directory after resolving symlinks.
 fn is_in(root: &Root, path: &Path, directory: &Path) -> bool {
     let resolved = root.resolve(path).ok().zip(root.resolve(directory).ok());
     resolved.is_some_and(|(path, directory)| path.starts_with(directory))
 }
 
-/// Whether a setting, which is a name or a path, means the backend of that name.
+/// Whether a setting, which is a name or a path, denotes the backend of that name.
 fn stands_for(root: &Root, lib: &Path, value: &OsStr, name: &str) -> bool {
     let store = lib.join(STORE);
     value == name || is_in(root, &store.join(value), &store.join(BACKENDS).join(name))
 }
 
-/// How `[route]` in `shim.toml` uses a backend: a verb with its object. `None` where it does not.
+/// How `[route]` in `shim.toml` uses a backend: a verb with its object. `None` if it does not.
 fn used_by_route(root: &Root, lib: &Path, name: &str) -> Result<Option<String>> {
     let document = settings::parse(&settings::text(root, lib)?)?;
     let route = document.get(ROUTE_SETTING).and_then(Item::as_table_like);
@@ -124,10 +124,10 @@ fn used_by_route(root: &Root, lib: &Path, name: &str) -> Result<Option<String>> 
     let is_newest =
         |gpu: &&String| serves::newest(&known, gpu).is_some_and(|newest| newest.name == name);
     let gpu = gpus.find(is_newest);
-    Ok(gpu.map(|gpu| format!("says {AUTO:?}, and it is the newest backend that serves {gpu}")))
+    Ok(gpu.map(|gpu| format!("says {AUTO:?}, and this is the newest backend that serves {gpu}")))
 }
 
-/// Whether a value or a part of it means a backend.
+/// Whether a value or a part of it denotes a backend.
 fn names(root: &Root, lib: &Path, value: &Value, name: &str) -> bool {
     match value {
         Value::String(text) => stands_for(root, lib, OsStr::new(text.value()), name),
@@ -137,9 +137,9 @@ fn names(root: &Root, lib: &Path, value: &Value, name: &str) -> bool {
     }
 }
 
-/// The journal of a tree that has the shim, which all of these need.
+/// The journal of a tree with the shim, which all of these commands need.
 pub fn journal_of(lib: &LibDir) -> Result<Loaded> {
     Journal::load_or_rebuild(lib)?.with_context(|| {
-        format!("{} has no shim yet; start with `installer apply`", lib.path().display())
+        format!("{} has no shim yet; run `installer apply` first", lib.path().display())
     })
 }

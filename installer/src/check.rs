@@ -1,5 +1,5 @@
-//! `check`: whether programs that were built would load, and which libraries of ROCm they would get.
-//! It is what `apply --built` refuses by, without an apply and without a tree.
+//! `check`: whether programs would load, and which ROCm libraries they would use. These are the checks of
+//! `apply --built`, without an apply and without a tree.
 
 use crate::{
     apply::built,
@@ -17,10 +17,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// More names than a line is readable with.
+/// The most names in one line.
 const MOST_NAMES: usize = 4;
 
-/// A program or library that was judged.
+/// A program or library that was checked.
 #[derive(Debug, Serialize)]
 pub struct Checked {
     /// Inside the root.
@@ -28,21 +28,20 @@ pub struct Checked {
     /// What it would use.
     #[serde(flatten)]
     pub uses: Uses,
-    /// Why it would not load, a sentence each, with the cure.
+    /// Why it would not load, one sentence each, with the fix.
     pub problems: Vec<String>,
 }
 
-/// All that was judged.
+/// Everything that was checked.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// By path.
     pub checked: Vec<Checked>,
-    /// What was named and could not be judged, and why.
+    /// Named files that could not be checked, and why.
     pub faults: Vec<String>,
 }
 
-/// Judges programs, libraries, and those in directories, as they would be started with this
-/// command's environment.
+/// Checks programs, libraries, and those in directories, as if started with this command's environment.
 #[must_use]
 pub fn check(root: &Root, named: &[PathBuf]) -> Report {
     let environment = Environment::current(root);
@@ -77,7 +76,7 @@ fn judge(root: &Root, path: &Path, environment: &Environment) -> Checked {
     Checked { path: path.display().to_string(), uses, problems }
 }
 
-/// What the model of the loader accepts and no system starts.
+/// Files that the loader model accepts but no system starts.
 fn not_native(root: &Root, path: &Path) -> Option<String> {
     let summary = root.open(path).ok().and_then(|file| elf::summary(&file).ok())?;
     let is_object = matches!(summary.kind, Kind::Relocatable | Kind::Core);
@@ -85,7 +84,7 @@ fn not_native(root: &Root, path: &Path) -> Option<String> {
 }
 
 impl Report {
-    /// 1 if something would not load or could not be judged, else 3 if none uses rocBLAS, else 0.
+    /// 1 if something would not load or could not be checked, else 3 if nothing uses rocBLAS, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if !self.faults.is_empty() || self.checked.iter().any(|one| !one.problems.is_empty()) {
@@ -97,7 +96,7 @@ impl Report {
         }
     }
 
-    /// A block of lines for those that agree in everything.
+    /// One block of lines for files with equal results.
     #[must_use]
     pub fn text(&self) -> String {
         let mut groups: Vec<Vec<&Checked>> = Vec::new();
@@ -121,8 +120,8 @@ impl Report {
             (all, failed) => writeln!(text, "{failed} of {all} would not load."),
         };
         if self.exit_code() == 3 {
-            text += "None uses rocBLAS. Was llama.cpp built with -DGGML_HIP=ON? A program that opens \
-                     its libraries while it runs is judged by them: name libggml-hip.so too.\n";
+            text += "None uses rocBLAS. Was llama.cpp built with -DGGML_HIP=ON? A program that opens its \
+                     libraries at run time is not found this way: also name the library (libggml-hip.so).\n";
         }
         text
     }

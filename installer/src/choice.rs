@@ -1,6 +1,6 @@
-//! Which backend the shim opens, by the rules that it goes by itself (`rocblas_contract::choice`), on
-//! the files of a root and without running anything. Only the choice is made here; whether the file is a usable rocBLAS is
-//! [`library`]'s to say.
+//! Which backend the shim would open, by the shim's own rules (`rocblas_contract::choice`), applied to the
+//! files of a root without running anything. This only makes the choice; [`library`] checks whether the file
+//! is a usable rocBLAS.
 
 use crate::{elf, root::Root, settings};
 use rocblas_contract::{
@@ -24,14 +24,14 @@ pub use rocblas_contract::{
 /// Larger than any settings that a person writes, in bytes.
 const MOST_SETTINGS: u64 = 1 << 20;
 
-/// What decided. Serialised as it is displayed.
+/// What selected the backend. Serialised as displayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChosenBy {
     /// [`VARIABLE`].
     Environment,
     /// This `shim.toml`.
     Settings(PathBuf),
-    /// No setting: it is the only one there is.
+    /// No setting: it is the only backend.
     Default,
 }
 
@@ -51,19 +51,19 @@ impl Serialize for ChosenBy {
     }
 }
 
-/// A file that the shim would open.
+/// The file that the shim would open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
-    /// Its name in the store, or the file name where it is not in one.
+    /// Its name in the store, or its file name if it is outside the store.
     pub name: String,
     /// Inside the root.
     pub path: PathBuf,
-    /// What decided.
+    /// What selected it.
     pub chosen_by: ChosenBy,
 }
 
-/// The directories in which the shim looks for its store and settings: that of the path it is loaded
-/// by, and that of the file behind it. Both are resolved, and the same one is not listed twice.
+/// The directories in which the shim searches for its store and settings: that of the path by which it is
+/// loaded, and that of the file itself. Both are resolved; duplicates are listed once.
 #[must_use]
 pub fn directories(root: &Root, shim: &Path) -> Vec<PathBuf> {
     let resolved = root.resolve(shim).ok();
@@ -75,11 +75,11 @@ pub fn directories(root: &Root, shim: &Path) -> Vec<PathBuf> {
     directories
 }
 
-/// Chooses as the shim does. `value` is that of [`VARIABLE`], and `working_directory` what a relative
-/// path in it is relative to.
+/// Chooses as the shim does. `value` is that of [`VARIABLE`]; a relative path in it is resolved against
+/// `working_directory`.
 ///
 /// # Errors
-/// A sentence that says why the shim would find none.
+/// Why the shim would find none, as a sentence.
 pub fn backend(
     root: &Root,
     directories: &[PathBuf],
@@ -111,7 +111,7 @@ pub fn backend(
 /// The backend of a rule in `[route]` of the `shim.toml` in that directory.
 ///
 /// # Errors
-/// A sentence that says why there is none.
+/// Why there is none, as a sentence.
 pub fn of_rule(
     root: &Root,
     directories: &[PathBuf],
@@ -138,8 +138,7 @@ fn named(
     }
 }
 
-/// The choice without a setting. The shim tries each place; here the first file that exists is the
-/// answer.
+/// The choice without a setting. The shim tries each place; here, the first existing file is the result.
 fn only(root: &Root, directories: &[PathBuf]) -> Result<Chosen, String> {
     let mut tried = Vec::new();
     for place in choice::usual(root, directories) {
@@ -177,7 +176,7 @@ impl Files for Root {
 /// The library of a backend in its own prefix.
 ///
 /// # Errors
-/// A sentence that says why there is none.
+/// Why there is none, as a sentence.
 pub fn in_prefix(root: &Root, prefix: &Path) -> Result<PathBuf, String> {
     let found = choice::in_prefix(root, prefix);
     found.map(|candidate| candidate.path).map_err(|tried| tried.to_string())
@@ -186,7 +185,7 @@ pub fn in_prefix(root: &Root, prefix: &Path) -> Result<PathBuf, String> {
 /// Checks a file as the shim does before it opens it, and returns its summary.
 ///
 /// # Errors
-/// A sentence that says why the shim would refuse it.
+/// Why the shim would reject the file, as a sentence.
 pub fn library(root: &Root, path: &Path) -> Result<elf::Summary, String> {
     let refusal = |why: &dyn fmt::Display| format!("{} {why}", path.display());
     let unreadable = |e| refusal(&choice::unreadable(&e));
@@ -214,7 +213,7 @@ fn read_up_to(root: &Root, path: &Path, most: u64) -> io::Result<String> {
     let mut text = String::new();
     root.open(path)?.take(most + 1).read_to_string(&mut text)?;
     if text.len() as u64 > most {
-        let why = format!("it has more than {most} bytes");
+        let why = format!("it is larger than {most} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(text)

@@ -1,4 +1,4 @@
-//! The command line: what `--help`, the man page and the completions of shells are made from.
+//! The command line, from which `--help`, the manual pages and the shell completions are generated.
 
 use crate::{
     complete,
@@ -6,7 +6,7 @@ use crate::{
     gpu,
     journal::{Compat, Original},
     output::{self, Verbosity, printable},
-    trace::{export::Format, select::Select},
+    trace::{export::Format, looked::Looked, select::Select},
     version,
 };
 use clap::{
@@ -20,56 +20,56 @@ use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 /// The program's name.
 pub const NAME: &str = "installer";
 
-/// Puts the rocBLAS shim into a ROCm 7 tree, checks it, and takes it out again.
+/// Installs the rocBLAS shim into a ROCm 7 tree, checks it, and removes it again.
 ///
-/// The shim presents the rocBLAS of ROCm 7 and forwards every call to the one of ROCm 6.3, which
-/// still has kernels for gfx906 (MI50, MI60, Radeon VII) and others.
+/// The shim presents the rocBLAS of ROCm 7 and forwards every call to the rocBLAS of ROCm 6.3, which still
+/// has kernels for gfx906 (MI50, MI60, Radeon VII) and other GPUs.
 #[derive(Debug, Parser)]
 #[command(
     name = NAME,
     version,
     propagate_version = true,
-    after_help = "Example, in a Dockerfile, after llama.cpp was built or before:\n  \
+    after_help = "Example, in a Dockerfile, before or after building llama.cpp:\n  \
         COPY installer librocblas.so rocblas_4.3.0.60300-39~22.04_amd64.deb /tmp/shim/\n  \
         RUN /tmp/shim/installer apply --backend /tmp/shim/rocblas_*.deb --gpu gfx906\n\n\
         Exit codes: 0 done or applied, 1 refused or failed, 2 wrong usage, 3 not applied, 4 disturbed, \
-        5 reverted but for what is listed"
+        5 reverted except for the files listed"
 )]
 pub struct Cli {
-    /// What every command takes.
+    /// Options that every command takes.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What every command takes.
+/// Options that every command takes.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Work on the system in this directory instead of the running one
     #[arg(long, global = true, value_name = "DIR", default_value = "/", hide_default_value = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub root: PathBuf,
-    /// The ROCm tree, inside the root; needed where there are several
+    /// The ROCm tree, inside the root; required if there are several
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub rocm: Option<PathBuf>,
-    /// Print a JSON document for programs instead of text
+    /// Print a JSON document instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print every step: a line for each file
+    /// Print every step, with a line for each file
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Print errors only; documents, exports, scripts and pages are printed all the same
+    /// Print only errors; requested output (documents, exports, scripts and pages) is still printed
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Wait at most so long for another installer that is changing the tree [default: 300]
+    /// Wait at most SECONDS for another installer that is changing the tree [default: 300]
     #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true)]
     pub lock_timeout: Option<u64>,
 }
 
 impl Global {
-    /// How long another installer is waited for.
+    /// How long to wait for another installer.
     #[must_use]
     pub fn patience(&self) -> Duration {
         self.lock_timeout.map_or(crate::lock::USUAL_WAIT, Duration::from_secs)
@@ -89,49 +89,33 @@ impl Global {
 /// Reads this process's arguments.
 ///
 /// # Errors
-/// Wrong usage, and what is no command but a question: `--help`, `--version`. Nothing in it is
-/// harmful to a terminal.
+/// Wrong usage, and `--help` and `--version`, which clap also returns as errors. The text is safe to print to
+/// a terminal.
 pub fn parse() -> Result<Cli, clap::Error> {
     let words: Vec<OsString> = env::args_os().collect();
-    read(&words).map_err(|error| {
-        // clap repeats arguments as they are, and `*` of a shell is any file's name.
+    Cli::try_parse_from(&words).map_err(|error| {
+        // clap repeats arguments verbatim, and a shell's `*` expands to arbitrary file names.
         let escaped = words.iter().map(|word| output::shown(word.as_ref()).to_string());
-        match read(escaped) {
-            // It lists the commands, those that are hidden too.
+        match Cli::try_parse_from(escaped) {
+            // This error lists the commands, hidden ones included.
             Err(escaped) if escaped.kind() == ErrorKind::MissingSubcommand => {
                 visible().try_get_matches_from(&words).err().unwrap_or(escaped)
             }
             Err(escaped) if escaped.kind() == error.kind() => escaped,
-            // Escapes are valid UTF-8, and where that was the error there is nothing to repeat.
+            // Escapes are valid UTF-8: if invalid UTF-8 was the error, no argument is repeated.
             _ => clap::Error::raw(error.kind(), printable(&error.to_string()))
                 .with_cmd(&Cli::command()),
         }
     })
 }
 
-/// Reads arguments, and checks what clap has no rule for.
-fn read<T: Into<OsString> + Clone>(words: impl IntoIterator<Item = T>) -> Result<Cli, clap::Error> {
-    let cli = Cli::try_parse_from(words)?;
-    if let Command::Compare(Compare { backend, .. }) = &cli.command
-        && backend.len() < 2
-    {
-        let mut program = Cli::command();
-        program.build();
-        let command = program.find_subcommand_mut("compare").expect("it was read");
-        let what = "one --backend is nothing to compare: give two or more, as in --backend 6.3.0 \
-                    --backend 7.0.2";
-        return Err(command.error(ErrorKind::TooFewValues, what));
-    }
-    Ok(cli)
-}
-
-/// Whether JSON is asked for, by arguments that may not be valid otherwise.
+/// Whether JSON is requested, by arguments that may otherwise be invalid.
 #[must_use]
 pub fn asks_for_json() -> bool {
     env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
 }
 
-/// The program without what is hidden: for completions and manual pages.
+/// The program without its hidden commands, for completions and manual pages.
 #[must_use]
 pub fn visible() -> clap::Command {
     let program = Cli::command();
@@ -147,40 +131,48 @@ pub fn visible() -> clap::Command {
     visible.after_help(texts.2.cloned().unwrap_or_default())
 }
 
-/// A value that scripts pass on, such as an argument of a Dockerfile.
+/// A name that is safe in a shell's script and as a file's.
+fn program_name(name: &str) -> Result<String, &'static str> {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_safe) {
+        true => Ok(name.to_owned()),
+        false => Err("a name begins with a letter or digit, and has those and - _ . only"),
+    }
+}
+
+/// A yes/no value, which scripts can pass on, for example from a build argument of a Dockerfile.
 fn yes_or_no() -> impl TypedValueParser<Value = bool> {
     PossibleValuesParser::new(["yes", "no"]).map(|value| value == "yes")
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say what is here: ROCm trees, libraries, the GPUs they have kernels for
+    /// List ROCm trees, rocBLAS libraries, and the GPUs they have kernels for
     #[command(after_help = "Example: is my gfx906 covered, and by which file?\n  \
         installer inspect --gpu gfx906 /opt/rocm /opt/rocm-6.3.0/lib/librocblas.so.4")]
     Inspect {
-        /// ROCm trees, library directories or libraries, inside the root, or programs and other libraries,
-        /// of which the GPU code and the libraries that they would load are listed; all known places if
-        /// none
+        /// ROCm trees, library directories or libraries, inside the root [default: all known places]. For a
+        /// program or another library, its GPU code and the libraries it would load are listed
         paths: Vec<PathBuf>,
         /// Count kernels for these GPUs [default: the machine's]
         #[arg(long, value_name = "GPU", value_parser = gpu::list)]
         gpu: Vec<gpu::List>,
-        /// Count kernels with these in their names
+        /// Count kernels whose names contain NAME
         #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "trsm")]
         function: Vec<String>,
     },
-    /// Put the shim and a backend into a tree, or repair what an upgrade changed
+    /// Install the shim and a backend into a tree, or repair what an upgrade changed
     #[command(after_help = "Examples:\n  \
         installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb --gpu gfx906\n  \
         installer apply --backend /opt/rocm-6.3.0 --built /app --dry-run\n  \
         installer apply --backend rocblas_*.deb --gpu gfx906 --slim     (0.12 GB instead of 1.05)\n  \
-        installer apply              (again: repairs, or says that there is nothing to do)")]
+        installer apply              (a second time: repairs what has changed, if anything)")]
     Apply(Apply),
-    /// Put everything right that was disturbed since, whatever it is, by the options of the last apply
+    /// Restore the applied state after upgrades, edits or damage, with the options of the last `apply`
     #[command(
-        after_help = "Reads every placed file and places again what is damaged. A file of yours \
-        that is in the way is kept in the store.\n\n\
+        after_help = "Reads every placed file and replaces damaged ones. A file of yours that is in the way \
+        is moved into the store.\n\n\
         Example:\n  installer repair --dry-run && installer repair"
     )]
     Repair {
@@ -188,147 +180,191 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Say in one line whether the shim is in place; exit code 0 applied, 3 not, 4 disturbed
+    /// Print in one line whether the shim is in place; exit code 0 applied, 3 not applied, 4 disturbed
     #[command(after_help = "Example:\n  installer status || installer apply")]
     Status,
-    /// Read every file that was placed and compare its digest
+    /// Read every placed file and compare its digest with the recorded one
     #[command(after_help = "Example:\n  installer verify --json")]
     Verify,
-    /// Take everything out again: the tree is as before the first apply
+    /// Remove the shim and restore the tree as it was before the first `apply`
     #[command(after_help = "Example:\n  installer revert --dry-run && installer revert")]
     Revert {
         /// Show the plan and change nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Copy programs and all that they load into a directory, for the last stage of a Dockerfile
+    /// Copy programs and everything they load into a directory, for the last stage of a Dockerfile
     #[command(after_help = "Example:\n  installer collect --into /image --slim /app\n  \
-        then, in the last stage: COPY --from=build /image/ /  and  RUN ldconfig")]
+        in the last stage: COPY --from=build /image/ /  and  RUN ldconfig")]
     Collect(Collect),
-    /// Say which rocBLAS, backend and HIP runtime a process has loaded, or a program would load
+    /// Print which rocBLAS, backend and HIP runtime a process has loaded, or a program would load
     ///
-    /// A program is taken as if it were started from here: LD_LIBRARY_PATH, LD_PRELOAD and
-    /// ROCBLAS_SHIM_BACKEND count. What it opens while it runs is not foreseen: name the process, or
-    /// the library (libggml-hip.so).
+    /// A program is examined as if it were started from here, with the current LD_LIBRARY_PATH, LD_PRELOAD
+    /// and ROCBLAS_SHIM_BACKEND. Libraries that a program opens at run time are not found this way: name the
+    /// running process, or the library itself (libggml-hip.so).
     ///
     /// Exit codes: 0 all use a rocBLAS, 3 one uses none, 1 one cannot be read.
     #[command(after_help = "Examples:\n  installer which $(pgrep llama-server)\n  \
         installer which llama-cli /app/libggml-hip.so")]
     Which {
-        /// Numbers of processes; names of programs in PATH; paths of programs or libraries
+        /// PIDs, names of programs in PATH, or paths of programs or libraries
         #[arg(required = true, value_name = "PID|PROGRAM", value_hint = ValueHint::CommandName)]
         targets: Vec<OsString>,
     },
-    /// Check that programs which were built would load, and with which rocBLAS, HIP and hipBLAS
+    /// Check whether programs would load, and with which rocBLAS, HIP and hipBLAS
     ///
-    /// It is what `apply --built` checks, and changes nothing. Of a directory, its programs and
-    /// libraries are checked, or else those in its `bin` and below that.
+    /// Runs the same checks as `apply --built`, and changes nothing. In a directory, the programs and
+    /// libraries directly inside are checked; if there are none, those in `bin` and its subdirectories.
     ///
     /// Exit codes: 0 all would load, 1 one would not, 3 none uses rocBLAS.
     #[command(after_help = "Examples:\n  installer check build\n  \
         installer check /app /usr/local/bin/llama-cli")]
     Check {
-        /// Programs, libraries, or directories of them
+        /// Programs, libraries, or directories that contain them
         #[arg(required = true, value_name = "PROGRAM", value_hint = ValueHint::AnyPath)]
         programs: Vec<PathBuf>,
     },
-    /// Start a program with another backend, for this once
+    /// Start one program with another backend
     ///
-    /// The program takes this process's place: signals and the exit code are its own. Exit codes
-    /// before that: 1 refused, 126 the program cannot be started, 127 there is no such program.
-    #[command(after_help = "Examples: the stock library instead; every call, with ROCm 6.3's\n  \
-        installer run --backend 7.0.2 -- llama-cli -m model.gguf\n  \
-        installer run --backend 6.3.0 --trace traces -- llama-cli -m model.gguf")]
-    Run(Run),
-    /// Run a program with several backends, and say what differs: its calls, how they end, their times
-    ///
-    /// The backends take turns, and each run is traced. The program's standard input is empty, so that all
-    /// runs read the same. What it prints goes through; with --json, its standard output goes to standard
-    /// error, and standard output has the document alone. Others are compared with the first backend.
-    ///
-    /// Exit codes: 0 the same calls are made, however often and however long they take, and end the same; 1 the
-    /// program or a call ends otherwise, calls are new or gone, there are none, a trace is incomplete, or the
-    /// command was refused; 2 wrong usage, 126 the program cannot be started, 127 there is no such program, 130
-    /// Ctrl-C.
+    /// The program replaces this process, so signals reach it directly and the exit code is the program's.
+    /// Exit codes of the command itself: 1 refused, 126 the program cannot be started, 127 the program is not
+    /// found.
     #[command(
-        after_help = "Examples: does the stock library end otherwise? And how do five runs of each compare?\n  \
-        installer compare --backend 6.3.0 --backend 7.0.2 -- llama-cli -m model.gguf\n  \
-        installer compare --backend 6.3.0 --backend 7.0.2 --runs 5 --report page.html -- llama-bench"
+        after_help = "Examples: with the stock library; with ROCm 6.3's rocBLAS, recording every call\n  \
+        installer run --backend 7.0.2 -- llama-cli -m model.gguf\n  \
+        installer run --backend 6.3.0 --trace traces -- llama-cli -m model.gguf"
+    )]
+    Run(Run),
+    /// Run one program with several backends, and print what differs: its calls, their statuses, their times
+    ///
+    /// The backends take turns, and every run is traced. The program's standard input is empty, so that all
+    /// runs get the same input. The program's output is passed through; with --json, its standard output is
+    /// redirected to standard error, so that standard output contains only the document. Every backend is
+    /// compared with the first one. Without --backend, that is the backend in use, and all others in the store are
+    /// compared with it; with one --backend, that one is.
+    ///
+    /// Exit codes: 0 all runs make the same calls with the same statuses, regardless of counts and times; 1
+    /// the program or a call ends differently, calls are new or missing, there are no calls, a trace is
+    /// incomplete, or the command was refused; 2 wrong usage; 126 the program cannot be started; 127 the
+    /// program is not found; 130 interrupted by Ctrl-C.
+    #[command(
+        after_help = "Examples: does the program fail with the stock library? How do five runs of two \
+        compare? Which calls give wrong numbers?\n  \
+        installer compare --backend stock -- llama-cli -m model.gguf\n  \
+        installer compare --backend 6.3.0 --backend 7.0.2 --runs 5 --report page.html -- llama-bench\n  \
+        installer compare --results --differences 5 -- solve_tri"
     )]
     Compare(Compare),
+    /// Repeat one captured call on several backends and on the CPU, and report which results are right
+    ///
+    /// Each backend runs in a process of its own, with the operands as captured; without --backend, all
+    /// backends in the store run. The CPU computes the call in double precision. A result is wrong if its
+    /// error exceeds what rounding in the call's own precision can explain, for any order of summation, and
+    /// doubtful if only the worst case explains it. Whatever the file contains, only rocBLAS functions whose
+    /// operands are described are called, and only with memory that this command allocates.
+    ///
+    /// Exit codes: 0 no backend is wrong; 1 a backend is wrong, fails, lacks the function, crashes or exceeds
+    /// the time limit, or the command was refused; 2 wrong usage.
+    #[command(
+        after_help = "Examples: which backend is right? Is one result in 200 wrong? What is the smallest size that fails?\n  \
+        installer replay call.safetensors --backend 6.3.0 --backend 7.0.2\n  \
+        installer replay call.safetensors --backend 6.3.0 --repeat 200\n  \
+        installer replay call.safetensors --backend ./librocblas.so.4 --minimise"
+    )]
+    Replay(Replay),
     /// Download AMD's rocBLAS package of a ROCm release, for `apply --backend`
     #[command(after_help = "Examples:\n  \
         installer fetch 6.3 --output /tmp && installer apply --backend /tmp/rocblas_*.deb\n  \
         installer fetch 6.3 --for jammy --dry-run\n\n\
         Run the same command again to resume an interrupted download. HTTPS_PROXY and NO_PROXY are \
-        honoured; trusted certificates are those of the system.")]
+        honoured; the system's certificates are trusted.")]
     Fetch(Fetch),
-    /// The rocBLAS versions in the store
+    /// List, add, select and remove the rocBLAS versions in the store
     #[command(
         subcommand,
         after_help = "Example: compare two versions\n  \
         installer backends use 7.0.2     (or, for one run: ROCBLAS_SHIM_BACKEND=7.0.2 llama-cli ...)"
     )]
     Backends(Backends),
-    /// Find out what is wrong: inspect, status and a live check, with causes and cures
+    /// Diagnose problems: inspect, status and a live check, with causes and fixes
     #[command(after_help = "Examples:\n  installer doctor\n  \
         llama-cli -m model.gguf 2>&1 | installer doctor --log -\n  \
         installer doctor --report report.txt     (to attach to a bug report)")]
     Doctor(Doctor),
-    /// Compute a GEMM and a TRSM on each GPU through the shim and compare with the CPU
+    /// Compute a GEMM and a TRSM on each GPU through the shim, and compare the results with the CPU's
     #[command(after_help = "Example:\n  installer selftest")]
     Selftest,
-    /// Write libraries and programs again with only the kernels that some GPUs need
+    /// Write reduced libraries and programs that contain only the kernels that some GPUs need
     ///
-    /// Every address outside the kernels stays the same, so programs load the reduced file as they load the
-    /// whole one. An ELF note in it records the GPUs and the digest of the whole file. Files of a package,
-    /// and files of a tree with the shim, are not replaced: write a reduced copy with --output.
+    /// Every address outside the kernels stays the same, so programs load the reduced file like the original.
+    /// An ELF note in it records the GPUs and the digest of the original. Files that belong to a package or
+    /// to a tree with the shim are never replaced: write a reduced copy with --output.
     #[command(after_help = "Examples:\n  \
         installer slim librocblas.so.4 --gpu gfx906 --output slim/librocblas.so.4\n  \
         installer slim build/bin/libggml-hip.so --gpu gfx906,gfx1030 --in-place")]
     Slim(Slim),
-    /// Record the rocBLAS calls of a running program, and read what was recorded
+    /// Record the rocBLAS calls of a running program, and read the recorded traces
     #[command(
         subcommand,
         after_help = "Example: which calls does a server make, and how long do they take?\n  \
         installer trace start $(pgrep llama-server) --output traces\n  \
         installer trace stop $(pgrep llama-server)\n  \
         installer trace summary traces\n\n\
-        A program is traced from its start with ROCBLAS_SHIM_TRACE=DIR, and call by call on stderr \
-        with ROCBLAS_SHIM_TRACE=stderr."
+        To trace a program from its start, set ROCBLAS_SHIM_TRACE=DIR; ROCBLAS_SHIM_TRACE=stderr \
+        prints each call to stderr."
     )]
     Trace(Trace),
-    /// Print a completion script for a shell; it asks this program, which has to be on the PATH
+    /// Print a completion script for a shell; the script runs `installer`, which must be in PATH
     #[command(after_help = "Example:\n  installer completions bash > \
         /usr/share/bash-completion/completions/installer")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+        /// What this program is called where the script is used
+        #[arg(long, value_name = "NAME", default_value = NAME, value_parser = program_name)]
+        name: String,
     },
-    /// Print a manual page, or write those of all commands
+    /// Print the manual page of a command, or write the pages of all commands
     #[command(after_help = "Examples:\n  installer man trace show | man -l -\n  \
         installer man --into /usr/local/share/man/man1")]
     Man {
-        /// The command; none: the program's own page
+        /// The command [default: the program itself]
         #[arg(value_name = "COMMAND", conflicts_with = "into")]
         words: Vec<String>,
         /// Write one file for each command into this directory: installer.1, installer-apply.1, ...
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         into: Option<PathBuf>,
+        /// What this program is called where the pages are read
+        #[arg(long, value_name = "NAME", default_value = NAME, value_parser = program_name)]
+        name: String,
     },
-    /// What `doctor` runs in a child process: opens the shim as a program would
+    /// Run by `doctor` in a child process: opens the shim as a program would
     #[command(hide = true)]
     LiveCheck {
         /// The shim's path on the machine
         shim: PathBuf,
     },
-    /// What `selftest` runs in a child process: computes on one GPU, or counts them
+    /// Run by `selftest` in a child process: computes on one GPU, or counts the GPUs
     #[command(hide = true)]
     SelftestDevice {
         /// The rocBLAS to test, on the machine
         library: PathBuf,
-        /// HIP's number of the GPU; none: count them
+        /// HIP's number of the GPU; without it, the GPUs are counted
         device: Option<u32>,
+    },
+    /// Run by `replay` in a child process: makes a captured call on one backend
+    #[command(hide = true)]
+    ReplayCall {
+        /// The rocBLAS library, on the machine
+        library: PathBuf,
+        /// The capture
+        file: PathBuf,
+        /// A directory for the results
+        results: PathBuf,
+        /// HIP's number of the GPU
+        device: u32,
+        /// How many times the call is made
+        repeat: u32,
     },
 }
 
@@ -337,53 +373,53 @@ pub enum Command {
 pub struct Apply {
     /// The rocBLAS to forward to: a library, a directory with one, a .deb, .rpm or .tar*
     ///
-    /// Needed the first time, unless the root has a ROCm 6 tree. A path of the running system, also
+    /// Required the first time, unless the root has a ROCm 6 tree. The path is on the running system, even
     /// with --root.
     #[arg(long, value_name = "PATH", overrides_with = "backend", value_hint = ValueHint::AnyPath)]
     pub backend: Option<PathBuf>,
     /// The backend's name in the store [default: its ROCm version]
     #[arg(long)]
     pub name: Option<String>,
-    /// The shim [default: librocblas.so beside this program]; a path of the running system
+    /// The shim, on the running system [default: librocblas.so next to this program]
     #[arg(long, value_name = "FILE", overrides_with = "shim", value_hint = ValueHint::FilePath)]
     pub shim: Option<PathBuf>,
-    /// Refuse a backend without kernels for these GPUs, and place only their Tensile files
+    /// Install only Tensile files for these GPUs, and refuse a backend without kernels for them
     ///
-    /// A target (gfx906), its number, or the name of a card (MI50, "Radeon VII"); several with `,`. A
-    /// later apply adds to them.
+    /// A target (gfx906), its number, or the name of a card (MI50, "Radeon VII"); separate several with `,`.
+    /// A later `apply` adds to the list.
     #[arg(long, value_name = "GPU", value_parser = gpu::list)]
     pub gpu: Option<Vec<gpu::List>>,
-    /// Place the backend's library with only the kernels of these GPUs and of this machine's
+    /// Reduce the backend's library to the kernels of these GPUs and of this machine's
     ///
-    /// `--slim=no` places it whole again. A GPU that is added later needs the backend's source again.
+    /// `--slim=no` restores the whole library. Adding a GPU later requires the backend's source again.
     #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "yes", value_parser = yes_or_no())]
     pub slim: Option<bool>,
-    /// Give up GPUs of this machine that the tree serves now and the backend does not
+    /// Accept that GPUs of this machine which the tree serves now are not served by the backend
     #[arg(long)]
     pub gpu_loss_ok: bool,
-    /// Go on where the tree's own rocBLAS serves the GPUs already
+    /// Continue even if the tree's own rocBLAS already serves the GPUs
     #[arg(long)]
     pub not_needed_ok: bool,
     /// Programs built for this tree, or directories of them, inside the root: check that they load
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, num_args = 1..)]
     pub built: Vec<PathBuf>,
-    /// What becomes of the stock library [default: keep, as a backend in the store]
+    /// What to do with the stock library [default: keep, as a backend in the store]
     #[arg(long, value_enum)]
     pub original: Option<Original>,
-    /// How libamdhip64.so.6 and libhipblaslt.so.0 are provided [default: links]
+    /// How to provide libamdhip64.so.6 and libhipblaslt.so.0 [default: links]
     #[arg(long, value_enum)]
     pub compat: Option<Compat>,
-    /// Do not leave the stock library's file name as a link for CMake's find_package(rocblas)
+    /// Do not keep the stock library's file name as a symlink for CMake's find_package(rocblas)
     #[arg(long)]
     pub no_build_link: bool,
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Take over whatever somebody changed since, as `repair` does
+    /// Replace files that somebody else has changed since, as `repair` does
     #[arg(long)]
     pub force: bool,
-    /// Do not ask before what cannot be undone (--original delete); only a terminal is asked
+    /// Skip the question before an irreversible step (--original delete), which is asked at a terminal only
     #[arg(long, short)]
     pub yes: bool,
 }
@@ -391,27 +427,27 @@ pub struct Apply {
 /// Options of `fetch`.
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// The release of ROCm (6.3)
+    /// The ROCm release, for example 6.3
     pub release: String,
-    /// Take the package for this distribution (ubuntu-22.04, jammy) [default: the root's]
+    /// Download the package for this distribution (ubuntu-22.04, jammy) [default: the root's]
     ///
-    /// The package is only unpacked, so it need not be for this very distribution: it loads where
-    /// glibc is at least as new.
+    /// The package is only unpacked, so it may be for another distribution: it loads if this system's glibc
+    /// is at least as new.
     #[arg(long = "for", value_name = "DISTRIBUTION")]
     pub distribution: Option<String>,
-    /// Accept the package with this digest only [default: the known one]
+    /// Accept only a package with this SHA-256 digest [default: the known one]
     #[arg(long, value_name = "HEX")]
     pub sha256: Option<Sha256>,
-    /// Where to, a path of the running system [default: the current directory]
+    /// Where to write the package, on the running system [default: the current directory]
     #[arg(long, short, value_name = "DIR|FILE", value_hint = ValueHint::AnyPath)]
     pub output: Option<PathBuf>,
-    /// Take the package from this URL, as on a mirror, instead of AMD's repository
+    /// Download from this URL, for example of a mirror, instead of AMD's repository
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub source: Option<String>,
-    /// Show the URL, the digest and the file, and download nothing
+    /// Show the URL, the digest and the file name, and download nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Releases, distributions, URLs and digests instead of the program's own
+    /// Use the releases, distributions, URLs and digests of this file instead of the built-in ones
     #[arg(long, hide = true, value_name = "FILE")]
     pub catalogue: Option<PathBuf>,
 }
@@ -419,18 +455,18 @@ pub struct Fetch {
 /// Options of `collect`.
 #[derive(Debug, Args)]
 pub struct Collect {
-    /// Programs, or directories that are copied as a whole, inside the root
+    /// Programs, or directories, which are copied as a whole, inside the root
     #[arg(required = true, value_name = "PROGRAM", value_hint = ValueHint::AnyPath)]
     pub programs: Vec<PathBuf>,
-    /// Where to; empty, or made. A path of the running system
+    /// An empty or new directory on the running system
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub into: PathBuf,
-    /// The files of the image that the copy will be put on; what it has is left out
+    /// The root file system of the image that will receive the copy; files it already has are left out
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub base: Option<PathBuf>,
-    /// Copy programs and libraries with only the kernels of the GPUs of `apply --gpu`
+    /// Reduce copied programs and libraries to the kernels of the GPUs of `apply --gpu`
     ///
-    /// What `revert` needs is copied whole, and so is what has no kernels for these GPUs.
+    /// Files that `revert` needs, and files without kernels for these GPUs, are copied whole.
     #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "yes", value_parser = yes_or_no())]
     pub slim: Option<bool>,
@@ -443,19 +479,20 @@ pub struct Slim {
     /// Libraries and programs with GPU code, inside the root
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
-    /// The GPUs whose kernels stay
+    /// The GPUs whose kernels are kept
     ///
-    /// A target (gfx906), its number, or the name of a card; several with `,`. A target without features
-    /// keeps the kernels for all its features; gfx90a:xnack- those for gfx90a and gfx90a:xnack-.
+    /// A target (gfx906), its number, or the name of a card; separate several with `,`. A target without
+    /// features keeps the kernels for all its features; gfx90a:xnack- keeps those for gfx90a and
+    /// gfx90a:xnack-.
     #[arg(long, required = true, value_name = "GPU", value_parser = gpu::list)]
     pub gpu: Vec<gpu::List>,
-    /// Write the reduced file here, inside the root; takes one FILE
+    /// Write the reduced file here, inside the root; only with a single FILE
     #[arg(long, short, value_name = "FILE", group = "destination", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-    /// Replace each FILE by the reduced one; running programs keep the old file
+    /// Replace each FILE with the reduced one; running programs keep the old file
     #[arg(long, group = "destination")]
     pub in_place: bool,
-    /// Compress kernels that are not; needs the HIP runtime of ROCm 7, which is looked for in the tree
+    /// Compress uncompressed kernels; requires the HIP runtime of ROCm 7 in the tree
     #[arg(long)]
     pub compress: bool,
 }
@@ -463,13 +500,13 @@ pub struct Slim {
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// A backend in the store, or the path of a rocBLAS, with a `/` in it
+    /// A backend in the store, or the path of a rocBLAS (must contain a `/`)
     #[arg(long, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
     pub backend: OsString,
-    /// Record its rocBLAS calls into a directory here; `stderr` prints them
+    /// Record the program's rocBLAS calls into a directory here; `stderr` prints them instead
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub trace: Option<PathBuf>,
-    /// The program, a path or a name in PATH, and its arguments
+    /// The program (a path, or a name in PATH) and its arguments
     #[arg(required = true, value_name = "PROGRAM", trailing_var_arg = true)]
     #[arg(allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
@@ -478,237 +515,361 @@ pub struct Run {
 /// Options of `compare`.
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// A backend in the store, or the path of a rocBLAS, with a `/` in it; to be given twice or more
-    #[arg(long, required = true, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
+    /// A backend in the store, or the path of a rocBLAS (must contain a `/`); may be given several times [default:
+    /// the one in use, and all others in the store]
+    #[arg(long, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
     pub backend: Vec<OsString>,
-    /// Run the program so often with each backend; times have a spread then
+    /// Run the program this many times with each backend; more than one shows the spread of times
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
-    /// Keep the traces, in a directory for each run in this one, which is empty or made
+    /// Also compare the results of calls, and name the first call whose outputs differ by more than rounding
+    #[arg(long)]
+    pub results: bool,
+    /// Capture and replay this many of the calls whose results differ [default: 1]
+    #[arg(long, value_name = "NUMBER", requires = "results")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub differences: Option<u32>,
+    /// Keep the traces here, in a directory for each run; must be empty or new
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub keep: Option<PathBuf>,
-    /// Write a page with the backends side by side, for a browser; it needs no network
+    /// Write a self-contained HTML page that shows the backends side by side
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub report: Option<PathBuf>,
-    /// Rows of each table
+    /// Maximum number of rows in each table
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub rows: usize,
-    /// The program, a path or a name in PATH, and its arguments
+    /// The program (a path, or a name in PATH) and its arguments
     #[arg(required = true, value_name = "PROGRAM", trailing_var_arg = true)]
     #[arg(allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
 }
 
-/// What to do with backends.
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// A captured call, as written by `installer trace capture`
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// A backend in the store, or the path of a rocBLAS (must contain a `/`) [default: all in the store]
+    #[arg(long, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
+    pub backend: Vec<OsString>,
+    /// HIP's number of the GPU
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub device: u32,
+    /// Make the call this many times on each backend; one wrong result makes the backend wrong
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub repeat: u32,
+    /// End a backend that takes longer, do not compute on the CPU what would, and try smaller calls ten times as
+    /// long at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: u64,
+    /// Halve m, n, k and the batch count for as long as the first wrong (else the first failing) backend
+    /// still is, and write the smaller capture next to FILE
+    #[arg(long)]
+    pub minimise: bool,
+}
+
+/// The `backends` commands.
 #[derive(Debug, Subcommand)]
 pub enum Backends {
-    /// List them with sizes, GPUs and where they came from; the one in use is marked
+    /// List the backends with sizes, GPUs and origin; the one in use is marked
     #[command(after_help = "Example:\n  installer backends list --json | jq .backends[].name")]
     List,
-    /// Put another one into the store
+    /// Add a backend to the store
     #[command(after_help = "Example:\n  installer backends add /opt/rocm-6.4.4 --name 6.4.4")]
     Add {
         /// A library, a directory with one, a .deb, .rpm or .tar*
         path: PathBuf,
-        /// Its name [default: its ROCm version]
+        /// The backend's name [default: its ROCm version]
         #[arg(long)]
         name: Option<String>,
-        /// Only the Tensile files of these GPUs
+        /// Install only the Tensile files of these GPUs
         #[arg(long, value_name = "GPU", value_parser = gpu::list)]
         gpu: Option<Vec<gpu::List>>,
-        /// Place its library with only the kernels of these GPUs and of this machine's
+        /// Reduce the library to the kernels of these GPUs and of this machine's
         #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true)]
         #[arg(default_missing_value = "yes", value_parser = yes_or_no())]
         slim: Option<bool>,
     },
-    /// Make one the backend of all programs, or of one that is running
+    /// Select the backend for all programs, or for one running process
     #[command(
-        after_help = "Examples: for all programs; for the handles that a running server makes from now on\n  \
+        after_help = "Examples: for all programs; for the handles that a running server creates from now on\n  \
         installer backends use 6.3.0\n  \
         installer backends use 6.4.4 --pid $(pgrep llama-server)"
     )]
     Use {
-        /// Its name; with --pid also the path of a rocBLAS, with a `/` in it, or `-` for what the settings say
+        /// The backend's name; with --pid also the path of a rocBLAS (must contain a `/`), or `-` for the
+        /// configured one
         #[arg(add = ArgValueCompleter::new(complete::backend_names))]
         name: String,
-        /// Of this process only, and nothing is changed on disk: handles that it makes from now on belong to
-        /// the backend, those that it has stay with theirs until they are destroyed
+        /// Change this process only, and nothing on disk: handles created from now on belong to the backend,
+        /// existing ones keep theirs until they are destroyed
         #[arg(long)]
         pid: Option<u32>,
     },
-    /// Say which backend each GPU gets and why, and write rules by which none is lost
+    /// Print which backend each GPU gets and why, and write rules so that no GPU is lost
     #[command(
-        after_help = "Examples: what this machine's GPUs get; a backend for each, the newest that serves it\n  \
+        after_help = "Examples: show what this machine's GPUs get; write a rule for each, to the newest backend that serves it\n  \
         installer backends routes\n  \
         installer backends routes --write"
     )]
     Routes {
-        /// Of these GPUs instead of this machine's
+        /// Use these GPUs instead of this machine's
         #[arg(long, value_name = "GPU", value_parser = gpu::list)]
         gpu: Option<Vec<gpu::List>>,
-        /// Write a rule for each GPU into the table `route` of shim.toml
+        /// Write a rule for each GPU into the `route` table of shim.toml
         #[arg(long)]
         write: bool,
     },
-    /// Remove one that is not in use
+    /// Remove a backend that is not in use
+    #[command(after_help = "Example:\n  installer backends remove 6.4.4")]
     Remove {
-        /// Its name
+        /// The backend's name
         #[arg(add = ArgValueCompleter::new(complete::backend_names))]
         name: String,
     },
-    /// Remove all that are not needed: neither in use, nor named by a setting, nor the stock library
+    /// Remove all backends that are not in use, not named by a setting, and not the stock library
     #[command(after_help = "Example:\n  installer backends prune --dry-run")]
     Prune {
-        /// Say what would be removed, and change nothing
+        /// Show what would be removed, and change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Do not ask, where a terminal is there to ask on
+        /// Skip the question that is asked at a terminal
         #[arg(long)]
         yes: bool,
     },
 }
 
-/// What to do with traces.
+/// The `trace` commands.
 #[derive(Debug, Subcommand)]
 pub enum Trace {
-    /// Start recording the calls of a running process; it needs no restart and does not wait
+    /// Start recording the calls of a running process, without restarting or pausing it
     ///
-    /// If it has made no rocBLAS call yet, recording begins with its first handle.
+    /// If the process has not called rocBLAS yet, recording begins with its first handle.
     #[command(after_help = "Example: the last calls before a crash that happens once a day\n  \
         installer trace start 4711 --output /var/tmp/traces --ring 64M")]
     Start {
-        /// The process, of yours unless you are root
+        /// The process; must be your own unless you are root
         pid: u32,
-        /// Where the trace's directory is made; `stderr` prints to the process's own stderr
+        /// Where to create the trace's directory; `stderr` prints to the process's own stderr instead
         #[arg(long, short, value_name = "DIR", default_value = "rocblas-traces")]
         #[arg(value_hint = ValueHint::DirPath)]
         output: PathBuf,
-        /// Keep only the last calls of each thread, in so many bytes (64M)
+        /// Keep only each thread's most recent calls, in at most SIZE bytes (for example 64M)
         #[arg(long, value_name = "SIZE")]
         ring: Option<String>,
-        /// Stop recording when all files together have so many bytes [default: 4G]
+        /// Stop recording when all files together reach SIZE bytes [default: 4G]
         #[arg(long, value_name = "SIZE")]
         limit: Option<String>,
-        /// Record only functions of these patterns; one with a `-` before it leaves out
+        /// Record only functions matching PATTERN; prefix a pattern with `-` to exclude it
         #[arg(long, value_name = "PATTERN", value_delimiter = ',', allow_hyphen_values = true)]
         functions: Vec<String>,
-        /// Record only calls that take at least this long (10us)
+        /// Record only calls that take at least this long (10us); checked and saved calls are always recorded
         #[arg(long, value_name = "TIME")]
         min: Option<String>,
-        /// Stop after so many calls
+        /// Stop after this many calls
         #[arg(long, value_name = "NUMBER")]
         first: Option<u64>,
-        /// Ask HIP at each call whether a graph captures it, and mark these calls (ask, off)
+        /// Ask HIP at each call whether it is being captured into a graph, and mark such calls (ask, off)
         ///
-        /// A trace has a call that a graph repeats once. GGML_CUDA_DISABLE_GRAPHS=1 makes llama.cpp call
-        /// each time.
+        /// A call that a graph replays appears in the trace only once, when it is captured. Set
+        /// GGML_CUDA_DISABLE_GRAPHS=1 to make llama.cpp issue every call.
         #[arg(long, value_name = "ask")]
         capture: Option<String>,
+        /// What to observe around calls.
+        #[command(flatten)]
+        looked: Box<Looked>,
     },
+    /// Save the operands of a running process's calls, one file for each call, then stop
+    ///
+    /// Each file contains the inputs and outputs: `installer replay` repeats the call on any backend, and
+    /// `installer trace show-capture` prints it. The command waits until enough calls have been saved; Ctrl-C
+    /// stops it.
+    #[command(
+        group = clap::ArgGroup::new("which").required(true),
+        after_help = "Examples: the first call with NaN in its output; three triangular solves\n  \
+            installer trace capture 4711 --first-bad\n  \
+            installer trace capture 4711 --match '*trsm*' --count 3"
+    )]
+    Capture(Capture),
     /// Stop recording
     #[command(after_help = "Example:\n  installer trace stop 4711")]
     Stop {
         /// The process
         pid: u32,
     },
-    /// Say whether a process is being traced, and where to
+    /// Print whether a process is being traced, and where to
     #[command(after_help = "Example:\n  installer trace status 4711")]
     Status {
         /// The process
         pid: u32,
     },
     /// Print calls, a line each
+    ///
+    /// A line has the seconds since the start of the trace, the number of the call, the call, how it ended and how
+    /// long it took. The number, such as 2:7041, is that of its thread and of its record there, from 0; what a trace
+    /// notes between calls takes a number too. All commands print these numbers, and `--call` takes them, here and in
+    /// `trace capture`.
     #[command(after_help = "Examples:\n  installer trace show traces --status error\n  \
         installer trace show traces --functions '*trsm*' --min 100us --long")]
     Show {
-        /// A trace, or a directory of some
+        /// A trace, or a directory of traces
         path: PathBuf,
         /// Which calls
         #[command(flatten)]
         select: Select,
-        /// Every argument, and the handle's device, stream and pointer mode
+        /// Print every argument, and the handle's device, stream and pointer mode
         #[arg(long, short)]
         long: bool,
-        /// No more than so many
+        /// Print at most this many calls
         #[arg(long, value_name = "NUMBER")]
         first: Option<u64>,
     },
-    /// Print calls as they are made, until the program ends or is no longer traced
+    /// Print a captured call: its arguments, its operands, and where it was captured
+    ///
+    /// For each operand, the table shows the smallest and largest finite values and the number of NaN and
+    /// infinite elements, among the elements that the function uses.
+    #[command(after_help = "Example:\n  installer trace show-capture call.safetensors")]
+    ShowCapture {
+        /// The capture file
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Print calls as they are made, until the program ends or tracing stops
     #[command(after_help = "Example:\n  installer trace follow traces --functions '*gemm*'")]
     Follow {
-        /// A trace, or a directory of one
+        /// A trace, or the directory that contains it
         path: PathBuf,
         /// Which calls
         #[command(flatten)]
         select: Select,
-        /// Every argument, and the handle's device, stream and pointer mode
+        /// Print every argument, and the handle's device, stream and pointer mode
         #[arg(long, short)]
         long: bool,
     },
-    /// Calls by function and by shape, errors, and what was in flight at the end
+    /// Show live what a traced program calls: calls per second, time, errors, calls in flight
     ///
-    /// First calls, which may load kernels, have a column of their own; the other columns and the order are
-    /// without them.
+    /// The table is updated every second; `q` or Ctrl-C quits. Times are the durations of the calls on the
+    /// host. If standard output is not a terminal, a table is printed every second; with --json, one document
+    /// per line.
+    #[command(after_help = "Examples:\n  installer trace top $(pgrep llama-server)\n  \
+        installer trace top traces --once")]
+    Top {
+        /// The PID of a process that is being traced, or the directory of its trace
+        #[arg(value_name = "PID|DIRECTORY", value_hint = ValueHint::DirPath)]
+        target: String,
+        /// Print one table, covering the next second, and exit
+        #[arg(long)]
+        once: bool,
+    },
+    /// Summarise calls by function and by shape, with errors and calls in flight at the end
+    ///
+    /// A function's first calls, which may load kernels, have a column of their own; the other columns and
+    /// the order exclude them.
     #[command(after_help = "Examples:\n  installer trace summary traces\n  \
         installer trace summary traces --json | jq .calls")]
     Summary {
-        /// A trace, or a directory of some, which are taken together
+        /// A trace, or a directory of traces, which are combined
         path: PathBuf,
-        /// Rows of each table
+        /// Maximum number of rows in each table
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         rows: usize,
     },
-    /// Write calls in the format of another program
+    /// Convert calls to another program's format
     #[command(
-        after_help = "Examples: look at it in ui.perfetto.dev; reproduce it with rocblas-bench\n  \
+        after_help = "Examples: view the calls in ui.perfetto.dev; reproduce them with rocblas-bench\n  \
         installer trace export traces --format chrome --output trace.json\n  \
         installer trace export traces --format bench --status error"
     )]
     Export {
-        /// A trace, or a directory of some
+        /// A trace, or a directory of traces
         path: PathBuf,
-        /// The format
+        /// The output format
         #[arg(long, value_enum)]
         format: Format,
-        /// The file [default: stdout]
+        /// The output file [default: stdout]
         #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
         /// Which calls
         #[command(flatten)]
         select: Select,
     },
-    /// Compare two traces by function and shape: new and gone calls, statuses, times
-    #[command(after_help = "Example: the backend of ROCm 6.3 against the stock library\n  \
+    /// Compare two traces by function and shape: new and missing calls, statuses, times
+    #[command(after_help = "Example: compare the backend of ROCm 6.3 with the stock library\n  \
         installer trace diff traces/with-6.3.0 traces/with-7.0.2")]
     Diff {
-        /// A trace, or a directory of some, which are taken together
+        /// The first trace, or a directory of traces, which are combined
         before: PathBuf,
-        /// Another
+        /// The second
         after: PathBuf,
-        /// Rows of each table
+        /// Maximum number of rows in each table
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         rows: usize,
     },
-    /// Write a page with everything, for a browser; it needs no network
+    /// Write a self-contained HTML page with the whole trace
     #[command(after_help = "Example:\n  installer trace report traces --output report.html")]
     Report {
-        /// A trace, or a directory of some, which are taken together
+        /// A trace, or a directory of traces, which are combined
         path: PathBuf,
-        /// The file
+        /// The output file
         #[arg(long, short, value_name = "FILE", default_value = "rocblas-report.html")]
         #[arg(value_hint = ValueHint::FilePath)]
         output: PathBuf,
     },
 }
 
+/// Options of `trace capture`.
+#[derive(Debug, Args)]
+pub struct Capture {
+    /// The process; must be your own unless you are root
+    pub pid: u32,
+    /// The call with this number in thread 1, or in thread THREAD (2:7041), counted from the start of the
+    /// trace
+    #[arg(long, value_name = "[THREAD:]N", group = "which")]
+    pub call: Option<String>,
+    /// The first call whose output contains NaN or infinite elements
+    #[arg(long, group = "which")]
+    pub first_bad: bool,
+    /// Calls of functions matching PATTERN; prefix a pattern with `-` to exclude it
+    #[arg(
+        long = "match",
+        value_name = "PATTERN",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    #[arg(group = "which")]
+    pub functions: Vec<String>,
+    /// How many of the matching calls to save
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "functions")]
+    pub count: u64,
+    /// Check only every Nth call of each thread
+    #[arg(long, value_name = "N", requires = "first_bad")]
+    pub every: Option<u64>,
+    /// Save only shapes, without the values
+    #[arg(long)]
+    pub redact_values: bool,
+    /// Save only shapes if a call's operands together exceed SIZE bytes [default: 256M]
+    #[arg(long, value_name = "SIZE")]
+    pub limit: Option<String>,
+    /// Where to create the trace's directory, which contains the captures
+    #[arg(long, short, value_name = "DIR", default_value = "rocblas-traces")]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+}
+
 /// Options of `doctor`.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// Explain the errors in this log of a program; `-` reads standard input
+    /// Explain the errors in this program's log; `-` reads standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log: Option<PathBuf>,
-    /// The GPU that the log is about, where its lines do not tell [default: the machine's]
+    /// Explain the failed calls in this trace, or directory of traces
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub trace: Option<PathBuf>,
+    /// The GPU that the log is about, if its lines do not name it [default: the machine's]
     #[arg(long, value_name = "GPU", value_parser = gpu::list)]
     pub gpu: Vec<gpu::List>,
     /// Write everything into one file, to attach to a bug report

@@ -1,5 +1,5 @@
-//! Completions of shells. What `installer completions SHELL` prints asks this program for the words
-//! that may follow, through an environment variable: so names of backends are completed.
+//! Shell completions. The script that `installer completions SHELL` prints runs this program to get the
+//! possible next words, through an environment variable, so that names of backends are completed.
 
 use crate::{backends, cli, output::is_printable, root::Root, tree};
 use anyhow::{Context, Result};
@@ -10,11 +10,10 @@ use std::{
     path::PathBuf,
 };
 
-/// Its value is the shell that asks.
+/// The environment variable whose value is the requesting shell.
 const VARIABLE: &str = "INSTALLER_COMPLETE";
 
-/// Prints completions if a shell asks for them. Returns whether it did: then nothing else is to be
-/// done.
+/// Prints completions if a shell requests them. Returns whether it did; then the program must exit.
 #[must_use]
 pub fn respond() -> bool {
     if env::var_os(VARIABLE).is_none() {
@@ -22,21 +21,21 @@ pub fn respond() -> bool {
     }
     let directory = env::current_dir().ok();
     let completions = CompleteEnv::with_factory(cli::visible).var(VARIABLE);
-    // A shell has no use for an error.
+    // A shell cannot show an error.
     completions.try_complete(env::args_os(), directory.as_deref()).unwrap_or(true)
 }
 
-/// The script for a shell.
+/// The script for a shell, for this program under a name.
 ///
 /// # Errors
 /// A shell that clap does not know.
-pub fn script(shell: Shell) -> Result<Vec<u8>> {
+pub fn script(shell: Shell, name: &str) -> Result<Vec<u8>> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
     let completer =
         shells.completer(&shell.to_string()).context("no completions for this shell")?;
     completer
-        .write_registration(VARIABLE, cli::NAME, cli::NAME, cli::NAME, &mut script)
+        .write_registration(VARIABLE, name, name, name, &mut script)
         .context("cannot make the script")?;
     Ok(script)
 }
@@ -51,16 +50,16 @@ pub fn backend_names(current: &OsStr) -> Vec<CompletionCandidate> {
         Ok(backends::list(&root, &tree.lib)?.into_iter().map(|backend| backend.name).collect())
     };
     let current = current.to_string_lossy();
-    // Where there are none, or they cannot be read, nothing is completed.
+    // Without readable backends, nothing is completed.
     let names = names().unwrap_or_default().into_iter();
-    // A shell prints a candidate as it is.
+    // A shell prints a candidate unescaped.
     names
         .filter(|name| name.starts_with(&*current) && name.chars().all(is_printable))
         .map(CompletionCandidate::new)
         .collect()
 }
 
-/// The value of an option among the words of a command line.
+/// The value of an option on a command line.
 fn option(words: &[OsString], name: &str) -> Option<PathBuf> {
     let mut words = words.iter();
     while let Some(word) = words.next() {

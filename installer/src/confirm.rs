@@ -1,5 +1,5 @@
-//! A question before what cannot be undone. Only a person at a terminal is asked: scripts and
-//! Dockerfiles go on as they are.
+//! Asks before an irreversible step. Only a person at a terminal is asked: scripts and Dockerfiles continue
+//! without a question.
 
 use crate::output::{Code, Line, NOTE, WithCode, print_prompt};
 use anyhow::{Context, Result, anyhow};
@@ -8,11 +8,11 @@ use std::io::{self, BufRead, IsTerminal, Read};
 /// Longer than any answer, in bytes.
 const MOST: u64 = 1024;
 
-/// Asks on standard error, where a person is there to answer. Without a terminal on standard input
-/// and standard error, and with `yes` (`--yes`), the answer is yes.
+/// Asks on standard error. Without a terminal on standard input and standard error, or with `yes` (`--yes`),
+/// the result is yes without a question.
 ///
 /// # Errors
-/// Any answer but `y` or `yes`, and none at all.
+/// Any reply except `y` or `yes`, and end of input.
 pub fn confirm(question: &str, yes: bool) -> Result<()> {
     let input = io::stdin();
     #[expect(clippy::disallowed_methods, reason = "nothing is written")]
@@ -26,7 +26,7 @@ pub fn confirm(question: &str, yes: bool) -> Result<()> {
     if is_yes(&answer) {
         return Ok(());
     }
-    Err(anyhow!("nothing was changed; answer y, or give --yes, to go on")).code(Code::Declined)
+    Err(anyhow!("nothing was changed; reply y, or pass --yes, to continue")).code(Code::Declined)
 }
 
 fn is_yes(answer: &[u8]) -> bool {

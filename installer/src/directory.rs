@@ -1,9 +1,8 @@
-//! An open directory, and what is done to the names in it.
+//! An open directory, and operations on the names in it.
 //!
-//! Everything that the installer changes goes through here: a descriptor and one plain name. A path
-//! would be looked up again at each call, and whoever may rename a directory on the way could turn
-//! the second lookup to a file of their choice. A descriptor stays with its directory, and a [`Name`]
-//! cannot climb.
+//! Every change by the installer goes through here: a descriptor and one plain name. A path would be resolved
+//! again at each call, and whoever may rename a directory on the way could redirect the second lookup to a
+//! file of their choice. A descriptor stays with its directory, and a [`Name`] cannot climb.
 
 use crate::state::{FileState, State};
 use rustix::{
@@ -35,7 +34,7 @@ use std::{
 pub struct Name<'a>(&'a OsStr);
 
 impl<'a> Name<'a> {
-    /// `None` for what is not one plain component.
+    /// `None` if it is not a single plain component.
     pub fn new(name: &'a (impl AsRef<OsStr> + ?Sized)) -> Option<Self> {
         let name = name.as_ref();
         let is_plain = !name.is_empty()
@@ -64,14 +63,14 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-/// What a rename does with the name that it renames to.
+/// What a rename does with an existing file of the new name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// It must be free.
+    /// The new name must be free.
     Free,
-    /// What is there goes.
+    /// The existing file is removed.
     Replaced,
-    /// What is there gets the first name in return, in the same instant.
+    /// The two names are exchanged atomically.
     Exchanged,
 }
 
@@ -89,19 +88,19 @@ const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
 impl Directory {
-    /// Of a descriptor that was opened as a directory.
+    /// Wraps a descriptor that was opened as a directory.
     pub(crate) fn of(descriptor: OwnedFd) -> Self {
         Self(Arc::new(descriptor))
     }
 
-    /// A directory in this one; a link is an error (`ENOTDIR`).
+    /// Opens a directory in this one; a symlink is an error (`ENOTDIR`).
     pub fn sub_directory(&self, name: Name<'_>) -> io::Result<Self> {
         let opened = openat(self, name.0, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         Ok(Self::of(opened))
     }
 
-    /// A directory below this one. Each component must be a directory on the same file system: a
-    /// link, a mount point, `..` and an absolute path are errors.
+    /// Opens a directory below this one. Each component must be a directory on the same file system: a
+    /// symlink, a mount point, `..` and an absolute path are errors.
     pub fn below(&self, path: &Path) -> io::Result<Self> {
         if path.as_os_str().is_empty() {
             return Ok(self.clone());
@@ -111,8 +110,8 @@ impl Directory {
             | ResolveFlags::NO_MAGICLINKS
             | ResolveFlags::NO_XDEV;
         match openat2(self, path, DIRECTORY, Mode::empty(), resolve) {
-            // Linux before 5.6, or a seccomp filter that does not know the call; and EAGAIN where
-            // something was renamed on the machine meanwhile.
+            // Linux before 5.6, or a seccomp filter that does not know the call; and EAGAIN if something on
+            // the machine was renamed meanwhile.
             Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => self.below_by_steps(path),
             other => Ok(Self::of(other?)),
         }
@@ -132,7 +131,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// What is known of the directory.
+    /// The directory's metadata.
     pub fn metadata(&self) -> io::Result<Metadata> {
         File::from(self.0.try_clone()?).metadata()
     }
@@ -142,10 +141,10 @@ impl Directory {
         Ok(self.entries()?.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// The names in this directory, sorted, with their kinds as the file system lists them:
+    /// The names in this directory, sorted, with their kinds as listed by the file system:
     /// [`FileType::Unknown`] on some.
     pub fn entries(&self) -> io::Result<Vec<(OsString, FileType)>> {
-        // A descriptor of its own: where the listing stands belongs to the open file.
+        // Opens a new descriptor, since the read position belongs to the open file.
         let listing = openat(self, c".", DIRECTORY, Mode::empty())?;
         let mut names = Vec::new();
         let mut entries = Dir::new(listing)?;
@@ -160,7 +159,7 @@ impl Directory {
         Ok(names)
     }
 
-    /// What is under a name; a link is not followed.
+    /// What is at a name; a symlink is not followed.
     pub fn state(&self, name: Name<'_>) -> io::Result<State> {
         let stat = match statat(self, name.0, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(State::Absent),
@@ -179,15 +178,15 @@ impl Directory {
         })
     }
 
-    /// The target of a link, as written.
+    /// The target of a symlink, as written.
     pub fn read_link(&self, name: Name<'_>) -> io::Result<PathBuf> {
         let target = readlinkat(self, name.0, Vec::new())?;
         Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
     }
 
-    /// Opens a regular file for reading. A link, pipe or device is an error and is not waited for.
+    /// Opens a regular file for reading. A symlink, pipe or device is an error and does not block.
     pub fn open(&self, name: Name<'_>) -> io::Result<File> {
-        // Looked at before it is opened: opening alone makes some devices act.
+        // Checked before opening, since opening some devices has side effects.
         let seen =
             openat(self, name.0, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         let seen = File::from(seen).metadata()?;
@@ -200,17 +199,17 @@ impl Directory {
         if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
     }
 
-    /// Makes a file that only its owner may open, for writing and reading. The name must be free.
+    /// Creates a file that only its owner may open, for reading and writing. The name must be free.
     pub fn create(&self, name: Name<'_>) -> io::Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(File::from(openat(self, name.0, flags, Mode::from_raw_mode(0o600))?))
     }
 
-    /// A directory that may be there already, with these permissions if it is made, whatever the
-    /// umask is. Returns it and whether it was made.
+    /// Creates a directory with these permissions, whatever the umask is, or opens an existing one. Returns
+    /// it and whether it was created.
     pub fn make(&self, name: Name<'_>, mode: u32) -> io::Result<(Self, bool)> {
-        // Not even an instant with more permissions than asked for.
+        // It must not have more permissions than requested even for an instant.
         let made = match mkdirat(self, name.0, Mode::from_raw_mode(mode & 0o700)) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
@@ -223,17 +222,17 @@ impl Directory {
         Ok((directory, made))
     }
 
-    /// Makes a link. The name must be free.
+    /// Creates a symlink. The name must be free.
     pub fn symlink(&self, target: &Path, name: Name<'_>) -> io::Result<()> {
         Ok(symlinkat(target, self, name.0)?)
     }
 
-    /// A second name for a file or link, which must be free.
+    /// Creates a hard link to a file or symlink under a name, which must be free.
     pub fn link(&self, name: Name<'_>, to: &Self, new: Name<'_>) -> io::Result<()> {
         Ok(linkat(self, name.0, to, new.0, AtFlags::empty())?)
     }
 
-    /// Gives what is under a name another, in one step.
+    /// Renames, in one step.
     pub fn rename(
         &self,
         name: Name<'_>,
@@ -247,8 +246,8 @@ impl Directory {
             Target::Exchanged => RenameFlags::EXCHANGE,
         };
         match renameat_with(self, name.0, to, new.0, flags) {
-            // NFS and others know no flags. Only the installer makes names in its store, and it
-            // holds the lock, so that looking first is as good.
+            // NFS and others do not support the flags. Only the installer creates names in its store, and it
+            // holds the lock, so checking first is equivalent.
             Err(Errno::INVAL | Errno::NOSYS) if target == Target::Free => {
                 if to.state(new)? != State::Absent {
                     return Err(Errno::EXIST.into());
@@ -259,12 +258,12 @@ impl Directory {
         }
     }
 
-    /// Removes a file or link that may be gone already.
+    /// Removes a file or symlink, which may not exist.
     pub fn remove(&self, name: Name<'_>) -> io::Result<()> {
         gone_is_fine(unlinkat(self, name.0, AtFlags::empty()))
     }
 
-    /// Removes a directory if it is empty. Returns whether it is gone.
+    /// Removes a directory if it is empty. Returns whether it was removed or did not exist.
     pub fn remove_directory(&self, name: Name<'_>) -> io::Result<bool> {
         match gone_is_fine(unlinkat(self, name.0, AtFlags::REMOVEDIR)) {
             Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
@@ -272,11 +271,11 @@ impl Directory {
         }
     }
 
-    /// Removes whatever is under a name, a directory with all that is in it.
+    /// Removes whatever is at a name, including a directory with its contents.
     pub fn remove_tree(&self, name: Name<'_>) -> io::Result<()> {
         match unlinkat(self, name.0, AtFlags::empty()) {
             Err(Errno::NOENT) => return Ok(()),
-            // Linux says EISDIR, POSIX EPERM.
+            // Linux returns EISDIR, POSIX specifies EPERM.
             Err(Errno::ISDIR | Errno::PERM) => {}
             other => return Ok(other?),
         }
@@ -288,7 +287,7 @@ impl Directory {
         gone_is_fine(unlinkat(self, name.0, AtFlags::REMOVEDIR))
     }
 
-    /// Removes all that is in it.
+    /// Removes everything in it.
     pub fn remove_contents(&self) -> io::Result<()> {
         for name in self.names()? {
             self.remove_tree(Name::new(&name).ok_or(Errno::INVAL)?)?;
@@ -296,7 +295,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Whether nothing is in it.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> io::Result<bool> {
         let listing = openat(self, c".", DIRECTORY, Mode::empty())?;
         let mut buffer = [MaybeUninit::uninit(); 4096];
@@ -309,11 +308,11 @@ impl Directory {
         Ok(true)
     }
 
-    /// All that was written so far to its file system is on disk when this returns, names and
-    /// contents: the barrier between what a switch depends on and the switch.
+    /// Syncs everything written to its file system so far, names and contents: the barrier between what a
+    /// switch depends on and the switch.
     pub fn sync_file_system(&self) -> io::Result<()> {
         match rustix::fs::syncfs(self) {
-            // A filter that does not know the call.
+            // A seccomp filter that does not know the call.
             Err(Errno::NOSYS | Errno::OPNOTSUPP) => {
                 rustix::fs::sync();
                 Ok(())
@@ -322,10 +321,10 @@ impl Directory {
         }
     }
 
-    /// The names in it are on disk when this returns.
+    /// Syncs the names in it.
     pub fn sync(&self) -> io::Result<()> {
         match rustix::fs::fsync(self) {
-            // Some network and FUSE file systems have nothing to write for a directory.
+            // Some network and FUSE file systems have nothing to sync for a directory.
             Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => Ok(()),
             other => Ok(other?),
         }

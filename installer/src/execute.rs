@@ -17,8 +17,8 @@ use rustix::fs::{Mode, fchmod};
 use std::io;
 
 /// Carries out a plan and returns the journal as it is on disk afterwards.
-///
-/// An error leaves the journal in [`Phase::Changing`]: the same plan can be made and carried out
+/// On an error the journal stays in [`Phase::Changing`]: the same plan can be made and carried out again, or
+/// be undone.
 /// again, or be undone.
 pub fn execute(lib: &LibDir, plan: Plan, incoming: &mut Incoming) -> Result<Journal> {
     let Plan { steps, mut journal, .. } = plan;
@@ -26,8 +26,8 @@ pub fn execute(lib: &LibDir, plan: Plan, incoming: &mut Incoming) -> Result<Jour
     journal.store(lib, incoming)?;
     for Step { action, .. } in &steps {
         let digest =
-            run(lib, action, incoming).with_context(|| format!("cannot do this: {action}"))?;
-        // Read while it was written, so that nothing has to be read again.
+            run(lib, action, incoming).with_context(|| format!("step failed: {action}"))?;
+        // It was read while it was written, so nothing has to be read again.
         if let Some(State::File(file)) = action
             .path()
             .and_then(|path| journal.entries.get_mut(path))
@@ -40,9 +40,9 @@ pub fn execute(lib: &LibDir, plan: Plan, incoming: &mut Incoming) -> Result<Jour
     Ok(journal)
 }
 
-/// Says on disk that the tree is as the journal says.
+/// Records on disk that the tree is as the journal says.
 pub fn settle(lib: &LibDir, journal: &mut Journal, mut incoming: Incoming) -> Result<()> {
-    // A file whose placing an earlier run did not live to record.
+    // The digest of a file that an interrupted run placed but did not record.
     for (place, entry) in &mut journal.entries {
         if let State::File(file) = &mut entry.after
             && file.digest.is_none()
@@ -54,26 +54,25 @@ pub fn settle(lib: &LibDir, journal: &mut Journal, mut incoming: Incoming) -> Re
         }
     }
     journal.phase = Phase::Applied;
-    // What came and went again has nothing to be undone.
+    // Something that came and went again need not be undone.
     journal
         .entries
         .retain(|_, entry| entry.before.state() != &State::Absent || entry.after != State::Absent);
     journal.store(lib, &mut incoming)?;
-    // Of a backend whose removal was interrupted only directories may be left.
+    // An interrupted removal of a backend may leave empty directories.
     let backends = Place::backends();
     for name in lib.names(&backends).context("cannot read the store")? {
         let Ok(backend) = backends.join(&name) else { continue };
         // dpkg needs the directories that it diverts to.
         let diverts = journal.diversions.iter().any(|d| d.to.starts_with(&backend));
         if !diverts && lib.state(&backend)? == State::Directory {
-            remove_empty(lib, &backend).context("cannot tidy up the store")?;
+            remove_empty(lib, &backend).context("cannot clean up the store")?;
         }
     }
-    incoming.close().context("cannot tidy up the store")
+    incoming.close().context("cannot clean up the store")
 }
 
-/// Removes a directory of the store and those in it, as far as they are empty. Returns whether it is
-/// gone.
+/// Removes a directory of the store and its subdirectories if they are empty. Returns whether it was removed.
 pub(crate) fn remove_empty(lib: &LibDir, place: &Place) -> io::Result<bool> {
     debug_assert!(place.is_in_store(), "only the store is the installer's");
     for name in lib.names(place)? {
@@ -146,7 +145,7 @@ fn carry_out(lib: &LibDir, action: &Action, incoming: &mut Incoming) -> Result<O
         Action::EndDiversion(diversion) => dpkg::end_diversion(lib, diversion)?,
         Action::Sync => lib.directory().sync_file_system()?,
         Action::Ldconfig => {
-            // What was put back may be something that it would wait for.
+            // A restored file may be one that a sync would wait for.
             ldconfig::check(lib)?;
             ldconfig::run(lib.root())?;
         }
@@ -154,7 +153,7 @@ fn carry_out(lib: &LibDir, action: &Action, incoming: &mut Incoming) -> Result<O
     Ok(None)
 }
 
-/// Removes what may be gone already, with the directory that it was in.
+/// Removes a file, which may not exist, with the directory that contained it.
 fn remove(
     lib: &LibDir,
     path: &Place,
@@ -168,8 +167,8 @@ fn remove(
 
 fn put(lib: &LibDir, new: New, path: &Place, keep: Option<&Place>) -> io::Result<()> {
     let to = lib.parent(path)?;
-    // What programs load or read is complete on disk before it has its name. Of the hundreds of files
-    // of a backend nothing is read before the barrier that follows them.
+    // What programs load or read is complete on disk before it gets its name. The hundreds of files of a
+    // backend are not read before the barrier that follows them.
     if !path.is_in_store() || *path == crate::settings::place() {
         new.sync()?;
     }

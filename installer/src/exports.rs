@@ -1,8 +1,8 @@
-//! What a tree's own rocBLAS exports and the shim does not, and which libraries of the tree import it: a
-//! rocBLAS that is newer than the shim.
+//! Functions that a tree's own rocBLAS exports and the shim lacks, and the libraries of the tree that import
+//! them: rocBLAS is newer than the shim.
 //!
-//! C functions and the `rocblas_internal_*` functions in C++ count, by which other libraries of ROCm use
-//! rocBLAS. What a compiler exports besides, such as templates of the standard library, nobody imports.
+//! C functions and the C++ functions `rocblas_internal_*`, by which other ROCm libraries use rocBLAS, count.
+//! Nobody imports a compiler's other exports, such as templates of the standard library.
 
 use crate::{elf, present::SONAME, root::Root};
 use anyhow::{Context, Result};
@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// As many names as a sentence bears.
+/// The most names in one sentence.
 const NAMES: usize = 5;
 
 /// Exports that the shim lacks.
@@ -24,7 +24,7 @@ pub struct Lacking {
     pub stock: PathBuf,
     /// Their names, mangled if they are C++.
     pub names: BTreeSet<String>,
-    /// The libraries beside it that import some of them, and which.
+    /// The libraries next to it that import some of them, and which.
     pub importers: Vec<(PathBuf, BTreeSet<String>)>,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} exports {} functions that the shim does not: {}",
+            "{} exports {} functions that the shim lacks: {}",
             self.stock.display(),
             self.names.len(),
             some(&self.names)
@@ -41,7 +41,7 @@ impl fmt::Display for Lacking {
 }
 
 impl Lacking {
-    /// A sentence for each library that would not load.
+    /// One sentence for each library that would not load.
     #[must_use]
     pub fn broken(&self) -> Vec<String> {
         let sentence = |(path, names): &(PathBuf, BTreeSet<String>)| {
@@ -59,11 +59,11 @@ fn some(names: &BTreeSet<String>) -> String {
     }
 }
 
-/// Compares a stock library with a shim. `None` where the shim has all that the library has.
+/// Compares a stock library with a shim. `None` if the shim exports everything that the library does.
 pub fn lacking(root: &Root, lib: &Path, stock: &Path, shim: &File) -> Result<Option<Lacking>> {
     let shown = || stock.display().to_string();
     let file = root.open(stock).with_context(shown)?;
-    let has = elf::symbols(shim).context("the shim's symbols")?.exports;
+    let has = elf::symbols(shim).context("cannot read the shim's symbols")?.exports;
     let exports = elf::symbols(&file).with_context(shown)?.exports;
     let names: BTreeSet<String> =
         exports.into_keys().filter(|name| is_rocblass(name) && !has.contains_key(name)).collect();
@@ -78,7 +78,7 @@ pub fn lacking(root: &Root, lib: &Path, stock: &Path, shim: &File) -> Result<Opt
         if !text.contains(".so") || text.starts_with(libraries::ROCBLAS) || is_link {
             continue;
         }
-        // A file that is no library is nobody's importer.
+        // A file that is not a library imports nothing.
         let Ok(file) = root.open(&path) else { continue };
         let Ok(summary) = elf::summary(&file) else { continue };
         if !summary.needed.iter().any(|needed| needed == SONAME || needed == libraries::ROCBLAS) {
@@ -94,7 +94,7 @@ pub fn lacking(root: &Root, lib: &Path, stock: &Path, shim: &File) -> Result<Opt
     Ok(Some(Lacking { stock: stock.to_owned(), names, importers }))
 }
 
-/// Whether a symbol is a C function of rocBLAS, or one of its own for other libraries:
+/// Whether a symbol is a C function of rocBLAS, or one of its internal functions for other libraries:
 /// `_Z29rocblas_internal_...`, `_ZN24rocblas_internal_...`.
 fn is_rocblass(name: &str) -> bool {
     let Some(mangled) = name.strip_prefix("_Z") else {

@@ -1,8 +1,8 @@
-//! New files, and the one step by which each takes its place.
+//! New files, and the atomic step that puts each into its place.
 //!
-//! A file is made in the `incoming` directory of the store, which nobody else may enter; contents,
-//! permissions and time are set through the descriptor that wrote it; then it is renamed. Whatever
-//! is in `incoming` is new and unfinished, never somebody's, so it is emptied by whoever comes next.
+//! A file is created in the store's `incoming` directory, which only the owner can enter; contents,
+//! permissions and time are set through the descriptor that wrote it; then it is renamed. Everything in
+//! `incoming` is new and unfinished, never a user's file, so the next run empties it.
 
 use crate::{
     directory::{Directory, Name, Target},
@@ -19,14 +19,14 @@ use std::{
     path::Path,
 };
 
-/// The name of the directory in the store where new files are made.
+/// The name of the directory in the store where new files are created.
 const INCOMING: &str = "incoming";
 
-/// Permissions of the directories that the installer makes, whatever the umask is: programs of all
-/// users load what is in them.
+/// Permissions of the directories that the installer creates, whatever the umask is: programs of all users
+/// load files from them.
 pub const DIRECTORY_MODE: u32 = 0o755;
 
-/// Where new files are made: in the store, so on the file system that they are for.
+/// Where new files are created: in the store, so on the file system of their places.
 #[derive(Debug)]
 pub struct Incoming {
     store: Directory,
@@ -34,7 +34,7 @@ pub struct Incoming {
     count: u32,
 }
 
-/// A file or link that is ready to take its place.
+/// A file or symlink that is ready to be renamed into its place.
 #[derive(Debug)]
 #[must_use = "it is not in its place yet"]
 pub struct New {
@@ -43,7 +43,7 @@ pub struct New {
 }
 
 impl Incoming {
-    /// Makes the store and an empty directory in it.
+    /// Creates the store and an empty directory in it.
     pub fn open(lib: &LibDir) -> Result<Self> {
         let open = || -> io::Result<Self> {
             let (store, _) = lib.directory().make(Place::store().name(), DIRECTORY_MODE)?;
@@ -55,7 +55,7 @@ impl Incoming {
         open().with_context(|| format!("cannot prepare {shown}/{INCOMING}"))
     }
 
-    /// Removes what an apply that was interrupted left behind.
+    /// Removes what an interrupted apply left behind.
     pub fn discard(lib: &LibDir) -> io::Result<()> {
         match lib.directory().sub_directory(Place::store().name()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -63,12 +63,12 @@ impl Incoming {
         }
     }
 
-    /// An empty directory in it, for what is unpacked.
+    /// An empty directory in it, for unpacking.
     pub fn staging(&self) -> io::Result<Directory> {
         Ok(self.directory.make(plain("unpacked"), 0o700)?.0)
     }
 
-    /// Removes the directory and what is in it.
+    /// Removes the directory and its contents.
     pub fn close(self) -> io::Result<()> {
         self.store.remove_tree(plain(INCOMING))
     }
@@ -108,7 +108,7 @@ impl Incoming {
         })
     }
 
-    /// A link.
+    /// A symlink.
     pub fn link(&mut self, target: &Path) -> io::Result<New> {
         let name = self.fresh();
         self.directory.symlink(target, plain(&name))?;
@@ -117,12 +117,12 @@ impl Incoming {
 }
 
 impl New {
-    /// A file that was unpacked into a staging directory, with its permissions and time already.
+    /// A file that was unpacked into a staging directory, with its permissions and time set.
     pub fn staged(directory: &Directory, name: &str) -> Self {
         Self { directory: directory.clone(), name: name.to_owned() }
     }
 
-    /// A file's contents are on disk when this returns; a link has none.
+    /// Syncs a file's contents; a symlink has none.
     pub fn sync(&self) -> io::Result<()> {
         match self.directory.state(plain(&self.name))? {
             State::File(_) => self.directory.open(plain(&self.name))?.sync_all(),
@@ -130,14 +130,14 @@ impl New {
         }
     }
 
-    /// Takes its place instead of what is there, which is the installer's or nothing.
+    /// Replaces what is at the place, which is the installer's or nothing.
     pub fn replace(self, to: &Directory, name: Name<'_>) -> io::Result<()> {
         self.directory.rename(plain(&self.name), to, name, Target::Replaced)
     }
 
-    /// Takes its place, and what is there, which is the user's, is kept: with its inode and all that
-    /// hangs on it. At no moment is either name without a file: first the new one lies where the old
-    /// one is to be kept, then the two are exchanged.
+    /// Takes the place of a file of the user's, which is kept, with its inode and everything attached to it.
+    /// Neither name is ever without a file: first the new file is put where the old one will be kept, then
+    /// the two are exchanged.
     pub fn exchange(
         self,
         to: &Directory,
@@ -148,7 +148,7 @@ impl New {
         let own = plain(&self.name);
         self.directory.rename(own, keep, kept, Target::Replaced)?;
         match keep.rename(kept, to, name, Target::Exchanged) {
-            // A file system without the exchange, such as NFS: a second name does as well.
+            // A file system without the exchange, such as NFS: a hard link is equivalent.
             Err(e) if cannot_exchange(&e) => {
                 keep.rename(kept, &self.directory, own, Target::Free)?;
                 to.link(name, keep, kept)?;
@@ -168,9 +168,9 @@ fn plain(name: &str) -> Name<'_> {
     Name::new(name).expect("a name of the installer's own")
 }
 
-/// Writes another file's bytes into a new one: shared blocks where the file system has them
-/// (reflink), else in the kernel (copy_file_range), else by hand; `std::io::copy` does the latter
-/// two. Then sets permissions and time.
+/// Copies another file's bytes into a new one: as shared blocks if the file system supports them (reflink),
+/// else in the kernel (copy_file_range), else through a buffer; `std::io::copy` does the latter two. Then
+/// sets permissions and time.
 pub(crate) fn duplicate(
     mut source: File,
     state: &FileState,
@@ -179,7 +179,7 @@ pub(crate) fn duplicate(
 ) -> io::Result<()> {
     if rustix::fs::ioctl_ficlone(new, &source).is_err() {
         let bar = Bar::bytes(&format!("Copying {label}"), state.size);
-        // In pieces, for the bar to move.
+        // In pieces, so that the progress bar moves.
         let mut copied = 0;
         loop {
             let piece = io::copy(&mut Read::by_ref(&mut source).take(PIECE), &mut new)?;
@@ -191,7 +191,7 @@ pub(crate) fn duplicate(
         }
         if copied != state.size {
             return Err(io::Error::other(format!(
-                "it changed while it was copied: {copied} of {} bytes",
+                "the file changed while it was copied: {copied} of {} bytes",
                 state.size
             )));
         }
@@ -199,7 +199,7 @@ pub(crate) fn duplicate(
     finish(new, state.mode, state.modified)
 }
 
-/// How much is copied between two movements of the bar, in bytes.
+/// How much is copied between two updates of the progress bar, in bytes.
 const PIECE: u64 = 32 << 20;
 
 /// Sets permissions and the time of modification, in seconds since 1970, negative before.
@@ -223,7 +223,7 @@ pub fn plain_mode(mode: u32) -> u32 {
     (mode & 0o755) | 0o644
 }
 
-/// The BLAKE3 digest of a file from its beginning, in hexadecimal.
+/// The BLAKE3 digest of a whole file, in hexadecimal.
 pub fn digest(mut file: File, label: &str) -> io::Result<String> {
     file.rewind()?;
     let size = file.metadata()?.len();

@@ -1,5 +1,5 @@
-//! GPUs by the names that people write, and which rocBLAS release serves which of them: one parser for
-//! every command that takes a GPU. The tables are data, in `data/gpus.toml`, with their evidence.
+//! GPUs by the names that people use, and which rocBLAS release serves which of them: one parser for every
+//! command that takes a GPU. The tables are data, in `data/gpus.toml`, with their evidence.
 
 use crate::source::gpu_of;
 use anyhow::{Context, Result, bail};
@@ -22,12 +22,12 @@ struct Table {
     releases: Vec<Release>,
 }
 
-/// A GPU with names that are no target.
+/// A GPU that has names besides its target.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Named {
     target: String,
-    /// Without blanks and dashes; letters compare in either case.
+    /// Without blanks and dashes, compared case-insensitively.
     names: Vec<String>,
     #[serde(default)]
     integrated: bool,
@@ -42,7 +42,7 @@ pub struct Release {
     serves: Vec<String>,
     /// How that is known.
     pub evidence: Evidence,
-    /// Where it was read.
+    /// The source.
     pub source: String,
 }
 
@@ -60,18 +60,18 @@ pub enum Evidence {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gpu {
     processor: String,
-    /// Its target with the features that were named.
+    /// Its target with the given features.
     target: String,
 }
 
 impl Gpu {
-    /// The name without features, as Tensile's files have it: `gfx906`.
+    /// The name without features, as in the names of Tensile's files: `gfx906`.
     #[must_use]
     pub fn processor(&self) -> &str {
         &self.processor
     }
 
-    /// The target with the features that were named: `gfx90a:xnack+`.
+    /// The target with the given features: `gfx90a:xnack+`.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
@@ -84,12 +84,12 @@ impl fmt::Display for Gpu {
     }
 }
 
-/// GPUs that one argument names.
+/// The GPUs that one argument names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List(Vec<Gpu>);
 
 impl List {
-    /// All of several arguments, each once.
+    /// The GPUs of several arguments, without duplicates.
     #[must_use]
     pub fn all(lists: &[Self]) -> Vec<Gpu> {
         let mut all: Vec<Gpu> = Vec::new();
@@ -101,7 +101,7 @@ impl List {
         all
     }
 
-    /// The processors of all, each once.
+    /// The processors of all, without duplicates.
     #[must_use]
     pub fn processors(lists: &[Self]) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -114,8 +114,8 @@ impl List {
     }
 }
 
-/// Reads a list with `,`, `;` or blanks between GPUs. A name may have blanks itself (`Radeon VII`), so
-/// the longest run of words that is one counts.
+/// Parses a list separated by `,`, `;` or blanks. A name may contain blanks itself (`Radeon VII`), so the
+/// longest matching run of words counts.
 pub fn list(text: &str) -> Result<List> {
     let mut gpus = Vec::new();
     for part in text.split([',', ';']) {
@@ -133,12 +133,14 @@ pub fn list(text: &str) -> Result<List> {
         }
     }
     if gpus.is_empty() {
-        bail!("{text:?} names no GPU; they are named like gfx906 or gfx90a:xnack-");
+        bail!(
+            "{text:?} does not name a GPU; expected a target such as gfx906 or gfx90a:xnack-, or a card such as MI50"
+        );
     }
     Ok(List(gpus))
 }
 
-/// Reads one name: a target in any case and with features, its number, or a name of the table.
+/// Parses one name: a target in any case and with features, its number, or a name of the table.
 pub fn parse(text: &str) -> Result<Gpu> {
     let lower = text.trim().to_ascii_lowercase();
     let bare = lower.strip_prefix("amdgcn-amd-amdhsa--").unwrap_or(&lower);
@@ -149,17 +151,17 @@ pub fn parse(text: &str) -> Result<Gpu> {
         .or_else(|| is_number.then(|| target(&numbered)).flatten())
         .or_else(|| by_name().and_then(|gpu| Target::parse(&gpu.target)));
     let target = found.with_context(|| {
-        format!("{text:?} is no GPU target; they are named like gfx906 or gfx90a:xnack-")
+        format!("{text:?} is not a GPU target; expected a target such as gfx906 or gfx90a:xnack-")
     })?;
     Ok(Gpu { processor: target.processor().to_owned(), target: target.to_string() })
 }
 
-/// A target whose processor is named as AMD names them.
+/// A target whose processor follows AMD's naming.
 fn target(text: &str) -> Option<Target> {
     Target::parse(text).filter(|target| gpu_of(target.processor()) == Some(target.processor()))
 }
 
-/// Whether a name of the table is meant: blanks, dashes and the maker's words do not count.
+/// Whether this is a name of the table; blanks, dashes and the vendor's words do not count.
 fn is(name: &str, lower: &str) -> bool {
     let plain: String = lower.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).collect();
     let short = ["amd", "radeon", "instinct", "pro"]
@@ -175,8 +177,8 @@ pub fn served_by(processor: &str) -> Vec<&'static Release> {
     TABLE.releases.iter().filter(|release| serves(release, processor)).collect()
 }
 
-/// Whether the rocBLAS of a release is known to serve a processor; a release that is not in the table
-/// counts as the one before it. None: nothing is known of so old a release.
+/// Whether the rocBLAS of a release is known to serve a processor; a release that is not in the table counts
+/// as the one before it. None if the release is older than the table.
 #[must_use]
 pub fn is_served(rocm: &str, processor: &str) -> Option<bool> {
     let asked = version(rocm);

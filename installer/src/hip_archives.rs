@@ -8,16 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The HIP runtime of a library directory, if it does not read archives. Where there is none, or it cannot
-/// be read, there is more to say than this, and elsewhere.
+/// The HIP runtime of a library directory, if it does not read archives. A missing or unreadable runtime is
+/// reported elsewhere.
 #[must_use]
 pub fn unread_by(root: &Root, lib: &Path) -> Option<PathBuf> {
     let runtime = Peers::of(root, lib).hip()?.path;
     matches!(reads(root, &runtime), Ok(false)).then_some(runtime)
 }
 
-/// Whether a HIP runtime reads archives of GPU code. None says so: it asks for a variable that only
-/// those know, or needs the library that reads them for it.
+/// Whether a HIP runtime reads archives of GPU code. No runtime declares it: those that do read a particular
+/// environment variable, or need the library that reads archives.
 fn reads(root: &Root, runtime: &Path) -> Result<bool> {
     let file = root.open(runtime).with_context(|| runtime.display().to_string())?;
     let needed = elf::summary(&file)?.needed;
@@ -40,7 +40,7 @@ fn contains(mut file: impl Read, text: &[u8]) -> io::Result<bool> {
         if memchr::memmem::find(&buffer[..filled], text).is_some() {
             return Ok(true);
         }
-        // It may begin in this piece and end in the next.
+        // The name may begin in this piece and end in the next.
         kept = filled.min(text.len() - 1);
         buffer.copy_within(filled - kept..filled, 0);
     }
@@ -50,7 +50,7 @@ fn contains(mut file: impl Read, text: &[u8]) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    /// Gives a few bytes at a time.
+    /// Returns a few bytes at a time.
     struct Slowly<'a>(&'a [u8]);
 
     impl Read for Slowly<'_> {

@@ -1,5 +1,5 @@
-//! Files and directories with an attribute (chattr(1)) by which nobody may change them, root included: the
-//! kernel's answer is the same as for missing rights.
+//! Files and directories with an attribute (chattr(1)) that prevents changes by anyone, including root: the
+//! kernel's error is the same as for missing permissions.
 
 use crate::{lib_dir::LibDir, place::Place};
 use rustix::fs::{IFlags, ioctl_getflags};
@@ -11,18 +11,18 @@ pub(crate) struct Immutable(String);
 
 impl fmt::Display for Immutable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{0} is immutable for everybody: `chattr -ia {0}` lets it be changed", self.0)
+        write!(f, "{0} is immutable, even for root: run `chattr -ia {0}` to allow changes", self.0)
     }
 }
 
 impl Immutable {
-    /// Whether an open file or directory is it. A file system without such attributes has none that is.
+    /// Whether an open file or directory has it. A file system without such attributes has no such file.
     pub(crate) fn of(file: impl AsFd, shown: impl fmt::Display) -> Option<Self> {
         let flags = ioctl_getflags(file).ok()?;
         flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND).then(|| Self(shown.to_string()))
     }
 
-    /// The first of these places that is it, or of the directories that they are in.
+    /// The first of these places, or of their parent directories, that has it.
     pub(crate) fn among(lib: &LibDir, places: &[&Place]) -> Option<Self> {
         places.iter().find_map(|place| {
             let file = lib.open_file(place).ok();

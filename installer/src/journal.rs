@@ -1,9 +1,8 @@
-//! The journal: for every place that the installer changed, what was there before, where that is
-//! kept, and what it put there. It is written before the first change, so that after a crash at any
-//! point the tree and the journal together tell what is done and what is not; no record per step is
-//! needed.
+//! The journal: for every place that the installer changed, what was there before, where that is kept, and
+//! what the installer put there. It is written before the first change, so that after a crash at any point
+//! the tree and the journal together determine what is done and what is not; no record per step is needed.
 //!
-//! It is in the store twice: a copy serves where `journal.json` was deleted or damaged.
+//! The store contains it twice: the copy is used if `journal.json` is missing or damaged.
 
 mod format_1;
 pub mod rebuild;
@@ -25,7 +24,7 @@ use std::{
 
 pub use crate::place::STORE;
 
-/// Raised when an older installer could not read what a newer one writes.
+/// Incremented when an older installer could not read what a newer one writes.
 const FORMAT: u32 = 2;
 
 /// Its name in the store.
@@ -42,19 +41,19 @@ pub struct Journal {
     pub installer: String,
     /// The version of the shim that is placed.
     pub shim: String,
-    /// What is going on, or what ended last.
+    /// The operation in progress, or the last one that completed.
     pub phase: Phase,
-    /// What was asked for, so that a repair asks for the same.
+    /// The request, so that a repair can repeat it.
     pub options: Options,
     /// Every place that was changed.
     pub entries: BTreeMap<Place, Entry>,
-    /// Files that dpkg puts elsewhere.
+    /// Files that dpkg diverts.
     #[serde(default)]
     pub diversions: Vec<Diversion>,
-    /// Where each backend came from, by its name in the store.
+    /// The source of each backend, by its name in the store.
     #[serde(default)]
     pub origins: BTreeMap<String, Origin>,
-    /// Files of the user's in the store that something newer has replaced as what is to come back.
+    /// Files of the user's in the store that a newer file has replaced as the one to restore.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub superseded: BTreeSet<Place>,
     /// Whether the tree had no rocBLAS of ROCm 7 and no shim at the first apply.
@@ -69,25 +68,24 @@ pub struct Journal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Somewhere between the old and the new: an apply or a revert is at work or was interrupted,
-    /// and either of them completes it.
+    /// In between: an apply or a revert is running or was interrupted, and either of them completes it.
     Changing,
-    /// All entries are as they are to be.
+    /// All entries are in their final state.
     Applied,
 }
 
-/// What `apply` was asked for.
+/// The options of `apply`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
-    /// GPU targets, without those of the whole machine or package if empty.
+    /// GPU targets; if empty, those of the whole machine or package.
     pub gpus: Vec<String>,
     /// How libraries of old names are provided.
     pub compat: Compat,
-    /// What becomes of the stock library.
+    /// What happens to the stock library.
     pub original: Original,
-    /// Whether the stock library's name stays as a link for CMake.
+    /// Whether the stock library's name stays as a symlink for CMake.
     pub build_link: bool,
-    /// GPUs of the machine that the tree served before and does not any more, at the person's word.
+    /// GPUs of the machine that the tree served before and no longer does, as the user accepted.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub given_up: BTreeSet<String>,
     /// Whether a new backend is reduced to the kernels of the GPUs.
@@ -112,23 +110,23 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Compat {
-    /// Links to the libraries of the present names.
+    /// Symlinks to the libraries with the current names.
     Links,
-    /// Libraries without code that need those of the present names; the loader's cache knows them.
+    /// Libraries without code that depend on those with the current names; the loader's cache lists them.
     Stubs,
 }
 
-/// What becomes of the stock library.
+/// What happens to the stock library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Original {
     /// It moves into the store as a backend.
     Keep,
-    /// It goes. To revert, its package must be installed again.
+    /// It is deleted. To revert, its package must be reinstalled.
     Delete,
 }
 
-/// What was done at a place.
+/// The record of one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Before the first apply.
@@ -143,18 +141,18 @@ pub struct Entry {
 pub enum Before {
     /// Nothing.
     Nothing,
-    /// A file or link of the user's, which was renamed into the store.
+    /// A file or symlink of the user's, which was renamed into the store.
     Kept {
         /// Its place there.
         at: Place,
         /// What it was.
         state: State,
     },
-    /// A file that was deleted at the user's word.
+    /// A file that was deleted as the user asked.
     Deleted {
         /// What it was.
         state: State,
-        /// The package that brings it back, where a package manager's database said so.
+        /// The package that contains it, according to the package manager's database.
         package: Option<String>,
     },
 }
@@ -176,7 +174,7 @@ impl Before {
     }
 }
 
-/// A local diversion of dpkg's.
+/// A local dpkg diversion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diversion {
     /// The name in the package.
@@ -185,18 +183,18 @@ pub struct Diversion {
     pub to: Place,
 }
 
-/// Where a backend came from.
+/// The source of a backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The file or directory, as given.
     pub path: PathBuf,
-    /// Whether that is a path inside the root, where it was found, rather than one of the machine.
+    /// Whether that path is inside the root, where it was found, rather than on the machine.
     pub in_root: bool,
-    /// The file, as it was; of a directory only that it was one.
+    /// The state of the file; of a directory only that it was one.
     pub state: State,
-    /// The targets that were asked for.
+    /// The requested targets.
     pub gpus: Vec<String>,
-    /// How its library was reduced before it was placed; `None`: it is as it came.
+    /// How its library was reduced before it was placed; `None` if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slim: Option<Slim>,
 }
@@ -204,39 +202,39 @@ pub struct Origin {
 /// How a library was reduced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slim {
-    /// The GPUs whose kernels stayed.
+    /// The GPUs whose kernels were kept.
     pub gpus: Vec<String>,
-    /// GPUs whose kernels would have stayed, and of which it has none.
+    /// GPUs whose kernels would have been kept, but of which it has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
-    /// The BLAKE3 digest of the whole library. The journal's entry has that of the placed one.
+    /// The BLAKE3 digest of the whole library. The journal's entry has the placed library's.
     pub whole: String,
 }
 
 impl Slim {
-    /// Those for which reducing it again would keep nothing more.
+    /// The GPUs for which reducing it again would keep nothing more.
     #[must_use]
     pub fn settled(&self) -> Vec<String> {
         self.gpus.iter().chain(&self.without).cloned().collect()
     }
 }
 
-/// A journal that was read, and how much it is to be believed.
+/// A loaded journal, and how reliable it is.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The journal.
     pub journal: Journal,
-    /// What a person should know of it: that the copy had to serve, that it was rebuilt.
+    /// A remark for the user: that the copy was used, or that it was rebuilt.
     pub remarks: Vec<String>,
-    /// Whether it was rebuilt from what is in the store, so that it does not know everything.
+    /// Whether it was rebuilt from the store, so that it is incomplete.
     pub rebuilt: bool,
-    /// Whether the file and its copy are on disk and say the same.
+    /// Whether the file and its copy are on disk and equal.
     pub complete: bool,
 }
 
 impl Loaded {
-    /// Whether it knows of an original that is kept: then it is of an apply, and not of a shim that
-    /// somebody placed by hand.
+    /// Whether it records a kept original: then it is from an apply, and not of a shim that somebody placed
+    /// by hand.
     #[must_use]
     pub fn has_originals(&self) -> bool {
         self.journal.entries.values().any(|entry| entry.before.kept().is_some())
@@ -244,7 +242,7 @@ impl Loaded {
 }
 
 impl Journal {
-    /// A journal of nothing yet.
+    /// An empty journal.
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
@@ -262,8 +260,8 @@ impl Journal {
         }
     }
 
-    /// The journal of a tree, if it has one: the file, or its copy where the file is gone or
-    /// damaged. An error is a journal that is there and of which neither can be read.
+    /// The journal of a tree, if it has one: the file, or its copy if the file is missing or damaged. A
+    /// journal that exists but cannot be read in either form is an error.
     pub fn load(lib: &LibDir) -> Result<Option<Loaded>> {
         let (main, copy) = (Self::read(lib, NAME), Self::read(lib, COPY));
         if let Ok(Some(journal)) = main {
@@ -277,7 +275,7 @@ impl Journal {
                 Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: false, complete: false }))
             }
             (Ok(None), Ok(Some(journal))) => {
-                let remark = format!("{shown} is gone; its copy is used");
+                let remark = format!("{shown} is missing; its copy is used");
                 Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: false, complete: false }))
             }
             (Err(error), _) => Err(error.context(format!("cannot use {shown}"))),
@@ -286,11 +284,11 @@ impl Journal {
         }
     }
 
-    /// As [`Self::load`], and where neither the file nor its copy can be used, what can be told from
-    /// the store itself; `None` where there is no trace of an apply.
+    /// Like [`Self::load`], but if neither the file nor its copy is usable, returns what the store itself
+    /// shows; `None` if there are no remains of an apply.
     pub fn load_or_rebuild(lib: &LibDir) -> Result<Option<Loaded>> {
         match Self::load(lib) {
-            Ok(None) => rebuild::rebuild(lib, "is gone, and so is its copy"),
+            Ok(None) => rebuild::rebuild(lib, "is missing, and so is its copy"),
             Err(error) if !is_newer(&error) => {
                 rebuild::rebuild(lib, &format!("cannot be read ({:#})", error.root_cause()))
             }
@@ -311,32 +309,32 @@ impl Journal {
         }
     }
 
-    /// What is known of a place.
+    /// The entry of a place.
     #[must_use]
     pub fn entry(&self, place: &Place) -> Option<&Entry> {
         self.entries.get(place)
     }
 
-    /// The places in the store that hold something of the user's.
+    /// The places in the store that hold a file of the user's.
     #[must_use]
     pub fn kept(&self) -> BTreeSet<Place> {
         let kept = self.entries.values().filter_map(|entry| entry.before.kept());
         kept.chain(&self.superseded).cloned().collect()
     }
 
-    /// Replaces the journal on disk, first the copy, then the file itself, each in one step and each
-    /// on disk before the next thing happens.
+    /// Replaces the journal on disk, first the copy, then the file itself, each atomically and synced before
+    /// continuing.
     pub fn store(&self, lib: &LibDir, incoming: &mut Incoming) -> Result<()> {
         let mut write = |name: &str| -> io::Result<()> {
             let text = self.text()?;
-            // The time is a constant, so that an image built twice is the same twice.
+            // The time is a constant, so that image builds are reproducible.
             let state =
                 FileState { size: text.len() as u64, mode: 0o644, modified: 0, digest: None };
             let new = incoming.bytes(text.as_bytes(), &state)?;
             new.sync()?;
             let store = lib.directory().sub_directory(Place::store().name())?;
             new.replace(&store, self::name(name))?;
-            // The name must be on disk before the first change that it is to undo.
+            // The name must be on disk before the first change that it can undo.
             store.sync()
         };
         for name in [COPY, NAME] {
@@ -345,12 +343,12 @@ impl Journal {
         Ok(())
     }
 
-    /// What each of the two files has.
+    /// The contents of each of the two files.
     pub fn text(&self) -> io::Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// Removes both files: last of all, since without them there is no sure way back.
+    /// Removes both files. This comes last, since without them a revert is not reliable.
     pub fn remove(lib: &LibDir) -> io::Result<()> {
         let store = match lib.directory().sub_directory(Place::store().name()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -360,7 +358,7 @@ impl Journal {
     }
 }
 
-/// What every format has.
+/// What every format contains.
 #[derive(Deserialize)]
 struct Head {
     format: u32,
@@ -368,10 +366,10 @@ struct Head {
     installer: String,
 }
 
-/// A journal in a format that a newer installer writes: it is neither damaged nor to be guessed at.
+/// A journal in the format of a newer installer: it is not damaged, and must not be guessed at.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "it was written by installer {installer}, in a format that this one does not know; use that version"
+    "it was written by installer {installer}, in a format unknown to this version; use that version"
 )]
 struct Newer {
     installer: String,

@@ -1,5 +1,5 @@
-//! A program that is to be started with a backend that was named: what `run` and `compare` check before
-//! anything is started, and the command that starts it.
+//! Starts a program with a given backend: what `run` and `compare` check before they start anything, and the
+//! command that starts the program.
 
 use crate::{
     backends,
@@ -12,6 +12,7 @@ use crate::{
 use anyhow::{Context, Error, Result, anyhow, bail};
 use rocblas_contract::variables::{ROUTE, TRACE};
 use std::{
+    env,
     ffi::{OsStr, OsString},
     io,
     os::unix::{ffi::OsStrExt, process::CommandExt},
@@ -19,16 +20,16 @@ use std::{
     process::Command,
 };
 
-/// What the kept stock library may be called whatever its release is.
+/// The name that always refers to the kept stock library, whatever its release.
 const STOCK: &str = "stock";
 
 /// Why a program was not started.
 #[derive(Debug)]
 pub struct Failure {
-    /// What to say.
+    /// The message.
     pub error: Error,
-    /// As shells and env(1) have it: 127 where there is no such program, 126 where it cannot be
-    /// started. 1 where the command refuses to start it.
+    /// The exit code, as in shells and env(1): 127 if the program is not found, 126 if it cannot be started,
+    /// 1 if the command refuses to start it.
     pub code: u8,
 }
 
@@ -38,27 +39,39 @@ impl From<Error> for Failure {
     }
 }
 
-/// A program that reads the variable by which a backend is chosen.
+/// A program that respects the environment variable that selects a backend.
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// Where it is.
+    /// The program's path.
     path: PathBuf,
-    /// The words that it is given, its own name first.
+    /// The arguments, starting with the program's own name.
     words: Vec<OsString>,
     foretold: Foretold,
 }
 
-/// A backend that the shim in a program accepts.
+/// A backend that the program's shim accepts.
 #[derive(Clone, Debug)]
 pub(crate) struct Backend {
-    /// The value of the variable.
+    /// The value for the variable.
     value: OsString,
     /// The library's file, without symlinks.
     pub(crate) library: PathBuf,
 }
 
+/// The backends that are available to a program.
+#[derive(Debug)]
+pub(crate) struct Installed {
+    /// The directory with the store.
+    pub(crate) lib: PathBuf,
+    /// The one that the program uses by default: its name in the store, or its path if it is not in the
+    /// store.
+    pub(crate) in_use: OsString,
+    /// The other backends of the store.
+    pub(crate) others: Vec<OsString>,
+}
+
 impl Program {
-    /// Finds the program of a command line, and refuses one that would not notice the variable.
+    /// Finds the program of a command line. Rejects a program that would ignore the variable.
     pub(crate) fn find(root: &Root, words: Vec<OsString>) -> Result<Self, Failure> {
         if !root.is_system() {
             return Err(anyhow!(
@@ -76,32 +89,48 @@ impl Program {
         Ok(Self { path, words, foretold })
     }
 
-    /// Where it is.
+    /// The program's path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The words of its command line.
+    /// The arguments.
     pub(crate) fn words(&self) -> &[OsString] {
         &self.words
     }
 
-    /// The backend of this name, or at this path if there is a slash in it.
+    /// The backend with this name, or at this path if it contains a slash.
     pub(crate) fn backend(
         &self,
         root: &Root,
         rocm: Option<&Path>,
         value: &OsStr,
     ) -> Result<Backend> {
-        backend(root, rocm, value, &self.foretold)
+        backend(root, rocm, value, Some(&self.foretold))
     }
 
-    /// The command that starts it with this backend, and with a trace if there is a place for one.
+    /// The backend that the program uses by default, and the others of its store.
+    pub(crate) fn installed(&self, root: &Root, rocm: Option<&Path>) -> Result<Installed> {
+        let (lib, directories) = store_of(root, rocm, Some(&self.foretold))?;
+        let working_directory = env::current_dir().context("cannot tell the current directory")?;
+        let value = env::var_os(VARIABLE).filter(|value| !value.is_empty());
+        let chosen = choice::backend(root, &directories, value.as_deref(), &working_directory);
+        let chosen = chosen
+            .map_err(|why| anyhow!("no backend is in use, so name two with --backend: {why}"))?;
+        let listed = backends::list(root, &lib).unwrap_or_default();
+        let is_listed = listed.iter().any(|backend| backend.name == chosen.name);
+        let in_use = if is_listed { chosen.name.clone().into() } else { chosen.path.into() };
+        let others = listed.into_iter().map(|backend| backend.name);
+        let others = others.filter(|name| *name != chosen.name).map(OsString::from).collect();
+        Ok(Installed { lib, in_use, others })
+    }
+
+    /// The command that starts the program with this backend, and with a trace if one is requested.
     pub(crate) fn command(&self, backend: &Backend, trace: Option<&Path>) -> Result<Command> {
         let mut command = Command::new(&self.path);
         let (name, arguments) = self.words.split_first().context("no program is named")?;
         command.arg0(name).args(arguments).env(VARIABLE, &backend.value);
-        // It would give GPUs other backends all the same.
+        // A route would still assign other backends to some GPUs.
         command.env_remove(ROUTE);
         if let Some(place) = trace {
             command.env(TRACE, trace_place(place)?);
@@ -109,7 +138,7 @@ impl Program {
         Ok(command)
     }
 
-    /// Why it did not start.
+    /// The reason why the program could not be started.
     pub(crate) fn not_started(&self, error: io::Error) -> Failure {
         let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
         let error = Error::new(error).context(format!("cannot start {}", self.path.display()));
@@ -117,19 +146,19 @@ impl Program {
     }
 }
 
-/// Refuses a program that would not notice the variable.
+/// Rejects a program that would ignore the variable.
 fn check_reads_variable(path: &Path, foretold: &Foretold) -> Result<()> {
     if foretold.secure {
         bail!(
-            "{} is set-user-ID or set-group-ID, so the shim in it ignores {VARIABLE}: make the \
-             backend the one of all programs with `installer backends use NAME`",
+            "{} is set-user-ID or set-group-ID, so its shim ignores {VARIABLE}: select the \
+             backend for all programs with `installer backends use NAME`",
             path.display()
         );
     }
     if let (None, Some(rocblas)) = (foretold.uses.shim(), foretold.uses.rocblas.first()) {
         bail!(
-            "{} would load {}, which is not the shim and ignores {VARIABLE}: place the shim there \
-             with `installer apply`, or take that directory out of LD_LIBRARY_PATH",
+            "{} would load {}, which is not the shim and ignores {VARIABLE}: install the shim there \
+             with `installer apply`, or remove that directory from LD_LIBRARY_PATH",
             path.display(),
             rocblas.path.display()
         );
@@ -137,32 +166,21 @@ fn check_reads_variable(path: &Path, foretold: &Foretold) -> Result<()> {
     Ok(())
 }
 
-/// A backend that the shim will accept.
-fn backend(
+/// A backend that the shim accepts: from the store of the program's shim, or otherwise from that of the
+/// library directory.
+pub(crate) fn backend(
     root: &Root,
     rocm: Option<&Path>,
     value: &OsStr,
-    foretold: &Foretold,
+    foretold: Option<&Foretold>,
 ) -> Result<Backend> {
     if value.as_bytes().contains(&b'/') {
-        // The program may change its directory before it calls rocBLAS.
-        let path = std::path::absolute(value).context("cannot tell the current directory")?;
+        // The program may change its working directory before it calls rocBLAS.
+        let path = std::path::absolute(value).context("cannot determine the current directory")?;
         choice::library(root, &path).map_err(|why| anyhow!("--backend: {why}"))?;
         return Ok(Backend { library: resolved(root, &path), value: path.into_os_string() });
     }
-    // The store of the shim that the program links, or, if it opens rocBLAS while it runs, that of
-    // the tree.
-    let (lib, directories) = match foretold.uses.shim() {
-        Some(shim) => {
-            let directories = choice::directories(root, shim.found.as_ref().unwrap_or(&shim.path));
-            let lib = directories.first().cloned().unwrap_or_else(|| PathBuf::from("/"));
-            (lib, directories)
-        }
-        None => {
-            let lib = tree::choose(root, rocm).context("no store to look the name up in")?.lib;
-            (lib.clone(), vec![lib])
-        }
-    };
+    let (lib, directories) = store_of(root, rocm, foretold)?;
     let name = match stock(root, &lib, value) {
         Some(name) => name.into(),
         None => value.to_owned(),
@@ -178,12 +196,32 @@ fn backend(
     }
 }
 
-/// The file behind symlinks.
+/// The directory with the store, and those in which the shim searches for one. They belong to the shim that
+/// the program links or, if the program opens rocBLAS while it runs, to that of the library directory.
+fn store_of(
+    root: &Root,
+    rocm: Option<&Path>,
+    foretold: Option<&Foretold>,
+) -> Result<(PathBuf, Vec<PathBuf>)> {
+    Ok(match foretold.and_then(|foretold| foretold.uses.shim()) {
+        Some(shim) => {
+            let directories = choice::directories(root, shim.found.as_ref().unwrap_or(&shim.path));
+            let lib = directories.first().cloned().unwrap_or_else(|| PathBuf::from("/"));
+            (lib, directories)
+        }
+        None => {
+            let lib = tree::choose(root, rocm).context("no store to look the name up in")?.lib;
+            (lib.clone(), vec![lib])
+        }
+    })
+}
+
+/// The file that a path refers to, with symlinks resolved.
 fn resolved(root: &Root, path: &Path) -> PathBuf {
     root.resolve(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The name in the store of the kept stock library, if it is asked for as such.
+/// The store name of the kept stock library, if the backend is that library.
 fn stock(root: &Root, lib: &Path, value: &OsStr) -> Option<String> {
     let listed = backends::list(root, lib).ok().filter(|_| value == STOCK)?;
     if listed.iter().any(|backend| backend.name == STOCK) {
@@ -196,8 +234,8 @@ fn no_backend(root: &Root, lib: &Path, value: &OsStr, why: &str) -> String {
     let listed = backends::list(root, lib).unwrap_or_default();
     let names: Vec<&str> = listed.iter().map(|backend| backend.name.as_str()).collect();
     let others = match names.as_slice() {
-        [] => "the store is empty; `installer apply --backend PATH` places one".to_owned(),
-        names => format!("the store has {}; a path needs a `/` in it", names.join(", ")),
+        [] => "the store is empty; `installer apply --backend PATH` adds one".to_owned(),
+        names => format!("the store has {}; a path must contain a `/`", names.join(", ")),
     };
     match names.iter().any(|name| OsStr::new(name) == value) {
         true => format!("backend {} cannot be used: {why}", value.display()),
@@ -205,8 +243,8 @@ fn no_backend(root: &Root, lib: &Path, value: &OsStr, why: &str) -> String {
     }
 }
 
-/// Words of the shim's stay as they are; a directory is named whole, since the program may change its
-/// own.
+/// Special words that the shim understands are passed unchanged. A directory is made absolute, since the
+/// program may change its working directory.
 fn trace_place(place: &Path) -> Result<PathBuf> {
     if place == Path::new("stderr") || place == Path::new("off") {
         return Ok(place.to_owned());

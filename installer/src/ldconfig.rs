@@ -7,19 +7,19 @@ use std::{
     process::Command,
 };
 
-/// Whether the cache has to be made anew after a change in a directory of libraries: if it has files
-/// of that directory. A wheel's is in none, and a root without a cache is not given one.
+/// Whether the cache must be rebuilt after a change in a library directory, because it lists files there. No
+/// cache lists a wheel's files, and a root without a cache does not get one.
 #[must_use]
 pub fn concerns(lib: &LibDir) -> bool {
     loader::caches(lib.root(), lib.path())
 }
 
-/// Larger than any settings of the loader, in bytes.
+/// Larger than any configuration of the loader, in bytes.
 pub const MOST_SETTINGS: u64 = 1 << 20;
 
-/// Whether ldconfig would come to an end: it opens what its settings and the names of libraries lead to,
-/// and waits for a pipe or reads a device or a sparse file without end. Only regular files of a sane
-/// size are settings.
+/// Checks that ldconfig would terminate: it opens whatever its configuration and the library names point to,
+/// and blocks on a pipe or reads a device or sparse file endlessly. Only regular files of a sane size are
+/// accepted as configuration.
 pub fn check(lib: &LibDir) -> Result<()> {
     let root = lib.root();
     let parts = Path::new("/etc/ld.so.conf.d");
@@ -29,12 +29,12 @@ pub fn check(lib: &LibDir) -> Result<()> {
         let Ok(metadata) = root.metadata(&path) else { continue };
         if !metadata.is_file() && !metadata.is_dir() || metadata.len() > MOST_SETTINGS {
             bail!(
-                "{} is not a file that ldconfig could read to its end: remove it first",
+                "{} is not a file that ldconfig could read to the end: remove it first",
                 path.display()
             );
         }
     }
-    for name in lib.directory().names().context("cannot read the directory of the libraries")? {
+    for name in lib.directory().names().context("cannot read the library directory")? {
         let text = name.to_string_lossy();
         let path = lib.path().join(&name);
         let is_link =
@@ -42,7 +42,7 @@ pub fn check(lib: &LibDir) -> Result<()> {
         let leads_to = is_link.then(|| root.metadata(&path).ok()).flatten();
         if leads_to.is_some_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
             bail!(
-                "{} leads to a pipe or device, which ldconfig would wait for without end: remove it \
+                "{} points to a pipe or device, on which ldconfig would block forever: remove it \
                  first",
                 path.display()
             );
@@ -51,8 +51,8 @@ pub fn check(lib: &LibDir) -> Result<()> {
     Ok(())
 }
 
-/// Makes the cache anew. Links are left alone (`-X`): those of rocBLAS are made by the plan, and
-/// others are not ours.
+/// Rebuilds the cache. Symlinks are left unchanged (`-X`): the plan creates those of rocBLAS, and others are
+/// not ours.
 pub fn run(root: &Root) -> Result<()> {
     let program = program().context(
         "cannot find ldconfig in /sbin or /usr/sbin; install it (Debian: libc-bin), or run \
@@ -60,22 +60,22 @@ pub fn run(root: &Root) -> Result<()> {
     )?;
     let mut command = Command::new(&program);
     command.arg("-X");
-    let directory = root.inherited().context("cannot hand the root to ldconfig")?;
+    let directory = root.inherited().context("cannot pass the root to ldconfig")?;
     if !root.is_system() {
         command.arg("-r").arg(&directory.1);
     }
     let output = command.output().with_context(|| format!("cannot run {}", program.display()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{} fails ({}): {}", program.display(), output.status, said.trim());
+        bail!("{} failed ({}): {}", program.display(), output.status, said.trim());
     }
     Ok(())
 }
 
-/// The machine's own program also for another root, whose own may be for another architecture.
+/// The machine's own program even for another root, whose own may be for another architecture.
 fn program() -> Option<PathBuf> {
-    // Debian's and Ubuntu's /sbin/ldconfig is a script on some releases that dpkg triggers divert;
-    // `.real` is the program then.
+    // On some releases, Debian's and Ubuntu's /sbin/ldconfig is a script, diverted for dpkg triggers; the
+    // program is then `.real`.
     let names =
         ["/sbin/ldconfig.real", "/sbin/ldconfig", "/usr/sbin/ldconfig", "/usr/bin/ldconfig"];
     names.into_iter().map(PathBuf::from).find(|path| path.exists())

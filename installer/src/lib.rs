@@ -1,5 +1,4 @@
-//! The installer's parts. `main.rs` is the command; everything it does is here, so that tests can
-//! reach it.
+//! The installer's library. `main.rs` is the command; everything it does is here, so that tests can call it.
 
 pub mod apply;
 pub mod backends;
@@ -36,12 +35,14 @@ pub mod plan;
 pub mod present;
 pub mod program;
 pub mod progress;
+pub mod replay;
 pub mod revert;
 pub mod root;
 pub mod run;
 pub mod selftest;
 pub mod serves;
 pub mod settings;
+mod signals;
 pub mod slim;
 pub mod source;
 pub mod state;

@@ -1,5 +1,5 @@
-//! The directory of a tree's libraries, opened once for a whole command: places are looked up below
-//! its descriptor, so that what is changed is in this very directory whatever becomes of its path.
+//! The library directory of a tree, opened once for a whole command: places are resolved relative to its
+//! descriptor, so that all changes are in this directory whatever happens to its path.
 
 use crate::{
     directory::{Directory, Name},
@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// An open directory of libraries.
+/// An open library directory.
 #[derive(Clone, Debug)]
 pub struct LibDir {
     root: Root,
@@ -24,8 +24,8 @@ pub struct LibDir {
 }
 
 impl LibDir {
-    /// Opens the directory at a path inside a root, and refuses a store in it that is a link or on
-    /// another file system: nothing could be renamed between the two.
+    /// Opens the library directory at a path inside a root. A store that is a symlink or on another file
+    /// system is refused: files could not be renamed between the two.
     pub fn open(root: &Root, path: &Path) -> Result<Self> {
         let directory = root.open_directory(path);
         let directory = directory.with_context(|| format!("cannot open {}", path.display()))?;
@@ -37,30 +37,30 @@ impl LibDir {
     fn check_store(&self) -> Result<()> {
         let store = Place::store();
         let shown = self.show(&store);
-        match self.state(&store).with_context(|| format!("cannot look at {shown}"))? {
+        match self.state(&store).with_context(|| format!("cannot stat {shown}"))? {
             State::Absent => return Ok(()),
             State::Directory => {}
             State::Link { target } => bail!(
-                "{shown} is a symbolic link, to {}. The store must be a directory of its own: \
-                 remove the link, or move what it points to here",
+                "{shown} is a symlink to {}. The store must be a directory of its own: \
+                 remove the symlink, or move what it points to here",
                 target.display()
             ),
-            other => bail!("{shown} is {other} and not the installer's directory; move it away"),
+            other => bail!("{shown} is {other}, not the installer's directory; move it away"),
         }
         let device = |directory: &Directory| directory.metadata().map(|metadata| metadata.dev());
         let store = self.directory.sub_directory(store.name());
         let same = store.and_then(|store| Ok(device(&store)? == device(&self.directory)?));
         if !same.with_context(|| format!("cannot open {shown}"))? {
             bail!(
-                "{shown} is on another file system than {}: files cannot be renamed between them, \
-                 so nothing could be put back in one step. Unmount it",
+                "{shown} is on a file system other than that of {}: files cannot be renamed between them, \
+                 so nothing could be restored atomically. Unmount it",
                 self.path.display()
             );
         }
         Ok(())
     }
 
-    /// The root that it is in.
+    /// The root that contains it.
     #[must_use]
     pub fn root(&self) -> &Root {
         &self.root
@@ -78,19 +78,19 @@ impl LibDir {
         &self.directory
     }
 
-    /// A place's path inside the root, to read by as any program would, links followed.
+    /// A place's path inside the root, to be read as a program would, following symlinks.
     #[must_use]
     pub fn inside(&self, place: &Place) -> PathBuf {
         self.path.join(place.path())
     }
 
-    /// A place's path inside the root, for people.
+    /// A place's path inside the root, for messages.
     #[must_use]
     pub fn show(&self, place: &Place) -> String {
         self.inside(place).display().to_string()
     }
 
-    /// The directory that a place is in. No link is followed on the way.
+    /// The directory of a place. Symlinks on the way are not followed.
     pub fn parent(&self, place: &Place) -> io::Result<Directory> {
         match place.parent() {
             None => Ok(self.directory.clone()),
@@ -101,7 +101,7 @@ impl LibDir {
     /// What is at a place.
     pub fn state(&self, place: &Place) -> io::Result<State> {
         match self.parent(place) {
-            // Below a file there is nothing either.
+            // There is nothing below a file either.
             Err(e)
                 if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
             {
@@ -111,7 +111,7 @@ impl LibDir {
         }
     }
 
-    /// Opens the regular file at a place; a link is not followed.
+    /// Opens the regular file at a place; a symlink is not followed.
     pub fn open_file(&self, place: &Place) -> io::Result<File> {
         self.parent(place)?.open(place.name())
     }
@@ -121,7 +121,7 @@ impl LibDir {
         read_text(self.open_file(place)?, MOST_TEXT)
     }
 
-    /// The names in the directory at a place; none if it is not there.
+    /// The names in the directory at a place; none if it does not exist.
     pub fn names(&self, place: &Place) -> io::Result<Vec<String>> {
         match self.directory.below(place.path()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -132,7 +132,7 @@ impl LibDir {
         }
     }
 
-    /// Whether there is a store, be it of an apply that was interrupted.
+    /// Whether there is a store, even of an interrupted apply.
     #[must_use]
     pub fn has_store(&self) -> bool {
         Name::new(STORE)

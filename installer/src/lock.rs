@@ -1,8 +1,8 @@
 //! One installer at a time per tree.
 //!
-//! The lock is taken on the directory of the libraries itself: it leaves no file behind, exists
-//! before the store does and goes with the process, however that ends. Whoever may read the
-//! directory may lock it too, so waiting has a limit, and who holds it is said.
+//! The lock is on the library directory itself: it leaves no file behind, exists before the store does, and
+//! is released when the process ends in any way. Whoever may read the directory may also lock it, so waiting
+//! has a limit, and the holder is named.
 
 use crate::{
     lib_dir::LibDir,
@@ -21,23 +21,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long another installer is waited for, where nothing else is said: longer than copying a
-/// backend takes.
+/// How long to wait for another installer by default: longer than it takes to copy a backend.
 pub const USUAL_WAIT: Duration = Duration::from_secs(300);
 
 /// Holds the lock until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    #[expect(dead_code, reason = "open, and with it the lock held, as long as this")]
+    #[expect(dead_code, reason = "keeps the file open, and so the lock held")]
     directory: fs::File,
 }
 
 /// A process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its number.
+    /// Its PID.
     pub pid: u32,
-    /// Its command line, as far as it may be read.
+    /// Its command line, if readable.
     pub command: String,
 }
 
@@ -48,18 +47,18 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Takes the lock; if another process has it, says so once and waits, at most so long.
+/// Takes the lock; if another process has it, reports that once and waits up to a limit.
 pub fn take(lib: &LibDir, patience: Duration, say: impl FnOnce(&str)) -> Result<Lock> {
     let shown = lib.path().display();
     let cannot = || format!("cannot lock {shown}");
-    // A descriptor of its own, since the lock belongs to the open file.
+    // A new descriptor, since the lock belongs to the open file.
     let directory = fs::File::from(reopen(lib).with_context(cannot)?);
     let end = Instant::now() + patience;
     let mut say = Some(say);
     loop {
         match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => {}
-            // Some network file systems have no locks; being alone there is the caller's care.
+            // Some network file systems have no locks; callers then have to ensure exclusive use.
             Err(Errno::NOTSUP | Errno::NOLCK) => break,
             other => {
                 other.with_context(cannot)?;
@@ -67,13 +66,13 @@ pub fn take(lib: &LibDir, patience: Duration, say: impl FnOnce(&str)) -> Result<
             }
         }
         let holder = holder(&directory).map_or_else(
-            || "a process that cannot be seen from here".to_owned(),
+            || "a process that is not visible from here".to_owned(),
             |holder| holder.to_string(),
         );
         if Instant::now() >= end {
             let refusal = anyhow!(
-                "{shown} is locked by {holder}, since more than {} s. If that is no installer, end \
-                 it; to wait longer, give --lock-timeout SECONDS",
+                "{shown} has been locked by {holder} for more than {} s. If that is not an installer, end \
+                 it; to wait longer, pass --lock-timeout SECONDS",
                 patience.as_secs()
             );
             return Err(refusal).code(Code::Busy);
@@ -89,7 +88,7 @@ pub fn take(lib: &LibDir, patience: Duration, say: impl FnOnce(&str)) -> Result<
     Ok(Lock { directory })
 }
 
-/// Who holds the lock now, if somebody does: another installer at work, most likely.
+/// The current holder of the lock, if any: most likely another installer.
 pub fn held_by(lib: &LibDir) -> io::Result<Option<Option<Holder>>> {
     let directory = fs::File::from(reopen(lib)?);
     match flock(&directory, FlockOperation::NonBlockingLockShared) {
@@ -104,15 +103,15 @@ fn reopen(lib: &LibDir) -> io::Result<rustix::fd::OwnedFd> {
     Ok(openat(lib.directory(), c".", flags, Mode::empty())?)
 }
 
-/// The holder by /proc/locks: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF`, the last part of the
-/// sixth field being the inode (proc(5)). Its device is another than stat(2) gives on Btrfs and
-/// overlayfs, so the inode alone has to tell; this is for a message.
+/// The holder according to /proc/locks: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF`, where the last
+/// part of the sixth field is the inode (proc(5)). On Btrfs and overlayfs its device differs from stat(2)'s,
+/// so only the inode is compared; the result is used only in a message.
 fn holder(directory: &fs::File) -> Option<Holder> {
     let inode = directory.metadata().ok()?.ino().to_string();
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let pid: u32 = locks.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        // A line with `->` is one who waits.
+        // A line with `->` is a waiting process.
         let [_, "FLOCK", _, _, pid, file, ..] = fields[..] else { return None };
         (file.rsplit(':').next() == Some(inode.as_str())).then(|| pid.parse().ok()).flatten()
     })?;

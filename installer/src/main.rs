@@ -1,5 +1,5 @@
-//! The command `installer`: reads the command line, calls the library, prints, and exits with a code
-//! that says what happened.
+//! The command `installer`: parses the command line, calls the library, prints the result, and exits with a
+//! code that tells the outcome.
 
 use anyhow::{Context, Result, bail};
 use clap::error::ErrorKind;
@@ -17,6 +17,7 @@ use installer::{
     lock, manual,
     output::{self, Code, Line, Text, WithCode, shown},
     plan::Reach,
+    replay,
     revert::{self, Outcome},
     root::Root,
     run as starting, selftest, slim, status, trace, tree,
@@ -59,9 +60,8 @@ fn main() -> ExitCode {
 /// Runs a command. Returns the exit code.
 fn run(global: &Global, command: Command) -> Result<u8> {
     if let Command::Trace(command) = command {
-        // Traces are of the running system, and a root without a ROCm tree has them too.
-        trace::run(command, global.json)?;
-        return Ok(SUCCESS);
+        // Traces are of the running system, and exist in a root without a ROCm tree too.
+        return trace::run(command, global.json);
     }
     let root = Root::new(&global.root)
         .with_context(|| format!("--root {}: cannot be used", shown(&global.root)))?;
@@ -75,6 +75,13 @@ fn run(global: &Global, command: Command) -> Result<u8> {
         }
         Command::Run(options) => return Ok(start(global, &root, options)),
         Command::Compare(options) => return Ok(compare(global, &root, options)),
+        Command::Replay(options) => {
+            return replay::run(&root, global.rocm.as_deref(), options, global.json);
+        }
+        Command::ReplayCall { library, file, results, device, repeat } => {
+            let request = replay::device::Request { library, file, device, repeat, results };
+            replay::device::respond(&request)?;
+        }
         Command::Inspect { paths, gpu, function } => {
             inspect(global, &root, paths, &function, &gpu)?;
         }
@@ -104,18 +111,18 @@ fn run(global: &Global, command: Command) -> Result<u8> {
             return Ok(selftest.exit_code());
         }
         Command::Slim(options) => return slim(global, &root, tree, &options),
-        Command::LiveCheck { shim } => doctor::live::answer(&shim)?,
-        Command::SelftestDevice { library, device } => selftest::device::answer(&library, device)?,
-        // Carried out above.
+        Command::LiveCheck { shim } => doctor::live::respond(&shim)?,
+        Command::SelftestDevice { library, device } => selftest::device::respond(&library, device)?,
+        // Handled above.
         Command::Trace(_) => {}
-        Command::Completions { shell } => {
-            output::product(global.json, "script", &complete::script(shell)?);
+        Command::Completions { shell, name } => {
+            output::product(global.json, "script", &complete::script(shell, &name)?);
         }
-        Command::Man { words, into: None } => {
-            output::product(global.json, "page", &manual::page(&words)?.roff);
+        Command::Man { words, into: None, name } => {
+            output::product(global.json, "page", &manual::page(&words, &name)?.roff);
         }
-        Command::Man { into: Some(directory), .. } => {
-            let files = manual::write(&directory)?;
+        Command::Man { into: Some(directory), name, .. } => {
+            let files = manual::write(&directory, &name)?;
             let line = format!("{} manual pages are in {}", files.len(), shown(&directory));
             output::result(global.json, &Files { files }, &line);
         }
@@ -173,14 +180,14 @@ fn apply(global: &Global, root: &Root, tree: &Tree, options: Apply) -> Result<()
         patience: global.patience(),
     };
     if request.original == Some(Original::Delete) && !request.dry_run {
-        let question = "The stock rocBLAS will be deleted; to revert, its package has to be \
-                        installed again. Go on?";
+        let question = "The stock rocBLAS will be deleted; `revert` then needs its package to be \
+                        installed again. Continue?";
         confirm::confirm(question, options.yes)?;
     }
     carry_out(global, root, tree, &request)
 }
 
-/// Whatever was disturbed is put right, by the options of the last apply.
+/// Repairs whatever was disturbed, with the options of the last apply.
 fn repair(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<u8> {
     let request = Request {
         dry_run,
@@ -191,16 +198,16 @@ fn repair(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<u8
     let lib = LibDir::open(root, &tree.lib)?;
     if Journal::load_or_rebuild(&lib)?.is_none() {
         bail!(
-            "{} has no shim, and no trace of one: start with `installer apply`",
+            "{} has no shim and no remains of one: run `installer apply` first",
             shown(&tree.lib)
         );
     }
     carry_out(global, root, tree, &request)?;
     match status::status(root, &tree.lib)? {
         status::Status::Disturbed { lost, .. } if !lost.is_empty() && !dry_run => {
-            // A notice and no error: with --json, what was done is the one document.
+            // A notice, not an error: with --json, the document about what was done must be the only one.
             output::notice(&format!(
-                "{}; repair cannot bring that back. Programs work as before. {}, then run \
+                "{}; repair cannot restore that. Programs keep working. {}, then run \
                  `installer repair` again",
                 lost.join("; "),
                 status::REINSTALL
@@ -215,15 +222,15 @@ fn carry_out(global: &Global, root: &Root, tree: &Tree, request: &Request) -> Re
     let report = apply::apply(root, tree, request, &output::notice)?;
     if report.carried_out {
         let checked = report.checked;
-        let end = format!("Applied; {checked} files were resolved as the loader does it.");
+        let end = format!("Applied; {checked} files were resolved as the loader would.");
         output::report(global.json, &report, &end);
         let way_back = match report.deleted.as_slice() {
             [] => "`installer revert` undoes it".to_owned(),
             deleted => {
-                format!("to revert, install again first what was deleted: {}", deleted.join(", "))
+                format!("before reverting, reinstall what was deleted: {}", deleted.join(", "))
             }
         };
-        output::hint(global.json, &format!("`installer status` looks again; {way_back}."));
+        output::hint(global.json, &format!("`installer status` checks it again; {way_back}."));
     } else if request.dry_run {
         output::report(global.json, &report, "Nothing was changed (--dry-run).");
     } else {
@@ -271,11 +278,11 @@ fn verify(global: &Global, root: &Root, tree: &Tree) -> Result<u8> {
         text.line(Line::from(shown(&file.path)).text(": ").text(fault));
     }
     let good = files.len() - faults.len();
-    let end = format!("{good} of {} paths are as they were placed", files.len());
+    let end = format!("{good} of {} paths are unchanged", files.len());
     text.line(if faults.is_empty() {
         end
     } else {
-        end + "; `installer repair` places the others again"
+        end + "; `installer repair` replaces the others"
     });
     let slim = status::slim(root, &tree.lib)?;
     for (name, gpus) in &slim {
@@ -288,12 +295,14 @@ fn verify(global: &Global, root: &Root, tree: &Tree) -> Result<u8> {
 
 fn doctor(global: &Global, root: &Root, options: &Doctor) -> Result<u8> {
     let log = options.log.as_deref().map(doctor::log::read).transpose()?;
+    let trace = options.trace.as_deref().map(trace::summary::summary).transpose()?;
+    let gpus = List::all(&options.gpu);
     let diagnosis =
-        doctor::doctor(root, global.rocm.as_deref(), &List::all(&options.gpu), log.as_ref());
+        doctor::doctor(root, global.rocm.as_deref(), &gpus, log.as_ref(), trace.as_ref());
     output::result(global.json, &diagnosis, doctor::text(&diagnosis));
     if let Some(path) = &options.report {
         doctor::report::write(path, root, &diagnosis)?;
-        output::notice(&format!("{} is written: read it, and attach it", shown(path)));
+        output::notice(&format!("wrote {}: read it before you attach it", shown(path)));
     }
     Ok(diagnosis.exit_code())
 }
@@ -329,14 +338,14 @@ fn revert(global: &Global, root: &Root, tree: &Tree, dry_run: bool) -> Result<u8
     let end = match (dry_run, report.left.is_empty()) {
         (true, _) => "Nothing was changed (--dry-run).",
         // Not "as before the first apply": an upgrade that came in between stays.
-        (false, true) => "Reverted: all that the installer changed is as it was before.",
-        (false, false) => "Reverted, but for what is said above.",
+        (false, true) => "Reverted: everything that the installer changed is as it was before.",
+        (false, false) => "Reverted, except for what is listed above.",
     };
     output::report(global.json, &report, end);
     Ok(if dry_run { SUCCESS } else { report.exit_code() })
 }
 
-/// Has a process use another backend.
+/// Switches a process to another backend.
 fn use_in_process(global: &Global, pid: u32, name: &str) -> Result<()> {
     let answer = trace::control::use_backend(pid, name)?;
     let whose = match name {
@@ -345,13 +354,13 @@ fn use_in_process(global: &Global, pid: u32, name: &str) -> Result<()> {
     };
     let text = if answer.waits {
         format!(
-            "Process {pid} has made no rocBLAS handle yet: when it makes one, it is asked to use {whose}; if it \
-             cannot, it goes on with the one that it has."
+            "Process {pid} has created no rocBLAS handle yet: when it creates one, it will be asked to use {whose}; if \
+             it cannot, it keeps its present backend."
         )
     } else {
         format!(
-            "Handles that process {pid} makes from now on belong to {whose}; those that it has stay with theirs \
-             until it destroys them."
+            "Handles that process {pid} creates from now on belong to {whose}; existing handles keep their backend \
+             until they are destroyed."
         )
     };
     output::result(global.json, &answer, &text);
@@ -389,7 +398,7 @@ fn backends(global: &Global, root: &Root, tree: &Tree, command: Backends) -> Res
             };
             apply::apply(root, tree, &request, &output::notice)?
         }
-        // With a process it is carried out above.
+        // With a process, handled above.
         Backends::Use { name, pid: _ } => {
             apply::change(root, tree, global.patience(), &output::notice, |plan| {
                 backends::plan_use(plan, &name)
@@ -442,7 +451,7 @@ fn slim(
     let mut reports = Vec::new();
     for file in files {
         let report = match slim::slim(root, file, &gpus, form, destination) {
-            // Those before it are written, and nothing else says so.
+            // The files before it are written, and nothing else reports them.
             Err(error) if global.json && !reports.is_empty() => {
                 let error = format!("{error:#}");
                 output::result(true, &json!({"files": reports, "error": error}), Text::new());
@@ -482,7 +491,7 @@ fn which(global: &Global, root: &Root, targets: &[OsString]) -> u8 {
     which::exit_code(&asked)
 }
 
-/// Does not return where the program was started: it has this process's place then.
+/// Does not return if the program was started: it replaces this process.
 fn start(global: &Global, root: &Root, options: Run) -> u8 {
     let Run { backend, trace, command } = options;
     let request = starting::Request { backend, trace, command };

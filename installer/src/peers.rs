@@ -1,12 +1,12 @@
-//! The libraries that a tree's rocBLAS needs, the HIP runtime first among them, found as the loader
-//! finds them for it: by its DT_RPATH or DT_RUNPATH, next to it, then where everybody's are.
+//! The libraries that a tree's rocBLAS needs, above all the HIP runtime, found as the loader finds them for
+//! it: through its DT_RPATH or DT_RUNPATH, next to it, then in the system directories.
 //!
-//! AMD's wheels have rocBLAS in `_rocm_sdk_libraries/lib` and the HIP runtime in `_rocm_sdk_core/lib`;
-//! only rocBLAS's own search path says so. The shim has another, so `apply` places a symlink to each
-//! such library next to the shim, whose DT_RUNPATH names that directory: the shim asks for what a
-//! backend needs before it opens it, and the loader recognises the file behind the symlink. In the
-//! backend's directory the symlink would have to be placed once for each backend, and a backend of AMD's
-//! that has no `$ORIGIN` in its search path would not find it.
+//! AMD's wheels have rocBLAS in `_rocm_sdk_libraries/lib` and the HIP runtime in `_rocm_sdk_core/lib`; only
+//! rocBLAS's own search path connects them. The shim has a different one, so `apply` places a symlink to each
+//! such library next to the shim, whose DT_RUNPATH names that directory: the shim loads a backend's
+//! dependencies before it opens the backend, and the loader recognises the file behind the symlink. A symlink
+//! in the backend's directory would be needed for each backend, and one of AMD's backends without `$ORIGIN`
+//! in its search path would not find it.
 
 use crate::{
     elf::{self, Summary},
@@ -29,18 +29,18 @@ pub struct Peers<'a> {
     shim: Lookup<'a>,
 }
 
-/// A library that was found.
+/// A library, as found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The file behind all symlinks, inside the root.
     pub path: PathBuf,
-    /// What a symlink to it in the library directory says. It is relative where the search path is, so
+    /// The target of a symlink to it from the library directory. It is relative if the search path is, so
     /// that a Python environment can be moved.
     pub target: PathBuf,
 }
 
 impl<'a> Peers<'a> {
-    /// Those of a library directory, which is resolved.
+    /// Those of a library directory, which is resolved first.
     #[must_use]
     pub fn of(root: &'a Root, lib: &Path) -> Self {
         let beside = [lib.to_owned()];
@@ -56,13 +56,13 @@ impl<'a> Peers<'a> {
         Self { root, lib: lib.to_owned(), needed, stock, shim }
     }
 
-    /// The library that the stock rocBLAS gets by a name.
+    /// The library that the stock rocBLAS loads by a name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Peer> {
         let found = self.stock.find(name)?;
         let path = self.root.resolve(&found).ok()?;
         let leads_away = |target: &PathBuf| target.components().count() > 1;
-        // One that `apply` placed is found first.
+        // The symlink that `apply` placed would be found first.
         let target = match self.root.read_link(&found).ok().filter(leads_away) {
             Some(target) if found.parent() == Some(&self.lib) => target,
             _ => found.strip_prefix(&self.lib).map(Path::to_owned).unwrap_or(found),
@@ -70,20 +70,20 @@ impl<'a> Peers<'a> {
         Some(Peer { path, target })
     }
 
-    /// The names that the stock rocBLAS needs; none where no file of the tree tells.
+    /// The names that the stock rocBLAS needs; none if no file of the tree shows them.
     #[must_use]
     pub fn needed(&self) -> &[String] {
         &self.needed
     }
 
-    /// Whether the shim finds a library by a name, and so a backend that needs it does.
+    /// Whether the shim, and so a backend, finds a library by a name.
     #[must_use]
     pub fn shim_finds(&self, name: &str) -> bool {
         self.shim.find(name).is_some()
     }
 
-    /// The libraries that the stock rocBLAS gets for one that ROCm 7 renamed: by the name that it needs,
-    /// then by those of ROCm 7 and without a version.
+    /// The libraries that the stock rocBLAS loads for one that ROCm 7 renamed: by the name that it needs,
+    /// then by ROCm 7's name and the name without a version.
     pub fn of_renamed(&self, library: Renamed) -> impl Iterator<Item = Peer> {
         let Renamed { name: stem, new, .. } = library;
         let needed = self.needed.iter().map(String::as_str);
@@ -98,7 +98,7 @@ impl<'a> Peers<'a> {
     }
 }
 
-/// The HIP runtime that programs get with a rocBLAS, which is a file of the machine.
+/// The HIP runtime that programs load together with a rocBLAS, which is a file of the machine.
 #[must_use]
 pub fn hip_of(rocblas: &Path) -> Option<PathBuf> {
     let root = Root::machine().ok()?;
@@ -106,8 +106,8 @@ pub fn hip_of(rocblas: &Path) -> Option<PathBuf> {
     Peers::of(&root, &lib).hip().map(|hip| hip.path)
 }
 
-/// The file that says where a tree's libraries are: its rocBLAS, kept in the store once the shim is in
-/// its place; where it was deleted, hipBLAS or rocSOLVER, which are built with the same search path.
+/// The file that shows where a tree's libraries are: its rocBLAS, which is in the store once the shim is in
+/// its place; if it was deleted, hipBLAS or rocSOLVER, which are built with the same search path.
 fn asking(root: &Root, lib: &Path) -> Option<Summary> {
     let kept = store::backends(lib);
     let kept = root.names(&kept).unwrap_or_default().into_iter().map(|name| {
@@ -116,7 +116,7 @@ fn asking(root: &Root, lib: &Path) -> Option<Summary> {
     });
     let in_place = [SONAME, ROCBLAS].map(|name| lib.join(name));
     let rocblas = in_place.into_iter().chain(kept.flatten());
-    // PyTorch's wheels may have the SONAME without a version.
+    // In PyTorch's wheels, the SONAME may lack a version.
     let is_stock = |summary: &Summary| {
         summary.shim.is_none() && matches!(summary.soname.as_deref(), Some(SONAME | ROCBLAS))
     };

@@ -1,8 +1,8 @@
-//! A place: a path relative to the directory of a tree's libraries, as the journal has it.
+//! A place: a path relative to a tree's library directory, as recorded in the journal.
 //!
-//! A journal says which files are to be removed, and it came with a tree that may have come from
-//! anywhere. So a path that is absolute or climbs cannot be a [`Place`], not even one that was just
-//! read from JSON; and as places are relative, a tree that was moved keeps its way back.
+//! A journal lists files to remove, and it may have come with a tree from anywhere. An absolute path or one
+//! that climbs therefore cannot be a [`Place`], even when read from JSON; and since places are relative, a
+//! tree can be moved and still be reverted.
 
 use crate::directory::Name;
 use rocblas_contract::store::BACKENDS;
@@ -14,18 +14,18 @@ use std::{
 
 pub use rocblas_contract::store::STORE;
 
-/// A path of plain components below the directory of the libraries, in UTF-8.
+/// A path of plain components below the library directory, in UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Place(String);
 
-/// A path that is no place.
+/// A path that is not a valid place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a plain path below the directory of the libraries, so it is not followed")]
+#[error("{0:?} is not a plain path below the library directory, so it is not followed")]
 pub struct Stray(pub String);
 
 impl Place {
-    /// The place of a relative path. The error says which path it was.
+    /// The place at a relative path. The error names the path.
     pub fn new(path: &Path) -> Result<Self, Stray> {
         let stray = || Stray(path.to_string_lossy().into_owned());
         let text = path.to_str().ok_or_else(stray)?;
@@ -42,7 +42,7 @@ impl Place {
         Self::new(&Path::new(STORE).join(path))
     }
 
-    /// The directory in the store that has a prefix for each backend.
+    /// The directory in the store that contains a prefix for each backend.
     #[must_use]
     pub fn backends() -> Self {
         Self([STORE, BACKENDS].join("/"))
@@ -64,7 +64,7 @@ impl Place {
         Self::new(&self.path().with_file_name(name))
     }
 
-    /// The path, relative to the directory of the libraries.
+    /// The path, relative to the library directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         Path::new(&self.0)
@@ -76,7 +76,7 @@ impl Place {
         &self.0
     }
 
-    /// The directory that it is in; `None` for a name beside the libraries.
+    /// The directory that contains it; `None` for a name directly in the library directory.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))

@@ -1,14 +1,14 @@
-//! A plan: what to change in a tree, in which order, and why. It is a value; making one reads the
-//! tree and changes nothing. [`crate::execute`] carries it out.
+//! A plan: what to change in a tree, in which order, and why. A plan is a value; making one reads the tree
+//! and changes nothing. [`crate::execute`] carries it out.
 //!
-//! A plan is made by saying what is wanted at each place ([`Planner`]); a step comes of it only where
-//! the tree is not so already. The same sayings after a crash, an upgrade or a complete apply make
-//! the steps that are left to do.
+//! A caller declares what is wanted at each place ([`Planner`]); the plan gets a step only if the place is
+//! not already in that state. The same declarations after a crash, an upgrade or a complete apply therefore
+//! yield exactly the remaining steps.
 //!
-//! Three kinds of file are told apart, by what they are and not by their times: what is in the store
-//! or carries the shim's note or has a digest that the journal knows is the installer's; what is kept
-//! in the store for the user, and everything else, is the user's and is never overwritten or removed,
-//! only renamed into the store.
+//! Ownership is decided by content, not by times. A file belongs to the installer if it is in the store,
+//! carries the shim's note, or has a digest that the journal records. Files kept in the store for the user,
+//! and all other files, belong to the user: they are never overwritten or removed, only renamed into the
+//! store.
 
 use crate::{
     directory::Directory,
@@ -32,14 +32,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What to do, and the journal that has to be on disk before it.
+/// What to do, and the journal that must be on disk first.
 #[derive(Debug)]
 pub struct Plan {
     /// In order.
     pub steps: Vec<Step>,
     /// The journal that describes the tree once all steps are done.
     pub journal: Journal,
-    /// What a person should know, beyond the steps.
+    /// Remarks for the user, besides the steps.
     pub remarks: Vec<String>,
 }
 
@@ -53,32 +53,31 @@ pub struct Step {
     pub reason: String,
 }
 
-/// A change of one place. Those with a `keep` exchange what is there, which is the user's, for what
-/// is new, in one step.
+/// A change of one place. Those with a `keep` exchange the user's file for the new one in a single step.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
-    /// A directory that may be there already.
+    /// A directory, which may exist already.
     MakeDirectory {
-        /// Relative to the directory of the libraries, as all places.
+        /// Relative to the library directory, like all places.
         path: Place,
     },
     /// A copy of a file.
     Copy {
-        /// Where it comes from, for people.
+        /// Its origin, for messages.
         #[serde(serialize_with = "crate::output::json::path")]
         from: PathBuf,
         /// Where it goes.
         path: Place,
         /// In bytes.
         size: u64,
-        /// Where what is there goes.
+        /// Where the file that is there now goes.
         #[serde(skip_serializing_if = "Option::is_none")]
         keep: Option<Place>,
-        /// Where it is read.
+        /// Where the contents are read from.
         #[serde(skip)]
         source: Contents,
-        /// Its time and permissions as they are to be.
+        /// Its time and permissions.
         #[serde(skip)]
         state: FileState,
     },
@@ -86,13 +85,13 @@ pub enum Action {
     Write {
         /// Where it goes.
         path: Place,
-        /// Where what is there goes.
+        /// Where the file that is there now goes.
         #[serde(skip_serializing_if = "Option::is_none")]
         keep: Option<Place>,
-        /// What is in it.
+        /// Its contents.
         #[serde(skip)]
         bytes: Vec<u8>,
-        /// Its time and permissions as they are to be.
+        /// Its time and permissions.
         #[serde(skip)]
         state: FileState,
     },
@@ -103,59 +102,59 @@ pub enum Action {
         /// As written in it.
         #[serde(serialize_with = "crate::output::json::path")]
         target: PathBuf,
-        /// Where what is there goes.
+        /// Where the file that is there now goes.
         #[serde(skip_serializing_if = "Option::is_none")]
         keep: Option<Place>,
     },
-    /// A file or link of the user's moves into the store.
+    /// A file or symlink of the user's moves into the store.
     Keep {
         /// Where it is.
         path: Place,
         /// Where it goes.
         at: Place,
     },
-    /// What was kept goes back to where it was, instead of what the installer put there.
+    /// A kept file returns to its original place and replaces what the installer put there.
     PutBack {
         /// Where it is kept.
         from: Place,
-        /// Where it was.
+        /// Its original place.
         path: Place,
     },
-    /// Permissions become what they are to be.
+    /// Sets permissions.
     Permit {
         /// A file or directory of the installer's.
         path: Place,
         /// The permission bits.
         mode: u32,
     },
-    /// A file or link goes.
+    /// Removes a file or symlink.
     Remove {
         /// Where it is.
         path: Place,
     },
-    /// A directory goes if it is empty.
+    /// Removes a directory if it is empty.
     RemoveDirectory {
         /// Where it is.
         path: Place,
     },
-    /// dpkg is told to put a file of its packages elsewhere.
+    /// Tells dpkg to put a packaged file elsewhere.
     Divert(Diversion),
-    /// dpkg is told to put it in its own place again.
+    /// Ends a dpkg diversion.
     EndDiversion(Diversion),
-    /// All that was done so far reaches the disk.
+    /// Syncs all earlier steps to disk.
     Sync,
-    /// The loader's cache is made anew.
+    /// Rebuilds the loader's cache.
     Ldconfig,
 }
 
-/// Where the bytes of a file are read.
+/// Where the contents of a file come from.
 #[derive(Clone, Debug)]
 pub enum Contents {
     /// A file that stays where it is.
     In(Root, PathBuf),
-    /// A file that was unpacked for this and is moved.
+    /// A file that was unpacked for this plan and is moved.
     Staged(Directory, String),
-    /// A member of a package that was only listed, for a plan that is shown.
+    /// A member of a package that was only listed, for a plan that is only shown.
     Listed,
 }
 
@@ -192,7 +191,7 @@ impl Action {
 }
 
 impl Action {
-    /// The place that something of the user's goes to or comes from.
+    /// The place that a file of the user's moves to or from.
     #[must_use]
     pub fn other_path(&self) -> Option<&Place> {
         match self {
@@ -239,12 +238,12 @@ fn kept(f: &mut fmt::Formatter<'_>, keep: Option<&Place>) -> fmt::Result {
     keep.map_or(Ok(()), |keep| write!(f, " (kept: {keep})"))
 }
 
-/// Something at a place that the installer neither put there nor knows how to take over.
+/// A file that the installer neither put there nor may replace.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{path} was changed by someone else: it is now {now}, and should be {after} (or, before the \
-     installer came, {before}). Move it out of the way and run this again; or `installer repair` \
-     keeps it in the store, as {keep}, and goes on"
+    "{path} was changed by someone else: it is now {now}, but should be {after} (or, as before \
+     the first apply, {before}). Move it away and run this command again, or run `installer \
+     repair`, which moves it into the store as {keep} and continues"
 )]
 pub struct Disturbed {
     /// Inside the root.
@@ -253,19 +252,19 @@ pub struct Disturbed {
     pub now: State,
     /// What the installer put there.
     pub after: State,
-    /// What was there first.
+    /// What was there before the first apply.
     pub before: State,
     /// Where a repair would keep it.
     pub keep: String,
 }
 
-/// How much a plan may take over.
+/// Which foreign files a plan may replace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
-    /// What upgrades, ldconfig and people usually put beside the libraries.
+    /// Those that upgrades, ldconfig and people usually put next to the libraries.
     #[default]
     Usual,
-    /// Whatever is in the way is kept; and what the installer placed is read and compared.
+    /// All of them, by moving them into the store; and placed files are read and compared.
     Repair,
 }
 
@@ -278,9 +277,9 @@ pub enum Wanted {
     Link(PathBuf),
     /// A copy of a file, of this state.
     Copy {
-        /// Where it comes from, for people.
+        /// Its origin, for messages.
         from: PathBuf,
-        /// Where it is read.
+        /// Where it is read from.
         source: Contents,
         /// Its size, time and permissions.
         state: FileState,
@@ -290,8 +289,7 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// A file with these bytes. Its time is a constant, so that an image built twice is the same
-    /// twice.
+    /// A file with these bytes. Its time is a constant, so that image builds are reproducible.
     #[must_use]
     pub fn bytes(bytes: Vec<u8>) -> Self {
         let digest = Some(blake3::hash(&bytes).to_hex().to_string());
@@ -308,38 +306,38 @@ impl Wanted {
     }
 }
 
-/// What becomes of something of the user's that is in the way.
+/// What happens to a file of the user's that is in the way.
 #[derive(Clone, Debug)]
 pub enum Fate {
-    /// It is kept there if that is free, else in `kept/`.
+    /// It is kept there if that place is free, else in `kept/`.
     Kept(Option<Place>),
-    /// It is deleted, at the user's word; the package that would bring it back.
+    /// It is deleted, as the user asked; the package that would restore it.
     Deleted(Option<String>),
-    /// It was written through a link to a name of the installer's own (`cp FILE LIB/` does that):
-    /// it stays in the store for good, unless it is the same as something that is kept.
+    /// It was written through a symlink with one of the installer's names (`cp FILE LIB/` does that). It
+    /// stays in the store permanently unless it equals a kept file.
     Stray,
 }
 
-/// Collects what is wanted.
+/// Collects the wanted state and turns it into steps.
 #[derive(Debug)]
 pub struct Planner<'a> {
     /// The directory of the libraries.
     pub lib: &'a LibDir,
-    /// How much may be taken over.
+    /// What may be replaced.
     pub reach: Reach,
-    /// Whether the journal is of a run that was interrupted, perhaps by a power cut: then a file may
-    /// have the right size and time and not its contents.
+    /// Whether the journal is of an interrupted run, perhaps by a power cut: a file may then have the right
+    /// size and time but the wrong contents.
     unsure: bool,
-    /// What comes of it.
+    /// The resulting plan.
     pub plan: Plan,
-    /// The places that hold something of the user's, or will.
+    /// The places that hold a file of the user's, or will.
     kept: BTreeSet<Place>,
-    /// Directories that are there or planned, with the right permissions.
+    /// Directories that exist or are planned, with the right permissions.
     directories: BTreeSet<Place>,
 }
 
 impl<'a> Planner<'a> {
-    /// A plan that begins with this journal.
+    /// A plan that starts from this journal.
     #[must_use]
     pub fn new(lib: &'a LibDir, reach: Reach, journal: Journal) -> Self {
         let (kept, unsure) = (journal.kept(), journal.phase == Phase::Changing);
@@ -347,17 +345,17 @@ impl<'a> Planner<'a> {
         Self { lib, reach, unsure, plan, kept, directories: BTreeSet::new() }
     }
 
-    /// A remark for people.
+    /// Adds a remark for the user.
     pub fn remark(&mut self, text: String) {
         self.plan.remarks.push(text);
     }
 
-    /// A step that is not about what is wanted at a place.
+    /// Adds a step that is not about the wanted state of a place.
     pub fn step(&mut self, action: Action, reason: &str) {
         self.plan.steps.push(Step { action, reason: reason.to_owned() });
     }
 
-    /// What was planned so far reaches the disk before what is planned from now on.
+    /// Syncs the steps planned so far before any that follow.
     pub fn barrier(&mut self, reason: &str) {
         let last = self.plan.steps.last().map(|step| &step.action);
         if last.is_some_and(|action| !matches!(action, Action::Sync)) {
@@ -367,34 +365,34 @@ impl<'a> Planner<'a> {
 
     /// What is at a place now.
     pub fn now(&self, place: &Place) -> Result<State> {
-        self.lib.state(place).with_context(|| format!("cannot look at {}", self.lib.show(place)))
+        self.lib.state(place).with_context(|| format!("cannot stat {}", self.lib.show(place)))
     }
 
-    /// Whether a place holds something of the user's in the store.
+    /// Whether a place in the store holds a file of the user's.
     #[must_use]
     pub fn is_kept(&self, place: &Place) -> bool {
         self.kept.contains(place)
     }
 
-    /// Whether something of another name is kept directly in a directory of the store.
+    /// Whether another name is kept directly in a directory of the store.
     #[must_use]
     pub fn holds_another_original(&self, directory: &Place, name: &str) -> bool {
         let mut inside = self.kept.iter().filter(|kept| kept.parent().as_ref() == Some(directory));
         inside.any(|kept| kept.file_name() != name)
     }
 
-    /// Nothing of the user's is at a place in the store any more.
+    /// Records that a place in the store no longer holds a file of the user's.
     pub fn forget(&mut self, place: &Place) {
         self.kept.remove(place);
     }
 
-    /// Whether something of the user's is kept below a place.
+    /// Whether a file of the user's is kept below a place.
     #[must_use]
     pub fn holds_originals(&self, place: &Place) -> bool {
         self.kept.iter().any(|kept| kept.starts_with(place))
     }
 
-    /// A directory in the store, and those that it is in.
+    /// A directory in the store, with its parents.
     pub fn directory(&mut self, place: &Place, reason: &str) -> Result<()> {
         if self.directories.contains(place) {
             return Ok(());
@@ -404,7 +402,7 @@ impl<'a> Planner<'a> {
         }
         match self.now(place)? {
             State::Directory => self.permit_directory(place)?,
-            // The store itself is made with the journal.
+            // The store itself is created with the journal.
             State::Absent if *place == Place::store() => {}
             State::Absent => self.step(Action::MakeDirectory { path: place.clone() }, reason),
             other => bail!(
@@ -416,7 +414,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// A store that was made under a strict umask is of no use to other users' programs.
+    /// A store that was created under a strict umask is unusable for other users' programs.
     fn permit_directory(&mut self, place: &Place) -> Result<()> {
         let mode = |directory: &Directory| {
             directory.metadata().map(|metadata| metadata.permissions().mode() & 0o7777)
@@ -425,15 +423,15 @@ impl<'a> Planner<'a> {
         let modes =
             || -> io::Result<_> { Ok((mode(directory)?, mode(&directory.below(place.path())?)?)) };
         let (outer, own) =
-            modes().with_context(|| format!("cannot look at {}", self.lib.show(place)))?;
+            modes().with_context(|| format!("cannot stat {}", self.lib.show(place)))?;
         if outer & 0o055 & !own != 0 {
             let action = Action::Permit { path: place.clone(), mode: files::DIRECTORY_MODE };
-            self.step(action, "other users' programs load what is in it");
+            self.step(action, "other users' programs load files from it");
         }
         Ok(())
     }
 
-    /// Sets the permissions of a file in the store again, if nothing else of it was changed.
+    /// Restores the permissions of a file in the store if nothing else of it was changed.
     pub fn permit(&mut self, place: &Place) -> Result<()> {
         let now = self.now(place)?;
         let placed = self.plan.journal.entry(place).map(|entry| &entry.after);
@@ -444,12 +442,12 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// What is to be at a place. Whatever of the user's is there is kept.
+    /// Declares what is wanted at a place. A file of the user's that is there is kept.
     pub fn want(&mut self, place: &Place, wanted: Wanted, reason: &str) -> Result<()> {
         self.want_with(place, wanted, &Fate::Kept(None), reason)
     }
 
-    /// What is to be at a place, and what becomes of something of the user's that is there.
+    /// Declares what is wanted at a place, and what happens to a file of the user's that is there.
     pub fn want_with(
         &mut self,
         place: &Place,
@@ -459,8 +457,8 @@ impl<'a> Planner<'a> {
     ) -> Result<()> {
         if self.kept.contains(place) {
             bail!(
-                "{} holds a file of yours that revert puts back, so nothing else can be placed \
-                 there. If it is a backend's name that is taken, give another with --name",
+                "{} holds a file of yours that `revert` restores, so nothing else can be placed \
+                 there. If a backend's name is taken, choose another with --name",
                 self.lib.show(place)
             );
         }
@@ -468,13 +466,13 @@ impl<'a> Planner<'a> {
         let after = wanted.state();
         if matches!(now, State::Directory | State::Other) {
             bail!(
-                "{} is {now}, and is to be {after}: move it out of the way, then run this again",
+                "{} is {now}, but must become {after}: move it away, then run this command again",
                 self.lib.show(place)
             );
         }
         let entry = self.plan.journal.entries.get(place).cloned();
         let Some(mut entry) = entry else {
-            // What was so before the installer came is not the installer's to remove.
+            // A state that existed before the first apply is not the installer's to remove.
             if now.same(&after) {
                 return Ok(());
             }
@@ -482,7 +480,7 @@ impl<'a> Planner<'a> {
             self.plan.journal.entries.insert(place.clone(), Entry { before, after });
             return self.carry_out(place, wanted, keep, &now, reason);
         };
-        // Contents that are known to be others may have the same size and time.
+        // A file whose contents are known to differ may have the same size and time.
         let is_other = !entry.after.same(&after) && now.same(&entry.after) && now.same(&after);
         if now.same(&after) && !is_other && !self.is_damaged(place, &entry, &after)? {
             // The digest is known from placing it.
@@ -507,7 +505,7 @@ impl<'a> Planner<'a> {
         self.carry_out(place, wanted, keep, &now, reason)
     }
 
-    /// What the journal is to say of what is at a place that it does not know yet.
+    /// The journal entry for what is at a place that the journal does not know yet.
     fn before(
         &mut self,
         place: &Place,
@@ -518,7 +516,7 @@ impl<'a> Planner<'a> {
         match (now, fate) {
             (State::Absent, _) => Ok((Before::Nothing, None)),
             (State::Directory | State::Other, _) => bail!(
-                "{} is {now}, and is to be {after}: move it out of the way, then run this again",
+                "{} is {now}, but must become {after}: move it away, then run this command again",
                 self.lib.show(place)
             ),
             (State::File(_), Fate::Deleted(package)) => {
@@ -531,7 +529,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The entry of a place that holds something of the user's, and where that is kept.
+    /// The entry of a place that holds a file of the user's, and where that file is kept.
     fn take_over(
         &mut self,
         place: &Place,
@@ -547,7 +545,7 @@ impl<'a> Planner<'a> {
             }
             let at = self.keep_at(place, fate)?;
             self.remark(format!(
-                "{} was written over, with a library of yours; it is kept as {}",
+                "{} was overwritten with a library of yours, which is kept as {}",
                 self.lib.show(place),
                 self.lib.show(&at)
             ));
@@ -561,7 +559,7 @@ impl<'a> Planner<'a> {
                 || (is_original && self.is_pending(&at, &held, &entry.after)?);
             if is_free && (is_original || self.may_adopt(place, now)) {
                 if let Some(parent) = at.parent() {
-                    self.directory(&parent, "for what revert brings back")?;
+                    self.directory(&parent, "for files that revert restores")?;
                 }
                 entry.before = Before::Kept { at: at.clone(), state: now.clone() };
                 return Ok(Some(at));
@@ -583,10 +581,10 @@ impl<'a> Planner<'a> {
         if let Before::Kept { at, .. } = &entry.before
             && self.now(at)? != State::Absent
         {
-            // It stays in the store: whatever has replaced it in the tree, nobody said to delete it.
+            // It stays in the store: although something replaced it in the tree, nobody asked to delete it.
             let at = at.clone();
             self.remark(format!(
-                "{} was replaced since; the earlier one stays as {}",
+                "{} was replaced since; the earlier file stays as {}",
                 self.lib.show(place),
                 self.lib.show(&at)
             ));
@@ -597,7 +595,7 @@ impl<'a> Planner<'a> {
         Ok(keep)
     }
 
-    /// Where something of the user's is kept: at the place that was asked for if that is free.
+    /// Where a file of the user's is kept: at the wanted place if that is free.
     fn keep_at(&mut self, place: &Place, fate: &Fate) -> Result<Place> {
         let asked = if let Fate::Kept(Some(asked)) = fate { Some(asked.clone()) } else { None };
         let at = match asked {
@@ -605,7 +603,7 @@ impl<'a> Planner<'a> {
             _ => self.free_place(place)?,
         };
         if let Some(parent) = at.parent() {
-            self.directory(&parent, "for what revert brings back")?;
+            self.directory(&parent, "for files that revert restores")?;
         }
         self.kept.insert(at.clone());
         Ok(at)
@@ -629,8 +627,8 @@ impl<'a> Planner<'a> {
         Ok(at)
     }
 
-    /// Whether what lies where an original is to be kept is the installer's own new file, which was
-    /// to be exchanged for it when an apply was killed.
+    /// Whether the file where an original is to be kept is the installer's own new file, which was about to
+    /// be exchanged for the original when an apply was killed.
     fn is_pending(&self, at: &Place, held: &State, after: &State) -> Result<bool> {
         Ok(held.same(after)
             || matches!(held, State::File(_)) && self.is_shim(at)?
@@ -641,7 +639,7 @@ impl<'a> Planner<'a> {
         Ok(matches!(present::what(self.lib.root(), &self.lib.inside(place))?, What::Shim(_)))
     }
 
-    /// Whether two things of the user's are the same, so that one of them will do.
+    /// Whether two files of the user's are equal, so that one of them is enough.
     fn is_identical(&self, place: &Place, now: &State, at: &Place, held: &State) -> Result<bool> {
         Ok(match (now, held) {
             (State::File(a), State::File(b)) => {
@@ -661,8 +659,8 @@ impl<'a> Planner<'a> {
         is_ours(self.lib, place, now, entry)
     }
 
-    /// Whether a file that looks as it was placed may have other contents. A repair reads it, and
-    /// whoever comes after an interruption; what nobody lived to read is placed again then.
+    /// Whether a file that looks unchanged may have other contents. A repair reads it, as does any run after
+    /// an interruption; a file that the interrupted run did not verify is then placed again.
     fn is_damaged(&self, place: &Place, entry: &Entry, wanted: &State) -> Result<bool> {
         let State::File(wanted) = wanted else { return Ok(false) };
         if !self.unsure && self.reach != Reach::Repair {
@@ -680,9 +678,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether what somebody put at a place since is one of the things that upgrades, ldconfig and
-    /// people put there: another rocBLAS, a link to one, or settings. Anything else is only taken
-    /// over by a repair.
+    /// Whether what somebody put at a place is something that upgrades, ldconfig and people usually put
+    /// there: another rocBLAS, a symlink to one, or settings. Only a repair replaces anything else.
     fn may_adopt(&self, place: &Place, now: &State) -> bool {
         if self.reach == Reach::Repair {
             return matches!(now, State::File(_) | State::Link { .. });
@@ -732,7 +729,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// The shim's settings, which people edit: an edit is nobody's disturbance, and stays.
+    /// The shim's settings. People edit them, so an edit is not a disturbance and stays.
     pub fn settings(&mut self, text: &str, reason: &str) -> Result<()> {
         let place = crate::settings::place();
         // Without a digest, since people edit it.
@@ -748,7 +745,7 @@ impl<'a> Planner<'a> {
         }
         let wanted = Wanted::Bytes(text.as_bytes().to_vec(), state.clone());
         if let Some(entry) = self.plan.journal.entries.get_mut(&place) {
-            // In the store, so the installer's, edited or not.
+            // It is in the store, so it is the installer's, edited or not.
             entry.after = State::File(state);
             return self.carry_out(&place, wanted, None, &now, reason);
         }
@@ -756,9 +753,8 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Whether what is at a place is the installer's, whatever its time and permissions: it is as it was
-/// placed, or in the store, or the shim by its note, or a link to the shim, or has the digest that
-/// the journal knows.
+/// Whether what is at a place is the installer's, whatever its time and permissions: it is unchanged, or in
+/// the store, or the shim by its note, or a symlink to the shim, or has a digest that the journal records.
 pub fn is_ours(lib: &LibDir, place: &Place, now: &State, entry: &Entry) -> Result<bool> {
     if now.same(&entry.after) || place.is_in_store() {
         return Ok(true);
@@ -774,8 +770,7 @@ pub fn is_ours(lib: &LibDir, place: &Place, now: &State, entry: &Entry) -> Resul
     }
 }
 
-/// Whether a file has the same contents as one that is kept in the store, or as an original that is
-/// back in its place.
+/// Whether a file equals one that is kept in the store, or an original that is back in its place.
 pub fn is_kept_already(
     lib: &LibDir,
     journal: &Journal,
@@ -825,7 +820,7 @@ fn same_digest(lib: &LibDir, place: &Place, now: &State, after: &State) -> Resul
     Ok(now.with_context(|| format!("cannot read {}", lib.show(place)))? == *digest)
 }
 
-/// The permissions to set, where nothing else than those is different from what was placed.
+/// The permissions to set, if they are the only difference from what was placed.
 fn only_mode_differs(now: &State, placed: &State, wanted: &State) -> Option<u32> {
     let (State::File(now), State::File(placed), State::File(wanted)) = (now, placed, wanted) else {
         return None;
@@ -834,7 +829,7 @@ fn only_mode_differs(now: &State, placed: &State, wanted: &State) -> Option<u32>
     (same(placed) && same(wanted) && now.mode != wanted.mode).then_some(wanted.mode)
 }
 
-/// A relative path as a target for links, from a place in the store to one beside the libraries.
+/// A relative path as a symlink target, from a place in the store to one in the library directory.
 #[must_use]
 pub fn relative_target(from: &Place, to: impl AsRef<Path>) -> PathBuf {
     let depth = from.as_str().matches('/').count();

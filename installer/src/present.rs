@@ -1,5 +1,5 @@
-//! The rocBLAS that a tree has now: every file and link named `librocblas.so*` beside the others,
-//! told apart by what is in them and not by their names.
+//! The rocBLAS that a tree has now: every file and symlink named `librocblas.so*` in its library directory,
+//! classified by content and not by name.
 
 use crate::{elf, root::Root, state::State};
 use anyhow::{Context, Result};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub use rocblas_contract::{libraries::SONAME, store::SHIM_FILE as SHIM_NAME};
 
-/// A file or link named `librocblas.so*`.
+/// A file or symlink named `librocblas.so*`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Library {
     /// Its name in the directory.
@@ -18,17 +18,17 @@ pub struct Library {
     pub what: What,
 }
 
-/// What is under a name.
+/// What is at a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
-    /// A link to another name.
+    /// A symlink to another name.
     Link(#[serde(serialize_with = "crate::output::json::path")] PathBuf),
-    /// The shim, of this version.
+    /// The shim, in this version.
     Shim(String),
-    /// A rocBLAS of this SONAME.
+    /// A rocBLAS with this SONAME.
     Rocblas(String),
-    /// Something else, and why it is taken for that.
+    /// Something else, and the reason.
     Other(String),
 }
 
@@ -45,7 +45,7 @@ pub fn libraries(root: &Root, lib: &Path) -> Result<Vec<Library>> {
 /// What is at a path.
 pub fn what(root: &Root, path: &Path) -> Result<What> {
     let state = root.state(path);
-    Ok(match state.with_context(|| format!("cannot look at {}", path.display()))? {
+    Ok(match state.with_context(|| format!("cannot stat {}", path.display()))? {
         State::Link { target } => What::Link(target),
         State::File(_) => {
             let file =
@@ -64,7 +64,7 @@ pub fn what(root: &Root, path: &Path) -> Result<What> {
     })
 }
 
-/// Whether a name is a version of the stock library and not somebody's backup of it:
+/// Whether a name is a version of the stock library and not somebody's backup copy:
 /// `librocblas.so.5.0.70002`, not `librocblas.so.5.0.70002.stock`.
 #[must_use]
 pub fn is_versioned_name(name: &str) -> bool {
@@ -74,8 +74,8 @@ pub fn is_versioned_name(name: &str) -> bool {
     })
 }
 
-/// The name that programs of a tree load, `librocblas.so.5` but for PyTorch's wheels; be it a link
-/// that leads nowhere.
+/// The name that programs of a tree load: `librocblas.so.5` except in PyTorch's wheels; it may be a broken
+/// symlink.
 #[must_use]
 pub fn front(root: &Root, lib: &Path) -> Option<PathBuf> {
     let names = [SONAME, ROCBLAS].map(|name| lib.join(name));

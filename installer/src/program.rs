@@ -1,4 +1,4 @@
-//! The file that a person means by the name of a program: found as a shell finds it.
+//! Finds a program's file by the name that a user gave, as a shell does.
 
 use crate::root::Root;
 use std::{
@@ -9,10 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where programs are in a root whose own `PATH` is not known.
+/// Where programs are in a root whose own `PATH` is unknown.
 const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// There is no such program.
+/// The program was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum NotFound {
     /// A name without a slash.
@@ -28,14 +28,13 @@ pub enum NotFound {
     Path {
         /// As given.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         error: io::Error,
     },
 }
 
-/// The path, inside the root, of the program or directory that a name stands for. A name without a
-/// slash is looked for in `PATH`, or in the usual directories of another root, and then in the
-/// current directory.
+/// The path, inside the root, of the program or directory that a name denotes. A name without a slash is
+/// searched for in `PATH`, or in the usual directories of another root, and then in the current directory.
 pub fn find(root: &Root, name: &Path) -> Result<PathBuf, NotFound> {
     if name.as_os_str().as_bytes().contains(&b'/') {
         return by_path(root, name);
@@ -51,7 +50,7 @@ pub fn find(root: &Root, name: &Path) -> Result<PathBuf, NotFound> {
     })
 }
 
-/// As [`find`], but only in `PATH`, as the system starts programs.
+/// Like [`find`], but only in `PATH`, as the system starts programs.
 pub fn find_to_start(root: &Root, name: &Path) -> Result<PathBuf, NotFound> {
     if name.as_os_str().as_bytes().contains(&b'/') {
         return by_path(root, name);
@@ -74,7 +73,7 @@ fn by_path(root: &Root, path: &Path) -> Result<PathBuf, NotFound> {
     Ok(inside)
 }
 
-/// A path of the running system is relative to the current directory, one of another root to its `/`.
+/// A path on the running system is relative to the current directory, one in another root to its `/`.
 fn absolute(root: &Root, path: &Path) -> Option<PathBuf> {
     if root.is_system() {
         // An empty directory in PATH is the current one.

@@ -1,9 +1,9 @@
-//! Bars for what takes long, on a terminal only: a log file gets lines that stay, not frames.
+//! Progress bars for slow operations, on a terminal only: a log file gets permanent lines, not frames.
 
 use crate::output::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Counts bytes up to a total, visibly where stderr is a terminal.
+/// Counts bytes up to a total, visibly if stderr is a terminal.
 #[derive(Debug)]
 pub struct Bar(ProgressBar);
 
@@ -11,7 +11,7 @@ impl Bar {
     /// A bar over `total` bytes, labelled `what` ("Copying librocblas.so.4").
     #[must_use]
     pub fn bytes(what: &str, total: u64) -> Self {
-        // indicatif draws nothing where its target is no terminal.
+        // indicatif draws nothing if its target is not a terminal.
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
         let style =
             ProgressStyle::with_template("{msg:30!} [{bar:30}] {bytes:>10}/{total_bytes} {eta:>4}");
@@ -20,7 +20,7 @@ impl Bar {
         Self(bar)
     }
 
-    /// A bar over a download of `total` bytes, or of as many as come, with its rate.
+    /// A bar over a download of `total` bytes, or of unknown size, with its rate.
     #[must_use]
     pub fn download(what: &str, total: Option<u64>) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
@@ -36,13 +36,13 @@ impl Bar {
         Self(bar)
     }
 
-    /// So many bytes were done before; they do not count for the rate.
+    /// Bytes that were done before; they do not count for the rate.
     pub fn continue_at(&self, bytes: u64) {
         self.0.set_position(bytes);
         self.0.reset_eta();
     }
 
-    /// More bytes are done.
+    /// Adds bytes.
     pub fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
     }

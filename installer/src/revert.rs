@@ -1,4 +1,4 @@
-//! The way back: the plan that undoes a journal, and the check that it did.
+//! Reverting: the plan that undoes a journal, and the check that it did.
 
 use crate::{
     apply::stock::DIVERTED,
@@ -20,16 +20,16 @@ use rocblas_contract::{
 };
 use std::path::{Path, PathBuf};
 
-/// What a revert came to.
+/// The result of a revert.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// What a person should know.
+    /// Remarks for the user.
     pub remarks: Vec<String>,
-    /// What is not as it was before the installer changed it, a sentence each.
+    /// What is not as it was before the installer changed it, one sentence each.
     pub left: Vec<String>,
 }
 
-/// Which entries are undone together, and why the next ones wait until they are on disk.
+/// A group of entries that are undone together, and the reason to sync before the next group.
 type Group = (fn(&Place, &Entry) -> bool, &'static str);
 
 /// A plan and what it will leave.
@@ -37,13 +37,13 @@ type Group = (fn(&Place, &Entry) -> bool, &'static str);
 pub struct Reverting {
     /// The steps.
     pub plan: Plan,
-    /// What is not going to be as it was before the installer changed it, a sentence each.
+    /// What will not be as it was before the installer changed it, one sentence each.
     pub left: Vec<String>,
-    /// What a person wrote and is going to be gone, line by line.
+    /// Text that a person wrote and that will be removed, line by line.
     pub gone: Vec<String>,
 }
 
-/// Undoes what a journal says, whatever can be had of one: for an apply that failed.
+/// Undoes a journal as far as possible, for an apply that failed.
 pub fn now(lib: &LibDir) -> Result<Outcome> {
     match Journal::load(lib)? {
         None => {
@@ -55,8 +55,8 @@ pub fn now(lib: &LibDir) -> Result<Outcome> {
     }
 }
 
-/// The steps that lead back. An original that is gone and that nothing replaces is an error: without
-/// it the tree would have no rocBLAS at all.
+/// The steps of a revert. An original that is missing and that nothing replaces is an error: without it the
+/// tree would have no rocBLAS at all.
 pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
     let others = rocblas_remains(lib, &loaded.journal)?;
     if loaded.rebuilt && !loaded.has_originals() && !others {
@@ -79,21 +79,21 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
     back.other_backend()?;
     for diversion in &journal.diversions {
         let action = Action::EndDiversion(diversion.clone());
-        back.step(action, "the stock library gets its own name back");
+        back.step(action, "the stock library returns to its own name");
     }
-    // Originals come back first, then the names that lead to them, and what the installer placed goes
-    // last: at each moment what programs load is complete, and it is on disk before the next.
+    // Originals return first, then the names that point to them; what the installer placed is removed last.
+    // At each moment the files that programs load are complete, and each group is on disk before the next.
     let groups: [Group; 3] = [
         (|place, entry| is_file(entry) && !is_front(place), "the originals are on disk"),
         (
             |_, entry| entry.before.state() != &State::Absent,
-            "the names that lead to them are on disk",
+            "the names that point to them are on disk",
         ),
-        (|_, _| true, "what was placed is gone on disk"),
+        (|_, _| true, "the removal of placed files is on disk"),
     ];
     let mut done = std::collections::BTreeSet::new();
     for (belongs, reason) in groups {
-        // Files come after their directories in a journal.
+        // A journal lists directories before the files in them.
         for (place, entry) in journal.entries.iter().rev() {
             if belongs(place, entry) && done.insert(place) {
                 back.undo(place, entry)?;
@@ -103,11 +103,7 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
     }
     back.look_ahead(loaded_rebuilt)?;
     back.strays(loaded_rebuilt)?;
-    for at in &journal.superseded {
-        if lib.state(at)? != State::Absent {
-            back.left.push(format!("{} is a file of yours that was replaced since", lib.show(at)));
-        }
-    }
+    back.superseded()?;
     if ldconfig::concerns(lib) {
         ldconfig::check(lib)?;
         back.step(Action::Ldconfig, "the loader's cache is to name the stock library");
@@ -116,7 +112,7 @@ pub fn plan(lib: &LibDir, loaded: Loaded) -> Result<Reverting> {
     Ok(Reverting { plan: Plan { steps, journal, remarks }, left, gone })
 }
 
-/// The store was deleted by hand, and the stock library with it; or the shim was placed by hand.
+/// The store was deleted by hand, with the stock library in it; or the shim was placed by hand.
 fn nothing_to_go_back_to(lib: &LibDir, journal: &Journal) -> anyhow::Error {
     let ends = journal.diversions.iter().map(|diversion| {
         let path = lib.show(&diversion.path);
@@ -124,13 +120,18 @@ fn nothing_to_go_back_to(lib: &LibDir, journal: &Journal) -> anyhow::Error {
     });
     let ends: String = ends.collect();
     anyhow::anyhow!(
-        "{} has the shim, and neither a journal nor a stock library: the store was deleted, or the \
-         shim was placed by hand. Without it the tree would have no rocBLAS. Either install the \
-         package again that has {SONAME} ({ends}then apt-get install --reinstall rocblas, Debian: \
+        "{} has the shim, but neither a journal nor a stock library: the store was deleted, or the \
+         shim was placed by hand. Without the shim the tree would have no rocBLAS. Either reinstall the \
+         package that contains {SONAME} ({ends}then apt-get install --reinstall rocblas, Debian: \
          librocblas5; or dnf reinstall rocblas), and revert; or keep the shim with `installer apply \
          --backend PATH`",
         lib.path().display()
     )
+}
+
+/// Whether it is a symlink to a versioned stock library, as packages have it and ldconfig creates it.
+fn is_link_to_stock(state: &State) -> bool {
+    matches!(state, State::Link { target } if target.to_str().is_some_and(present::is_versioned_name))
 }
 
 fn is_file(entry: &Entry) -> bool {
@@ -141,7 +142,7 @@ fn is_front(place: &Place) -> bool {
     [SONAME, ROCBLAS].contains(&place.as_str())
 }
 
-/// Whether a stock library is there, or comes back, besides one that is gone for good.
+/// Whether a stock library exists or will return, besides one that was deleted.
 fn rocblas_remains(lib: &LibDir, journal: &Journal) -> Result<bool> {
     let libraries = present::libraries(lib.root(), lib.path())?;
     let is_stock = |what: &What| matches!(what, What::Rocblas(soname) if soname == SONAME);
@@ -158,7 +159,7 @@ fn rocblas_remains(lib: &LibDir, journal: &Journal) -> Result<bool> {
     Ok(false)
 }
 
-/// A plan in the making.
+/// A plan under construction.
 struct Back<'a> {
     lib: &'a LibDir,
     journal: &'a Journal,
@@ -182,14 +183,14 @@ impl Back<'_> {
     }
 
     fn state(&self, place: &Place) -> Result<State> {
-        self.lib.state(place).with_context(|| format!("cannot look at {}", self.lib.show(place)))
+        self.lib.state(place).with_context(|| format!("cannot stat {}", self.lib.show(place)))
     }
 
-    /// The stock library may be the backend in use. It is about to leave the store, so that the shim
-    /// uses another until programs do not load it any more.
+    /// The stock library may be the backend in use. It is about to leave the store, so the shim uses another
+    /// backend until programs no longer load the shim.
     fn other_backend(&mut self) -> Result<()> {
         let (root, lib) = (self.lib.root(), self.lib.path());
-        // What cannot be read names no backend; it is listed if it is in the way.
+        // Unreadable settings name no backend; the file is listed if it is in the way.
         let text = settings::text(root, lib).unwrap_or_default();
         self.show_settings(&text);
         let Some(name) = settings::backend(&text).ok().flatten() else { return Ok(()) };
@@ -213,17 +214,17 @@ impl Back<'_> {
         Ok(())
     }
 
-    /// Settings that a person edited go with the store, so they are shown once more.
+    /// Settings that a person edited are removed with the store, so they are printed once more.
     fn show_settings(&mut self, text: &str) {
         if !text.is_empty() && !settings::is_unedited(text) {
             let path = self.lib.show(&settings::place());
-            self.gone.push(format!("{path} was edited; this was in it:"));
+            self.gone.push(format!("{path} was edited; it contained:"));
             self.gone.extend(text.lines().map(|line| format!("  {line}")));
         }
     }
 
-    /// Refuses steps after which programs would find no rocBLAS, where that is because an original is
-    /// gone, damaged or in nobody's hands: as long as nothing was changed, the shim still serves them.
+    /// Refuses steps after which programs would find no rocBLAS because an original is missing or damaged or
+    /// has no copy: as long as nothing is changed, the shim still serves them.
     fn look_ahead(&self, rebuilt: bool) -> Result<()> {
         let mut damaged = Vec::new();
         for (place, entry) in &self.journal.entries {
@@ -235,8 +236,8 @@ impl Back<'_> {
             }
         }
         let Some(fault) = self.ahead(self.front())? else { return Ok(()) };
-        // What was no rocBLAS before comes back as it was: a file in the place of the name itself, or a
-        // link where there was no library for it.
+        // A name that was not a rocBLAS before is restored as it was: a file under the name itself, or a
+        // symlink without a library to point to.
         let front = self.journal.entry(&Place::new(self.front().as_ref())?);
         let beside = self.journal.entries.iter().filter(|(place, _)| !place.is_in_store());
         let had_library = beside.into_iter().any(|(_, entry)| is_file(entry));
@@ -249,12 +250,12 @@ impl Back<'_> {
         let mut why = damaged;
         why.extend(self.left.iter().cloned());
         if why.is_empty() {
-            why.push("the stock library is not there".to_owned());
+            why.push("the stock library is missing".to_owned());
         }
         bail!(
-            "{} would lead to {fault} afterwards, so nothing was changed. The reason: {}. Install the \
-             package again that has {SONAME} (apt-get install --reinstall rocblas, Debian: \
-             librocblas5; or dnf reinstall rocblas) or move what is in the way, then revert",
+            "{} would point to {fault} afterwards, so nothing was changed: {}. Reinstall the \
+             package that contains {SONAME} (apt-get install --reinstall rocblas, Debian: \
+             librocblas5; or dnf reinstall rocblas) or move the file that is in the way, then revert",
             self.lib.path().join(SONAME).display(),
             why.join("; ")
         )
@@ -268,11 +269,11 @@ impl Back<'_> {
         if is_plain { ROCBLAS } else { SONAME }
     }
 
-    /// What would be wrong with a name beside the libraries after the steps.
+    /// What would be wrong with a name in the library directory after the steps.
     fn ahead(&self, name: &str) -> Result<Option<String>> {
         let mut place = Place::new(name.as_ref())?;
         for _ in 0..40 {
-            // The last step that puts something there decides, or what is there now.
+            // The last step that puts something there decides; without one, what is there now.
             let last = self.steps.iter().rev().find(|step| step.action.path() == Some(&place));
             let from = match last.map(|step| &step.action) {
                 Some(Action::PutBack { from, .. }) => from.clone(),
@@ -292,22 +293,41 @@ impl Back<'_> {
                         place = next;
                         continue;
                     }
-                    // Elsewhere, where no step changes anything.
+                    // Outside the directory, where no step changes anything.
                     None => None,
                 },
                 State::File(_) => match present::what(self.lib.root(), &self.lib.inside(&from))? {
                     What::Rocblas(_) | What::Link(_) => None,
                     What::Shim(_) => Some("the shim without its store".to_owned()),
-                    What::Other(why) => Some(format!("a file that is no rocBLAS ({why})")),
+                    What::Other(why) => Some(format!("a file that is not a rocBLAS ({why})")),
                 },
                 State::Absent => Some("nothing".to_owned()),
                 other => Some(other.to_string()),
             });
         }
-        Ok(Some("a loop of links".to_owned()))
+        Ok(Some("a symlink loop".to_owned()))
     }
 
-    /// What would be left of the shim that no journal knows of: copies, and links to it.
+    /// Files of the user's that a newer one has replaced. Symlinks that a package upgrade has replaced are removed: they
+    /// only name an earlier stock library, and packages and ldconfig create such symlinks themselves.
+    fn superseded(&mut self) -> Result<()> {
+        let front = self.journal.entry(&Place::new(self.front().as_ref())?);
+        let is_upgrade = front.is_some_and(|front| is_link_to_stock(front.before.state()));
+        for at in &self.journal.superseded {
+            let state = self.state(at)?;
+            if is_upgrade && is_link_to_stock(&state) {
+                let reason = "a symlink to an earlier stock library, replaced by a package";
+                self.step(Action::Remove { path: at.clone() }, reason);
+            } else if state != State::Absent {
+                let path = self.lib.show(at);
+                self.left.push(format!("{path} is a file of yours that has been replaced since"));
+            }
+        }
+        self.barrier("the removal of earlier symlinks is on disk");
+        Ok(())
+    }
+
+    /// Remains of the shim that no journal records: copies, and symlinks to it.
     fn strays(&mut self, rebuilt: bool) -> Result<()> {
         let shim = self.journal.entry(&Place::new(SHIM_NAME.as_ref())?);
         let goes = shim.is_some_and(|entry| entry.before == Before::Nothing);
@@ -323,7 +343,7 @@ impl Back<'_> {
                 )),
                 What::Link(target) if target.as_os_str() == SHIM_NAME && goes => {
                     self.left.push(format!(
-                        "{path} is a link to the shim that somebody made, and leads nowhere now"
+                        "{path} is a symlink to the shim that somebody made, and is broken now"
                     ));
                 }
                 _ => {}
@@ -333,7 +353,7 @@ impl Back<'_> {
             let place = Place::new(name.as_ref())?;
             if self.journal.entry(&place).is_none() && self.state(&place)? != State::Absent {
                 let path = self.lib.show(&place);
-                self.left.push(format!("{path} may be what apply made for the backend"));
+                self.left.push(format!("{path} may have been created by apply for the backend"));
             }
         }
         for diversion in &self.journal.diversions {
@@ -348,7 +368,7 @@ impl Back<'_> {
             self.left.extend(all.iter().find(is_it).map(|(path, _)| {
                 let path = path.display();
                 format!(
-                    "dpkg still diverts {path}, where the tree was: dpkg-divert --local --no-rename \
+                    "dpkg still diverts {path}, the tree's earlier path: run dpkg-divert --local --no-rename \
                      --remove {path}"
                 )
             }));
@@ -367,7 +387,7 @@ impl Back<'_> {
             return Ok(());
         }
         let is_ours = now == State::Absent || plan::is_ours(self.lib, place, &now, entry)?;
-        // What dpkg was told to put elsewhere is newer than what was there at first.
+        // A file that dpkg diverted is newer than the original.
         let diversion = self.journal.diversions.iter().find(|diversion| diversion.path == *place);
         if let Some(diversion) = diversion
             && Some(&diversion.to) != entry.before.kept()
@@ -375,20 +395,20 @@ impl Back<'_> {
         {
             let from = diversion.to.clone();
             if is_ours {
-                self.step(Action::PutBack { from, path: place.clone() }, "as dpkg brought it");
+                self.step(Action::PutBack { from, path: place.clone() }, "as dpkg installed it");
                 return self.drop_kept(entry);
             }
-            self.left.push(format!("{} is what dpkg brought for {place}", self.lib.show(&from)));
+            self.left.push(format!("{} is what dpkg installed for {place}", self.lib.show(&from)));
         }
         match &entry.before {
             Before::Nothing => self.remove(place, &now, is_ours),
             Before::Kept { at, state } => self.put_back(place, &now, is_ours, entry, at, state),
             Before::Deleted { package, .. } => {
                 if !is_ours {
-                    // It has come back: its package was installed again.
+                    // The original is back: its package was reinstalled.
                     return Ok(());
                 }
-                let why = "was deleted, as --original delete asks for";
+                let why = "was deleted, as requested by --original delete";
                 self.without_original(place, &now, package.as_deref(), why)
             }
         }
@@ -401,13 +421,13 @@ impl Back<'_> {
         }
         let stock = if place.as_str() == SONAME { self.stock()? } else { None };
         if let (true, Some(stock)) = (is_ours, stock) {
-            // The store was deleted by hand, and the package was installed again.
+            // The store was deleted by hand, and the package was reinstalled.
             let action = Action::Link { path: place.clone(), target: stock.into(), keep: None };
-            self.step(action, "the stock library gets its own name back");
+            self.step(action, "the stock library returns to its own name");
         } else if is_ours {
             self.step(Action::Remove { path: place.clone() }, "placed by apply");
         } else if place.as_str() == SHIM_NAME && is_copy()? {
-            let reason = "written over the shim through a link; a copy of the stock library";
+            let reason = "written over the shim through a symlink; a copy of the stock library";
             self.step(Action::Remove { path: place.clone() }, reason);
         } else {
             self.left_alone(place, now);
@@ -415,7 +435,7 @@ impl Back<'_> {
         Ok(())
     }
 
-    /// A stock library that is there, not one that is going to come back.
+    /// A stock library that exists now, not one that will return.
     fn stock(&self) -> Result<Option<String>> {
         let libraries = present::libraries(self.lib.root(), self.lib.path())?;
         let stock = libraries.into_iter().rev().find(|library| {
@@ -429,7 +449,7 @@ impl Back<'_> {
     fn left_alone(&mut self, place: &Place, now: &State) {
         let path = self.lib.show(place);
         self.left
-            .push(format!("{path} is left alone: it is {now}, which somebody put there since"));
+            .push(format!("{path} is left in place: it is {now}, which somebody put there since"));
     }
 
     fn put_back(
@@ -451,7 +471,7 @@ impl Back<'_> {
                     Ok(())
                 }
                 (State::Absent, _) => {
-                    let why = format!("was kept as {}, which is gone", self.lib.show(at));
+                    let why = format!("was kept as {}, which is missing", self.lib.show(at));
                     self.without_original(place, now, None, &why)
                 }
                 _ => {
@@ -467,7 +487,7 @@ impl Back<'_> {
             }
             return Ok(());
         }
-        // It is in its own place; what lies where it was to be kept was to be exchanged for it.
+        // The original is in its place; the file where it was to be kept was about to be exchanged for it.
         if is_original
             && (held.same(&entry.after) || self.is_shim(at)? || same_link(&held, &entry.after))
         {
@@ -488,7 +508,7 @@ impl Back<'_> {
         Ok(matches!(present::what(self.lib.root(), &self.lib.inside(place))?, What::Shim(_)))
     }
 
-    /// Whether two files have the same contents, or two links the same target.
+    /// Whether two files have the same contents, or two symlinks the same target.
     fn is_same(&self, place: &Place, now: &State, at: &Place, held: &State) -> Result<bool> {
         let (State::File(a), State::File(b)) = (now, held) else { return Ok(now == held) };
         if a.size != b.size {
@@ -501,7 +521,7 @@ impl Back<'_> {
         Ok(digest(place)? == digest(at)?)
     }
 
-    /// An original that does not come back.
+    /// An original that cannot be restored.
     fn without_original(
         &mut self,
         place: &Place,
@@ -519,12 +539,12 @@ impl Back<'_> {
                 |package| format!("the package {package}"),
             );
             bail!(
-                "{path} {why}, so it cannot be put back. Install {package} again (apt-get install \
+                "{path} {why}, so it cannot be restored. Reinstall {package} (apt-get install \
                  --reinstall, or dnf reinstall), then revert"
             );
         }
         self.remarks.push(format!(
-            "{path} {why}; another version, which an upgrade or a package brought, takes its place"
+            "{path} {why}; another version, installed by a package since, takes its place"
         ));
         if *now != State::Absent {
             self.step(Action::Remove { path: place.clone() }, "placed by apply");
@@ -532,18 +552,18 @@ impl Back<'_> {
         Ok(())
     }
 
-    /// The original of something newer.
+    /// An original that a newer file replaces.
     fn drop_kept(&mut self, entry: &Entry) -> Result<()> {
         if let Before::Kept { at, .. } = &entry.before
             && self.state(at)? != State::Absent
         {
-            self.step(Action::Remove { path: at.clone() }, "its package has brought a newer one");
+            self.step(Action::Remove { path: at.clone() }, "its package has installed a newer one");
         }
         Ok(())
     }
 }
 
-/// Where a link beside the libraries leads, if that is beside them too.
+/// The target of a symlink in the library directory, if it is in that directory too.
 fn next(place: &Place, target: &Path) -> Option<Place> {
     let is_beside = place.parent().is_none() && target.components().count() == 1;
     is_beside.then(|| Place::new(target).ok()).flatten()
@@ -553,7 +573,7 @@ fn same_link(a: &State, b: &State) -> bool {
     matches!((a, b), (State::Link { .. }, State::Link { .. })) && a == b
 }
 
-/// Carries the plan out, looks at what came of it, and removes the journal and the store.
+/// Carries the plan out, checks the result, and removes the journal and the store.
 pub fn execute(lib: &LibDir, reverting: Reverting) -> Result<Outcome> {
     let Reverting { plan: Plan { steps, mut journal, remarks }, mut left, .. } = reverting;
     let had_something =
@@ -561,8 +581,8 @@ pub fn execute(lib: &LibDir, reverting: Reverting) -> Result<Outcome> {
     let had_rocblas = had_something && !journal.bare;
     let mut incoming = Incoming::open(lib)?;
     journal.phase = Phase::Changing;
-    // On a full disk this may fail, and then the phase is not the truth; the entries are, and going
-    // back is what frees space.
+    // On a full disk this may fail, and the recorded phase is then wrong; the entries are right, and
+    // reverting frees space.
     let _ = journal.store(lib, &mut incoming);
     for Step { action, .. } in &steps {
         execute::run(lib, action, &mut incoming)
@@ -572,14 +592,14 @@ pub fn execute(lib: &LibDir, reverting: Reverting) -> Result<Outcome> {
     if let Some(fault) = fault(lib, had_rocblas)? {
         left.push(fault);
     }
-    // The journal goes last of all, since without it there is no sure way back.
+    // The journal is removed last, since without it a revert is not reliable.
     lib.directory().sync_file_system()?;
     remove_store(lib, &mut left)?;
     lib.directory().sync()?;
     Ok(Outcome { remarks, left })
 }
 
-/// What is wrong with the name that programs load, after all is said to be as before.
+/// What is wrong with the name that programs load, although everything is reported to be as before.
 fn fault(lib: &LibDir, had_rocblas: bool) -> Result<Option<String>> {
     let (root, path) = (lib.root(), lib.path());
     let Some(front) = present::front(root, path) else {
@@ -591,17 +611,19 @@ fn fault(lib: &LibDir, had_rocblas: bool) -> Result<Option<String>> {
         match root.resolve(&front).and_then(|path| root.metadata(&path).map(|_| path)) {
             Ok(resolved) => resolved,
             // As it was before, where there was no rocBLAS.
-            Err(e) => return Ok(had_rocblas.then(|| format!("{shown} leads to no file ({e})"))),
+            Err(e) => {
+                return Ok(had_rocblas.then(|| format!("{shown} does not resolve to a file ({e})")));
+            }
         };
     Ok(match present::what(root, &resolved)? {
-        What::Shim(_) => Some(format!("{shown} still leads to the shim")),
+        What::Shim(_) => Some(format!("{shown} still points to the shim")),
         What::Rocblas(_) | What::Link(_) => None,
-        What::Other(why) => Some(format!("{shown} leads to {}: {why}", resolved.display())),
+        What::Other(why) => Some(format!("{shown} points to {}: {why}", resolved.display())),
     })
 }
 
-/// Removes the journal, and the directories that the installer made in the store where they are empty by
-/// now. What else is there is somebody's, and is said.
+/// Removes the journal, and the directories that the installer created in the store if they are empty by now.
+/// Anything else there belongs to somebody and is reported.
 pub fn remove_store(lib: &LibDir, left: &mut Vec<String>) -> Result<()> {
     let store = lib.show(&Place::store());
     let remove = || -> std::io::Result<bool> {
@@ -619,7 +641,7 @@ pub fn remove_store(lib: &LibDir, left: &mut Vec<String>) -> Result<()> {
     };
     if !remove().with_context(|| format!("cannot remove {store}"))? && left.is_empty() {
         let names = lib.names(&Place::store()).unwrap_or_default().join(", ");
-        left.push(format!("{store} stays, with files of others in it: {names}"));
+        left.push(format!("{store} stays, since it contains files of others: {names}"));
     }
     Ok(())
 }

@@ -1,12 +1,11 @@
-//! The file system that a command works on: the machine's own, or a tree that is to become one
-//! (`--root`), seen as a process inside of it would see it.
+//! The file system that a command works on: the machine's own, or another directory (`--root`), seen as a
+//! process would see it that has this directory as its root.
 //!
-//! A root is a descriptor. Paths given to it are paths *inside*: absolute, `/` being the root. They
-//! are looked up by the kernel with `RESOLVE_IN_ROOT`, or step by step where it lacks that, so that
-//! a link that is absolute or climbs with `..` stays inside as under `chroot`: an image's `/opt/rocm
-//! -> /etc/alternatives/rocm` means the image's own, and a hostile one leads nowhere else, not even
-//! if somebody exchanges directories meanwhile. There is no function that returns a path of the
-//! machine for one inside.
+//! A root is a descriptor. Paths passed to it are paths *inside*: absolute, with `/` being the root. The
+//! kernel resolves them with `RESOLVE_IN_ROOT`, or this module does step by step if the kernel lacks that, so
+//! that a symlink that is absolute or climbs with `..` stays inside, as under `chroot`: an image's `/opt/rocm
+//! -> /etc/alternatives/rocm` means the image's own, and a hostile symlink cannot escape, even if somebody
+//! exchanges directories meanwhile. No function returns a path of the machine for a path inside.
 
 mod steps;
 
@@ -27,35 +26,35 @@ use std::{
     sync::Arc,
 };
 
-/// As many links as the kernel follows before it says ELOOP (path_resolution(7)).
+/// As many symlinks as the kernel follows before it returns ELOOP (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
-/// Larger than any text that the installer reads whole, in bytes: settings, journals, lists of
-/// packages' files (the largest seen has 6 MB), CMake packages.
+/// Larger than any text that the installer reads whole, in bytes: settings, journals, lists of packages'
+/// files (the largest known has 6 MB), CMake packages.
 pub const MOST_TEXT: u64 = 64 << 20;
 
-/// A file system, by the directory that is its `/`. Clones share the descriptor.
+/// A file system, identified by the directory that is its `/`. Clones share the descriptor.
 #[derive(Clone, Debug)]
 pub struct Root {
     descriptor: Arc<OwnedFd>,
     is_system: bool,
-    /// For people.
+    /// For messages.
     shown: PathBuf,
 }
 
 impl Root {
-    /// A root at a directory of the machine. The error is the one of finding that directory.
+    /// A root at a directory of the machine. Fails if that directory cannot be opened.
     pub fn new(directory: &Path) -> io::Result<Self> {
         let shown = directory.canonicalize()?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        // Not by the canonical path: that of `/proc/PID/root` is `/`, which may be another.
+        // Do not compare canonical paths: that of `/proc/PID/root` is `/`, which may be another directory.
         let descriptor = open_at_path(directory, flags, Mode::empty())?;
         let (own, system) = (rustix::fs::fstat(&descriptor)?, rustix::fs::stat("/")?);
         let is_system = (own.st_dev, own.st_ino) == (system.st_dev, system.st_ino);
         Ok(Self { descriptor: Arc::new(descriptor), is_system, shown })
     }
 
-    /// The machine itself: what `--backend`, `--shim` and `--into` are paths of.
+    /// The machine itself, in which `--backend`, `--shim` and `--into` are paths.
     pub fn machine() -> io::Result<Self> {
         Self::new(Path::new("/"))
     }
@@ -66,39 +65,39 @@ impl Root {
         self.is_system
     }
 
-    /// The directory of the machine that it was named by, for messages. Not to be joined with paths
-    /// inside, and not for other programs, which take [`Self::inherited`].
+    /// The directory of the machine by which it was named, for messages. Do not join it with paths inside,
+    /// and do not pass it to other programs, which get [`Self::inherited`].
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.shown
     }
 
-    /// A path by which a program that is started finds this very directory, whatever becomes of its
-    /// name; and the descriptor that it inherits for that, to be held until it has ended.
+    /// A path by which a child process finds this very directory, whatever happens to its name; and the
+    /// descriptor that the child inherits for that, which must be kept until the child ends.
     pub fn inherited(&self) -> io::Result<(OwnedFd, PathBuf)> {
         inherited(self)
     }
 
-    /// Where a path leads, inside, with every link followed. What does not exist is an error, but
-    /// for the last component, which may be absent (not: a link to something absent).
+    /// Resolves a path inside, following all symlinks. A missing file is an error, except that the last
+    /// component may be missing (but not the target of a symlink).
     pub fn resolve(&self, inside: &Path) -> io::Result<PathBuf> {
         self.walk(inside, true)
     }
 
-    /// As [`Self::resolve`], but a link in the last component is what is meant.
+    /// Like [`Self::resolve`], but does not follow a symlink in the last component.
     pub fn resolve_entry(&self, inside: &Path) -> io::Result<PathBuf> {
         self.walk(inside, false)
     }
 
-    /// Opens a directory, to list it or to change what is in it.
+    /// Opens a directory, to list it or to change its contents.
     pub fn open_directory(&self, inside: &Path) -> io::Result<Directory> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY;
         Ok(Directory::of(self.look_up(inside, flags)?))
     }
 
-    /// Opens a regular file for reading; a pipe or device is an error and is not waited for.
+    /// Opens a regular file for reading; a pipe or device is an error and does not block.
     pub fn open(&self, inside: &Path) -> io::Result<File> {
-        // Looked at before it is opened: opening alone makes some devices act.
+        // Checked before opening, since opening some devices has side effects.
         if !self.metadata(inside)?.is_file() {
             return Err(not_regular());
         }
@@ -112,12 +111,12 @@ impl Root {
         read_text(self.open(inside)?, MOST_TEXT)
     }
 
-    /// The target of a link, as written.
+    /// The target of a symlink, as written.
     pub fn read_link(&self, inside: &Path) -> io::Result<PathBuf> {
         target(&self.look_up(inside, OFlags::PATH | OFlags::NOFOLLOW)?)
     }
 
-    /// What is at a path; a link is not followed.
+    /// What is at a path; a symlink is not followed.
     pub fn state(&self, inside: &Path) -> io::Result<State> {
         let entry = match self.look_up(inside, OFlags::PATH | OFlags::NOFOLLOW) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(State::Absent),
@@ -130,12 +129,12 @@ impl Root {
         Ok(State::of(&metadata))
     }
 
-    /// What is known of the entry itself.
+    /// The metadata of the entry itself.
     pub fn metadata_of_entry(&self, inside: &Path) -> io::Result<Metadata> {
         File::from(self.look_up(inside, OFlags::PATH | OFlags::NOFOLLOW)?).metadata()
     }
 
-    /// What is known of what a path leads to.
+    /// The metadata of the file that a path resolves to.
     pub fn metadata(&self, inside: &Path) -> io::Result<Metadata> {
         File::from(self.look_up(inside, OFlags::PATH)?).metadata()
     }
@@ -148,12 +147,12 @@ impl Root {
     /// The kernel's lookup below this root.
     fn look_up(&self, inside: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
-        // `/` alone is the root; the kernel takes an empty path for a mistake.
+        // `/` alone is the root; the kernel rejects an empty path.
         let path = if inside.as_os_str().is_empty() { Path::new("/") } else { inside };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         match openat2(&self.descriptor, path, flags, Mode::empty(), resolve) {
-            // Linux before 5.6, or a seccomp filter that does not know the call; and EAGAIN where
-            // something was renamed on the machine while the kernel went through `..`.
+            // Linux before 5.6, or a seccomp filter that does not know the call; and EAGAIN if something on
+            // the machine was renamed while the kernel resolved `..`.
             Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => {
                 steps::look_up(self.as_fd(), path, flags)
             }
@@ -164,9 +163,9 @@ impl Root {
     fn walk(&self, inside: &Path, follow_last: bool) -> io::Result<PathBuf> {
         let mut resolved = PathBuf::from("/");
         let mut links = 0;
-        // Whether the path's own last component was a link, whose target has to be there.
+        // Whether the path's own last component was a symlink, whose target must exist.
         let mut beyond_last = false;
-        // What is still to be walked, in reverse.
+        // The remaining components, in reverse.
         let mut rest: Vec<OsString> = reversed(inside);
         while let Some(name) = rest.pop() {
             if name == ".." {
@@ -177,7 +176,7 @@ impl Root {
             let state = self.state(&entry)?;
             let last = rest.is_empty();
             if state == State::Absent {
-                // A parent that is gone would be an error of its own: the entry is.
+                // A missing parent would be an error of its own, but the entry exists.
                 if last && !beyond_last {
                     return Ok(entry);
                 }
@@ -214,15 +213,15 @@ impl AsFd for Root {
     }
 }
 
-/// A path by which a program that is started finds the directory behind a descriptor; and the
-/// duplicate that it inherits for that, which has no `O_CLOEXEC`.
+/// A path by which a child process finds the directory behind a descriptor; and the duplicate that the child
+/// inherits for that, which has no `O_CLOEXEC`.
 pub fn inherited(directory: &impl AsFd) -> io::Result<(OwnedFd, PathBuf)> {
     let duplicate = rustix::io::dup(directory)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", duplicate.as_raw_fd()));
     Ok((duplicate, path))
 }
 
-/// The target of the link behind a descriptor.
+/// The target of the symlink behind a descriptor.
 fn target(link: &OwnedFd) -> io::Result<PathBuf> {
     let target = readlinkat(link, c"", Vec::new())?;
     Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
@@ -232,12 +231,12 @@ fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
-/// The text of a file that has at most so many bytes. A sparse file has any size for nothing.
+/// The text of a file of limited size. A sparse file may have any size.
 pub fn read_text(file: File, most: u64) -> io::Result<String> {
     let mut text = String::new();
     file.take(most.saturating_add(1)).read_to_string(&mut text)?;
     if text.len() as u64 > most {
-        let what = format!("it has more than {most} bytes");
+        let what = format!("it is larger than {most} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(text)
@@ -254,7 +253,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
-/// The components of a path, the last one first, `..` among them.
+/// The components of a path, including `..`, the last one first.
 pub(crate) fn reversed(path: &Path) -> Vec<OsString> {
     let mut names: Vec<OsString> = path
         .components()

@@ -1,5 +1,5 @@
-//! `run`: a program with another backend of the shim, for this once. The program takes this process's
-//! place, so that signals, descriptors and the exit code are its own.
+//! `run`: starts one program with another backend of the shim. The program replaces this process, so that
+//! signals, descriptors and the exit code are the program's own.
 
 use crate::{
     launch::{Failure, Program},
@@ -12,18 +12,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// A name in the store, or a path if there is a slash in it.
+    /// A name in the store, or a path, which contains a slash.
     pub backend: OsString,
-    /// Where to trace to, or `stderr`.
+    /// Where to write the trace, or `stderr`.
     pub trace: Option<PathBuf>,
-    /// The program, a path or a name that is looked for in `PATH`, and what it is given.
+    /// The program, as a path or a name in `PATH`, and its arguments.
     pub command: Vec<OsString>,
 }
 
-/// Starts the program in the place of this process. Returns only if that fails.
+/// Replaces this process by the program. Returns only if that fails.
 pub fn run(root: &Root, rocm: Option<&Path>, request: Request) -> Result<Infallible, Failure> {
     let program = Program::find(root, request.command)?;
     let backend = program.backend(root, rocm, &request.backend)?;

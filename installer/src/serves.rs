@@ -1,5 +1,5 @@
-//! Which GPUs a rocBLAS serves: there is code in it that they run, and there are Tensile files for them.
-//! Either missing ends a program, each in words of its own.
+//! Which GPUs a rocBLAS serves: it contains code for them, and there are Tensile files for them. If either is
+//! missing, programs fail, each with its own message.
 //!
 //! Kernels are not counted here: that reads a library whole, and `inspect` does it.
 
@@ -22,11 +22,11 @@ use std::{collections::BTreeSet, path::Path};
 /// What a rocBLAS has for GPUs.
 #[derive(Clone, Debug, Default)]
 pub struct Serves {
-    /// The targets of its code, without features for people and with them for GPUs.
+    /// The targets of its code, without features in messages and with them for matching.
     code: BTreeSet<String>,
     /// The processors that it has Tensile files for.
     tensile: BTreeSet<String>,
-    /// Why its code could not be read whole.
+    /// Why its code could not be read completely.
     problem: Option<String>,
 }
 
@@ -40,7 +40,7 @@ pub enum Lack {
 }
 
 impl Serves {
-    /// Of a backend that is to be placed, with the files that it would have there.
+    /// For a backend that will be placed, with the files that it would have there.
     pub fn of_source(source: &Source) -> Result<Self> {
         let shown = || format!("the library of {}", source.origin);
         let file = source.open_library().with_context(shown)?;
@@ -57,18 +57,18 @@ impl Serves {
         Ok(Self { code, tensile, problem })
     }
 
-    /// Of a library in its place, with the Tensile files that it would take.
+    /// For a library in its place, with the Tensile files that it would use.
     pub fn of_library(root: &Root, path: &Path) -> Result<Self> {
         let shown = || format!("cannot read {}", path.display());
         let library = library::read(root, path).with_context(shown)?;
-        // By the name that it is loaded by, as rocBLAS finds them; it may be a symlink out of the tree.
+        // By the name by which it is loaded, as rocBLAS finds them; it may be a symlink out of the tree.
         let directories = [path, &library.path].map(|path| path.parent().unwrap_or(Path::new("/")));
         let version = library.version.as_deref();
         let tensile = directories.into_iter().find_map(|lib| tensile::of(root, lib, version));
         Ok(Self::of(&library, tensile.as_ref()))
     }
 
-    /// Of a library that was read, with its Tensile files.
+    /// For a library that has been read, with its Tensile files.
     #[must_use]
     pub fn of(library: &Library, tensile: Option<&Tensile>) -> Self {
         let processors = |tensile: &Tensile| {
@@ -103,13 +103,13 @@ impl Serves {
         (!self.tensile.contains(device.processor())).then_some(Lack::Tensile)
     }
 
-    /// All processors that nothing is missing for.
+    /// All processors that it fully serves.
     #[must_use]
     pub fn gpus(&self) -> BTreeSet<String> {
         self.tensile.iter().filter(|gpu| self.lack(gpu).is_none()).cloned().collect()
     }
 
-    /// The processors that there is code for.
+    /// The processors for which there is code.
     #[must_use]
     pub fn processors(&self) -> Vec<String> {
         let names = self.code.iter().map(|target| target.split(':').next().unwrap_or(target));
@@ -117,7 +117,7 @@ impl Serves {
         names.into_iter().map(str::to_owned).collect()
     }
 
-    /// The same for people.
+    /// The same, as text.
     #[must_use]
     pub fn code(&self) -> String {
         match self.processors().as_slice() {
@@ -126,13 +126,13 @@ impl Serves {
         }
     }
 
-    /// An error where something could not be read, so that what is missing may be there.
+    /// An error if something could not be read, so that what seems missing may exist.
     pub fn whole(&self) -> Result<()> {
-        self.problem.as_ref().map_or(Ok(()), |why| Err(anyhow!("its GPU code: {why}")))
+        self.problem.as_ref().map_or(Ok(()), |why| Err(anyhow!("cannot read its GPU code: {why}")))
     }
 }
 
-/// The targets that a split library has code for in the archives that come with it.
+/// The targets for which a split library has code in the archives next to it.
 fn in_archives(source: &Source, split: &Reference) -> Result<BTreeSet<String>> {
     let mut targets = BTreeSet::new();
     for file in &source.archives {

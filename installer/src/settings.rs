@@ -1,5 +1,5 @@
-//! `shim.toml` in the store: which backend the shim uses. People edit this file, so a change keeps
-//! what else is in it, comments and all.
+//! `shim.toml` in the store, which selects the shim's backend. People edit this file, so a change preserves
+//! the rest of it, comments included.
 
 use crate::{
     place::Place,
@@ -20,10 +20,10 @@ use toml_edit::{DocumentMut, TomlError, value};
 /// Larger than any settings that a person writes, in bytes.
 const MOST_SETTINGS: u64 = 1 << 20;
 
-/// More than this program writes by itself, in bytes.
+/// More than this program writes on its own, in bytes.
 const MOST_WRITTEN: usize = 4096;
 
-/// Where the settings of a tree are, beside its libraries.
+/// Where the settings of a tree are, relative to its library directory.
 #[must_use]
 pub fn place() -> Place {
     Place::in_store(SETTINGS).expect("a plain name")
@@ -44,13 +44,13 @@ pub fn text(root: &Root, lib: &Path) -> Result<String> {
     }
 }
 
-/// The backend that a text of settings names; without one, that of its route for all other GPUs, or of its
+/// The backend that the settings name; if they name none, that of the route for all other GPUs, or of the
 /// first rule.
 pub fn backend(text: &str) -> Result<Option<String>> {
     if let Some(backend) = string(text, BACKEND_SETTING)? {
         return Ok(Some(backend));
     }
-    // What is no rule names none.
+    // An invalid rule names no backend.
     let rules = rules(&parse(text)?).into_iter().flatten().filter(|rule| rule.backend != AUTO);
     let rules: Vec<Rule> = rules.collect();
     let default = rules.iter().find(|rule| rule.gpus == Gpus::Default);
@@ -60,7 +60,7 @@ pub fn backend(text: &str) -> Result<Option<String>> {
 /// A rule of `[route]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Its key, as it is written.
+    /// Its key, as written.
     pub key: String,
     /// The GPUs that it is for.
     pub gpus: Gpus,
@@ -68,8 +68,8 @@ pub struct Rule {
     pub backend: String,
 }
 
-/// The rules of `[route]`, in the order of their keys, as the shim reads them. The error is the first that is
-/// none.
+/// The rules of `[route]`, ordered by key, as the shim reads them. The error describes the first invalid
+/// rule.
 pub fn route(text: &str) -> Result<Vec<Rule>> {
     rules(&parse(text)?).into_iter().collect()
 }
@@ -89,7 +89,7 @@ fn rules(document: &DocumentMut) -> Vec<Result<Rule>> {
     entries.into_iter().map(rule).collect()
 }
 
-/// The same settings with these rules, by their keys; others stay, and so does what is written beside rules that
+/// The same settings with these rules, by their keys. Other rules stay, and so do the comments of rules that
 /// do not change.
 pub fn with_route(text: &str, rules: &[(String, String)]) -> Result<String> {
     let mut document = parse(text)?;
@@ -102,7 +102,7 @@ pub fn with_route(text: &str, rules: &[(String, String)]) -> Result<String> {
     Ok(document.to_string())
 }
 
-/// The same settings in which each GPU that no rule is for gets the newest backend that serves it.
+/// The same settings, with a route for all GPUs without a rule to the newest backend that serves them.
 pub fn with_auto(text: &str) -> Result<String> {
     let mut document = parse(text)?;
     let route = document.entry(ROUTE_SETTING).or_insert_with(toml_edit::table);
@@ -119,12 +119,12 @@ pub fn with_auto(text: &str) -> Result<String> {
     Ok(document.to_string())
 }
 
-/// The version of rocBLAS that a text of settings has the shim present.
+/// The version of rocBLAS that the settings make the shim present.
 pub fn presented(text: &str) -> Result<Option<String>> {
     string(text, PRESENTS_SETTING)
 }
 
-/// The error has the place and not the line itself, which may be as long as the file.
+/// The error has the position but not the line itself, which may be as long as the file.
 pub(crate) fn parse(text: &str) -> Result<DocumentMut> {
     text.parse().map_err(|e: TomlError| {
         let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
@@ -141,10 +141,10 @@ fn is_released(version: &str) -> bool {
     RELEASES.iter().any(|release| release.rocblas == version)
 }
 
-/// Whether a text of settings is what this program writes by itself.
+/// Whether the settings are exactly what this program writes on its own.
 #[must_use]
 pub fn is_unedited(text: &str) -> bool {
-    // What is long was not written here, and takes long to parse.
+    // Long text was not written here, and is slow to parse.
     if text.len() > MOST_WRITTEN {
         return false;
     }
@@ -160,8 +160,8 @@ pub fn is_unedited(text: &str) -> bool {
     written().as_deref() == Some(text)
 }
 
-/// The same settings with the version that belongs to the tree. Another version than those of releases
-/// is a person's choice and stays.
+/// The same settings with the version that belongs to the tree. A version that no release has is a person's
+/// choice and stays.
 pub fn with_presented(text: &str, version: &str) -> Result<String> {
     let before = presented(text)?;
     if before.as_deref().is_some_and(|before| before == version || !is_released(before)) {
@@ -180,11 +180,11 @@ pub fn with_presented(text: &str, version: &str) -> Result<String> {
 /// The same settings with another backend.
 pub fn with_backend(text: &str, name: &str) -> Result<String> {
     let mut document = parse(text).map_err(|e| {
-        anyhow!("{e}; repair it, or move it away and run this again to have a new one")
+        anyhow!("{e}; fix it, or move it away and run this command again to create a new one")
     })?;
     if document.is_empty() && document.trailing().as_str().unwrap_or("").is_empty() {
         return Ok(format!(
-            "# Settings of the rocBLAS shim; the README says what else can be set.\n\n\
+            "# Settings of the rocBLAS shim; shim/docs/settings.md lists all of them.\n\n\
              # A directory in {BACKENDS}/, or a path.\n{BACKEND_SETTING} = {}\n",
             value(name).to_string().trim()
         ));
@@ -210,7 +210,7 @@ mod tests {
         let text = "# mine\nbackend = \"a\" # why\n[route]\ngfx1100 = \"b\" # fast\n";
         let rules = [("gfx906", "c"), ("gfx1100", "d")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         let changed = with_route(text, &rules).expect("TOML");
-        // What was said of the old value is not true of the new one.
+        // A comment about the old value does not apply to the new one.
         assert_eq!(changed, text.replace("\"b\" # fast", "\"d\"") + "gfx906 = \"c\"\n");
         let same = [("gfx1100".to_owned(), "b".to_owned())];
         assert_eq!(with_route(text, &same).expect("TOML"), text);
@@ -277,9 +277,6 @@ mod tests {
         let long = format!("a = 1\n= {}", "x".repeat(1 << 20));
         let error = format!("{:#}", with_backend(&long, "x").expect_err("no TOML"));
         assert!(error.starts_with("shim.toml is not valid TOML, line 2: "), "{error:.200}");
-        assert!(
-            error.len() < 300 && error.contains("; repair it, or move it away"),
-            "{error:.200}"
-        );
+        assert!(error.len() < 300 && error.contains("; fix it, or move it away"), "{error:.200}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is at a path: the value that plans compare and that the journal keeps.
+//! What is at a path: the value that plans compare and that the journal records.
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -7,16 +7,16 @@ use std::{
     path::PathBuf,
 };
 
-/// What is at a path. Owners and the like are not part of it: what was there before is kept by
-/// renaming it, with all that it has, and what is placed belongs to whoever runs the installer.
+/// What is at a path. Owners and the like are not part of it: earlier files are kept by renaming, with all
+/// their attributes, and placed files belong to the user who runs the installer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum State {
     /// Nothing.
     Absent,
-    /// A directory, whatever is in it.
+    /// A directory, whatever its contents.
     Directory,
-    /// A symbolic link.
+    /// A symlink.
     Link {
         /// As written in it.
         target: PathBuf,
@@ -27,14 +27,14 @@ pub enum State {
     Other,
 }
 
-/// What tells one regular file from another without reading it, and its digest once it was read.
+/// What distinguishes regular files without reading them, and the digest if it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
     /// In bytes.
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
-    /// Time of the last change, in seconds since 1970, negative before: image layers keep no more.
+    /// The modification time in seconds since 1970, negative before: image layers have no finer resolution.
     pub modified: i64,
     /// BLAKE3, in hexadecimal. BLAKE3 and not SHA-256: the libraries are a gigabyte, and many
     /// machines with an MI50 have no SHA instructions.
@@ -43,7 +43,7 @@ pub struct FileState {
 }
 
 impl State {
-    /// Of an entry's metadata, which is not a link's.
+    /// From an entry's metadata; the entry is not a symlink.
     #[must_use]
     pub fn of(metadata: &fs::Metadata) -> Self {
         if metadata.is_dir() {
@@ -55,7 +55,7 @@ impl State {
         }
     }
 
-    /// Whether two are the same as far as both know: a digest counts where both have one.
+    /// Whether two are equal as far as both are known: digests are compared if both have one.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -68,27 +68,27 @@ impl State {
         }
     }
 
-    /// What is different in another, for people: what it is, or which property of the file.
+    /// How another state differs, for messages: its kind, or a property of the file.
     #[must_use]
     pub fn difference(&self, now: &Self) -> String {
         let (Self::File(was), Self::File(is)) = (self, now) else {
-            return format!("is {now} and not {self}");
+            return format!("is {now} instead of {self}");
         };
         if was.size != is.size {
-            return format!("has {} bytes and not {}", is.size, was.size);
+            return format!("has {} bytes instead of {}", is.size, was.size);
         }
         if was.digest.as_ref().zip(is.digest.as_ref()).is_some_and(|(was, is)| was != is) {
-            return "does not have the contents that were placed".to_owned();
+            return "has different contents".to_owned();
         }
         if was.mode != is.mode {
-            return format!("has permissions {:04o} and not {:04o}", is.mode, was.mode);
+            return format!("has permissions {:04o} instead of {:04o}", is.mode, was.mode);
         }
-        "has another time of modification than it was placed with".to_owned()
+        "has a different modification time".to_owned()
     }
 }
 
 impl FileState {
-    /// Of a regular file's metadata.
+    /// From a regular file's metadata.
     #[must_use]
     pub fn of(metadata: &fs::Metadata) -> Self {
         Self {
@@ -105,9 +105,9 @@ impl fmt::Display for State {
         match self {
             Self::Absent => f.write_str("nothing"),
             Self::Directory => f.write_str("a directory"),
-            Self::Link { target } => write!(f, "a link to {}", target.display()),
+            Self::Link { target } => write!(f, "a symlink to {}", target.display()),
             Self::File(file) => write!(f, "a file of {} bytes", file.size),
-            Self::Other => f.write_str("neither file, link nor directory"),
+            Self::Other => f.write_str("not a file, symlink or directory"),
         }
     }
 }
@@ -123,11 +123,11 @@ mod tests {
         };
         let placed = file(10, 0o644, 5, Some("a"));
         for (now, said) in [
-            (file(11, 0o644, 5, None), "has 11 bytes and not 10"),
-            (file(10, 0o600, 5, None), "has permissions 0600 and not 0644"),
-            (file(10, 0o644, 6, None), "has another time of modification than it was placed with"),
-            (file(10, 0o644, 6, Some("b")), "does not have the contents that were placed"),
-            (State::Absent, "is nothing and not a file of 10 bytes"),
+            (file(11, 0o644, 5, None), "has 11 bytes instead of 10"),
+            (file(10, 0o600, 5, None), "has permissions 0600 instead of 0644"),
+            (file(10, 0o644, 6, None), "has a different modification time"),
+            (file(10, 0o644, 6, Some("b")), "has different contents"),
+            (State::Absent, "is nothing instead of a file of 10 bytes"),
         ] {
             assert_eq!(placed.difference(&now), said);
         }

@@ -1,4 +1,4 @@
-//! Whether a tree is as `apply` left it, and what is different if not.
+//! Whether a tree is as `apply` left it, and what differs if not.
 
 use crate::{
     apply::backend,
@@ -28,54 +28,54 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What brings an original back that is in nobody's hands.
-pub const REINSTALL: &str = "Install the package again that it is of (apt-get install --reinstall \
+/// What restores an original that nobody has a copy of.
+pub const REINSTALL: &str = "Reinstall the package it belongs to (apt-get install --reinstall \
                              rocblas, Debian: librocblas5; or dnf reinstall rocblas)";
 
-/// The state of a tree in one word, and the rest.
+/// The state of a tree in one word, with details.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Status {
-    /// No shim was placed here by this installer.
+    /// This installer has not installed a shim here.
     NotApplied,
     /// Everything is as it was placed.
     Applied {
         /// The shim's version.
         shim: String,
-        /// The backend that it uses.
+        /// The backend in use.
         backend: String,
-        /// The GPUs to whose kernels that backend was reduced; empty: it is whole.
+        /// The GPUs to whose kernels that backend was reduced; empty if it is whole.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         slim: Vec<String>,
         /// GPUs that the stock library served and this backend does not.
         #[serde(skip_serializing_if = "BTreeSet::is_empty")]
         served_no_more: BTreeSet<String>,
     },
-    /// Something changed since.
+    /// Something has changed since.
     Disturbed {
-        /// What, a sentence each.
+        /// What has changed, one sentence each.
         changes: Vec<String>,
-        /// What `revert` needs and `repair` cannot bring back, a sentence each.
+        /// Files that `revert` needs and `repair` cannot restore, one sentence each.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         lost: Vec<String>,
     },
-    /// The shim is in front, and no journal knows how it came there.
+    /// The shim is in front, but no journal records how it got there.
     Unrecorded {
         /// The name that programs load.
         front: PathBuf,
-        /// Why it has no backend, if that is so.
+        /// Why it has no backend, if so.
         #[serde(skip_serializing_if = "Option::is_none")]
         no_backend: Option<String>,
     },
-    /// An installer is changing the tree now.
+    /// An installer is changing the tree right now.
     Busy {
-        /// Which process, as far as it can be seen.
+        /// Which process, as far as it is visible.
         holder: String,
     },
 }
 
 impl Status {
-    /// The exit code of `status`: scripts tell applied, not applied and the rest apart by it.
+    /// The exit code of `status`: lets scripts tell applied, not applied and all else apart.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -98,7 +98,11 @@ impl fmt::Display for Status {
                 let gpus = served_no_more.iter().map(String::as_str).collect::<Vec<_>>();
                 match gpus.as_slice() {
                     [] => Ok(()),
-                    gpus => write!(f, "; served by stock and no more: {}", gpus.join(", ")),
+                    gpus => write!(
+                        f,
+                        "; served by the stock library but no longer: {}",
+                        gpus.join(", ")
+                    ),
                 }
             }
             Self::Disturbed { changes, lost } => {
@@ -110,7 +114,7 @@ impl fmt::Display for Status {
                     (true, false) => {
                         write!(
                             f,
-                            ". Programs work as before. {REINSTALL}, then run `installer repair`"
+                            ". Programs keep working. {REINSTALL}, then run `installer repair`"
                         )
                     }
                 }
@@ -118,16 +122,16 @@ impl fmt::Display for Status {
             Self::Unrecorded { front, no_backend } => {
                 write!(
                     f,
-                    "not recorded: {} is the shim, and there is no journal of it: either the store \
-                     was deleted, or it was placed by hand. ",
+                    "not recorded: {} is the shim, but it has no journal: either the store \
+                     was deleted, or the shim was placed by hand. ",
                     front.display()
                 )?;
                 match no_backend {
                     None => f.write_str("`installer repair` takes it over"),
                     Some(why) => write!(
                         f,
-                        "It has no backend, so programs that call rocBLAS fail ({why}). `installer \
-                         apply --backend PATH` places one"
+                        "The shim has no backend, so programs that call rocBLAS fail ({why}). `installer \
+                         apply --backend PATH` installs one"
                     ),
                 }
             }
@@ -138,12 +142,12 @@ impl fmt::Display for Status {
     }
 }
 
-/// Looks at every place of the journal, without reading files but for the headers of the backend's
+/// Examines every place of the journal, without reading file contents except the headers of the backend's
 /// library.
 pub fn status(root: &Root, path: &Path) -> Result<Status> {
     let lib = LibDir::open(root, path)?;
-    if let Some(holder) = lock::held_by(&lib).context("cannot ask for the lock")? {
-        let unseen = || "a process that cannot be seen from here".to_owned();
+    if let Some(holder) = lock::held_by(&lib).context("cannot query the lock")? {
+        let unseen = || "a process that is not visible from here".to_owned();
         return Ok(Status::Busy {
             holder: holder.map_or_else(unseen, |holder| holder.to_string()),
         });
@@ -171,7 +175,7 @@ pub fn status(root: &Root, path: &Path) -> Result<Status> {
     }
     for diversion in &journal.diversions {
         if dpkg::is_lost(&lib, diversion).context("cannot read dpkg's diversions")? {
-            changes.push(format!("dpkg does not divert {} any more", lib.show(&diversion.path)));
+            changes.push(format!("dpkg no longer diverts {}", lib.show(&diversion.path)));
         }
     }
     changes.extend(arrivals(&lib, &journal)?);
@@ -186,7 +190,7 @@ pub fn status(root: &Root, path: &Path) -> Result<Status> {
     Ok(Status::Applied { shim: journal.shim, backend, slim, served_no_more })
 }
 
-/// The backends that the journal says were reduced, with the GPUs that their libraries say.
+/// The reduced backends of the journal, each with the GPUs that its library's note lists.
 pub fn slim(root: &Root, path: &Path) -> Result<BTreeMap<String, Vec<String>>> {
     let journal = Journal::load_or_rebuild(&LibDir::open(root, path)?)?;
     let names = journal.iter().flat_map(|loaded| loaded.journal.origins.keys());
@@ -201,8 +205,8 @@ fn slim_gpus(root: &Root, lib: &Path, backend: &str) -> Vec<String> {
     file.map(|file| library::slim_gpus(&file)).unwrap_or_default()
 }
 
-/// The GPUs that the stock library served and a backend does not, and no rule gives to one that does. None where
-/// its library cannot be read, which is said elsewhere.
+/// The GPUs that the stock library served and a backend does not, and that no rule assigns to one that does.
+/// None if its library cannot be read, which is reported elsewhere.
 fn served_no_more(root: &Root, lib: &Path, journal: &Journal, backend: &str) -> BTreeSet<String> {
     let library = backend::library_of(root, lib, backend);
     match library.and_then(|library| Serves::of_library(root, &library)) {
@@ -224,7 +228,7 @@ fn look(lib: &LibDir, place: &Place) -> Result<State> {
     lib.state(place).with_context(|| format!("cannot look at {}", lib.show(place)))
 }
 
-/// How a place is not as the journal says.
+/// How a place differs from the journal.
 fn change(lib: &LibDir, place: &Place, entry: &Entry) -> Result<Option<String>> {
     let now = look(lib, place)?;
     let edited = *place == settings::place() && matches!(now, State::File(_));
@@ -237,23 +241,23 @@ fn change(lib: &LibDir, place: &Place, entry: &Entry) -> Result<Option<String>> 
         _ if back => {
             format!("{path} is {now} again, as before apply (an upgrade, or ldconfig)")
         }
-        State::Absent => format!("{path} is gone"),
+        State::Absent => format!("{path} is missing"),
         _ => format!("{path} {}", entry.after.difference(&now)),
     }))
 }
 
-/// How the original that a revert needs is not as it was kept.
+/// How the original that `revert` needs differs from what was kept.
 fn loss(lib: &LibDir, entry: &Entry, diverted: &BTreeSet<&Place>) -> Result<Option<String>> {
     let Before::Kept { at, state } = &entry.before else { return Ok(None) };
-    // dpkg brings newer ones to where it diverts to, and a link is made again by its target.
+    // dpkg writes newer versions to the diverted place, and a symlink is recreated from its target.
     if is_link(entry) || diverted.contains(at) {
         return Ok(None);
     }
     let held = look(lib, at)?;
     let what = || present::what(lib.root(), &lib.inside(at));
     Ok(match (&held, state) {
-        (State::Absent, _) => Some(format!("{}, which revert needs, is gone", lib.show(at))),
-        // Its time may be another, as in a store that was copied.
+        (State::Absent, _) => Some(format!("{}, which revert needs, is missing", lib.show(at))),
+        // Its time may differ, as in a store that was copied.
         (State::File(now), State::File(was)) if now.size != was.size => {
             Some(format!("{}, which revert needs, {}", lib.show(at), state.difference(&held)))
         }
@@ -267,13 +271,13 @@ fn loss(lib: &LibDir, entry: &Entry, diverted: &BTreeSet<&Place>) -> Result<Opti
     })
 }
 
-/// A link that is not kept is made again by its target.
+/// A symlink that is not kept is recreated from its target.
 fn is_link(entry: &Entry) -> bool {
     matches!(entry.before.state(), State::Link { .. })
 }
 
-/// Stock libraries that no journal knows: an upgrade to another version brings one. The shim's name
-/// wins over it for ldconfig.
+/// Stock libraries that are in no journal: an upgrade to another version brings one. For ldconfig, the shim's
+/// name wins over it.
 fn arrivals(lib: &LibDir, journal: &Journal) -> Result<Vec<String>> {
     let libraries = present::libraries(lib.root(), lib.path())?;
     let mut arrived = Vec::new();
@@ -281,14 +285,14 @@ fn arrivals(lib: &LibDir, journal: &Journal) -> Result<Vec<String>> {
         let is_stock = present::is_versioned_name(&library.name)
             && matches!(&library.what, What::Rocblas(soname) if soname == SONAME);
         if is_stock && journal.entry(&Place::new(library.name.as_ref())?).is_none() {
-            arrived.push(format!("{} is a stock library that came since", library.name));
+            arrived.push(format!("{} is a stock library that was added since", library.name));
         }
     }
     Ok(arrived)
 }
 
-/// Directories of the store that other users' programs cannot go through, where they can go through
-/// the one of the libraries.
+/// Directories of the store that other users' programs cannot enter although they can enter the library
+/// directory.
 fn closed_directories(lib: &LibDir, journal: &Journal) -> Result<Vec<String>> {
     let kept = Place::in_store(KEPT)?;
     let in_use =
@@ -296,7 +300,8 @@ fn closed_directories(lib: &LibDir, journal: &Journal) -> Result<Vec<String>> {
     let directories: BTreeSet<Place> =
         in_use.flat_map(|place| std::iter::successors(place.parent(), Place::parent)).collect();
     let mode = |metadata: std::fs::Metadata| metadata.permissions().mode();
-    let outer = lib.directory().metadata().map(mode).context("cannot look at the libraries")?;
+    let outer =
+        lib.directory().metadata().map(mode).context("cannot stat the library directory")?;
     let mut closed = Vec::new();
     for place in directories {
         let Ok(directory) = lib.directory().below(place.path()) else { continue };
@@ -304,7 +309,7 @@ fn closed_directories(lib: &LibDir, journal: &Journal) -> Result<Vec<String>> {
         let own = own.with_context(|| format!("cannot look at {}", lib.show(&place)))?;
         if outer & 0o055 & !own != 0 {
             closed.push(format!(
-                "{} has permissions {:04o}, so that programs of other users cannot load what is in it",
+                "{} has permissions {:04o}, so other users' programs cannot load the files in it",
                 lib.show(&place),
                 own & 0o7777
             ));
@@ -313,7 +318,7 @@ fn closed_directories(lib: &LibDir, journal: &Journal) -> Result<Vec<String>> {
     Ok(closed)
 }
 
-/// The backend that the shim uses, which has to be there.
+/// The backend that the shim uses, which must exist.
 fn chosen(lib: &LibDir, changes: &mut Vec<String>) -> Result<String> {
     let text = settings::text(lib.root(), lib.path())?;
     let shown = lib.show(&settings::place());
@@ -341,7 +346,7 @@ fn chosen(lib: &LibDir, changes: &mut Vec<String>) -> Result<String> {
     Ok(name)
 }
 
-/// Why a rule does not work: there is no such backend, or it does not serve the target that it is for.
+/// Why a rule does not work: the backend does not exist, or does not serve the rule's target.
 fn fault_of(lib: &LibDir, rule: &settings::Rule) -> Option<String> {
     let (root, path) = (lib.root(), lib.path());
     let target = if let Gpus::Target(target) = &rule.gpus { target.as_str() } else { "" };
@@ -365,8 +370,8 @@ fn fault_of(lib: &LibDir, rule: &settings::Rule) -> Option<String> {
     }
 }
 
-/// Why a shim that was placed by hand, or whose store was deleted, cannot have a backend. Without
-/// settings it takes the newest in its store.
+/// Why a shim that was placed by hand, or whose store was deleted, cannot have a backend. Without settings it
+/// uses the newest one in its store.
 fn no_backend(lib: &LibDir) -> Result<Option<String>> {
     let text = settings::text(lib.root(), lib.path())?;
     let is_set = !matches!(settings::backend(&text), Ok(None));
@@ -384,8 +389,8 @@ fn front(lib: &LibDir) -> Result<Option<String>> {
     let what = root.resolve(&front).map_err(anyhow::Error::from);
     Ok(match what.and_then(|path| present::what(root, &path)) {
         Ok(What::Shim(_)) => None,
-        Ok(_) => Some(format!("{} does not lead to the shim", front.display())),
-        Err(e) => Some(format!("{} leads nowhere ({e:#})", front.display())),
+        Ok(_) => Some(format!("{} is not a symlink to the shim", front.display())),
+        Err(e) => Some(format!("{} is a broken symlink ({e:#})", front.display())),
     })
 }
 
@@ -399,7 +404,7 @@ pub struct Verified {
     pub fault: Option<String>,
 }
 
-/// Reads every file that was placed and compares its digest with that of placing it.
+/// Reads every placed file and compares its digest with the recorded one.
 pub fn verify(root: &Root, path: &Path) -> Result<Option<Vec<Verified>>> {
     let lib = LibDir::open(root, path)?;
     let Some(Loaded { journal, .. }) = Journal::load_or_rebuild(&lib)? else { return Ok(None) };

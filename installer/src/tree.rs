@@ -1,10 +1,10 @@
-//! Which ROCm tree a command is about.
+//! Selects the ROCm tree for a command.
 
 use crate::{
     inspect::layout::{self, Tree},
     journal::{self, STORE},
     output::{self, quoted},
-    present,
+    present::{self, What},
     root::Root,
     settings, trust,
 };
@@ -12,7 +12,7 @@ use anyhow::{Error, Result, anyhow, bail};
 use rocblas_contract::libraries::{BACKEND_SONAME, ROCBLAS};
 use std::path::Path;
 
-/// The tree that was named, or the only one there is.
+/// The named tree, or the only one.
 pub fn choose(root: &Root, named: Option<&Path>) -> Result<Tree> {
     if let Some(named) = named {
         let mut trees = layout::find(root, &[named.to_owned()])?;
@@ -21,7 +21,7 @@ pub fn choose(root: &Root, named: Option<&Path>) -> Result<Tree> {
             _ => Err(several(&trees)),
         };
     }
-    // One with the shim in it is the one that is meant, and need not be searched for.
+    // A tree that has the shim is selected without searching further.
     let usual = Candidates::of(root, layout::usual_trees(root));
     let mut candidates = match usual.trees.iter().any(|tree| has_store(root, tree)) {
         true => usual,
@@ -36,8 +36,8 @@ pub fn choose(root: &Root, named: Option<&Path>) -> Result<Tree> {
         1 => {
             if !is_applied && !refused.is_empty() {
                 output::notice(&format!(
-                    "{} is the tree that is meant unless another is named with --rocm DIR. A program \
-                     that loads one of these is not served by it: {}",
+                    "using {}; to select another tree, pass --rocm DIR. A program \
+                     that loads one of these does not use it: {}",
                     trees[0].lib.display(),
                     refused.join(", ")
                 ));
@@ -45,13 +45,13 @@ pub fn choose(root: &Root, named: Option<&Path>) -> Result<Tree> {
             Ok(trees.remove(0))
         }
         0 if !refused.is_empty() => bail!(
-            "no ROCm 7 tree with rocBLAS that only its owner and root may change. If one of these is \
-             meant, name it with --rocm DIR: {}",
+            "no ROCm 7 tree with rocBLAS that only its owner and root may change. To use one of these, \
+             name it with --rocm DIR: {}",
             refused.join(", ")
         ),
         0 => bail!(
             "no ROCm 7 tree with rocBLAS in {}. Name one with --rocm DIR, which may be a Python \
-             environment; `installer inspect` says what is here. AMD's plain images lack it: apt-get \
+             environment; `installer inspect` lists the trees. AMD's plain images lack rocBLAS: apt-get \
              install rocblas hipblas-dev",
             root.directory().display()
         ),
@@ -63,13 +63,13 @@ fn several(trees: &[Tree]) -> Error {
     let places: Vec<String> =
         trees.iter().map(|tree| format!("--rocm {}", quoted(&tree.lib))).collect();
     anyhow!(
-        "there are several ROCm trees; say which one is meant, the one that the program loads \
+        "there are several ROCm trees; name the one that the program loads with --rocm DIR \
          (`installer which PROGRAM`): {}",
         places.join(" or ")
     )
 }
 
-/// The trees that may be chosen without being named, and why others may not.
+/// The trees that may be selected without being named, and why others may not.
 struct Candidates {
     trees: Vec<Tree>,
     refused: Vec<String>,
@@ -91,7 +91,7 @@ impl Candidates {
     }
 }
 
-/// Why a tree is only used by name: another user may have arranged it.
+/// Why a tree is used only if named: another user may have created or changed it.
 fn doubt(root: &Root, tree: &Tree) -> Option<String> {
     let lib = tree.lib.as_path();
     let store = lib.join(STORE);
@@ -108,12 +108,21 @@ fn has_store(root: &Root, tree: &Tree) -> bool {
     root.metadata(&tree.lib.join(STORE)).is_ok()
 }
 
+/// Whether programs that need ROCm 7's rocBLAS load it from here. The name without a version, which wheels have
+/// and a development package adds, counts for what it points to: that of ROCm 6 is there too.
 fn is_rocm_7(root: &Root, tree: &Tree) -> bool {
+    let is_6 = |what: &What| match what {
+        What::Link(target) => target
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(BACKEND_SONAME.as_bytes())),
+        What::Rocblas(soname) => soname == BACKEND_SONAME,
+        _ => false,
+    };
     has_store(root, tree)
         || present::libraries(root, &tree.lib).is_ok_and(|libraries| {
-            libraries
-                .iter()
-                .any(|library| library.name.starts_with(present::SONAME) || library.name == ROCBLAS)
-                && !libraries.iter().all(|library| library.name.starts_with(BACKEND_SONAME))
+            libraries.iter().any(|library| {
+                library.name.starts_with(present::SONAME)
+                    || (library.name == ROCBLAS && !is_6(&library.what))
+            })
         })
 }

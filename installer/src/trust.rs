@@ -1,6 +1,6 @@
-//! Whose a tree is. With root's rights no tree, store or journal is used that another user could have
-//! arranged, unless it is named: an empty `~/.local/lib/ollama/rocm/rocblas-shim` of any user's would
-//! otherwise decide where `sudo installer apply` writes.
+//! Trust in a tree's owners. A tree, store or journal that another user could have created or changed is not
+//! used with root's rights unless it is named: otherwise any user's empty
+//! `~/.local/lib/ollama/rocm/rocblas-shim` would decide where `sudo installer apply` writes.
 
 use crate::root::Root;
 use std::{
@@ -10,11 +10,11 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// Groups below this number are the system's, which its administrator fills; from it on they are
-/// users' own, which a umask of 002 lets write.
+/// Groups below this number are system groups, whose members the administrator chooses; from it on they are
+/// users' own groups, which a umask of 002 makes writable.
 const FIRST_OF_USERS: u32 = 1000;
 
-/// Why a directory is not trusted: some part of its path is another user's to change.
+/// Why a directory is not trusted: another user may change a part of its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doubt {
     /// That part, inside.
@@ -23,11 +23,11 @@ pub struct Doubt {
     pub who: String,
 }
 
-/// Whether only trusted users can have arranged what is at a path: the superuser, who runs this, and
-/// whoever owns the root's own directory. `None` if so.
+/// Checks that only trusted users can have created or changed what is at a path: the superuser, the user who
+/// runs this, and the owner of the root's own directory. `None` if so.
 ///
 /// # Errors
-/// What looking at the path's parts fails with.
+/// Any error from examining the path's parts.
 pub fn doubt(root: &Root, inside: &Path) -> io::Result<Option<Doubt>> {
     let trusted = [0, rustix::process::geteuid().as_raw(), root.metadata(Path::new("/"))?.uid()];
     let mut path = PathBuf::from("/");
@@ -41,7 +41,7 @@ pub fn doubt(root: &Root, inside: &Path) -> io::Result<Option<Doubt>> {
     Ok(None)
 }
 
-/// Another user who may change an entry or exchange what is in it.
+/// Another user who may change an entry or replace its contents.
 fn other_hand(metadata: &Metadata, trusted: &[u32]) -> Option<String> {
     if !trusted.contains(&metadata.uid()) {
         return Some(format!("it belongs to user {}", metadata.uid()));
@@ -51,10 +51,10 @@ fn other_hand(metadata: &Metadata, trusted: &[u32]) -> Option<String> {
         return None;
     }
     if mode & 0o002 != 0 {
-        return Some("everybody may write to it".to_owned());
+        return Some("it is writable by everybody".to_owned());
     }
     (mode & 0o020 != 0 && metadata.gid() >= FIRST_OF_USERS)
-        .then(|| format!("group {} may write to it", metadata.gid()))
+        .then(|| format!("it is writable by group {}", metadata.gid()))
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
         let found = found.expect("not trusted");
         assert_eq!(found.path, Path::new("/home/other"));
         assert!(found.who.contains("12345"), "{}", found.who);
-        // Unless the whole root is that user's.
+        // Unless the whole root belongs to that user.
         std::os::unix::fs::chown(top.path(), Some(12345), None).expect("another owner");
         let root = Root::new(top.path()).expect("a root");
         assert_eq!(doubt(&root, Path::new("/home/other/lib")).expect("there"), None);

@@ -1,4 +1,4 @@
-//! What this program and the shim beside it are built from.
+//! Version and commit of this program and of the shim next to it.
 
 use crate::{apply, elf, output::Text, root::open_regular};
 use serde::Serialize;
@@ -9,19 +9,19 @@ pub const OWN: &str = env!("CARGO_PKG_VERSION");
 /// The commit that this program was built from, or `unknown`.
 pub const COMMIT: &str = env!("INSTALLER_COMMIT");
 
-/// What `--version` says.
+/// The output of `--version`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Versions {
     /// Of this program.
     pub installer: &'static str,
     /// See [`COMMIT`].
     pub commit: &'static str,
-    /// Of the shim beside this program, by its ELF note; `None`: there is no shim.
+    /// The version of the shim next to this program, from its ELF note; `None` if there is no shim.
     pub shim: Option<String>,
 }
 
 impl Versions {
-    /// Reads the shim's.
+    /// Reads the shim's version.
     #[must_use]
     pub fn read() -> Self {
         let places = apply::beside_this_program().unwrap_or_default();
@@ -32,12 +32,12 @@ impl Versions {
         Self { installer: OWN, commit: COMMIT, shim }
     }
 
-    /// In two lines, the first one as other programs have it.
+    /// In two lines, the first in the usual form.
     #[must_use]
     pub fn text(&self) -> Text {
         let shim = match &self.shim {
             Some(version) => format!("shim {version}"),
-            None => "no shim beside this program".to_owned(),
+            None => "no shim next to this program".to_owned(),
         };
         [format!("installer {} (commit {})", self.installer, self.commit), shim]
             .into_iter()

@@ -21,21 +21,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The variables by which a process finds its libraries and its backend.
+/// The environment variables by which a process finds its libraries and its backend.
 const VARIABLES: [&str; 3] = [crate::choice::VARIABLE, LIBRARY_PATH, PRELOAD];
 
 /// What a process or a program uses.
 #[derive(Debug, Default, Serialize)]
 pub struct Uses {
-    /// Every rocBLAS but the backend, in the order of loading; more than one is rarely meant.
+    /// Every rocBLAS except the backend, in loading order; more than one is rarely intended.
     pub rocblas: Vec<Library>,
-    /// Behind the shim.
+    /// The backend of the shim.
     pub backend: Option<Backend>,
     /// Every HIP runtime.
     pub hip: Vec<Library>,
     /// Every hipBLAS.
     pub hipblas: Vec<Library>,
-    /// What a person should know.
+    /// Remarks for the user.
     pub notes: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ pub struct Backend {
     /// The library.
     #[serde(flatten)]
     pub library: Library,
-    /// What decided, if that is known: a process may have been started with other settings.
+    /// What selected it, if known: a process may have been started with other settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chosen_by: Option<crate::choice::ChosenBy>,
 }
@@ -56,17 +56,17 @@ pub struct Backend {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Subject {
-    /// It runs, and has loaded what it has loaded.
+    /// It is running, with the libraries that it has loaded.
     Process {
-        /// Its number.
+        /// Its PID.
         pid: u32,
-        /// Its program, if that can be told.
+        /// Its program, if known.
         #[serde(serialize_with = "optional_lossy")]
         program: Option<PathBuf>,
         /// Whether paths are those of another mount namespace.
         in_other_namespace: bool,
     },
-    /// It would be started with the environment of this command.
+    /// It would be started with this command's environment.
     Program {
         /// Its file, inside the root.
         #[serde(serialize_with = "lossy")]
@@ -74,7 +74,7 @@ pub enum Subject {
     },
 }
 
-/// What was found of one that was asked about.
+/// The result for one target.
 #[derive(Debug, Serialize)]
 pub struct Found {
     /// What it is.
@@ -83,27 +83,27 @@ pub struct Found {
     /// What it uses.
     #[serde(flatten)]
     pub uses: Uses,
-    /// Those of `VARIABLES` that are set.
+    /// The variables in `VARIABLES` that are set.
     pub environment: BTreeMap<&'static str, String>,
 }
 
-/// One that was asked about.
+/// One target.
 #[derive(Debug, Serialize)]
 pub struct Asked {
-    /// As it was given.
+    /// As given.
     pub target: String,
-    /// What was found, or why nothing was.
+    /// The result, or why there is none.
     #[serde(flatten)]
     pub result: Outcome,
 }
 
-/// What was found, or the reason.
+/// The result, or the reason.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
-    /// It could be read.
+    /// The target could be read.
     Found(Box<Found>),
-    /// It could not.
+    /// It could not be read.
     Failed {
         /// With its causes.
         #[serde(serialize_with = "causes")]
@@ -111,7 +111,7 @@ pub enum Outcome {
     },
 }
 
-/// JSON has no names but those of Unicode; the rest of a name is still worth something.
+/// JSON requires Unicode; the rest of the name is still useful.
 fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
@@ -124,7 +124,7 @@ fn causes<S: Serializer>(error: &Error, serializer: S) -> Result<S::Ok, S::Error
     serializer.collect_seq(error.chain().map(ToString::to_string))
 }
 
-/// Looks at each target: a process by its number, or a program by its name or path.
+/// Examines each target: a process by its PID, or a program by its name or path.
 #[must_use]
 pub fn which(root: &Root, targets: &[OsString]) -> Vec<Asked> {
     let environment = program::Environment::current(root);
@@ -156,8 +156,7 @@ pub fn exit_code(asked: &[Asked]) -> u8 {
 }
 
 impl Uses {
-    /// Sorts libraries by what they are. A rocBLAS behind a shim is its backend: see
-    /// [`Self::split_backend`].
+    /// Classifies libraries. A rocBLAS behind a shim is its backend: see [`Self::split_backend`].
     fn of(libraries: impl IntoIterator<Item = (Kind, Library)>) -> Self {
         let mut uses = Self::default();
         for (kind, library) in libraries {
@@ -170,7 +169,7 @@ impl Uses {
         uses
     }
 
-    /// Says where a library is there twice: neither knows of the other's handles and streams.
+    /// Notes a library that is loaded twice: neither copy knows the other's handles and streams.
     fn note_several(&mut self) {
         for (what, libraries) in [("rocBLAS", &self.rocblas), ("HIP runtime", &self.hip)] {
             if libraries.len() > 1 {
@@ -179,14 +178,13 @@ impl Uses {
         }
     }
 
-    /// The shim, if it is the rocBLAS that is used.
+    /// The shim, if it is the rocBLAS in use.
     #[must_use]
     pub fn shim(&self) -> Option<&Library> {
         self.rocblas.iter().find(|library| library.shim.is_some())
     }
 
-    /// In a process that has the shim, takes the library that it forwards to for the backend: the one
-    /// that is in a store, or else the only other one.
+    /// In a process with the shim, the backend is the library from a store, or else the only other rocBLAS.
     fn split_backend(&mut self) {
         if self.shim().is_none() {
             return;

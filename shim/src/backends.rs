@@ -1,7 +1,7 @@
-//! The backends that are open: the one that initialisation has opened, and others that were asked for since.
+//! The open backends: the one that initialisation opened, and others that were requested later.
 //!
-//! Each has a slot for the life of the process. One of them is for handles that are made from now on;
-//! [`crate::route`] finds whose the others are.
+//! Each keeps its slot for the life of the process. One of them makes new handles; [`crate::route`] finds
+//! the backend of an existing handle.
 
 use crate::{
     arch::without_cancellation,
@@ -23,36 +23,36 @@ use rocblas_sync::timed_lock::TimedLock;
 use rocblas_trace::process::MOST_BACKENDS;
 use std::ffi::OsStr;
 
-/// How many there can be in a process.
+/// The maximum number of backends in a process.
 pub(crate) const MOST: usize = MOST_BACKENDS;
 
 /// The slot of a backend.
 pub(crate) type Slot = u8;
 
-/// Those in the slots from 1 on, in the order of opening.
+/// The backends in the slots from 1 on, in the order of opening.
 static OTHERS: [OnceBox<Backend>; MOST - 1] = [const { OnceBox::new() }; MOST - 1];
 
-/// No slot.
+/// Means that there is no slot.
 const NONE: u8 = u8::MAX;
 
-/// The backend that somebody has asked for at run time, for new handles.
+/// The slot of the backend that was chosen at run time for new handles.
 static IN_USE: AtomicU8 = AtomicU8::new(NONE);
 
-/// Held by whoever opens a backend besides the first. A thread in a constructor has the loader's lock, for
-/// which the one that opens may be waiting, so nobody waits for ever.
+/// Held while a backend other than the first is opened. The wait for it is limited: a thread in a constructor
+/// holds the loader's lock, for which the opening thread may be waiting.
 static OPENING: TimedLock = TimedLock::new();
 
-/// Longer than opening takes, from the slowest disk.
+/// Longer than opening takes, even from the slowest disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 thread_local! {
-    /// Whether this thread has [`OPENING`].
+    /// Whether this thread holds [`OPENING`] to open a backend.
     static OPENS: Cell<bool> = const { Cell::new(false) };
-    /// Whether this thread, which is forking, has taken it for that.
+    /// Whether this thread holds [`OPENING`] to fork.
     static FORKS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The one that was opened first.
+/// The backend that was opened first.
 pub(crate) fn first() -> Option<&'static Backend> {
     match init::published_outcome()? {
         Outcome::Ready { backend, .. } => Some(backend),
@@ -60,7 +60,7 @@ pub(crate) fn first() -> Option<&'static Backend> {
     }
 }
 
-/// The one in that slot.
+/// The backend in that slot.
 pub(crate) fn get(slot: Slot) -> Option<&'static Backend> {
     match usize::from(slot).checked_sub(1) {
         None => first(),
@@ -68,29 +68,28 @@ pub(crate) fn get(slot: Slot) -> Option<&'static Backend> {
     }
 }
 
-/// All of them, in the order of opening.
+/// All open backends, in the order of opening.
 pub(crate) fn all() -> impl Iterator<Item = &'static Backend> {
     (0..MOST as Slot).map_while(get)
 }
 
-/// The one whose table this is.
+/// The backend whose table this is.
 pub(crate) fn of_table(table: *const Table) -> Option<&'static Backend> {
     all().find(|backend| ptr::eq(&raw const *backend.table, table))
 }
 
-/// The one that was asked for at run time.
+/// The backend that was chosen at run time, if any.
 pub(crate) fn in_use() -> Option<&'static Backend> {
     get(IN_USE.load(Ordering::Acquire))
 }
 
-/// The one that takes handles which nobody is known to have made.
+/// The backend that gets handles whose maker is not known.
 pub(crate) fn default() -> Option<&'static Backend> {
     in_use().or_else(first)
 }
 
-/// Gives the handles that are made from now on to the backend that was named by `source`, a name or a path,
-/// and opens it if it is not open; without a name, to those that the settings name. The error is a sentence;
-/// nothing has changed then.
+/// Makes new handles belong to the backend `value`, a name or a path given by `source`, and opens it if it is
+/// not open; if `value` is empty, the settings choose again. On failure returns a message and changes nothing.
 pub(crate) fn switch_to_named(value: &OsStr, source: &str) -> Result<(), String> {
     if init::outcome().is_none() {
         return Err(sentences::no_first_backend());
@@ -106,7 +105,7 @@ pub(crate) fn switch_to_named(value: &OsStr, source: &str) -> Result<(), String>
     Ok(())
 }
 
-/// Opens the backend of that choice, if it is not open. The error is a sentence.
+/// Opens the backend of that choice, if it is not open. The error is a message.
 pub(crate) fn open(choice: &Choice) -> Result<&'static Backend, String> {
     let Some(Outcome::Ready { settings, .. }) = init::outcome() else {
         return Err(sentences::no_first_backend());
@@ -130,7 +129,7 @@ pub(crate) fn open(choice: &Choice) -> Result<&'static Backend, String> {
     let backend = init::load_another(candidate.clone(), settings, slot as Slot)
         .map_err(|refusal| sentences::not_opened(&place, refusal))?;
     route::start()?;
-    // Nobody else sets it, with the lock.
+    // With the lock held, no other thread sets it.
     Ok(free.get_or_init(|| Box::new(backend)))
 }
 
@@ -138,8 +137,8 @@ pub(crate) fn open(choice: &Choice) -> Result<&'static Backend, String> {
 struct Opening;
 
 impl Opening {
-    /// `None` if it could not be had. A constructor of a backend that is being opened is not to open
-    /// another one.
+    /// `None` after waiting too long, or if this thread is opening one already: a constructor of a backend
+    /// must not open another one.
     fn start() -> Option<Self> {
         if OPENS.get() || !OPENING.lock_within(PATIENCE) {
             return None;
@@ -156,19 +155,19 @@ impl Drop for Opening {
     }
 }
 
-/// In a thread that is about to fork: waits until no other thread opens a backend.
+/// In a thread that is about to fork: waits until no other thread is opening a backend.
 pub(crate) fn before_fork() {
     FORKS.set(!OPENS.get() && OPENING.lock_within(PATIENCE));
 }
 
-/// In the process that forked.
+/// In the parent after a fork.
 pub(crate) fn after_fork_in_parent() {
     if FORKS.get() {
         OPENING.unlock();
     }
 }
 
-/// In the child, where nobody else opens a backend.
+/// In the child after a fork, where no other thread exists.
 pub(crate) fn after_fork_in_child() {
     if !OPENS.get() {
         OPENING.unlock();

@@ -1,5 +1,5 @@
-//! What the user chose: by environment variable, or in `shim.toml` beside the shim. The
-//! environment wins; in a setuid-like process (`AT_SECURE`) it is not read at all.
+//! The user's settings, from environment variables or from `shim.toml` next to the shim. The
+//! environment takes precedence; in a process with `AT_SECURE` (set-user-ID and the like) it is not read.
 
 use crate::{
     compat::{ALL, Promises},
@@ -12,6 +12,7 @@ use rocblas_contract::{
     store,
     variables::{BACKEND, COMPAT, LISTEN, LOG, ON_ERROR, PRESENTS, ROUTE, TRACE, TRACE_OPTIONS},
 };
+use rocblas_trace::options::Place;
 use std::{
     ffi::{CString, OsStr, OsString},
     fmt, fs, io,
@@ -28,24 +29,24 @@ pub(crate) struct Choice {
     pub(crate) value: OsString,
     /// `ROCBLAS_SHIM_BACKEND`, or the path of a `shim.toml`.
     pub(crate) source: String,
-    /// What a relative path is relative to; `None`: the directory the program is in.
+    /// The base of a relative path; `None`: the current directory.
     pub(crate) directory: Option<PathBuf>,
 }
 
-/// A backend, and the GPUs that it is for.
+/// A backend, and the GPUs that it is chosen for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) gpus: Gpus,
     pub(crate) choice: Choice,
 }
 
-/// As long as a version may be, so that what follows it fits a caller's buffer.
+/// The maximum length of a version, so that the whole version string fits a caller's buffer.
 const MOST_VERSION: usize = 16;
 
 /// What to do when there is no function to call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnError {
-    /// Answer a `rocblas_status` that says so.
+    /// Return a `rocblas_status` that reports it.
     #[default]
     Status,
     /// `abort()`, for a core dump at the call.
@@ -55,27 +56,27 @@ pub(crate) enum OnError {
 /// All settings, defaults filled in.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// `None`: look in the usual places.
+    /// `None`: search the default places.
     pub(crate) backend: Option<Choice>,
-    /// Which backend the handles of a GPU get; none: the first one.
+    /// Rules for the backend of each GPU's handles; if empty, all get the first backend.
     pub(crate) route: Vec<Rule>,
-    /// A `shim.toml` that cannot be understood may name a backend: none is guessed then.
+    /// Whether a backend may be chosen without a setting: not if a `shim.toml` that cannot be parsed may name one.
     pub(crate) guess: bool,
     pub(crate) on_error: OnError,
     pub(crate) log: LevelFilter,
-    /// The promises to keep where the backend needs it.
+    /// The promises to keep if the backend needs them.
     pub(crate) promises: Promises,
-    /// The version of rocBLAS that programs are told; `None`: that of the table.
+    /// The version of rocBLAS that programs see; `None`: that of the ABI table.
     pub(crate) presents: Option<String>,
-    /// Where to trace to from the start, if anywhere.
+    /// The destination of a trace from process start, if any.
     pub(crate) trace: Option<Sink>,
-    /// How to trace from the start.
+    /// The options of a trace from process start.
     pub(crate) trace_options: Options,
     /// Whether another process of the user may start and stop a trace.
     pub(crate) listens: bool,
-    /// Sentences about settings that could not be read.
+    /// Messages about settings that could not be read.
     pub(crate) problems: Vec<Problem>,
-    /// Where `shim.toml` was looked for, found or not.
+    /// The paths where `shim.toml` was searched for, whether it exists or not.
     pub(crate) files: Vec<PathBuf>,
 }
 
@@ -83,34 +84,34 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) text: String,
-    /// It is of this process's environment, and not of every program that finds the file.
+    /// Whether it comes from this process's environment, not from a file that all programs read.
     pub(crate) own: bool,
 }
 
-/// Whether the process got more rights than its caller has, so that the caller's environment must
+/// Whether the process has more privileges than its caller, so that the caller's environment must
 /// not decide what code it loads.
 pub(crate) fn is_secure() -> bool {
     // SAFETY: getauxval reads the auxiliary vector, which the loader has set up.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// The value of an environment variable as the process started with it or has set it since.
+/// The current value of an environment variable.
 ///
-/// Before libc is initialised (a `preinit_array` of the client) `environ` is null and getenv finds
-/// nothing; the kernel's own copy is read then.
+/// Before libc is initialised (in a `preinit_array` of the client) `environ` is null and getenv finds
+/// nothing; then the kernel's copy is read.
 pub(crate) fn environment(name: &str) -> Option<OsString> {
     if is_secure() {
         return None;
     }
     let c_name = CString::new(name).ok()?;
     if environ_is_up() {
-        // SAFETY: a valid C string. As everywhere, a client that calls setenv in another thread
-        // at the same time has a race of its own making.
+        // SAFETY: a valid C string. As with any library, the client must not call setenv in another
+        // thread at the same time.
         let value = unsafe { libc::getenv(c_name.as_ptr()) };
         if value.is_null() {
             return None;
         }
-        // SAFETY: getenv answered a C string of the environment.
+        // SAFETY: getenv returned a C string of the environment.
         let value = unsafe { CStr::from_ptr(value) };
         return Some(OsString::from_vec(value.to_bytes().to_vec()));
     }
@@ -121,8 +122,8 @@ pub(crate) fn environment(name: &str) -> Option<OsString> {
     })
 }
 
-/// Whether a variable is set that is not the shim's own, in processes of any rights: what the
-/// backend itself would see.
+/// Whether a variable of another library is set, as the backend itself would see it: also in processes with
+/// elevated privileges.
 pub(crate) fn is_set(name: &CStr) -> bool {
     value(name).is_some()
 }
@@ -138,7 +139,7 @@ pub(crate) fn value(name: &CStr) -> Option<CString> {
     (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_owned())
 }
 
-/// Whether libc has set up `environ`.
+/// Whether libc has initialised `environ`.
 pub(crate) fn environ_is_up() -> bool {
     unsafe extern "C" {
         static environ: *const *const libc::c_char;
@@ -147,7 +148,7 @@ pub(crate) fn environ_is_up() -> bool {
     unsafe { !environ.is_null() }
 }
 
-/// Where `shim.toml` may be: in the store beside the shim, or beside the shim itself.
+/// The possible paths of `shim.toml`: in the store next to the shim, or next to the shim itself.
 fn files() -> Vec<PathBuf> {
     own::directories().iter().flat_map(|directory| store::settings_files(directory)).collect()
 }
@@ -170,7 +171,7 @@ impl Settings {
         }
     }
 
-    /// Where nothing else is said, the first backend is that for all other GPUs, or that of the first rule that
+    /// If no setting names the first backend, uses that of the `default` rule, or else of the first rule that
     /// names one.
     fn begin_with_the_route(&mut self) {
         let naming = || self.route.iter().filter(|rule| rule.choice.value != AUTO);
@@ -180,12 +181,24 @@ impl Settings {
         }
     }
 
+    /// Reports an option of the trace that has no effect. A file and a variable may have set what does not belong
+    /// together, so this is done when all is read.
+    fn check_trace(&mut self) {
+        let Some(place) = self.trace.as_ref().map(Sink::place) else { return };
+        if let Err(why) = self.trace_options.check(place) {
+            self.problems.push(Problem { text: format!("{TRACE_OPTIONS}: {why}"), own: true });
+        }
+        if place == Place::Stderr {
+            self.trace_options.leave_files_out();
+        }
+    }
+
     fn problem_in(&mut self, file: &Path, text: impl fmt::Display) {
         self.problems.push(Problem { text: format!("{}: {text}", file.display()), own: false });
     }
 }
 
-/// Reads all settings. Never fails: what cannot be understood is a sentence in `problems`.
+/// Reads all settings. Never fails: a setting that cannot be parsed becomes an entry in `problems`.
 pub(crate) fn read() -> Settings {
     let mut settings = Settings::new(files());
     for path in settings.files.clone() {
@@ -202,7 +215,7 @@ pub(crate) fn read() -> Settings {
             }
         }
     }
-    // Who names one backend wants that for all GPUs.
+    // A single backend from the environment applies to all GPUs.
     if environment(BACKEND).is_some() {
         settings.route.clear();
     }
@@ -224,6 +237,7 @@ pub(crate) fn read() -> Settings {
             settings.problems.push(Problem { text: format!("{variable}: {problem}"), own: true });
         }
     }
+    settings.check_trace();
     settings.begin_with_the_route();
     settings
 }
@@ -261,7 +275,7 @@ fn apply_file(settings: &mut Settings, path: &Path, text: &str) {
     }
 }
 
-/// Applies one setting, of a file or else of the environment.
+/// Applies one setting, from a file or from the environment.
 fn apply(
     settings: &mut Settings,
     key: &str,
@@ -350,7 +364,7 @@ fn switch_all(promises: &mut Promises, table: &DeTable<'_>) -> Result<(), String
     Ok(())
 }
 
-/// `[route]`: a backend for each kind of GPUs. What is no rule is left out, and the first such is said.
+/// `[route]`: a backend for each kind of GPU. Invalid rules are skipped, and the first one is reported.
 fn set_route(settings: &mut Settings, table: &DeTable<'_>, file: &Path) -> Result<(), String> {
     let rules = table.iter().map(|(key, value)| rule(key.get_ref(), value.get_ref(), file));
     let (rules, wrong): (Vec<_>, Vec<_>) = rules.partition(Result::is_ok);
@@ -373,7 +387,7 @@ fn rule(key: &str, value: &DeValue<'_>, file: &Path) -> Result<Rule, String> {
     Ok(Rule { gpus, choice })
 }
 
-/// `[trace]`: `directory`, which is relative to the file, and the options by their names.
+/// `[trace]`: `directory`, which is relative to the file, and options by name.
 fn set_trace(settings: &mut Settings, table: &DeTable<'_>, file: &Path) -> Result<(), String> {
     for (key, value) in table {
         let key = key.get_ref().as_ref();
@@ -383,9 +397,9 @@ fn set_trace(settings: &mut Settings, table: &DeTable<'_>, file: &Path) -> Resul
             _ => return Err(format!("`{key}` in [trace] must be a string or a number")),
         };
         if key == "directory" {
-            let beside = file.parent().unwrap_or(Path::new("/")).join(&value);
+            let path = file.parent().unwrap_or(Path::new("/")).join(&value);
             let is_word = matches!(value.as_str(), "stderr" | "off");
-            let place = if is_word { OsStr::new(&value) } else { beside.as_os_str() };
+            let place = if is_word { OsStr::new(&value) } else { path.as_os_str() };
             settings.trace = Sink::of(place);
         } else {
             let set = settings.trace_options.set(key, &value);
@@ -407,6 +421,7 @@ fn one_of(value: &OsStr, choices: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rocblas_trace::options::OnBad;
 
     fn settings(text: &str) -> Settings {
         let mut settings = Settings::new(Vec::new());
@@ -457,9 +472,9 @@ mod tests {
         assert_eq!(settings("presents = '5.2.0'").presents.as_deref(), Some("5.2.0"));
         for wrong in ["5", "5.", "5.2.x", "v5.2", "", "5.2.0 ", "5.00000000000000000"] {
             let problems = problems(&format!("presents = '{wrong}'"));
-            let said =
+            let expected =
                 format!("/store/shim.toml: `{wrong}` is not a version of rocBLAS, such as 5.2.0");
-            assert_eq!(problems, [said]);
+            assert_eq!(problems, [expected]);
         }
         assert_eq!(problems("log = 3"), ["/store/shim.toml: `log` must be a string"]);
     }
@@ -527,6 +542,12 @@ mod tests {
         assert!(set("listen", "maybe").is_err() && set("trace_options", "rings=1").is_err());
         assert_eq!((&settings.trace, settings.listens), (&Some(Sink::Stderr), false));
         assert_eq!(settings.trace_options.functions, ["*trsm*"]);
+        apply(&mut settings, "trace_options", OsStr::new("check=nan,on-bad=capture"), None)
+            .expect("a list");
+        settings.check_trace();
+        assert_eq!(settings.trace_options.on_bad, OnBad::Report);
+        let problem = &settings.problems.last().expect("a problem").text;
+        assert!(problem.contains("on-bad=capture has no effect on lines to stderr"), "{problem}");
         apply(&mut settings, "trace", OsStr::new("off"), None).expect("a word");
         assert_eq!(settings.trace, None);
         assert!(

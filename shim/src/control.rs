@@ -1,6 +1,6 @@
 //! The shim's own functions, `rocblas_shim_*`, as `include/rocblas_shim.h` documents them.
 //!
-//! Strings are never null, and stay valid until the process ends.
+//! Returned strings are never null and stay valid until the process ends.
 
 use crate::{
     backend::Backend,
@@ -26,12 +26,12 @@ use tracing::error;
 
 const EMPTY: *const c_char = c"".as_ptr();
 
-/// A string that is made at the first call and kept for ever.
+/// A string that is created at the first call and never freed.
 fn cached(place: &'static OnceBox<CString>, text: impl FnOnce() -> Vec<u8>) -> *const c_char {
     place.get_or_init(|| Box::new(CString::new(text()).unwrap_or_default())).as_ptr()
 }
 
-/// The backend that new handles get, opened if need be.
+/// The backend that makes new handles, opened if necessary.
 fn backend() -> Option<&'static Backend> {
     init::outcome()?;
     policy::for_new_handle().ok()
@@ -128,7 +128,7 @@ extern "C" fn rocblas_shim_error() -> *const c_char {
     }
 }
 
-/// A message for the caller, kept for ever: there are few.
+/// A message for the caller, never freed: there are few.
 fn leaked(text: String) -> *const c_char {
     CString::new(text).unwrap_or_default().into_raw()
 }

@@ -1,87 +1,105 @@
-//! Where the shim's own messages go: through `tracing` to stderr, one write each, errors only
-//! unless asked for more. A program that works prints nothing, at load least of all.
+//! Prints the shim's own messages through `tracing` to stderr, one write each; by default only errors.
+//! If nothing is wrong the shim prints nothing, in particular while it is loaded.
+//!
+//! The subscriber is the shim's own: there are no spans, one format, and one destination, for which
+//! `tracing-subscriber` would be a thirtieth of the library.
 
 use crate::trace::live;
-use core::fmt;
+use core::fmt::{self, Debug, Write};
 use rocblas_contract::sentences::PREFIX;
-use std::io;
-use tracing::{Event, Metadata, Subscriber, level_filters::LevelFilter};
-use tracing_subscriber::{
-    fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format},
-    registry::LookupSpan,
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+    span::{Attributes, Id, Record},
+    subscriber::set_global_default,
 };
 
-/// Installs the subscriber of this library; the first call decides the level. The `tracing` in
-/// here is linked statically: a client's own is another one.
+/// Installs the subscriber of this library; the first call decides the level. `tracing` is linked
+/// statically into the shim, so it is independent of a client's.
 pub(crate) fn install(level: LevelFilter) {
     // Fails only when already installed.
-    let _ = tracing_subscriber::fmt()
-        // Traced calls are events of that level, and may be wanted at any time.
-        .with_max_level(level.max(LevelFilter::INFO))
-        .with_writer(Wanted(level))
-        .event_format(Line)
-        .try_init();
+    let _ = set_global_default(Messages(level));
 }
 
-/// What is written: messages up to a level, and traced calls.
-struct Wanted(LevelFilter);
+/// Prints messages up to a level, and traced calls.
+struct Messages(LevelFilter);
 
-impl<'a> MakeWriter<'a> for Wanted {
-    type Writer = Stderr;
-
-    fn make_writer(&'a self) -> Stderr {
-        Stderr { open: true }
+impl Subscriber for Messages {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.0 || metadata.target() == live::TARGET
     }
 
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Stderr {
-        Stderr { open: *metadata.level() <= self.0 || metadata.target() == live::TARGET }
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // Traced calls are events of level INFO, and a trace to stderr may start at any time.
+        Some(self.0.max(LevelFilter::INFO))
     }
-}
 
-/// `rocblas-shim: error: message field=value`; a traced call has no level.
-struct Line;
-
-impl<S, N> FormatEvent<S, N> for Line
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: format::Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        writer.write_str(PREFIX)?;
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(PREFIX.to_owned());
         if event.metadata().target() != live::TARGET {
-            let level = event.metadata().level().as_str().to_ascii_lowercase();
-            write!(writer, "{level}: ")?;
+            line.0 += &event.metadata().level().as_str().to_ascii_lowercase();
+            line.0 += ": ";
         }
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
-    }
-}
-
-/// File descriptor 2 without the lock of `std::io::stderr`, which another thread of a forked
-/// parent may have held.
-struct Stderr {
-    open: bool,
-}
-
-impl io::Write for Stderr {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.open {
-            return Ok(bytes.len());
-        }
-        // SAFETY: the slice is readable for its length.
-        let written =
-            unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
-        // A full disk or a closed pipe loses a message; it is no reason to fail anything. The
-        // subscriber would complain about an error to stderr, and panic as that fails too.
-        Ok(usize::try_from(written).unwrap_or(bytes.len()))
+        let mut fields = Fields { line: &mut line, is_first: true };
+        event.record(&mut fields);
+        line.0.push('\n');
+        // File descriptor 2 without the lock of `std::io::stderr`, which another thread may have held while the
+        // process forked. On a full disk or a closed pipe the message is lost, which must not fail the call.
+        // SAFETY: the text is readable for its length.
+        unsafe { libc::write(libc::STDERR_FILENO, line.0.as_ptr().cast(), line.0.len()) };
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    // There are no spans.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// A line for a terminal: names of files and programs may contain anything, and control characters are escaped.
+struct Line(String);
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            match c.is_control() && !matches!(c, '\n' | '\t') {
+                true => self.0.extend(c.escape_default()),
+                false => self.0.push(c),
+            }
+        }
         Ok(())
+    }
+}
+
+/// `message field=value`
+struct Fields<'a> {
+    line: &'a mut Line,
+    is_first: bool,
+}
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let space = if core::mem::take(&mut self.is_first) { "" } else { " " };
+        // Writing to a string does not fail, and a value whose own formatting fails is cut there.
+        let _ = match field.name() {
+            "message" => write!(self.line, "{space}{value:?}"),
+            name => write!(self.line, "{space}{name}={value:?}"),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_lines_stay_lines() {
+        let mut line = Line(String::new());
+        write!(line, "a\u{1b}[31m\tb\u{9b}\nc\u{7f}\r").expect("a string");
+        assert_eq!(line.0, "a\\u{1b}[31m\tb\\u{9b}\nc\\u{7f}\\r");
     }
 }

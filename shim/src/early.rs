@@ -1,19 +1,19 @@
-//! Initialisation when the shim is loaded, where that works out.
+//! Initialisation while the shim is loaded, if possible.
 //!
-//! Not for speed: for the order of destructors. A backend that is opened while the shim is loaded
-//! registers its destructors before those of the libraries and the program that use rocBLAS, so
-//! they run after theirs, as they would had the program been linked to the backend. Opened at a
-//! first call in `main`, its destructors would run first, and a handle destroyed by a static
-//! object would meet a backend that is gone.
+//! Its purpose is the order of destructors, not speed. A backend that is opened while the shim is loaded
+//! registers its destructors before those of the program and libraries that use rocBLAS, so they run
+//! afterwards, as if the program were linked to the backend. If it were opened at the first call in
+//! `main`, its destructors would run first, and a handle destroyed by a static object would use a
+//! backend that has been torn down.
 //!
-//! Nothing depends on it. When it fails it prints nothing and is not final: the first call tries again
-//! and reports.
+//! Nothing depends on its success. A failure prints nothing and is not final: the first call tries again
+//! and reports the reason.
 
 use crate::{init, own, trace::listener};
 
 #[ctor::ctor(unsafe)]
 fn on_load() {
-    // The name that the shim was loaded by may be relative to where the program is now.
+    // Resolved now, because the path of the shim may be relative to the current directory.
     own::directories();
     init::early();
     listener::bind_early();

@@ -2,12 +2,12 @@
 
 use core::sync::atomic::AtomicUsize;
 
-/// The storage of an exported data symbol: words, which clients read and the shim stores before the
+/// The storage of an exported data symbol: words that clients read. The shim stores them before the
 /// backend is published; see `init::publish`.
 #[repr(C, align(32))]
 pub(crate) struct Data<const WORDS: usize>([AtomicUsize; WORDS]);
 
-/// The vtable of `rocblas_internal_ostream`, which AMD's test program imports by `GLOB_DAT`: zero
+/// The vtable of `rocblas_internal_ostream`, which AMD's test program imports through `GLOB_DAT`: zero
 /// until a backend is open, then a copy of the backend's.
 #[allow(non_upper_case_globals, reason = "a mangled C++ name")]
 #[unsafe(no_mangle)]

@@ -1,10 +1,10 @@
-//! What the shim knows of each handle and each device: one registry, behind one lock.
+//! The registry of facts about each handle and each device, behind one lock.
 //!
-//! A forked child has only the thread that forked, so a lock that another thread held just then would
-//! never be released in it. `fork` therefore takes this lock before and releases it after, in both
-//! processes. For that it must never be held for long: not across a call to HIP or to the backend,
-//! which may take seconds or fork themselves, nor across one to the allocator, which may be one of
-//! the program's with fork handlers of its own. So room is made before the lock is taken.
+//! A forked child has only the thread that forked, so a lock held by another thread at that moment would
+//! never be released in the child. `fork` therefore takes this lock before and releases it after, in both
+//! processes. So it must never be held for long: not across a call to HIP or to the backend, which may
+//! take seconds or fork themselves, nor across a call to the allocator, which may be the program's own
+//! with fork handlers. For this reason memory is allocated before the lock is taken.
 
 use crate::{
     backend::hip::DeviceProperties,
@@ -24,13 +24,13 @@ use std::{
     time::Instant,
 };
 
-/// Facts of a handle, which end with it.
+/// Facts about a handle, removed when it is destroyed.
 pub(crate) struct HandleFacts {
     /// The backend that made it, if that is known.
     pub(crate) owner: Option<Slot>,
     /// The device that was current when the handle was made.
     pub(crate) device: Option<i32>,
-    /// What rocSOLVER keeps with the handle.
+    /// rocSOLVER's data on the handle.
     pub(crate) solver_data: SharedPtr,
 }
 
@@ -38,17 +38,17 @@ impl HandleFacts {
     const NONE: Self = Self { owner: None, device: None, solver_data: SharedPtr::NULL };
 }
 
-/// Facts of a device, for the life of the process. What HIP failed to tell is not known, and asked for
-/// again.
+/// Facts about a device, kept for the life of the process. If HIP fails to return one, it stays unknown and is
+/// queried again.
 #[derive(Clone, Copy, Debug, Default)]
 struct DeviceFacts {
     /// Never freed: callers keep the pointer.
     properties: Option<&'static DeviceProperties>,
-    /// Whether backends have kernels for it, by slot.
+    /// Whether each backend has kernels for it, by slot.
     has_kernels: [Option<bool>; backends::MOST],
 }
 
-/// Values by key, in the keys' order.
+/// A map, sorted by key.
 struct Sorted<K, V>(Vec<(K, V)>);
 
 impl<K: Ord + Copy, V> Sorted<K, V> {
@@ -64,7 +64,7 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
         self.position(key).ok().map(|at| self.0.remove(at).1)
     }
 
-    /// The value of a key, which is this one if there was none. There is room.
+    /// The value of a key; inserts `value` if there is none. There must be room.
     fn get_or_insert(&mut self, key: K, value: V) -> &mut V {
         let at = self.position(key).unwrap_or_else(|at| {
             self.0.insert(at, (key, value));
@@ -74,11 +74,11 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
     }
 }
 
-/// Everything that is known.
+/// All facts.
 struct Registry {
-    /// By address of the handle.
+    /// By the handle's address.
     handles: Sorted<usize, HandleFacts>,
-    /// By HIP's number.
+    /// By HIP's device number.
     devices: Sorted<i32, DeviceFacts>,
 }
 
@@ -90,7 +90,7 @@ impl Registry {
 
 static FIRST: Mutex<Registry> = Registry::new();
 
-/// The registry in use: another one only in a child that was forked while it was being changed.
+/// The registry in use: [`FIRST`], except in a child that was forked while it was being changed.
 static CURRENT: AtomicPtr<Mutex<Registry>> = AtomicPtr::new((&raw const FIRST).cast_mut());
 
 fn current() -> &'static Mutex<Registry> {
@@ -118,7 +118,7 @@ fn lock_with_room<K, V>(
         }
         if length < all.capacity() {
             change(values(&mut registry));
-            // Before `spare` is freed.
+            // Released before `spare` is freed.
             drop(registry);
             return;
         }
@@ -127,7 +127,7 @@ fn lock_with_room<K, V>(
     }
 }
 
-/// A handle was made, at an address that may have been another one's.
+/// Registers a new handle; an earlier handle may have had the same address.
 pub(crate) fn insert_handle(handle: usize, facts: HandleFacts) {
     let mut old = facts;
     let mut has_room = true;
@@ -144,11 +144,11 @@ pub(crate) fn insert_handle(handle: usize, facts: HandleFacts) {
     if !has_room {
         owners::grow();
     }
-    // rocSOLVER's deleter, if any, is run here, outside of the lock.
+    // rocSOLVER's deleter, if any, runs here, outside the lock.
     drop(old);
 }
 
-/// A handle is being destroyed.
+/// Removes the facts about a handle that is about to be destroyed.
 pub(crate) fn remove_handle(handle: usize) -> Option<HandleFacts> {
     let mut registry = lock();
     owners::remove(handle);
@@ -160,8 +160,8 @@ pub(crate) fn owner_of(handle: usize) -> Option<Slot> {
     lock().handles.get(handle)?.owner
 }
 
-/// A handle that nobody is known to have made has this owner from now on. Returns who has it: another
-/// thread may have come first.
+/// Gives a handle without an owner this owner. Returns the handle's owner, which is another one if another
+/// thread was faster.
 pub(crate) fn adopt_handle(handle: usize, owner: Slot) -> Slot {
     let (mut has_room, mut known) = (true, owner);
     lock_with_room(
@@ -177,7 +177,7 @@ pub(crate) fn adopt_handle(handle: usize, owner: Slot) -> Slot {
     known
 }
 
-/// Shows each handle whose owner is known, and does something more before another one can get an owner.
+/// Calls `visit` for each handle with a known owner, then `then`, all before another handle can get an owner.
 pub(crate) fn with_owners(mut visit: impl FnMut(usize, Slot), then: impl FnOnce()) {
     let registry = lock();
     for (handle, facts) in &registry.handles.0 {
@@ -188,17 +188,17 @@ pub(crate) fn with_owners(mut visit: impl FnMut(usize, Slot), then: impl FnOnce(
     then();
 }
 
-/// The device that a handle was made for, if it is known.
+/// The device for which a handle was made, if known.
 pub(crate) fn device_of(handle: usize) -> Option<i32> {
     lock().handles.get(handle)?.device
 }
 
-/// What rocSOLVER keeps with a handle, counted once more.
+/// rocSOLVER's data on a handle, with its use count incremented.
 pub(crate) fn solver_data_of(handle: usize) -> SharedPtr {
     lock().handles.get(handle).map_or(SharedPtr::NULL, |facts| facts.solver_data.clone())
 }
 
-/// Exchanges what rocSOLVER keeps with a handle. Returns what it was.
+/// Replaces rocSOLVER's data on a handle. Returns the previous data.
 pub(crate) fn replace_solver_data(handle: usize, mut data: SharedPtr) -> SharedPtr {
     lock_with_room(
         |r| &mut r.handles,
@@ -209,13 +209,13 @@ pub(crate) fn replace_solver_data(handle: usize, mut data: SharedPtr) -> SharedP
     data
 }
 
-/// The properties of a device: those that are known, or those that HIP gives for `ask`.
+/// The properties of a device: cached, or as `ask` queries them from HIP.
 pub(crate) fn properties_of(
     device: i32,
     ask: impl FnOnce() -> Option<Box<DeviceProperties>>,
 ) -> Option<&'static DeviceProperties> {
     let known = |registry: &Registry| registry.devices.get(device)?.properties;
-    // The guard is gone before HIP is asked.
+    // The guard is dropped before HIP is called.
     if let Some(properties) = known(&lock()) {
         return Some(properties);
     }
@@ -223,7 +223,7 @@ pub(crate) fn properties_of(
     lock_with_room(
         |r| &mut r.devices,
         |all| {
-            // Two threads may have asked; the pointer stays the same for callers.
+            // Two threads may have queried them; all callers get the same pointer.
             let facts = all.get_or_insert(device, DeviceFacts::default());
             properties = facts.properties.get_or_insert(properties);
         },
@@ -231,12 +231,12 @@ pub(crate) fn properties_of(
     Some(properties)
 }
 
-/// Whether a backend has kernels for a device, if that is known.
+/// Whether a backend has kernels for a device, if known.
 pub(crate) fn has_kernels(backend: Slot, device: i32) -> Option<bool> {
     lock().devices.get(device)?.has_kernels[usize::from(backend)]
 }
 
-/// Notes whether a backend has kernels for a device. Returns whether it is news.
+/// Records whether a backend has kernels for a device. Returns whether this was unknown before.
 pub(crate) fn set_has_kernels(backend: Slot, device: i32, has_kernels: bool) -> bool {
     let mut is_news = false;
     lock_with_room(
@@ -251,12 +251,13 @@ pub(crate) fn set_has_kernels(backend: Slot, device: i32, has_kernels: bool) -> 
 }
 
 thread_local! {
-    /// The lock, in a thread that is forking. Without a destructor, which would have to be registered.
+    /// The lock's guard in a thread that is forking. `ManuallyDrop`, because a thread-local with a destructor
+    /// would have to be registered.
     static HELD: Cell<Option<ManuallyDrop<MutexGuard<'static, Registry>>>> =
         const { Cell::new(None) };
 }
 
-/// Takes the lock for a fork. It is not had where this very thread has it: a signal handler forks.
+/// Takes the lock for a fork. This fails if the forking thread itself holds it, as when a signal handler forks.
 pub(crate) fn before_fork(patience: Duration) {
     let start = Instant::now();
     let guard = loop {
@@ -275,7 +276,8 @@ pub(crate) fn after_fork_in_parent() {
     HELD.take().map(ManuallyDrop::into_inner);
 }
 
-/// Releases the lock in the child, or leaves a registry that was being changed alone for good.
+/// Releases the lock in the child. If the lock was not acquired, abandons the registry, which may be in the
+/// middle of a change, and starts a new one.
 pub(crate) fn after_fork_in_child() {
     match HELD.take() {
         Some(guard) => drop(ManuallyDrop::into_inner(guard)),
@@ -319,7 +321,7 @@ mod tests {
         assert_eq!(has_kernels(0, DEVICE), None, "another backend");
     }
 
-    /// Runs `child` in a forked child; its exit status, or the signal that ended it.
+    /// Runs `child` in a forked child. Returns its exit status, or the signal that ended it.
     fn in_child(child: impl FnOnce()) -> i32 {
         // SAFETY: the child calls nothing but `child` and ends without returning.
         unsafe {
@@ -364,8 +366,8 @@ mod tests {
     #[test]
     fn a_child_of_a_signal_handler_within_the_registry_starts_a_new_one() {
         crate::fork::protect();
-        // What a handler finds that interrupts this thread while it has the lock. In a child, so
-        // that tests beside this one do not wait.
+        // As if a signal handler interrupted this thread while it holds the lock. In a child, so that
+        // other tests do not wait for the lock.
         let status = in_child(|| {
             let _held = lock();
             let status = in_child(|| {

@@ -1,7 +1,7 @@
-//! What fork means to the shim. A child of a process whose other thread was opening a backend would
-//! inherit a library whose constructors ran half, and locks of threads that do not exist. So fork waits
-//! for such threads, and takes the shim's locks before and releases them after, in both processes. A
-//! trace goes on in a directory of the child's own.
+//! Fork handlers. If another thread were opening a backend during a fork, the child would inherit a library
+//! whose constructors have run in part, and locks of threads that do not exist. So fork waits for such
+//! threads, and takes the shim's locks before and releases them after, in both processes. A trace continues
+//! in the child in a directory of its own.
 
 use crate::{backends, facts, init, table::ROUTING, trace};
 use core::{
@@ -12,15 +12,15 @@ use core::{
 use rocblas_contract::sentences;
 use rocblas_sync::initialisation::Forking;
 
-/// Long enough for the slowest backend from the slowest disk; not for ever, because a thread that
-/// forks inside of a constructor holds the loader's lock that the other one waits for.
+/// Long enough for the slowest backend from the slowest disk. Limited, because a thread that forks inside a
+/// constructor holds the loader's lock, for which the opening thread waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// For the lock of the facts, which nobody holds for longer than it takes to change them. Only a signal
-/// handler that forks within that time waits in vain.
+/// For the lock of the facts, which is held only while they are changed. Only a signal handler that interrupts
+/// its holder and forks waits in vain.
 const PATIENCE_FOR_FACTS: Duration = Duration::from_secs(1);
 
-/// Registers the handlers, once. Before the first initialisation there is nothing to protect.
+/// Registers the handlers once. They are not needed before the first initialisation.
 pub(crate) fn protect() {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     if !REGISTERED.swap(true, Ordering::Relaxed) {
@@ -30,9 +30,10 @@ pub(crate) fn protect() {
 }
 
 thread_local! {
-    /// What this thread, which is forking, has to do with initialisation.
+    /// The state of initialisation as the forking thread found it.
     static FORKING: Cell<Forking> = const { Cell::new(Forking::UnderWay) };
-    /// Whether this thread also holds the lock for starting and stopping traces, so that nobody is halfway.
+    /// Whether the forking thread also holds the lock for starting and stopping traces, so that no other thread
+    /// is in the middle of that.
     static TRACE_LOCKED: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -1,9 +1,9 @@
-//! What happens at the first call, once, whoever comes first.
+//! Initialisation, which runs once, at the first call of any thread.
 //!
-//! The result is published in [`INITIALISATION`] by whoever finishes first; the table that the stubs
-//! jump through follows it. Who works and who waits meanwhile is in [`rocblas_sync::initialisation`]. A
-//! call that the backend's own constructor makes, while this very thread is loading the backend, goes to
-//! the backend's own function.
+//! The first thread to finish publishes its result in [`INITIALISATION`], and then the table that the
+//! stubs jump through. [`rocblas_sync::initialisation`] decides which threads work and which wait. A
+//! call from the backend's own constructor, while the same thread is loading the backend, goes to the
+//! backend's function.
 
 use crate::{
     backend::{
@@ -42,9 +42,9 @@ use tracing::{debug, error, info, warn};
 /// How initialisation ended; never changes once set.
 pub(crate) enum Outcome {
     Ready {
-        /// The one that was opened first.
+        /// The backend that was opened first.
         backend: Box<Backend>,
-        /// By which others are opened.
+        /// The settings, which also apply to backends that are opened later.
         settings: Box<Settings>,
     },
     /// The message that was printed.
@@ -53,23 +53,23 @@ pub(crate) enum Outcome {
 
 pub(crate) static INITIALISATION: Initialisation<Outcome> = Initialisation::new();
 
-/// How long to wait for the thread that initialises. Longer than opening a backend usually takes,
-/// and short enough for the rare thread that waits for nothing.
+/// How long to wait for the thread that initialises: longer than opening a backend usually takes, and short
+/// enough for the rare case that the wait is a deadlock.
 const PATIENCE: Patience =
     Patience { usual: Duration::from_millis(500), while_forking: fork::PATIENCE };
 
-/// What this thread is doing.
+/// The stage of initialisation that this thread is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Calling,
     Initialising,
-    /// Loading the library at that path; its constructors may call.
+    /// Loading the library at that path; its constructors may call rocBLAS.
     Opening(*const libc::c_char),
 }
 
 thread_local! {
     static STAGE: Cell<Stage> = const { Cell::new(Stage::Calling) };
-    /// Whether this thread, if it initialises, does so with the lock.
+    /// Whether this thread, if it initialises, holds the lock.
     static HAS_LOCK: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -78,20 +78,20 @@ pub(crate) fn is_initialising() -> bool {
     STAGE.get() != Stage::Calling
 }
 
-/// The outcome, initialising if need be; `None` within initialisation itself, and before libc is up if
-/// that kept it from succeeding.
+/// The outcome, after initialising if necessary; `None` within initialisation itself, and if it failed because
+/// libc is not initialised yet.
 pub(crate) fn outcome() -> Option<&'static Outcome> {
     INITIALISATION
         .outcome()
         .or_else(|| if is_initialising() { None } else { attempt(Occasion::Call) })
 }
 
-/// The outcome if there is one by now, without doing anything.
+/// The outcome if there is one already; does not initialise.
 pub(crate) fn published_outcome() -> Option<&'static Outcome> {
     INITIALISATION.outcome()
 }
 
-/// Initialises while the shim is being loaded. A failure is left to the first call.
+/// Initialises while the shim is being loaded. A failure is ignored; the first call tries again.
 pub(crate) fn early() {
     if !is_initialising() {
         attempt(Occasion::Load);
@@ -104,7 +104,7 @@ enum Occasion {
     Call,
 }
 
-/// Where a call of the export with that index goes. Never null, never back into the shim's table.
+/// The target for a call of the export with that index. Never null, never an entry of the shim's own table.
 pub(crate) fn target(index: usize, registers: &Registers) -> Target {
     if let Stage::Opening(path) = STAGE.get()
         && INITIALISATION.outcome().is_none()
@@ -122,21 +122,21 @@ pub(crate) fn target(index: usize, registers: &Registers) -> Target {
         },
         Some(Outcome::Failed { on_error, .. }) => {
             abort_if(*on_error);
-            missing::answer(index, Why::Backend).0
+            missing::substitute(index, Why::Backend).0
         }
-        None => missing::answer(index, Why::Backend).0,
+        None => missing::substitute(index, Why::Backend).0,
     }
 }
 
-/// The entry of the table that stubs jump through by now: a trace may be on. `None` where it is the
-/// cold one, because the backend lacks the function.
+/// The entry of the current table, which is a thunk while a trace is on. `None` if it is the cold entry,
+/// because the backend lacks the function.
 fn published(index: usize) -> Option<Target> {
-    // The thread that has published the outcome is about to publish the table.
+    // The thread that has published the outcome publishes the table next.
     let target = ROUTING.published(LOOKS)?.table()[index];
     (target != COLD[index]).then_some(target)
 }
 
-/// What a thunk calls when nothing is recorded.
+/// The function that a thunk calls when nothing is recorded.
 pub(crate) fn traced_target(index: usize) -> Target {
     match route::direct() {
         // A cold entry finds the backend by the call.
@@ -145,18 +145,18 @@ pub(crate) fn traced_target(index: usize) -> Target {
     }
 }
 
-/// The answer for a function that the first backend lacks, with a message the first time.
+/// The substitute for a function that the first backend lacks; reports it the first time.
 pub(crate) fn missing(index: usize) -> Target {
     match backends::first() {
         Some(backend) => missing_of(index, backend),
-        None => missing::answer(index, Why::Backend).0,
+        None => missing::substitute(index, Why::Backend).0,
     }
 }
 
-/// The answer for a function that a backend lacks, with a message the first time.
+/// The substitute for a function that a backend lacks; reports it the first time.
 pub(crate) fn missing_of(index: usize, backend: &Backend) -> Target {
-    let (target, answer) = missing::answer(index, Why::Function);
-    report_missing(index, backend, answer);
+    let (target, returned) = missing::substitute(index, Why::Function);
+    report_missing(index, backend, returned);
     if let Some(Outcome::Ready { settings, .. }) = INITIALISATION.outcome() {
         abort_if(settings.on_error);
     }
@@ -165,17 +165,17 @@ pub(crate) fn missing_of(index: usize, backend: &Backend) -> Target {
 
 /// A call from a constructor of the library that this thread is loading.
 fn while_opening(index: usize, path: *const libc::c_char) -> Target {
-    // SAFETY: set by `load` below, whose frame owns the string and is still running.
+    // SAFETY: set by `load` below, which owns the string and has not returned.
     let path = unsafe { CStr::from_ptr(path) };
     open::already_open(path)
         .and_then(|backend| backend.own_symbol(table::name(index)))
-        .unwrap_or_else(|| missing::answer(index, Why::Backend).0)
+        .unwrap_or_else(|| missing::substitute(index, Why::Backend).0)
 }
 
-fn report_missing(index: usize, backend: &Backend, answer: &str) {
+fn report_missing(index: usize, backend: &Backend, returned: &str) {
     if missing::first_report(index) {
         let (name, path) = (table::name(index).to_string_lossy(), backend.path.display());
-        error!("{}", sentences::missing_function(name, &backend.name, path, answer));
+        error!("{}", sentences::missing_function(name, &backend.name, path, returned));
     }
 }
 
@@ -186,7 +186,7 @@ fn abort_if(on_error: OnError) {
     }
 }
 
-/// Marks this thread as one that initialises, however the attempt ends.
+/// Marks this thread as initialising until it is dropped.
 struct Initialising;
 
 impl Initialising {
@@ -208,7 +208,7 @@ fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
     INITIALISATION.attempt(PATIENCE, |has_lock| {
         let _initialising = Initialising::start(has_lock);
         let outcome = work(occasion);
-        // What the shim has looked for in vain is no concern of the program's.
+        // The program must not see errors from the shim's own lookups.
         open::clear_error();
         outcome
     })
@@ -216,7 +216,7 @@ fn attempt(occasion: Occasion) -> Option<&'static Outcome> {
 
 /// In a thread that is about to fork: waits until no other thread is initialising.
 pub(crate) fn before_fork(patience: Duration) -> Forking {
-    // A thread that opens one more backend is no part of initialisation.
+    // Opening another backend is not part of initialisation.
     let initialises = is_initialising() && INITIALISATION.outcome().is_none();
     INITIALISATION.before_fork(initialises.then(|| HAS_LOCK.get()), patience)
 }
@@ -235,11 +235,11 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
         }
         Err(tried) => {
             let message = failure(&settings, &tried);
-            // Before libc is up too much is different, and out of file descriptors or memory
-            // nothing was learnt: such a failure is not final.
+            // A failure is not final if libc was not initialised yet, or if the process was out of file
+            // descriptors or memory.
             if !config::environ_is_up() || tried.iter().any(|tried| tried.refusal.transient) {
-                static SAID: AtomicBool = AtomicBool::new(false);
-                if !SAID.swap(true, Ordering::Relaxed) {
+                static REPORTED: AtomicBool = AtomicBool::new(false);
+                if !REPORTED.swap(true, Ordering::Relaxed) {
                     error!("{message}");
                 }
                 return None;
@@ -250,8 +250,8 @@ fn work(occasion: Occasion) -> Option<&'static Outcome> {
     }
 }
 
-/// Makes an outcome the outcome, unless another thread was first. Whoever was first has also
-/// printed what there is to say.
+/// Publishes an outcome, unless another thread was first. The thread that was first also prints its
+/// messages.
 fn publish(outcome: Outcome, occasion: Occasion) -> &'static Outcome {
     let fill = |outcome: &Outcome| {
         if let Outcome::Ready { backend, .. } = outcome {
@@ -276,8 +276,8 @@ pub(crate) fn fail(message: String) {
 
 fn announce(backend: &Backend, settings: &Settings, occasion: Occasion) {
     for Problem { text, own } in &settings.problems {
-        // Every program that merely loads the shim reads the file; what it prints then may be read
-        // by a script.
+        // A file's problems are not reported at load: every program that loads the shim reads the file, and
+        // its output may be parsed by a script.
         if *own || occasion == Occasion::Call {
             error!("{}", sentences::setting_ignored(text));
         } else {
@@ -313,7 +313,7 @@ fn open_first(settings: &Settings) -> Result<Backend, Vec<Tried>> {
     Err(tried)
 }
 
-/// Opens one more backend, with the right to do so.
+/// Opens another backend. The caller holds the right to open one.
 pub(crate) fn load_another(
     candidate: Candidate,
     settings: &Settings,
@@ -332,7 +332,7 @@ fn refuse_joined_symbols(path: &Path) -> Result<(), Refusal> {
         return Ok(());
     }
     for open in backends::all() {
-        // What cannot be read any more was read when it was opened.
+        // An open backend whose file cannot be read any more is skipped.
         let theirs = inspect::unique_symbols(&open.path).unwrap_or_default();
         if let Some(symbol) = own.iter().find(|symbol| theirs.contains(symbol)) {
             return Err(sentences::joined_symbol(symbol, &open.name).into());
@@ -346,20 +346,20 @@ fn load(candidate: Candidate, settings: &Settings, slot: Slot) -> Result<Backend
     if slot != 0 {
         refuse_joined_symbols(&candidate.path)?;
     }
-    // Absolute: a relative path would mean another file after chdir, and one without a slash
-    // would be searched for.
+    // Absolute: after chdir a relative path would name another file, and the loader would search for a
+    // name without a slash.
     let path = std::path::absolute(&candidate.path).map_err(|e| e.to_string())?;
     let c_path = CString::new(path.as_os_str().as_bytes()).map_err(|e| e.to_string())?;
 
     let start = Instant::now();
     STAGE.set(Stage::Opening(c_path.as_ptr()));
-    open::beside(&library.needed);
+    open::preload(&library.needed);
     let opened = open::open(&c_path);
     STAGE.set(Stage::Initialising);
     let handle = opened.map_err(|text| needs::explain(&text, &library))?;
     let opened = Instant::now();
     let dynamic = handle.link_map().map_or(0, |map| map.dynamic.addr());
-    // The loader knows libraries by their names first, whatever file has the name now.
+    // The loader compares names first, even if another file has the name now.
     if let Some(open) = backends::all().find(|open| open.dynamic == dynamic && open.slot != slot) {
         return Err(sentences::replaced_file(&open.name).into());
     }
@@ -371,8 +371,8 @@ fn load(candidate: Candidate, settings: &Settings, slot: Slot) -> Result<Backend
     let mut table = resolve::resolve(handle)?;
     let hip = Hip::of(handle);
     let presents = settings.presents.as_deref().unwrap_or(PRESENTED);
-    let told = (settings.promises, presents);
-    let compat = compat::install(&library.soname, handle, told, hip, &mut table);
+    let wanted = (settings.promises, presents);
+    let compat = compat::install(&library.soname, handle, wanted, hip, &mut table);
     let took = Took { open: opened - start, adapt: adapted - opened, resolve: adapted.elapsed() };
     let environment = environment::View::of(&path, &compat);
     let data = read_data(handle);
@@ -398,7 +398,7 @@ fn load(candidate: Candidate, settings: &Settings, slot: Slot) -> Result<Backend
     })
 }
 
-/// What the backend's references to itself and to `getenv` are to be.
+/// The required values of the backend's references to itself and to `getenv`.
 fn bindings_of(handle: Handle, slot: Slot) -> Result<Bindings, String> {
     let map = handle.link_map().ok_or_else(sentences::not_listed)?;
     // SAFETY: the map of a library that is loaded and never closed.
@@ -409,8 +409,8 @@ fn bindings_of(handle: Handle, slot: Slot) -> Result<Bindings, String> {
     Ok(object.plan(exported, &environment::filter(slot)))
 }
 
-/// Binds references of a backend again that the loader has overwritten since.
-pub(crate) fn hold_bindings(backend: &Backend) {
+/// Restores references of a backend that the loader has overwritten.
+pub(crate) fn restore_bindings(backend: &Backend) {
     match backend.bindings.restore() {
         Ok(0) => {}
         Ok(overwritten) => debug!("{overwritten} of the backend's references were overwritten"),
@@ -422,7 +422,7 @@ pub(crate) fn hold_bindings(backend: &Backend) {
 fn read_data(handle: Handle) -> Vec<Option<Vec<usize>>> {
     let read = |(name, words): (&CStr, &[AtomicUsize])| {
         let source = handle.own_symbol(name)?.0.cast::<usize>();
-        // SAFETY: an object of that size, by the table's contract, and aligned as a vtable is.
+        // SAFETY: an object of that size according to the ABI table, aligned like a vtable.
         Some(unsafe { core::slice::from_raw_parts(source, words.len()) }.to_vec())
     };
     exports::data().map(read).into()
@@ -442,7 +442,7 @@ fn fill_data(backend: &Backend) {
     }
 }
 
-/// What a user reads when there is no backend.
+/// The message for the user if there is no backend.
 fn failure(settings: &Settings, tried: &[Tried]) -> String {
     let mut lines = vec![sentences::no_backend()];
     lines.extend(settings.problems.iter().map(|p| sentences::setting_ignored(&p.text)));

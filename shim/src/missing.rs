@@ -1,5 +1,5 @@
-//! What a caller gets where there is no function to call: an answer of the right type that no
-//! caller takes for success, and one message.
+//! Substitutes for functions that do not exist: each returns a value of the right type that no caller
+//! mistakes for success, and is reported once.
 
 use crate::{
     compat::status,
@@ -23,14 +23,14 @@ pub(crate) enum Why {
     Backend,
 }
 
-/// The function that answers in place of the export with that index, and what it answers, for
-/// messages. Callable with any arguments.
-pub(crate) fn answer(index: usize, why: Why) -> (Target, &'static str) {
-    // What callers print; the table knows the names.
+/// The substitute for the export with that index, and its return value as text for messages. It can be
+/// called with any arguments.
+pub(crate) fn substitute(index: usize, why: Why) -> (Target, &'static str) {
+    // Callers print the name of a status; the ABI table has the names.
     if table::name(index) == c"rocblas_status_to_string" {
         return (Target(status_to_string as *const ()), "as the vendor's");
     }
-    let (function, answer) = match (RETURNS[index], why) {
+    let (function, returned) = match (RETURNS[index], why) {
         (Returns::Status, Why::Function) => {
             (not_implemented as *const (), "rocblas_status_not_implemented")
         }
@@ -48,7 +48,7 @@ pub(crate) fn answer(index: usize, why: Why) -> (Target, &'static str) {
         (Returns::Reference, _) => (zeros as *const (), "zeros"),
         (Returns::FirstArgument, _) => (first_argument as *const (), "its argument"),
     };
-    (Target(function), answer)
+    (Target(function), returned)
 }
 
 /// Whether this is the first time that the export with that index is reported.
@@ -79,10 +79,10 @@ extern "C" fn first_argument(argument: *const ()) -> *const () {
     argument
 }
 
-/// More than the size of anything that a C++ export hands out a reference to.
+/// Larger than any object to which a C++ export returns a reference.
 static ZEROS: [AtomicU64; 32] = [const { AtomicU64::new(0) }; 32];
 
-/// A caller dereferences what it gets, and may write: memory that is there for that alone.
+/// A caller dereferences the result and may write to it, so it points to memory reserved for this purpose.
 extern "C" fn zeros() -> *const () {
     ZEROS.as_ptr().cast()
 }
@@ -113,7 +113,7 @@ unsafe extern "C" fn empty_shared_ptr(place: *mut [*const (); 2]) -> *mut [*cons
     place
 }
 
-/// As the vendor's: the name in the enum.
+/// Like the vendor's function, returns the name in the enum.
 extern "C" fn status_to_string(status: i32) -> *const c_char {
     static TEXTS: OnceBox<Vec<(i32, CString)>> = OnceBox::new();
     let texts = TEXTS.get_or_init(|| {

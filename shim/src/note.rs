@@ -1,5 +1,5 @@
-//! The ELF note by which a file is known to be a shim, before anything of it is loaded: a shim must
-//! not be opened as a backend, and an installer must know its own library from the vendor's.
+//! The ELF note that identifies a file as a shim without loading it: a shim must not be opened as a
+//! backend, and the installer must distinguish its own library from the vendor's.
 
 rocblas_contract::embed_note!(env!("CARGO_PKG_VERSION"));
 

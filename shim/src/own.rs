@@ -1,5 +1,5 @@
-//! Where the shim itself is: its file, for finding what lies beside it, and its mapped range, so
-//! that no backend's function is mistaken for one that is in here.
+//! The location of the shim itself: its file, to find files next to it, and its mapped range, to detect
+//! functions of a backend that resolve to the shim.
 
 use core::{ffi::CStr, mem::MaybeUninit};
 use once_cell::race::OnceBox;
@@ -9,10 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file of the loaded object that an address lies in, as the loader knows it.
+/// The file of the loaded object that contains an address, by the loader's name for it.
 pub(crate) fn file_of(address: *const ()) -> Option<PathBuf> {
     let mut info = MaybeUninit::<libc::Dl_info>::uninit();
-    // SAFETY: dladdr writes the struct when it answers non-zero, and takes any address.
+    // SAFETY: dladdr accepts any address, and fills the struct if it returns non-zero.
     let found = unsafe { libc::dladdr(address.cast(), info.as_mut_ptr()) };
     if found == 0 {
         return None;
@@ -32,11 +32,11 @@ pub(crate) fn file() -> Option<PathBuf> {
     file_of((&raw const crate::table::ROUTING).cast())
 }
 
-/// The directories to look into for what lies beside the shim: that of the name it was loaded by,
-/// and that of the file behind it when the name is a link.
+/// The directories of the shim: that of the path by which it was loaded, and, if that is a symlink, that of
+/// the file it points to.
 ///
-/// Found out once, when the shim is loaded: a name that is relative to the directory the program
-/// started in means something else after it has moved.
+/// They are determined once, when the shim is loaded: a relative path is no longer valid after the program
+/// changes its directory.
 pub(crate) fn directories() -> &'static [PathBuf] {
     static DIRECTORIES: OnceBox<Vec<PathBuf>> = OnceBox::new();
     DIRECTORIES.get_or_init(|| Box::new(find_directories()))
@@ -58,13 +58,18 @@ fn find_directories() -> Vec<PathBuf> {
 }
 
 unsafe extern "C" {
-    /// The shim's ELF header and the end of its memory: the linker's own symbols, local to each
+    /// The shim's ELF header and the end of its memory: symbols that the linker defines locally in each
     /// library.
     static __ehdr_start: u8;
     static _end: u8;
 }
 
+/// The start of the shim in memory, which addresses in its file are relative to.
+pub(crate) fn base() -> *const u8 {
+    &raw const __ehdr_start
+}
+
 /// The addresses that the shim is mapped at.
 pub(crate) fn range() -> core::ops::Range<usize> {
-    (&raw const __ehdr_start) as usize..(&raw const _end) as usize
+    base() as usize..(&raw const _end) as usize
 }

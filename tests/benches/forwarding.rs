@@ -1,5 +1,5 @@
-//! A call to a function that returns at once: direct, and through the shim's stub, with 2, 14 and
-//! 30 arguments. Both by pointer, as a PLT calls.
+//! A call of a function that returns immediately: direct, and through the shim's stub, with 2, 14 and 30 arguments.
+//! Both calls are through a pointer, like those of a PLT.
 //!
 //! `cargo bench --package tests --bench forwarding`
 
@@ -12,7 +12,7 @@ use std::{
 };
 use tests::{artefacts::standins, compile::library, tree::Tree};
 
-/// Every argument of the functions measured is an integer or a pointer: a word.
+/// All arguments of the measured functions are integers or pointers, so each is one word.
 macro_rules! word_function {
     ($($word:ident)*) => { unsafe extern "C" fn($(word_function!(@type $word)),*) -> u32 };
     (@type $word:ident) => { u64 };
@@ -73,7 +73,7 @@ macro_rules! calls {
             fn arguments_02(bencher: Bencher) {
                 // SAFETY: two parameters, each an integer or a pointer.
                 let f: Two = unsafe { std::mem::transmute(function($way, "rocblas_set_stream")) };
-                // SAFETY: looks at none of them.
+                // SAFETY: the function does not read its arguments.
                 bencher.bench_local(|| unsafe { black_box(f)(0, 1) });
             }
 
@@ -81,7 +81,7 @@ macro_rules! calls {
             fn arguments_14(bencher: Bencher) {
                 // SAFETY: fourteen parameters, each an integer or a pointer.
                 let f: Fourteen = unsafe { std::mem::transmute(function($way, "rocblas_sgemm")) };
-                // SAFETY: looks at none of them.
+                // SAFETY: the function does not read its arguments.
                 bencher.bench_local(|| unsafe {
                     black_box(f)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
                 });
@@ -92,7 +92,7 @@ macro_rules! calls {
                 let name = "rocblas_gemm_strided_batched_ex_get_solutions";
                 // SAFETY: thirty parameters, each an integer or a pointer.
                 let f: Thirty = unsafe { std::mem::transmute(function($way, name)) };
-                // SAFETY: looks at none of them.
+                // SAFETY: the function does not read its arguments.
                 bencher.bench_local(|| unsafe {
                     black_box(f)(
                         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
@@ -109,7 +109,7 @@ calls!(forwarded, Way::Forwarded);
 
 fn main() {
     let tree = Tree::with_shim();
-    // The function of 30 parameters is one that a promise would stand before.
+    // A promise would replace the function with 30 parameters.
     // SAFETY: this process has one thread.
     unsafe { std::env::set_var("ROCBLAS_SHIM_COMPAT", "-all") };
     LIBRARIES.get_or_init(|| open_both(&tree));

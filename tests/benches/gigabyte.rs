@@ -1,6 +1,8 @@
-//! What a backend of a gigabyte costs: `apply`, `status`, `verify`, `repair` and `revert`, each once, with the
-//! bytes that the process asked for and those that went to the disk. `cargo bench --package tests --bench
-//! gigabyte`; TMPDIR says on which file system.
+//! The cost of a one-gigabyte backend: `apply`, `status`, `verify`, `repair` and `revert`, each once, with
+//! the bytes that the process read and wrote, and those that were transferred from and to the disk. TMPDIR
+//! selects the file system.
+//!
+//! `cargo bench --package tests --bench gigabyte`
 
 use rustix::process::{Pid, WaitIdOptions, WaitIdStatus, waitid};
 use std::{
@@ -42,7 +44,7 @@ fn main() {
     }
 }
 
-/// Adds bytes that no file system stores in less behind a library, which does not need them.
+/// Appends incompressible bytes to a library, which does not use them.
 fn enlarge(library: &Path) {
     let mut file = File::options().write(true).open(library).expect("open");
     let mut left = SIZE - file.seek(SeekFrom::End(0)).expect("seek");
@@ -65,7 +67,7 @@ fn measure(name: &str, command: &mut Command) {
     let begun = Instant::now();
     let mut child = command.stdout(Stdio::null()).spawn().expect("start");
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process");
-    // Ended and not yet gone: its counts can be read.
+    // The process has ended but has not been waited for, so its counters can be read.
     let ended: Option<WaitIdStatus> =
         waitid(rustix::process::WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
             .expect("wait");

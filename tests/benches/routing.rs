@@ -1,6 +1,6 @@
-//! A call with two arguments while one backend is open and while two are, with 1, 16 and 300 handles of both
-//! in turn, by 1 and 2 threads; and the same calls of the backends' own functions, by the same loop: a processor
-//! may mispredict calls that go to two places in turn, whoever makes them.
+//! A call with two arguments while one backend is open and while two are, with 1, 16 and 300 handles that alternate
+//! between both, by 1 and 2 threads; and the same calls of the backends' own functions in the same loop, because a
+//! processor may mispredict calls that alternate between two targets.
 //!
 //! `cargo bench --package tests --bench routing`
 
@@ -37,12 +37,12 @@ fn function(library: *mut c_void, name: &str) -> *const c_void {
     address
 }
 
-/// The least time of a call over all rounds, in nanoseconds; each with its handle.
+/// The minimum time of a call over all rounds, in nanoseconds.
 fn time(calls: &[(Call, usize)], threads: usize) -> f64 {
     let round = || {
         let start = Instant::now();
         for (call, handle) in calls.iter().cycle().take(CALLS) {
-            // SAFETY: a handle of the backend's, of which the function looks at nothing.
+            // SAFETY: a handle of the backend, which the function does not dereference.
             unsafe { black_box(*call)(*handle, 0) };
         }
         start.elapsed().as_secs_f64() * 1e9 / CALLS as f64
@@ -91,7 +91,7 @@ fn main() {
         assert_eq!(unsafe { switch(name.as_ptr()) }, 0, "{at}");
         handles.push(handle());
     }
-    // The same file again by its path, as the loader knows it.
+    // The same file, by its path; the loader has already loaded it.
     let own = ["one", "two"].map(|name| {
         let file = tree.lib().join("rocblas-shim/backends").join(name).join("lib/librocblas.so.4");
         // SAFETY: as above.

@@ -1,6 +1,5 @@
-//! What the shim adds to the start of a program, by parts: opening the backend, adapting it,
-//! resolving its functions, as the shim itself reports them; minimum, median and maximum of many
-//! processes.
+//! The time that the shim adds to the start of a program, by parts: opening the backend, adapting it, resolving its
+//! functions, as reported by the shim itself; minimum, median and maximum of many processes.
 //!
 //! `cargo bench --package tests --bench startup`
 
@@ -14,7 +13,7 @@ use tests::{
 const RUNS: usize = 40;
 const PARTS: [&str; 3] = ["opened", "adapted", "resolved"];
 
-/// A `Duration` as its `Debug` writes it, in microseconds.
+/// Converts the `Debug` output of a `Duration` to microseconds.
 fn microseconds(text: &str) -> f64 {
     let (unit, factor) = [("ns", 1e-3), ("µs", 1.0), ("ms", 1e3), ("s", 1e6)]
         .into_iter()

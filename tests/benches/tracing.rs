@@ -1,6 +1,6 @@
-//! What recording a call costs, of 2 and of 14 arguments: direct, through the shim with a ring on
-//! tmpfs, through the shim once a trace was stopped again, and an event of the `tracing` crate with as
-//! many fields for comparison. The functions return at once.
+//! The cost of recording a call with 2 and with 14 arguments: direct, through the shim with a ring on tmpfs, through the
+//! shim after a trace has been stopped, and, for comparison, an event of the `tracing` crate with as many fields. The
+//! functions return immediately.
 //!
 //! `cargo bench --package tests --bench tracing`
 
@@ -42,7 +42,7 @@ struct Libraries {
 
 static LIBRARIES: OnceLock<Libraries> = OnceLock::new();
 
-/// Where memory is a file system.
+/// The mount point of a tmpfs.
 const TMPFS: &CStr = c"/dev/shm/rocblas-shim-bench";
 
 fn open(path: &Path) -> usize {
@@ -63,19 +63,35 @@ fn function(library: usize, name: &CStr) -> *const c_void {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Direct,
-    /// Through the shim, after a trace was stopped.
+    /// Through the shim, after a trace has been stopped.
     Stopped,
     /// Into a ring of a megabyte.
     Ring,
     /// Into a file that grows.
     Growing,
-    /// Into a ring, and HIP is asked whether the stream captures; the stand-in answers at once.
+    /// Into a ring; the shim also queries HIP whether the stream is being captured. The stand-in returns
+    /// immediately.
     Asking,
+    /// Into a ring; the shim also reads HIP's last error before and after. The stand-in returns immediately.
+    Errors,
+    /// Into a ring, with the call stack of one of a hundred calls.
+    StacksOf100,
+    /// Into a ring, with the call stack of each call.
+    Stacks,
 }
 
-const WAYS: [Way; 5] = [Way::Direct, Way::Stopped, Way::Ring, Way::Growing, Way::Asking];
+const WAYS: [Way; 8] = [
+    Way::Direct,
+    Way::Stopped,
+    Way::Ring,
+    Way::Growing,
+    Way::Asking,
+    Way::Errors,
+    Way::StacksOf100,
+    Way::Stacks,
+];
 
-/// Starts a trace where there is to be one, measures, and stops it.
+/// Starts a trace if this way has one, measures, and stops it.
 fn with(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
     let libraries = LIBRARIES.get().expect("set in main");
     if way == Way::Direct {
@@ -92,13 +108,16 @@ fn with(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
         )
     };
     let options = match way {
-        Way::Growing => c"limit=2G",
-        Way::Asking => c"ring=1M,capture=ask",
-        _ => c"ring=1M",
+        Way::Growing => c"limit=2G,errors=off",
+        Way::Asking => c"ring=1M,capture=ask,errors=off",
+        Way::Errors => c"ring=1M",
+        Way::StacksOf100 => c"ring=1M,errors=off,stacks=100",
+        Way::Stacks => c"ring=1M,errors=off,stacks=1",
+        _ => c"ring=1M,errors=off",
     };
     // SAFETY: valid C strings.
     let why = unsafe { start(TMPFS.as_ptr(), options.as_ptr()) };
-    // SAFETY: null, or a sentence.
+    // SAFETY: null, or a C string.
     assert!(why.is_null(), "{:?}", unsafe { CStr::from_ptr(why) });
     if way == Way::Stopped {
         // SAFETY: no arguments.
@@ -112,7 +131,7 @@ fn with(way: Way, name: &CStr, measure: impl FnOnce(*const c_void)) {
     let _ = std::fs::remove_dir_all(TMPFS.to_str().expect("UTF-8"));
 }
 
-/// Something that looks like a handle.
+/// A value that looks like a handle.
 const HANDLE: usize = 0x1000;
 
 #[divan::bench(args = WAYS, sample_size = 10_000, sample_count = 200)]
@@ -120,7 +139,7 @@ fn arguments_02(bencher: Bencher<'_, '_>, way: &Way) {
     with(*way, c"rocblas_set_stream", |function| {
         // SAFETY: two parameters, each an integer or a pointer.
         let f: SetStream = unsafe { transmute(function) };
-        // SAFETY: looks at none of them.
+        // SAFETY: the function does not read its arguments.
         bencher.bench_local(|| unsafe { black_box(f)(HANDLE, 1) });
     });
 }
@@ -133,13 +152,13 @@ fn arguments_14(bencher: Bencher<'_, '_>, way: &Way) {
         let (alpha, beta) = (1.0, 0.0);
         let (alpha, beta) = (&raw const alpha, &raw const beta);
         bencher.bench_local(|| {
-            // SAFETY: looks at none of them.
+            // SAFETY: the function does not read its arguments.
             unsafe { black_box(f)(HANDLE, 111, 111, 64, 64, 64, alpha, 7, 64, 9, 64, beta, 12, 64) }
         });
     });
 }
 
-/// An event with 16 fields, formatted as tracing's own subscriber does, into nothing.
+/// An event with 16 fields, formatted by tracing's own subscriber; the output is discarded.
 #[divan::bench(sample_size = 100, sample_count = 100)]
 fn event_of_the_tracing_crate(bencher: Bencher<'_, '_>) {
     static ONCE: OnceLock<()> = OnceLock::new();

@@ -1,15 +1,15 @@
-/* What its arguments say, in their order, a line for each:
- *   use NAME          new handles are to belong to that backend; `-`: to what the settings say
- *   create / destroy  a handle more / the latest
- *   call              sscal, check_numerics, axpy and device_malloc with each handle, whose backend's name
- *                     comes first
- *   null / unknown    sscal with no handle / with one that nobody has made
- *   sizes             what is asked of all backends
- *   tell              what is told all backends
+/* Carries out its arguments in order, and prints a line for each:
+ *   use NAME          new handles belong to that backend from now on; `-`: to the one that the settings choose
+ *   create / destroy  another handle / the latest
+ *   call              sscal, check_numerics, axpy and device_malloc with each handle, after the name of its
+ *                     backend
+ *   null / unknown    sscal with no handle / with one that no backend has made
+ *   sizes             queries that go to all backends
+ *   tell              settings that go to all backends
  *   stream            set_stream with the latest
  *   gemm              sgemm with the latest
- *   mode / name       of the shim
- *   fork              the rest in a child, after which the parent goes on with it too
+ *   mode / name       the shim's mode / the backend's name
+ *   fork              carries out the other arguments in a child, and then also in the parent
  *   device N          hipSetDevice
  *   pause             waits for a line on stdin
  *   start DIR / stop  a trace */

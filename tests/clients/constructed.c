@@ -1,4 +1,4 @@
-/* Prints what the backend's constructor got when it called a function of its own. */
+/* Prints the result that the backend's constructor got when it called a function of its own. */
 #include <rocblas.h>
 #include <stdio.h>
 #include <stdlib.h>

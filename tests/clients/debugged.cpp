@@ -4,9 +4,9 @@
 #include <rocblas_shim.h>
 
 __attribute__((noinline)) static int calls_rocblas(int n) {
-    int answer = rocblas_sscal(nullptr, n, nullptr, nullptr, 1);
+    int status = rocblas_sscal(nullptr, n, nullptr, nullptr, 1);
     asm volatile("" ::: "memory");
-    return answer;
+    return status;
 }
 
 int main() {

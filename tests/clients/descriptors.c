@@ -1,4 +1,4 @@
-/* Makes its first call when the process has no file descriptor left, and its second when it has. */
+/* Makes its first call while the process has no free file descriptor, and its second when it has one. */
 #include <fcntl.h>
 #include <rocblas.h>
 #include <rocblas_shim.h>

@@ -1,5 +1,5 @@
-/* Calls before main: from preinit_array, before any library is initialised and libc has set up the
- * environment, and from a constructor. And after it: from a destructor. */
+/* Calls before main: from preinit_array, before any library is initialised and before libc has set up the
+ * environment, and from a constructor. Also calls after main, from a destructor. */
 #include <rocblas.h>
 #include <stdio.h>
 #include <unistd.h>

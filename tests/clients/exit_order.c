@@ -1,5 +1,5 @@
-/* A handle that lives as long as the program: made in main, destroyed at exit by a function that
- * was registered by a constructor, as a static object's destructor is. */
+/* A handle that lives as long as the program: created in main, destroyed at exit by a function that
+ * a constructor has registered, like the destructor of a static object. */
 #include <rocblas.h>
 #include <stdio.h>
 #include <stdlib.h>

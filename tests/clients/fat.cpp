@@ -1,6 +1,6 @@
-// Two translation units with kernels, as hipcc's start-up code registers them: launches a kernel of each,
-// throws through this code, and looks itself up as an unwinder does. LIBRARY leaves out `main`, CLIENT
-// everything else.
+// Two translation units with kernels, registered like hipcc's start-up code does: launches a kernel of each,
+// throws through this code, and looks itself up as an unwinder does. LIBRARY omits `main`, CLIENT everything
+// else.
 
 extern "C" int use_kernels();
 
@@ -19,7 +19,7 @@ struct Dim3 {
     unsigned x, y, z;
 };
 
-// As fat.s has them.
+// The layout in fat.s.
 struct Record {
     unsigned magic, version;
     const char *bundle;
@@ -36,7 +36,7 @@ int hipLaunchKernel(const void *, Dim3, Dim3, void **, size_t, void *);
 
 static int values[4] = {1, 2, 3, 4};
 
-// A page or more that the reduced file has to have at the same address.
+// A page or more that must be at the same address in the reduced file.
 static const char text[] = "constant";
 
 __attribute__((noinline)) static void fail(const char *why) {

@@ -1,5 +1,5 @@
 /* Loads one library of rocBLAS functions globally, another one locally as its backend, and exits
- * with the second one's count of references to its own functions that lead to the first. */
+ * with the number of the second one's references to its own functions that resolve to the first. */
 #include <dlfcn.h>
 #include <rocblas.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
-/* Forks while a thread opens a backend that waited for another thread's attempt for too long, and so
- * works without the lock. Arguments: where settings are, a backend whose constructor takes seconds.
+/* Forks while a thread opens a backend without the lock, because its wait for another thread's attempt timed
+ * out. Arguments: the path of the settings, a backend whose constructor takes seconds.
  *
- * The settings are a FIFO, which holds the first thread up; another FIFO takes its place for the second
- * thread. The first one finds no descriptor left for the backend, and gives up; the second opens it. */
+ * The settings are a FIFO, which blocks the first thread; another FIFO replaces it for the second thread.
+ * The first one finds no free descriptor for the backend and gives up; the second one opens it. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <rocblas.h>
@@ -15,7 +15,7 @@
 
 static void *call(void *argument) { return (void *)(long)rocblas_sscal(0, 0, 0, 0, 0); }
 
-/* Makes the next thread to come wait for settings. The descriptor is open once it does. */
+/* Makes the next thread wait for settings. The descriptor is open once the thread waits. */
 static int hold_up(const char *settings, pthread_t *thread) {
     char next[4096];
     snprintf(next, sizeof next, "%s.next", settings);
@@ -39,9 +39,9 @@ int main(int argc, char **argv) {
     none.rlim_cur = 0;
     setrlimit(RLIMIT_NOFILE, &none);
     let_go(of_first, argv[2]);
-    void *answer;
-    pthread_join(first, &answer);
-    printf("first=%ld\n", (long)answer);
+    void *result;
+    pthread_join(first, &result);
+    printf("first=%ld\n", (long)result);
     setrlimit(RLIMIT_NOFILE, &limit);
     let_go(of_second, argv[2]);
     usleep(300 * 1000); /* the second is in the constructor */
@@ -57,7 +57,7 @@ int main(int argc, char **argv) {
     waitpid(child, &status, 0);
     if (WIFSIGNALED(status)) printf("child killed by signal %d\n", WTERMSIG(status));
     else printf("child=%d\n", WEXITSTATUS(status));
-    pthread_join(second, &answer);
-    printf("second=%ld\n", (long)answer);
+    pthread_join(second, &result);
+    printf("second=%ld\n", (long)result);
     return 0;
 }

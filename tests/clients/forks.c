@@ -33,9 +33,9 @@ int main(int argc, char **argv) {
     } else {
         printf("child=%d\n", WEXITSTATUS(status));
     }
-    void *answer = 0;
-    if (during) pthread_join(thread, &answer);
-    else answer = call(0);
-    printf("parent=%ld\n", (long)answer);
+    void *result = 0;
+    if (during) pthread_join(thread, &result);
+    else result = call(0);
+    printf("parent=%ld\n", (long)result);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* Forks while another thread is inside of HIP, asking for a device. The child makes a handle too. */
+/* Forks while another thread is in a HIP function that queries a device. The child creates a handle too. */
 #include <pthread.h>
 #include <rocblas.h>
 #include <stdio.h>
@@ -23,8 +23,8 @@ int main(void) {
     waitpid(child, &status, 0);
     if (WIFSIGNALED(status)) printf("child killed by signal %d\n", WTERMSIG(status));
     else printf("child=%d\n", WEXITSTATUS(status));
-    void *answer;
-    pthread_join(thread, &answer);
-    printf("parent=%ld\n", (long)answer);
+    void *result;
+    pthread_join(thread, &result);
+    printf("parent=%ld\n", (long)result);
     return 0;
 }

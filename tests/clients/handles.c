@@ -1,4 +1,4 @@
-/* Makes a handle three times, printing the status of each, and asks for the device of no handle. */
+/* Creates a handle three times, printing each status, and queries the device properties of a null handle. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <rocblas.h>

@@ -1,5 +1,4 @@
-/* A malloc of its own, whose free knows its own blocks only: memory that another malloc gave out
- * ends the program. */
+/* A malloc whose free accepts only its own blocks: freeing memory from another malloc ends the program. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -18,7 +17,7 @@ void *malloc(size_t size) {
 
 void free(void *memory) {
     if (memory && ((unsigned char *)memory < arena || (unsigned char *)memory >= arena + used)) {
-        static const char text[] = "free of memory that another malloc gave out\n";
+        static const char text[] = "free of memory from another malloc\n";
         _exit(write(2, text, sizeof text - 1) > 0 ? 99 : 98);
     }
 }

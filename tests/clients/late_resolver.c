@@ -1,4 +1,4 @@
-/* Preloaded: a function of rocBLAS's whose address the loader asks for, and gets after half a second. */
+/* Preloaded: a rocBLAS function that the loader resolves through an IFUNC, which takes half a second. */
 #include <unistd.h>
 
 static int foreign(void) { return 55; }

@@ -1,4 +1,4 @@
-/* Calls the functions that came after rocBLAS 5.0 and prints what they return, and how many numbers or
+/* Calls the functions that were added after rocBLAS 5.0 and prints what they return, and how many numbers or
  * bits are wrong: `later host`, or `later device` with scalars and arrays in HIP's memory. Numbers are
  * small integers, exact in every type. */
 #define _GNU_SOURCE
@@ -13,7 +13,7 @@ static rocblas_handle handle;
 static int (*allocate)(void **, size_t);
 static int (*copy)(void *, const void *, size_t, int);
 
-/* A copy of host memory where the functions are to find it. */
+/* A copy of host memory in the memory that the functions read. */
 static void *placed(const void *from, size_t size) {
     void *to = 0;
     if (!on_device) {
@@ -63,7 +63,7 @@ static int small(void) {
 
 enum { ROOM = 64 * 64 };
 
-/* How many elements of C are not what they should be, to the bit, inside and outside of the triangle. */
+/* The number of elements of C that differ from the expected bits, inside and outside the triangle. */
 static int rank_k(rocblas_datatype a_type, rocblas_datatype c_type, rocblas_fill uplo,
                   rocblas_operation trans, int n, int k, float alpha, float beta) {
     static double a[ROOM], c[ROOM];
@@ -72,7 +72,7 @@ static int rank_k(rocblas_datatype a_type, rocblas_datatype c_type, rocblas_fill
     int lda = rows + 1, ldc = n + 2;
     size_t a_size = put(a_bytes, a_type, 0), c_size = put(before, c_type, 0);
     for (int i = 0; i < lda * columns; i++) put(a_bytes + i * a_size, a_type, a[i] = small());
-    /* NaNs: in the other triangle, between columns, and where C is not read. */
+    /* NaNs: in the other triangle, between columns, and in C if it is not read. */
     memset(before, 0xff, c_size * ldc * n);
     for (int j = 0; j < n; j++)
         for (int i = 0; i < n; i++)
@@ -236,7 +236,7 @@ static void grouped(const char *name, int wide, int ex, rocblas_datatype type, r
     printf("%s=status %d, %d wrong\n", name, status, wrong);
 }
 
-/* In the order in which rocBLAS looks at the arguments. */
+/* In the order in which rocBLAS checks the arguments. */
 static void statuses(void) {
     const float zero_and_one[] = {0, 1, 2};
     const float *zero = placed(zero_and_one, 12), *one = zero + 1;

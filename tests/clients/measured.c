@@ -1,6 +1,6 @@
-/* measured FILE PROGRAM ARGUMENTS...: runs a program, writes the most memory that it had into the file, in
- * KiB, and ends as it did. Of a child the kernel also counts what its parent had before the program was
- * loaded, so the parent has to be small. */
+/* measured FILE PROGRAM ARGUMENTS...: runs a program, writes its peak memory in KiB into the file, and ends
+ * in the same way. The kernel's count for a child includes the memory of its parent before the program was
+ * loaded, so the parent must be small. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <spawn.h>

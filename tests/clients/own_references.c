@@ -1,5 +1,5 @@
-/* Exits with the backend's count of references to its own functions that lead elsewhere, and lets
- * it print its environment. */
+/* Exits with the number of the backend's references to its own functions that resolve elsewhere, and lets it
+ * print its environment. */
 #include <rocblas.h>
 
 int main(void) {

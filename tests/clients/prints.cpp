@@ -1,5 +1,5 @@
-// Writes to std::cout, as its backend does, and frees memory that the backend allocated. Built as a
-// non-PIE program it has a copy relocation of std::cout.
+// Writes to std::cout, as its backend does, and frees memory that the backend allocated. As a non-PIE program
+// it has a copy relocation for std::cout.
 #include <cstdlib>
 #include <iostream>
 #include <rocblas.h>

@@ -1,5 +1,5 @@
-// A sampling profiler of its own: 10,000 signals while it calls, in each of which a backtrace is taken that
-// has to reach main. Prints how many it took, how many did not reach main, and how many interrupted the
+// A sampling profiler: 10,000 signals while it calls rocBLAS. Each signal handler takes a backtrace, which must
+// reach main. Prints the number of backtraces, how many did not reach main, and how many interrupted the
 // shim's assembly.
 #include "stepping.h"
 #include <csignal>
@@ -38,7 +38,7 @@ int main() {
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = SIGPROF;
     timer_t timer;
-    // Not a multiple of what the loop takes.
+    // Not a multiple of the loop's duration.
     itimerspec interval{{0, 47117}, {0, 47117}};
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &interval, nullptr))
         return 2;

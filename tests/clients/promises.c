@@ -1,4 +1,4 @@
-/* Prints what a program sees of the promises of rocBLAS 5.0.2, a line each. */
+/* Prints the effect of each promise of rocBLAS 5.0.2 on a program, one line each. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <rocblas.h>
@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* HIP's own names, from whatever runtime the backend brought. */
+/* HIP's functions, from the runtime that the backend loaded. */
 static void *hip(const char *name) {
     void *runtime = dlopen("libamdhip64.so.7", RTLD_LAZY | RTLD_NOLOAD);
     return runtime ? dlsym(runtime, name) : 0;
@@ -61,7 +61,7 @@ int main(void) {
     const int *(*properties)(rocblas_handle) = (const int *(*)(rocblas_handle))dlsym(
         RTLD_DEFAULT, "_Z32rocblas_internal_get_device_propP15_rocblas_handle");
     const int *found = properties(handle);
-    /* A stand-in may answer a small number here. */
+    /* A stand-in may return a small number here. */
     if ((uintptr_t)found < 4096) found = 0;
     printf("warp=%d %d\n", found ? found[308 / 4] : 0, found && found == properties(handle));
 

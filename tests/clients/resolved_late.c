@@ -1,5 +1,5 @@
-/* Prints what the backend finds of its references to itself, as own_references.c does: when the first
- * handle has been made, and after another one, a second later. */
+/* Prints the backend's count of its references to itself, like own_references.c: after the first handle has been
+ * created, and after another one, a second later. */
 #include <rocblas.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-/* Sixteen threads make handles, call with them and destroy them; another one switches the backend of new
- * handles a thousand times, and starts and stops traces into the directory that is named meanwhile. Prints
- * how many calls there were, how many were answered by a backend that did not make the handle, how often was
- * switched, how many traces there were, and the calls of each backend. */
+/* Sixteen threads create handles, call with them and destroy them. Meanwhile another thread switches the backend
+ * of new handles a thousand times, and starts and stops traces in the given directory. Prints the number of calls,
+ * of calls that went to a backend that did not create the handle, of switches, of traces, and of each backend's
+ * calls. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <rocblas.h>
@@ -24,7 +24,7 @@ enum { THREADS = 16, CALLS = 640 * 1000, SWITCHES = 1000, LIVING = 24 };
 static atomic_int over;
 static atomic_long calls, wrong, of[2];
 
-/* The backend by its name, the way the shim tells. */
+/* The backend's number, from the name that the shim returns. */
 static int backend_of(rocblas_handle handle) {
     const char *name = rocblas_shim_backend_of(handle);
     return strcmp(name, "one") == 0 ? 1 : strcmp(name, "two") == 0 ? 2 : 0;
@@ -40,7 +40,7 @@ static void *work(void *number) {
         int at = (random >> 33) % LIVING;
         if (!handles[at]) {
             if (rocblas_create_handle(&handles[at])) abort();
-            /* The first word, which the stand-in wrote, is whose it is. */
+            /* The stand-in writes its own number into the first word. */
             owners[at] = *(int *)handles[at];
             if (backend_of(handles[at]) != owners[at]) bad++;
         }

@@ -1,5 +1,5 @@
-/* A program as users have it: compiled against rocBLAS's header, linked with -lrocblas, it solves a
- * triangular system and multiplies it back. Exits with 1 when a call fails, 2 when a number is off. */
+/* A typical user's program: compiled against rocBLAS's header, linked with -lrocblas, it solves a triangular
+ * system and multiplies it back. Exits with 1 if a call fails, with 2 if a number is wrong. */
 #include <math.h>
 #include <rocblas.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-// rocSOLVER's pointer per handle, as the C++ library on the caller's side sees it: who owns what,
-// how often, and until when. Run where leaks and double frees are seen.
+// rocSOLVER's pointer on a handle, as used by the caller's C++ library: checks ownership, use counts and
+// lifetimes. Runs under a tool that detects leaks and double frees.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -110,7 +110,7 @@ void getting_into_an_occupied_pointer_releases_it() {
     CHECK(Counted::alive == 2);
     CHECK(rocblas_internal_get_data_ptr(handle, occupied) == rocblas_status_success);
     CHECK(Counted::alive == 1 && occupied.use_count() == 2);
-    // Into a pointer that owns the entry already.
+    // Into a pointer that already owns the entry.
     CHECK(rocblas_internal_get_data_ptr(handle, occupied) == rocblas_status_success);
     CHECK(occupied.use_count() == 2);
     destroy(handle);

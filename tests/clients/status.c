@@ -1,4 +1,4 @@
-/* Prints what the first calls of a program answer and what the shim says of itself. */
+/* Prints the results of a program's first calls, and of the shim's own functions. */
 #include <rocblas.h>
 #include <rocblas_shim.h>
 #include <stdio.h>

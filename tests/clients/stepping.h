@@ -1,6 +1,6 @@
-// Runs calls one instruction at a time by the processor's trap flag, and does something before each
-// instruction of the shim's assembly. What the assembly calls runs at full speed, up to a breakpoint at
-// its return: it is functions of Rust, of libc, or the backend's.
+// Runs calls one instruction at a time with the processor's trap flag, and runs a callback before each
+// instruction of the shim's assembly. The functions that the assembly calls, in Rust, libc or the backend, run
+// at full speed up to a breakpoint at their return.
 //
 // ASSEMBLY has the assembly's ranges as offsets into the shim: FROM-TO,FROM-TO,... in hexadecimal.
 #pragma once
@@ -24,7 +24,7 @@ inline uintptr_t base;
 inline std::vector<Range> ranges;
 inline void (*visit)(uintptr_t instruction);
 
-// What the next trap means.
+// The meaning of the next trap.
 enum class Trap { step, start, stop };
 inline volatile Trap next;
 inline volatile bool in_assembly;
@@ -93,7 +93,7 @@ inline void prepare(void (*before_each)(uintptr_t)) {
     }
     struct sigaction action {};
     action.sa_sigaction = on_trap;
-    // Exceptions leave the handler, and the next trap has to be delivered all the same.
+    // Exceptions may leave the handler, and the next trap must still be delivered.
     action.sa_flags = SA_SIGINFO | SA_NODEFER;
     sigaction(SIGTRAP, &action, nullptr);
 }

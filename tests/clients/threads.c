@@ -22,9 +22,9 @@ int main(void) {
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], 0, call, 0);
     for (int i = 0; i < THREADS; i++) {
-        void *answer;
-        pthread_join(threads[i], &answer);
-        printf("%ld\n", (long)answer);
+        void *result;
+        pthread_join(threads[i], &result);
+        printf("%ld\n", (long)result);
     }
     return 0;
 }

@@ -1,5 +1,5 @@
-// Calls one C++ function of each return type that the backend lacks, by mangled name, and uses what
-// it gets as its callers would.
+// Calls one C++ function of each return type that the backend lacks, by mangled name, and uses the results as
+// their callers would.
 #include <cstdio>
 #include <memory>
 #include <rocblas.h>

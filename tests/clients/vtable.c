@@ -1,5 +1,5 @@
-/* Whether the exported vtable is complete before the backend is published. The page that it lies in is
- * read-only, so each store to it stops in a signal handler, which asks for the backend in use. */
+/* Checks whether the exported vtable is complete before the backend is published. Its page is read-only, so
+ * each store to it runs a signal handler, which queries the backend in use. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <rocblas.h>
@@ -19,7 +19,7 @@ static char *page;
 static long page_size;
 static int stores, late;
 
-/* Lets the store through, with a trap after it. */
+/* Permits the store, with a trap after it. */
 static void on_store(int number, siginfo_t *info, void *context) {
     mprotect(page, page_size, PROT_READ | PROT_WRITE);
     char *address = info->si_addr;

@@ -1,9 +1,9 @@
-/* The HIP runtime's names over CUDA's: what the shim, `installer selftest` and the clients beside this file
- * call. Streams, events, graphs, memory and errors are CUDA's own; HIP's numbers for errors, copies and
- * capture are the same.
+/* HIP's functions implemented with CUDA: those that the shim, `installer selftest` and the clients in this
+ * directory call. Streams, events, graphs, memory and errors are CUDA's own; HIP's numbers for errors, copies
+ * and capture are the same.
  *
- *   GPU_TARGETS   what the devices call themselves, in their order: `gfx906,gfx1100`. Where there are more
- *                 names than GPUs, a GPU stands for several devices.
+ *   GPU_TARGETS   the targets of the devices, in order: `gfx906,gfx1100`. If there are more targets than GPUs, a
+ *                 GPU represents several devices.
  *
  * Built with the places in hipDeviceProp_tR0600: PROPERTIES (its size), NAME_END, TARGET_AT and TARGET_END. */
 #include <cuda_runtime.h>
@@ -32,7 +32,7 @@ static int devices() {
     return gpus() == 0 ? 0 : count > gpus() ? count : gpus();
 }
 
-/* The name of a device in `text`; the last one is that of all further devices. */
+/* The name of a device in `text`; the last name applies to all further devices. */
 static void target(int device, char *text, size_t size) {
     const char *at = targets();
     while (device-- > 0 && strchr(at, ',')) at = strchr(at, ',') + 1;
@@ -118,6 +118,9 @@ SAME(GraphLaunch, (cudaGraphExec_t exec, cudaStream_t stream), (exec, stream))
 SAME(GraphExecDestroy, (cudaGraphExec_t exec), (exec))
 SAME(GraphDestroy, (cudaGraph_t graph), (graph))
 
+SAME(ThreadExchangeStreamCaptureMode, (cudaStreamCaptureMode * mode), (mode))
+
+cudaError_t hipEventCreate(cudaEvent_t *event) { return cudaEventCreate(event); }
 SAME(EventCreateWithFlags, (cudaEvent_t * event, unsigned flags), (event, flags))
 SAME(EventDestroy, (cudaEvent_t event), (event))
 SAME(EventRecord, (cudaEvent_t event, cudaStream_t stream), (event, stream))

@@ -1,8 +1,10 @@
-//! The shim before a GPU that computes asynchronously: HIP's and rocBLAS's names over the CUDA runtime and
-//! cuBLAS, compiled by `nvcc` where the tests run; `cargo gpu`.
+//! The shim with a GPU that computes asynchronously: HIP's and rocBLAS's functions are implemented with the
+//! CUDA runtime and cuBLAS, and compiled by `nvcc` when the tests run; `cargo gpu`.
 //!
-//! AMD's GPUs are what the shim is for, and machines with one are rare among those who change it. What a stream, a
-//! graph and a second device ask of it is the same on a GPU of NVIDIA's.
+//! The shim is made for AMD's GPUs, but few developers have one. For streams, graphs and several devices, an
+//! NVIDIA GPU has the same requirements.
 
+mod planted;
 mod routed;
 mod standins;
+mod timed;

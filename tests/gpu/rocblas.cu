@@ -1,12 +1,22 @@
-/* rocBLAS's names over cuBLAS: a backend that computes on a real GPU, asynchronously, in the handle's
- * stream. Like a release of rocBLAS it has kernels for one target, TARGET, and fails on devices that call
- * themselves otherwise as rocBLAS does there: with a line on stderr and an internal error, from the first
- * call that needs a kernel. VERSION is what it answers when it is asked for its own. */
+/* rocBLAS's functions implemented with cuBLAS: a backend that computes on a real GPU, asynchronously, on the
+ * handle's stream. Like a release of rocBLAS it has kernels for one target, TARGET, and fails on devices with other
+ * targets like rocBLAS: with a line on stderr and an internal error, from the first call that needs a kernel.
+ * VERSION is its version string.
+ *
+ * With BAD defined, sgemm rounds its sums differently, and GPU_FAULT plants a fault in sgemm and strsm_batched:
+ *
+ *   nan          one element is NaN in an sgemm of 37 x 41
+ *   large-n      sgemm leaves the columns from the 65th on as they were
+ *   stale-beta   sgemm uses the beta of the sgemm before it; the first one takes 0
+ *   triangle     strsm_batched reads the triangle that it must not read
+ *
+ * The scalars of such a library are in host memory. */
 #include "rocblas.h"
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 #include <new>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 extern "C" int hipGetDevice(int *);
@@ -63,13 +73,39 @@ static cublasComputeType_t computed(rocblas_datatype in) {
     }
 }
 
-/* As rocBLAS 6 and 7 say it where a library has no kernel for a GPU. */
+/* The message of rocBLAS 6 and 7 if a library has no kernel for a GPU. */
 #define NEEDS_KERNELS(handle)                                                                        \
     if (!handle) return rocblas_status_invalid_handle;                                               \
     if (!handle->has_kernels) {                                                                      \
         fprintf(stderr, "rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98\n");  \
         return rocblas_status_internal_error;                                                        \
     }
+
+/* A column of blocks for each vector. */
+static __global__ void copy_each(int n, const float *const *from, float *const *to) {
+    int step = gridDim.x * blockDim.x;
+    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step)
+        to[blockIdx.y][i] = from[blockIdx.y][i];
+}
+
+static bool has_fault(const char *name) {
+#ifdef BAD
+    const char *planted = getenv("GPU_FAULT");
+    return planted && !strcmp(planted, name);
+#else
+    (void)name;
+    return false;
+#endif
+}
+
+static __global__ void write_nan(float *to) { *to = __int_as_float(0x7fc00000); }
+
+/* The beta of the previous product. */
+static const float *stale(const float *beta) {
+    static float before, used;
+    used = before, before = *beta;
+    return &used;
+}
 
 extern "C" {
 
@@ -147,13 +183,39 @@ rocblas_status rocblas_sscal(rocblas_handle handle, rocblas_int n, const float *
     return status(cublasSscal(handle->blas, n, alpha, x, incx));
 }
 
+rocblas_status rocblas_scopy_batched(rocblas_handle handle, rocblas_int n, const float *const x[],
+                                     rocblas_int incx, float *const y[], rocblas_int incy,
+                                     rocblas_int batch_count) {
+    NEEDS_KERNELS(handle)
+    if (incx != 1 || incy != 1) return rocblas_status_not_implemented;
+    if (n <= 0 || batch_count <= 0) return rocblas_status_success;
+    dim3 blocks(n < 256 * 64 ? (n + 255) / 256 : 64, batch_count);
+    copy_each<<<blocks, 256, 0, handle->stream>>>(n, x, y);
+    return cudaGetLastError() == cudaSuccess ? rocblas_status_success : rocblas_status_internal_error;
+}
+
 rocblas_status rocblas_sgemm(rocblas_handle handle, rocblas_operation transA, rocblas_operation transB,
                              rocblas_int m, rocblas_int n, rocblas_int k, const float *alpha,
                              const float *A, rocblas_int lda, const float *B, rocblas_int ldb,
                              const float *beta, float *C, rocblas_int ldc) {
     NEEDS_KERNELS(handle)
-    return status(cublasSgemm(handle->blas, transposed(transA), transposed(transB), m, n, k, alpha, A, lda,
-                              B, ldb, beta, C, ldc));
+    if (has_fault("stale-beta")) beta = stale(beta);
+    int columns = has_fault("large-n") && n > 64 ? 64 : n;
+    int terms = k;
+#ifdef BAD
+    terms = k / 2;
+#endif
+    cublasOperation_t ta = transposed(transA), tb = transposed(transB);
+    cublasStatus_t done = cublasSgemm(handle->blas, ta, tb, m, columns, terms, alpha, A, lda, B, ldb, beta, C, ldc);
+    if (done == CUBLAS_STATUS_SUCCESS && terms < k) {
+        const float one = 1;
+        const float *a = A + (ta == CUBLAS_OP_N ? (size_t)terms * lda : terms);
+        const float *b = B + (tb == CUBLAS_OP_N ? terms : (size_t)terms * ldb);
+        done = cublasSgemm(handle->blas, ta, tb, m, columns, k - terms, alpha, a, lda, b, ldb, &one, C, ldc);
+    }
+    if (done == CUBLAS_STATUS_SUCCESS && has_fault("nan") && m == 37 && n == 41)
+        write_nan<<<1, 1, 0, handle->stream>>>(C + 5 * ldc + 3);
+    return status(done);
 }
 
 rocblas_status rocblas_gemm_ex(rocblas_handle handle, rocblas_operation transA, rocblas_operation transB,
@@ -164,7 +226,7 @@ rocblas_status rocblas_gemm_ex(rocblas_handle handle, rocblas_operation transA, 
                                rocblas_int ldd, rocblas_datatype compute_type, rocblas_gemm_algo,
                                int32_t, uint32_t) {
     NEEDS_KERNELS(handle)
-    /* cuBLAS has no D of its own. */
+    /* cuBLAS has no separate D. */
     if (c != d || c_type != d_type || ldc != ldd) return rocblas_status_not_implemented;
     return status(cublasGemmEx(handle->blas, transposed(transA), transposed(transB), m, n, k, alpha, a,
                                type_of(a_type), lda, b, type_of(b_type), ldb, beta, d, type_of(d_type),
@@ -193,6 +255,8 @@ rocblas_status rocblas_strsm_batched(rocblas_handle handle, rocblas_side side, r
                                      rocblas_int lda, float *const *B, rocblas_int ldb,
                                      rocblas_int batch_count) {
     NEEDS_KERNELS(handle)
+    if (has_fault("triangle"))
+        uplo = uplo == rocblas_fill_upper ? rocblas_fill_lower : rocblas_fill_upper;
     return status(cublasStrsmBatched(handle->blas, side_of(side), triangle(uplo), transposed(transA),
                                      diagonal(diag), m, n, alpha, A, lda, B, ldb, batch_count));
 }

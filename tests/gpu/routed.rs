@@ -1,7 +1,8 @@
-//! Two devices of different targets, each with its own backend: right numbers on both at the same time, from
+//! Two devices with different targets, each with its own backend: correct results on both at the same time, from
 //! asynchronous streams and from graphs.
 
 use crate::standins::{DEVICES, client, environment, tree};
+use rocblas_trace::layout::Note;
 use std::{fs, time::Duration};
 use tests::{
     artefacts,
@@ -10,7 +11,7 @@ use tests::{
     tree::Tree,
 };
 
-/// CUDA's libraries take long to load, and the first calls of each function too.
+/// CUDA's libraries take long to load, and so do the first calls of each function.
 const LIMIT: Duration = Duration::from_secs(180);
 
 const ROUTE: (&str, &str) = ("ROCBLAS_SHIM_ROUTE", "gfx906=gfx906,gfx1100=gfx1100");
@@ -18,7 +19,7 @@ const ROUTE: (&str, &str) = ("ROCBLAS_SHIM_ROUTE", "gfx906=gfx906,gfx1100=gfx110
 /// Two threads for each device, and twenty times each kind of call.
 const AMOUNT: [&str; 3] = ["2", "2", "20"];
 
-/// Five calls a round and one more of a graph, by each thread.
+/// Each thread makes five calls a round, and one more in a graph.
 const CALLS: usize = 2 * 20 * 6;
 
 fn streams(tree: &Tree, environment_too: &[(&str, &str)]) -> Ended {
@@ -29,7 +30,7 @@ fn streams(tree: &Tree, environment_too: &[(&str, &str)]) -> Ended {
     run_within(&mut command, LIMIT)
 }
 
-/// Each device's calls, right and by its own backend. Answers how many nodes the graphs of each have.
+/// Checks that each device's calls are correct and by its own backend. Returns the number of graph nodes of each.
 #[track_caller]
 fn assert_right(ended: &Ended) -> [usize; 2] {
     let mut lines = ended.stdout.lines();
@@ -48,7 +49,7 @@ fn assert_right(ended: &Ended) -> [usize; 2] {
 fn both_devices_compute_right_at_the_same_time() {
     let Some(tree) = tree() else { return };
     let ended = streams(&tree, &[ROUTE]).silent_success();
-    // Two products at least for each of the graphs.
+    // At least two products for each of the graphs.
     assert!(assert_right(&ended).iter().all(|nodes| *nodes >= 2 * 2 * 20), "{ended:?}");
 }
 
@@ -59,10 +60,19 @@ fn a_trace_changes_neither_numbers_nor_graphs() {
     let place = tree.root().join("traces");
     fs::create_dir(&place).expect("make a directory");
     let trace = ("ROCBLAS_SHIM_TRACE", place.to_str().expect("UTF-8"));
-    let ended = streams(&tree, &[ROUTE, trace]).success();
+    // Each call is between events and has its results checked, except those that are captured into a graph.
+    let options = ("ROCBLAS_SHIM_TRACE_OPTIONS", "gpu-time=1,check=nan,inf,digest");
+    let ended = streams(&tree, &[ROUTE, trace, options]).success();
     assert_eq!(assert_right(&ended), untraced);
     let traced = read_only(&place);
-    traced.assert_nothing_is_missing();
+    let errors = traced.calls().iter().filter_map(|call| call.note.errors()).collect::<Vec<_>>();
+    assert!(!errors.is_empty() && errors.iter().all(|errors| *errors == [0, 0]), "{errors:?}");
+    let timed = |name: &str| {
+        let calls = traced.calls();
+        calls.iter().filter(|call| call.name == name && call.note.0 & Note::TIMED != 0).count()
+    };
+    assert_eq!(timed("rocblas_strsm_batched"), 2 * 2 * 20);
+    assert_eq!(timed("rocblas_sgemm"), 2 * 2 * 20, "two of three are captured");
     let of_graphs = |name: &str| traced.calls().iter().filter(|call| call.name == name).count();
     assert_eq!(of_graphs("rocblas_sgemm"), 2 * 2 * 20 * 3);
     assert_eq!(of_graphs("rocblas_strsm_batched"), 2 * 2 * 20);

@@ -15,8 +15,11 @@ use tests::{
     tree::Tree,
 };
 
-/// What the two devices call themselves, and the version that the backend for each tells.
+/// The targets of the two devices, and the version of the backend for each.
 pub(crate) const DEVICES: [(&str, &str); 2] = [("gfx906", "4.3.0"), ("gfx1100", "5.2.0")];
+
+/// A backend for the first of [`DEVICES`] that rounds differently and has the fault that `GPU_FAULT` names.
+pub(crate) const BAD: &str = "bad";
 
 const HIP: &str = "libamdhip64.so.7";
 
@@ -25,8 +28,8 @@ pub(crate) fn environment() -> (&'static str, String) {
     ("GPU_TARGETS", DEVICES.map(|(target, _)| target).join(","))
 }
 
-/// A tree with the shim, a HIP runtime, and a backend for each of [`DEVICES`], named by its target. `None`,
-/// having said so, where there is no GPU of NVIDIA's or no compiler for it.
+/// A tree with the shim, a HIP runtime, and a backend for each of [`DEVICES`], named by its target. If there
+/// is no NVIDIA GPU or no compiler for it, prints that and returns `None`.
 pub(crate) fn tree() -> Option<Tree> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = match BUILT.get_or_init(|| compiler().map(|compiler| build(&compiler))) {
@@ -38,8 +41,8 @@ pub(crate) fn tree() -> Option<Tree> {
     };
     let tree = Tree::with_shim();
     tree.place(&built.join(HIP), HIP);
-    for (target, _) in DEVICES {
-        tree.add_backend(target, &built.join(target));
+    for name in DEVICES.map(|(target, _)| target).into_iter().chain([BAD]) {
+        tree.add_backend(name, &built.join(name));
     }
     Some(tree)
 }
@@ -50,7 +53,7 @@ pub(crate) fn client(tree: &Tree, source: &str) -> PathBuf {
     let lib = lib.to_str().expect("UTF-8");
     let output = tree.root().join(Path::new(source).file_stem().expect("a name"));
     let hip = format!("-l:{HIP}");
-    // Libraries of CUDA are found by the runtime's own path.
+    // CUDA's libraries are found through the runtime's own search path.
     let linked = ["-L", lib, "-lrocblas", &hip, "-Wl,--allow-shlib-undefined"];
     compile(&file(source), &output, &linked)
 }
@@ -59,7 +62,7 @@ fn file(name: &str) -> PathBuf {
     workspace().join("tests/gpu").join(name)
 }
 
-/// CUDA's compiler, where there is a GPU to run what it makes.
+/// CUDA's compiler, if there is a GPU to run its output.
 fn compiler() -> Result<PathBuf, String> {
     let gpus = Command::new("nvidia-smi").arg("-L").output();
     if !gpus.is_ok_and(|gpus| gpus.status.success() && gpus.stdout.starts_with(b"GPU ")) {
@@ -99,12 +102,16 @@ fn build(compiler: &Path) -> PathBuf {
     };
     library("hip.cu", HIP, HIP, &[]);
     let hip = directory.join(HIP).display().to_string();
-    for (target, version) in DEVICES {
+    let backend = |name: &str, (target, version): (&str, &str), more: &[String]| {
         let traits = [format!("-DTARGET=\"{target}\""), format!("-DVERSION=\"{version}\"")];
-        // nvcc itself takes no file of that name.
+        // nvcc itself does not accept a file of that name.
         let linked = ["-Xlinker".to_owned(), hip.clone(), "-lcublas".to_owned()];
-        library("rocblas.cu", target, "librocblas.so.4", &[&traits[..], &linked].concat());
+        library("rocblas.cu", name, "librocblas.so.4", &[&traits[..], more, &linked].concat());
+    };
+    for device in DEVICES {
+        backend(device.0, device, &[]);
     }
+    backend(BAD, DEVICES[0], &["-DBAD".to_owned()]);
     assert!(fs::exists(directory.join(HIP)).expect("look"), "nvcc made no {HIP}");
     directory
 }

@@ -1,11 +1,11 @@
 /* Computes on several devices at the same time, each thread with its own handle and stream, and compares every
- * number with the right one. All entries are small integers, so that results are exact in any order of
+ * result with the expected one. All entries are small integers, so that results are exact in any order of
  * summation.
  *
  *   streams DEVICES THREADS ROUNDS
  *
- * prints for each device `device D: C calls, W wrong, S other statuses, G nodes, backend NAME`, where G is how many
- * nodes the graphs have into which calls were captured. */
+ * prints for each device `device D: C calls, W wrong, S other statuses, G nodes, backend NAME`, where G is the number of
+ * nodes in the graphs of captured calls. */
 #include "rocblas.h"
 #include "rocblas_shim.h"
 #include <atomic>
@@ -50,8 +50,8 @@ static void need(int error, const char *what) {
 }
 #define NEED(call) need(call, #call)
 
-/* Memory and handles are freed by waiting for the whole GPU, which may stand for both devices, and that ends a
- * capture in any of its streams. */
+/* Freeing memory and handles waits for the whole GPU, which may represent both devices, and this invalidates a
+ * capture on any of its streams. */
 static std::shared_mutex captures;
 static std::unique_lock<std::shared_mutex> without_captures() {
     return std::unique_lock<std::shared_mutex>(captures);
@@ -62,7 +62,7 @@ struct Counts {
     std::atomic<const char *> backend{""};
 };
 
-/* Memory of the device, and as much of the host that streams copy to without waiting. */
+/* Device memory, and the same amount of host memory for asynchronous copies. */
 template <class T> struct Both {
     T *there = nullptr, *here = nullptr;
     size_t count;
@@ -133,7 +133,7 @@ static void products(rocblas_handle handle, hipStream_t stream, unsigned seed, C
         }
 }
 
-/* X A = B with ones on A's diagonal and beside it, so that A's inverse has ones only, of either sign. */
+/* X A = B with ones on A's diagonal and next to it, so that A's inverse consists of 1 and -1. */
 static void systems(rocblas_handle handle, hipStream_t stream, unsigned seed, Counts &counts) {
     const float one = 1;
     Both<float> a(N * N), x(N * N * BATCH);

@@ -1,4 +1,4 @@
-//! `apply`, again, `--dry-run`, `verify` and `revert`, with every option that changes the plan.
+//! `apply`, a second `apply`, `--dry-run`, `verify` and `revert`, with every option that changes the plan.
 
 use crate::{machine::Machine, using};
 use std::{
@@ -21,7 +21,8 @@ fn the_shim_is_what_programs_find_and_revert_brings_everything_back() {
     let cached = machine.tree.cached();
     let stock = cached.iter().find(|(name, _)| name == "librocblas.so.5").expect("cached");
     assert_eq!(stock.1, "/opt/rocm/lib/librocblas.so.5");
-    // Both are complete backends: a library under its SONAME, and its Tensile files where it looks.
+    // Both are complete backends: a library under its SONAME, with Tensile files where the library looks for
+    // them.
     let store = machine.lib("rocblas-shim/backends");
     for (name, soname) in [("6.3.0", "librocblas.so.4"), ("7.0.2", "librocblas.so.5")] {
         let lib = store.join(name).join("lib");
@@ -128,7 +129,7 @@ fn a_deleted_original_is_gone_and_revert_says_how_to_get_it_back() {
     assert!(refused.stderr.contains("librocblas.so.5.0.70002 was deleted"), "{refused:?}");
     assert!(refused.stderr.contains("--reinstall"), "{refused:?}");
     applied.assert_same(&machine.snapshot());
-    // As the package manager brings it back; its time is the package's.
+    // As the package manager restores it; its modification time is the package's.
     let place = machine.lib("librocblas.so.5.0.70002");
     fs::write(&place, original).expect("write");
     machine.revert().success();
@@ -165,14 +166,14 @@ fn verify_reads_what_status_does_not() {
     let ended = machine.tree.installer(&["verify"]);
     assert_eq!(ended.status.code(), Some(4), "{ended:?}");
     assert!(
-        ended.stdout.contains("librocblas.so.4.3.60300: it does not have the contents"),
+        ended.stdout.contains("librocblas.so.4.3.60300: it has different contents"),
         "{ended:?}"
     );
 }
 
 const WHEEL: &str = "/usr/local/lib/python3.12/site-packages/torch/lib";
 
-/// PyTorch's wheel with a ROCm of its own.
+/// PyTorch's wheel, which contains its own ROCm.
 fn wheel(machine: &Machine) -> PathBuf {
     let lib = machine.tree.root().join(&WHEEL[1..]);
     fs::create_dir_all(&lib).expect("make a wheel");
@@ -230,7 +231,7 @@ fn two_trees_have_to_be_told_apart() {
     assert!(refused.stderr.contains("--rocm /opt/rocm-7.0.2/lib"), "{refused:?}");
     assert!(refused.stderr.contains("--rocm /opt/rocm-7.1.0/lib"), "{refused:?}");
     machine.apply(&["--rocm", "/opt/rocm"]).success();
-    // From now on the one with the shim is meant.
+    // From now on, commands use the tree with the shim by default.
     machine.assert_applied();
 }
 
@@ -255,7 +256,7 @@ fn backends_are_added_used_and_removed() {
     backends(&["remove", "again"]).success();
     assert!(!machine.lib("rocblas-shim/backends/again").exists());
     let refused = backends(&["use", "../../x"]);
-    assert!(refused.stderr.contains("is not a valid name"), "{refused:?}");
+    assert!(refused.stderr.contains("is not a valid backend name"), "{refused:?}");
     machine.revert().success();
 }
 

@@ -1,4 +1,5 @@
-//! `backends list` and `backends prune`: what each takes, and what goes when nothing needs it.
+//! `backends list` and `backends prune`: the space that each backend takes, and what is removed once nothing
+//! needs it.
 
 use crate::machine::{Machine, is_ldconfigs};
 use serde_json::Value;
@@ -16,7 +17,7 @@ fn backends(machine: &Machine, arguments: &[&str]) -> Ended {
     machine.tree.installer(&[&["backends"], arguments].concat())
 }
 
-/// A machine with the shim, and the backend once more under other names.
+/// A machine with the shim, and copies of the backend under other names.
 fn machine_with(names: &[&str]) -> Machine {
     let machine = Machine::new();
     machine.apply(&[]).success();
@@ -27,7 +28,7 @@ fn machine_with(names: &[&str]) -> Machine {
     machine
 }
 
-/// The bytes of all files below a directory.
+/// The total size of all files below a directory.
 fn bytes(directory: &Path) -> u64 {
     let mut sum = 0;
     for entry in fs::read_dir(directory).expect("read") {
@@ -82,7 +83,7 @@ fn each_backend_has_its_sizes_gpus_and_origin() {
     let stock = by_name("7.0.2");
     assert_eq!(stock["stock"], true);
     assert_eq!(stock["in_use"], false);
-    // Its Tensile files are the tree's.
+    // It shares the tree's Tensile files.
     assert_eq!(stock["tensile_is_shared"], true);
     assert_eq!(stock["tensile_bytes"], bytes(&machine.lib("rocblas/library")));
     let facts = machine.lib("rocblas-shim/backends/7.0.2/serves.toml").metadata().expect("there");
@@ -114,13 +115,14 @@ fn what_auto_would_choose_is_neither_pruned_nor_removed() {
     let text = fs::read_to_string(&settings).expect("read");
     // Both are of release 6.3.0, so the name decides.
     fs::write(&settings, format!("{text}\n[route]\ndefault = \"auto\"\n")).expect("write");
-    let how = "[route] in shim.toml says \"auto\", and it is the newest backend that serves gfx900";
+    let how =
+        "[route] in shim.toml says \"auto\", and this is the newest backend that serves gfx900";
     let pruned = backends(&machine, &["prune", "--dry-run"]).success();
     assert!(pruned.stdout.contains(&format!("kept 6.3.0: {how}")), "{pruned:?}");
     let removed = backends(&machine, &["remove", "6.3.0"]);
     assert_eq!(removed.status.code(), Some(1), "{removed:?}");
-    assert!(removed.stderr.contains("says \"auto\", and it is the newest"), "{removed:?}");
-    // Without that rule nothing uses it.
+    assert!(removed.stderr.contains("says \"auto\", and this is the newest"), "{removed:?}");
+    // Without that rule, nothing uses it.
     fs::write(&settings, text).expect("write");
     backends(&machine, &["remove", "6.3.0"]).success();
 }
@@ -192,7 +194,7 @@ fn prune_keeps_what_a_setting_names_and_what_is_not_the_installers() {
 #[test]
 fn the_backend_in_use_is_the_one_that_the_shim_chooses() {
     let machine = machine_with(&["spare"]);
-    // A path in the settings is a choice as well.
+    // A path in the settings selects a backend too.
     let path = machine.lib("rocblas-shim/shim.toml");
     fs::write(&path, "backend = \"backends/spare/lib/librocblas.so.4\"\n").expect("write");
     let listed = backends(&machine, &["list"]).success().stdout;
@@ -211,7 +213,7 @@ fn the_kept_stock_library_is_not_removed() {
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(refused.stderr.contains("`installer revert` needs it"), "{refused:?}");
     before.assert_same(&machine.snapshot());
-    // In use or not.
+    // Even while it is in use.
     backends(&machine, &["use", "7.0.2"]).success();
     let refused = backends(&machine, &["remove", "7.0.2"]);
     assert!(refused.stderr.contains("`installer revert` needs it"), "{refused:?}");
@@ -257,11 +259,11 @@ fn a_command_that_was_killed_before_any_call_is_completed_by_another() {
             let at = format!("{words:?} killed at {n}: {call}");
             let killed = start.duplicate();
             assert!(run(&killed, Interruption::KillBefore(n)).interrupted, "{at}");
-            // The second completes the first; where the first had done all, it says that.
+            // The second run completes the first; if the first was complete, it reports that.
             let again = killed.installer(&words);
             let done = words[1] == "remove" && again.stderr.contains("there is no backend spare");
             assert!(again.status.success() || done, "{at}, then again: {again:?}");
-            // `apply` tidies up what the store does not need, as `status` says.
+            // `apply` cleans up what the store does not need, as `status` reports.
             let shim = artefacts::shim().to_str().expect("UTF-8");
             for arguments in [&["apply", "--shim", shim][..], &["status"]] {
                 let ended = killed.installer(arguments);
@@ -292,7 +294,7 @@ fn a_person_at_a_terminal_is_asked_before_anything_is_removed() {
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         run(command.env_remove("ROCBLAS_SHIM_BACKEND"))
     };
-    // Its input ends without an answer.
+    // Its input ends without a reply.
     let refused = at_terminal("");
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(refused.stdout.contains("Remove spare ("), "{refused:?}");

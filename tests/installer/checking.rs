@@ -1,4 +1,4 @@
-//! `check`: programs and directories of them are judged before they are started, all of them at once.
+//! `check`: programs, and whole directories of them, are checked before they are started.
 
 use crate::{machine::Machine, using};
 use serde_json::Value;
@@ -46,7 +46,7 @@ fn programs_of_a_build_directory_would_load_before_and_after_apply() {
     ] {
         assert!(ended.stdout.contains(part), "{part}: {ended:?}");
     }
-    // What `apply` refuses by is the same.
+    // `apply` uses the same criteria.
     let before = machine.snapshot();
     machine.apply(&["--built", "/build", "--dry-run"]).success();
     before.assert_same(&machine.snapshot());
@@ -68,7 +68,7 @@ fn everything_that_would_not_load_is_named_with_its_cure() {
     fs::write(build.join("bin/llama-server"), "").expect("write");
     fs::write(build.join("bin/tool"), "").expect("write");
     fs::set_permissions(build.join("bin/tool"), fs::Permissions::from_mode(0o755)).expect("a mode");
-    // A copy that broke off, in the header and behind it; and what is as it is on purpose.
+    // Two truncated copies, one of them cut within the header; and two files that look damaged but are not.
     let whole = fs::read(build.join("bin/llama-cli")).expect("read");
     fs::write(build.join("bin/llama-cut"), &whole[..whole.len() / 2]).expect("write");
     fs::write(build.join("bin/libcut.so"), &whole[..20]).expect("write");
@@ -77,7 +77,7 @@ fn everything_that_would_not_load_is_named_with_its_cure() {
     fs::remove_file(machine.lib("libhipblas.so.3")).expect("remove");
     fs::remove_file(machine.lib("libamdhip64.so.7")).expect("remove");
     machine.tree.ldconfig();
-    // ldconfig makes links for what is there.
+    // ldconfig creates symlinks for the existing libraries.
     for name in ["libhipblas.so.3", "libamdhip64.so.7"] {
         let _ = fs::remove_file(machine.lib(name));
     }
@@ -90,8 +90,8 @@ fn everything_that_would_not_load_is_named_with_its_cure() {
         "install it, or name its directory",
         "/build/bin/llama-server is empty",
         "/build/bin/tool is empty",
-        "/build/bin/llama-cut is no program that the loader can start",
-        "/build/bin/libcut.so is no program that the loader can start",
+        "/build/bin/llama-cut is not a program that the loader can start",
+        "/build/bin/libcut.so is not a program that the loader can start",
         "/absent: No such file",
         "3 of 3 would not load.",
     ] {
@@ -106,7 +106,7 @@ fn everything_that_would_not_load_is_named_with_its_cure() {
     }
     let refused = machine.apply(&["--built", "/build"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("/build/bin/llama-cut is no program"), "{refused:?}");
+    assert!(refused.stderr.contains("/build/bin/llama-cut is not a program"), "{refused:?}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn programs_without_rocblas_and_empty_directories_are_said() {
         assert!(ended.stdout.contains(named), "{ended:?}");
     }
     let refused = machine.apply(&["--built", "/empty"]);
-    assert!(refused.stderr.contains("there is no program in it"), "{refused:?}");
+    assert!(refused.stderr.contains("contains no program"), "{refused:?}");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_relative_path_and_a_name_are_found_from_the_current_directory() {
     fs::remove_dir_all(build.join("bin")).expect("remove");
     fs::create_dir(build.join("bin")).expect("a directory");
     program::copy(program, build.join("bin/tool"));
-    // On the running system, where the installer itself loads.
+    // On the running system, where a copy of the installer itself loads.
     for named in [&["build"][..], &["./build/bin/tool"], &["build/bin"]] {
         let mut command = std::process::Command::new(program);
         command.current_dir(machine.tree.root()).arg("check").args(named);

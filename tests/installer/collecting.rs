@@ -1,5 +1,5 @@
-//! `collect`: the program and what it loads, copied out of the machine that built it, run and are
-//! found in place where they come to lie.
+//! `collect`: copies the program and what it loads out of the machine that built it. At its destination, the
+//! program runs, and the installer finds everything in place.
 
 use crate::{
     machine::{Machine, packaged},
@@ -18,7 +18,7 @@ use tests::{
     snapshot::Snapshot,
 };
 
-/// A machine with a program, which has been built, and the shim.
+/// A machine with a built program and the shim.
 fn applied(more: &[&str]) -> (Machine, String) {
     let machine = Machine::new();
     let program = using::build(&machine);
@@ -27,7 +27,7 @@ fn applied(more: &[&str]) -> (Machine, String) {
     (machine, inside.to_str().expect("UTF-8").to_owned())
 }
 
-/// Collects into `image`, beside the machine.
+/// Collects into `image`, a directory outside the machine.
 fn collect(machine: &Machine, arguments: &[&str]) -> (PathBuf, Ended) {
     let into = machine.outside().join("image");
     let fixed = ["collect", "--into", into.to_str().expect("UTF-8")];
@@ -35,7 +35,7 @@ fn collect(machine: &Machine, arguments: &[&str]) -> (PathBuf, Ended) {
     (into, ended)
 }
 
-/// The paths of files and links.
+/// The paths of all files and symlinks.
 fn paths(directory: &Path) -> Vec<String> {
     let snapshot = Snapshot::of(directory);
     let of_files = snapshot.paths().filter(|path| {
@@ -53,7 +53,7 @@ fn installer(root: &Path, command: &str) -> Ended {
     run(Command::new(artefacts::installer()).arg("--root").arg(root).arg(command))
 }
 
-/// Runs the program with an image as its root; `false`, having said so, where that is not permitted.
+/// Runs the program with an image as its root; prints a message and returns `false` if that is not permitted.
 fn runs(image: &Path, program: &str) -> bool {
     // SAFETY: no arguments.
     if unsafe { libc::geteuid() } != 0 {
@@ -81,12 +81,12 @@ fn a_collected_program_runs_and_nothing_else_is_there() {
 
     let paths = paths(&image);
     let has = |end: &str| paths.iter().any(|path| path.ends_with(end));
-    // What HIP opens by name, and links that lead to a library by its SONAME.
+    // Libraries that HIP opens by name, and symlinks with the SONAME of a library.
     for end in ["libamd_comgr.so.3", "libamdhip64.so.6", "opt/rocm", "ld.so.conf.d/rocm.conf"] {
         assert!(has(end), "{end}: {paths:#?}");
     }
     assert!(has("backends/6.3.0/lib/rocblas/library/TensileLibrary_lazy_gfx906.dat"));
-    // Stock, its Tensile files, those of other GPUs, and links for building.
+    // The stock library, its Tensile files, those of other GPUs, and symlinks for building.
     for absent in ["librocblas.so.5.0.70002", "/libhipblas.so", "/libamdhip64.so"] {
         assert!(!has(absent), "{absent}: {paths:#?}");
     }
@@ -99,7 +99,7 @@ fn a_collected_program_runs_and_nothing_else_is_there() {
 #[test]
 fn what_the_base_has_is_left_to_it() {
     let (machine, program) = applied(&["--original", "delete"]);
-    // The C library and what belongs to it.
+    // The C library and the files that belong to it.
     let base = machine.outside().join("base");
     for name in ["lib", "lib64", "usr/lib", "usr/lib64", "etc"] {
         let Some(parent) = base.join(name).parent().map(Path::to_owned) else { continue };
@@ -114,7 +114,7 @@ fn what_the_base_has_is_left_to_it() {
     assert_eq!(copied.iter().find(is_base), None, "it is in the base");
     assert!(copied.iter().any(|path| path.ends_with("librocblas.so.5.99.0")), "{copied:#?}");
 
-    // As COPY puts it there.
+    // As a COPY instruction does.
     run(Command::new("cp").arg("--archive").arg(image.join(".")).arg(&base)).success();
     ldconfig(&base);
     installer(&base, "status").success();
@@ -129,7 +129,7 @@ fn a_kept_stock_library_is_collected_as_a_backend() {
     let paths = paths(&image);
     let stock = |path: &&String| path.ends_with("backends/7.0.2/lib/librocblas.so.5.0.70002");
     assert!(paths.iter().any(|path| stock(&path)), "{paths:#?}");
-    // Its files for no GPU in particular, and none of GPUs that were not chosen.
+    // Its Tensile files for no particular GPU, but none for GPUs that were not selected.
     assert!(paths.iter().any(|path| path.starts_with("opt/rocm-7.0.2/lib/rocblas/library/")));
     assert!(!paths.iter().any(|path| path.contains("gfx942")), "{paths:#?}");
     installer(&image, "status").success();
@@ -163,12 +163,12 @@ fn diversions_do_not_matter_where_no_package_has_the_file() {
     let inside = program.strip_prefix(machine.tree.root()).expect("in it");
     let (image, ended) = collect(&machine, &[&format!("/{}", inside.display())]);
     ended.success();
-    // An empty database, as of a base image without ROCm.
+    // An empty database, as in a base image without ROCm.
     fs::create_dir_all(image.join("var/lib/dpkg/info")).expect("make dpkg's database");
     fs::write(image.join("var/lib/dpkg/status"), "").expect("write");
     let status = installer(&image, "status").success();
     assert!(status.stdout.contains("applied"), "{status:?}");
-    // And apply agrees.
+    // `apply` comes to the same conclusion.
     let again = installer(&image, "apply").success();
     assert!(again.stdout.contains("Nothing to do"), "{again:?}");
 }

@@ -1,9 +1,9 @@
-//! A power cut at any moment of `apply`, `revert` and `repair`, on a model of a file system that
-//! forgets what was not synced (`tests::consistency`). In every state that may be left:
-//! 1. every file of before the first apply is still there, under some name;
+//! A power cut at any moment of `apply`, `revert` and `repair`, on a model of a file system that loses
+//! whatever was not synced (`tests::consistency`). In every state that may result:
+//! 1. every file from before the first `apply` still exists, under some name;
 //! 2. `librocblas.so.5` is a library that loads: stock, or the shim with a complete backend; once the
-//!    command has ended, it is the one that was promised, and so is the loader's cache;
-//! 3. `status` says what is there, `apply` leads to the new tree and `revert` to the old one.
+//!    command has ended, it is the promised one, and so is the loader's cache;
+//! 3. `status` describes the state, `apply` produces the new tree and `revert` the old one.
 //!
 //! 1 and 2 are checked on the model in every state, 3 on real files in [`SAMPLE`] of them, which
 //! differ in the operation that is delayed or early. `SHOW_OPERATIONS=1` prints the operations.
@@ -31,34 +31,34 @@ use tests::{
     skip::skip,
 };
 
-/// In at most so many states of each run the commands are run, and in half as many where names of one
+/// The maximum number of states of each run in which the commands are run; half as many where names in one
 /// directory are reordered.
 const SAMPLE: usize = 120;
 
-/// The machine has two cores at least.
+/// The machine has at least two cores.
 const THREADS: usize = 2;
 
 const SEED: u64 = 12;
 
-/// What may be under the front name.
+/// What the front name may refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Front {
     Stock,
     Shim,
 }
 
-/// What to compare states with.
+/// The trees with which states are compared.
 pub(crate) struct Expected {
-    /// Where the libraries are, relative to the root.
+    /// The library directory, relative to the root.
     lib: PathBuf,
     old: FileSystem,
     new: FileSystem,
-    /// Of all files before the first apply, except those that ldconfig makes.
+    /// The contents of all files before the first `apply`, except those that ldconfig creates.
     contents: HashSet<Content>,
     stock: Content,
     shim: Content,
-    /// The backend's files, relative to its directory, and the names beside the libraries that it is
-    /// loaded with, relative to them.
+    /// The backend's files, relative to its directory; and the names next to the libraries through which it
+    /// is loaded, relative to the library directory.
     backend: Vec<(PathBuf, Content)>,
     beside: Vec<(PathBuf, Content)>,
 }
@@ -93,7 +93,7 @@ impl Expected {
         }
     }
 
-    /// What the front name leads to, if it loads.
+    /// What the front name refers to, if that loads.
     pub(crate) fn front(&self, files: &FileSystem) -> Result<Front, String> {
         let at = |name: &Path| self.lib.join(name);
         let front = files.content(&at(Path::new("librocblas.so.5")));
@@ -122,7 +122,7 @@ impl Expected {
         Ok(Front::Shim)
     }
 
-    /// What of the user's is not there any more.
+    /// The user's files that no longer exist.
     pub(crate) fn lost(&self, files: &FileSystem) -> Vec<String> {
         let there = files.contents();
         let lost = self.old.paths().into_iter().filter(|(path, node)| match self.old.node(*node) {
@@ -141,7 +141,7 @@ impl Expected {
         }
     }
 
-    /// Whether the loader's cache is the one of that end.
+    /// Checks that the loader's cache is the one of this end state.
     pub(crate) fn cache(&self, files: &FileSystem, front: Front) -> Result<(), String> {
         let path = Path::new("etc/ld.so.cache");
         match (self.end(front).content(path), files.content(path)) {
@@ -153,7 +153,7 @@ impl Expected {
         }
     }
 
-    /// What is not as at that end, times of what `apply` makes apart.
+    /// The differences from this end state, except for the times of files that `apply` creates.
     pub(crate) fn differences(&self, front: Front, files: &FileSystem) -> Vec<String> {
         let [wanted, there] =
             [self.end(front), files].map(|files| comparable(files.clone(), &self.lib));
@@ -162,12 +162,12 @@ impl Expected {
     }
 }
 
-/// Whether a file is one that ldconfig makes.
+/// Whether ldconfig creates this file.
 fn is_cache(path: &Path) -> bool {
     is_ldconfigs(path) || path == Path::new("etc/ld.so.cache")
 }
 
-/// Times that are not the same in every run: those of links, and of the files that `apply` makes.
+/// Removes times that vary between runs: those of links, and of files that `apply` or ldconfig creates.
 fn comparable(files: FileSystem, lib: &Path) -> FileSystem {
     let store = lib.join("rocblas-shim");
     files.without_times(|path, node| {
@@ -175,23 +175,23 @@ fn comparable(files: FileSystem, lib: &Path) -> FileSystem {
     })
 }
 
-/// A command that may be cut short.
+/// A command that may be interrupted.
 struct Way<'a> {
     machine: &'a Machine,
     expected: &'a Expected,
-    /// Where it starts.
+    /// The initial state.
     start: &'a AmdTree,
     command: &'a str,
-    /// What is under the front name afterwards.
+    /// What the front name refers to afterwards.
     leads_to: Front,
-    /// Whether the front name loads from the beginning.
+    /// Whether the front name can be loaded from the beginning.
     loads_at_first: bool,
-    /// The command that leads to the new tree afterwards.
+    /// The command that then produces the new tree.
     forward: &'static str,
     ordering: Ordering,
 }
 
-/// What `repair --help` says, if there is that command.
+/// The output of `repair --help`, if that command exists.
 fn help_of_repair() -> Option<&'static str> {
     static HELP: OnceLock<Option<String>> = OnceLock::new();
     let ask = || {
@@ -206,7 +206,7 @@ fn repair_takes_a_backend() -> bool {
     help_of_repair().is_some_and(|help| help.contains("--backend") && help.contains("--shim"))
 }
 
-/// A command of the installer's, `apply` with what it needs here.
+/// A command of the installer; `apply` gets the arguments that it needs here.
 pub(crate) fn installer(tree: &AmdTree, machine: &Machine, command: &str) -> Command {
     let mut words = vec![command];
     if command == "apply" || (command == "repair" && repair_takes_a_backend()) {
@@ -220,7 +220,7 @@ pub(crate) fn installer(tree: &AmdTree, machine: &Machine, command: &str) -> Com
 /// Faults, each with the number of states that have it and an example.
 type Faults = BTreeMap<String, (usize, String)>;
 
-/// Without what tells alike faults apart: which file of the backend it is, and numbers.
+/// The text without what distinguishes similar faults: the names of the backend's files, and numbers.
 fn shorter(text: &str) -> String {
     let word = |word: &str| {
         let number = word.trim_matches(|c: char| !c.is_alphanumeric());
@@ -236,7 +236,7 @@ fn shorter(text: &str) -> String {
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// Where trees are made: in memory if possible, as the installer's `syncfs` waits for everything that
+/// Where trees are created: in memory if possible, because the installer's `syncfs` waits for everything that
 /// any program has written to the file system.
 fn in_memory() -> &'static Path {
     static PLACE: OnceLock<PathBuf> = OnceLock::new();
@@ -258,7 +258,7 @@ fn example(crash: &Crash) -> String {
 }
 
 impl Way<'_> {
-    /// Checks all states, and panics with what is wrong with them.
+    /// Checks all states, and panics with the faults that it finds.
     fn check(&self) {
         let tree = self.start.duplicate();
         let begun = Instant::now();
@@ -363,7 +363,7 @@ impl Way<'_> {
     }
 }
 
-/// Calls a function for each, in [`THREADS`].
+/// Calls a function for each item, in [`THREADS`] threads.
 fn each<T: Sync>(items: &[T], call: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -377,7 +377,7 @@ fn each<T: Sync>(items: &[T], call: impl Fn(&T) + Sync) {
     });
 }
 
-/// At most so many states, each of another kind, from all over the enumeration.
+/// At most this many states, each of a different kind, from all parts of the enumeration.
 fn sample(crashes: &[Crash], limit: usize) -> Vec<&Crash> {
     let mut kinds: BTreeMap<&str, Vec<&Crash>> = BTreeMap::new();
     for crash in crashes {
@@ -387,7 +387,7 @@ fn sample(crashes: &[Crash], limit: usize) -> Vec<&Crash> {
     kinds.values().step_by(step).map(|crashes| crashes[crashes.len() / 2]).collect()
 }
 
-/// Runs a test on the two ends of `apply`, unless processes cannot be traced.
+/// Runs a test on the two end states of `apply`, unless processes cannot be traced.
 fn with_ends(machine: impl FnOnce() -> Machine, test: impl FnOnce(&Machine, &AmdTree, &Expected)) {
     if let Err(why) = interrupt::permitted() {
         skip("power cuts on a model", why);
@@ -454,7 +454,7 @@ fn check_repair(ordering: Ordering) {
     });
 }
 
-/// Removes the front name and one that the backend needs, and cuts short a file in the store.
+/// Removes the front name and a name that the backend needs, and truncates a file in the store.
 fn disturb(tree: &AmdTree) {
     let lib = tree.lib();
     for name in ["librocblas.so.5", "libamdhip64.so.6"] {

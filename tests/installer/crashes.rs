@@ -1,15 +1,17 @@
-//! SIGKILL before every file-system call, and a disk that is full from any of them on: afterwards
-//! either command completes, and nothing that was the user's is lost.
+//! SIGKILL before every file-system call, and a disk that is full from any call on: afterwards both `apply`
+//! and `revert` complete, and none of the user's files is lost.
 
 use crate::{
     applying,
     machine::{Machine, is_ldconfigs, packaged},
 };
 use std::{
+    collections::HashSet,
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::Command,
+    time::SystemTime,
 };
 use tests::{
     amd_tree::AmdTree,
@@ -20,21 +22,21 @@ use tests::{
     snapshot::Snapshot,
 };
 
-/// The two ends between which a tree may be, and the command that is interrupted on the way.
+/// The two end states of a tree, and the command that is interrupted between them.
 struct Way<'a> {
     machine: &'a Machine,
-    /// Where each attempt starts.
+    /// The initial state for each attempt.
     start: &'a AmdTree,
     command: Vec<String>,
-    /// The `apply` that leads to the new tree.
+    /// The `apply` that produces the new tree.
     apply: Vec<String>,
-    /// What the command leads to.
+    /// The result of the command.
     end: End,
     applied: End,
     reverted: End,
 }
 
-/// What a tree is to be at the end of a way.
+/// The state of a tree that a command must reach.
 #[derive(Clone)]
 struct End {
     snapshot: Snapshot,
@@ -54,7 +56,8 @@ impl End {
     }
 }
 
-/// What programs keep for themselves is theirs; dpkg's diversions are looked at by [`diversions`].
+/// The tree without the files that ldconfig and dpkg keep for themselves; [`diversions`] reads dpkg's
+/// diversions.
 fn snapshot(tree: &AmdTree) -> Snapshot {
     Snapshot::of(tree.root()).without(is_ldconfigs).without(is_dpkgs)
 }
@@ -63,7 +66,7 @@ fn is_dpkgs(path: &Path) -> bool {
     path.starts_with("var/lib/dpkg")
 }
 
-/// dpkg's list of what goes elsewhere; empty without dpkg.
+/// dpkg's list of diversions; empty without dpkg.
 fn diversions(tree: &AmdTree) -> String {
     let has_dpkg = tree.root().join("var/lib/dpkg/info").exists();
     if has_dpkg { Dpkg::of(tree.root()).diversions() } else { String::new() }
@@ -84,7 +87,7 @@ fn command(tree: &AmdTree, words: &[String]) -> Command {
 }
 
 impl Way<'_> {
-    /// Interrupts the command at each of its calls in turn, as far as `where_to` has them.
+    /// Interrupts the command at each of its calls in turn, as far as `where_to` selects them.
     fn interrupt_everywhere(
         &self,
         how: impl Fn(usize) -> Interruption,
@@ -98,24 +101,36 @@ impl Way<'_> {
         assert!(whole.ended.status.success(), "{:?}", whole.ended);
         self.end.assert_reached(&tree, what);
         assert!(whole.calls.len() > 20, "{:?}", whole.calls);
-        // A full disk shows at the calls that take space, and from each of them on.
+        // A full disk only affects calls that take space, so it starts at each of these.
         let full = matches!(how(0), Interruption::FailFrom { .. });
         let counts = |call: &Call| where_to(call) && (!full || call.takes_space);
         let places: Vec<usize> =
             (0..whole.calls.len()).filter(|n| counts(&whole.calls[*n])).collect();
         assert!(!places.is_empty(), "{:?}", whole.calls);
+        // Many calls leave the same state, above all on a full disk, where the command restores what it found. Each
+        // state is completed from once. The trees of `start` are older than this; the installer compares times.
+        let begin = SystemTime::now();
+        let mut left = HashSet::new();
         for &n in &places {
             let tree = self.start.duplicate();
             let outcome = interrupt::run(&mut command(&tree, &self.command), tree.root(), how(n));
             let outcome = outcome.expect("traced");
             let at = format!("{what} at call {n} of {}: {}", whole.calls.len(), whole.calls[n]);
             assert!(outcome.interrupted, "{at}");
-            self.completes(&tree, &at);
+            let state = Snapshot::exact(tree.root()).without(is_ldconfigs);
+            if left.insert(state.without_times_since(begin)) {
+                self.completes(&tree, &at);
+            }
         }
-        println!("{what}: {} of {} calls", places.len(), whole.calls.len());
+        println!(
+            "{what}: {} of {} calls, which leave {} states",
+            places.len(),
+            whole.calls.len(),
+            left.len()
+        );
     }
 
-    /// From whatever was left behind, the same `apply` leads to the new tree and `revert` to the old one.
+    /// From any intermediate state, the same `apply` produces the new tree and `revert` the old one.
     fn completes(&self, left: &AmdTree, at: &str) {
         let forward = left.duplicate();
         for (tree, words, end) in [
@@ -129,7 +144,7 @@ impl Way<'_> {
     }
 }
 
-/// Both ways on a machine, which `None` says is not to be had.
+/// Runs a test on `apply` and on `revert`; `machine` returns `None` if the machine is not available.
 fn with_ways(machine: impl FnOnce() -> Option<Machine>, options: &[&str], test: impl Fn(&Way<'_>)) {
     if let Err(why) = interrupt::permitted() {
         skip("interrupting the installer", why);
@@ -193,7 +208,7 @@ fn a_disk_that_is_full_from_any_write_on_loses_nothing() {
     );
 }
 
-/// Where dpkg's database and the names that are diverted change.
+/// Calls that change dpkg's database or the diverted names.
 fn around_diversions(call: &Call) -> bool {
     call.paths.iter().any(|path| is_dpkgs(path) || path.to_string_lossy().contains("librocblas"))
 }
@@ -253,7 +268,8 @@ fn killed_while_it_repairs_either_command_completes() {
     let start = machine.tree.duplicate();
     assert!(tests::run::run(&mut command(&start, &words(&machine, &["apply"]))).status.success());
     let applied = End::of(&start);
-    // A library cut short, a link turned back, a closed directory, settings and the shim gone.
+    // A truncated library, a symlink changed back, an inaccessible directory; the settings and the shim
+    // removed.
     let lib = start.lib();
     let backend = lib.join("rocblas-shim/backends/6.3.0/lib");
     fs::write(backend.join("librocblas.so.4.3.60300"), "cut").expect("damage");

@@ -1,5 +1,5 @@
-//! `doctor`: dead ends that people have tried, recognised by their files; logs explained; the
-//! report. The live check is in a file of its own.
+//! `doctor`: dead ends that users have run into, recognised by their files; explanations of logs; and the
+//! report. The live check has its own file.
 
 mod live;
 mod logs;
@@ -18,12 +18,12 @@ use tests::{
     tree::Tree,
 };
 
-/// Runs it on the running system, on a tree there.
+/// Runs `doctor` on the running system, for a tree in it.
 fn doctor(tree: &Tree, more: &[&str]) -> Ended {
     run(on_system(tree, "doctor").args(more))
 }
 
-/// A command about a tree of the running system.
+/// A command for a tree of the running system.
 pub(crate) fn on_system(tree: &Tree, command: &str) -> Command {
     let mut installer = Command::new(artefacts::installer());
     for (name, _) in std::env::vars_os() {
@@ -64,7 +64,7 @@ fn dead_ends(tree: &AmdTree) -> Vec<String> {
     errors(&ended).into_iter().filter(|title| title.starts_with("dead end: ")).collect()
 }
 
-/// Copies Tensile files of 6.3 whose names have a text in them.
+/// Copies the Tensile files of 6.3 whose names contain a text.
 fn copy_tensile_files(backend: &Path, lib: &Path, of: &str) {
     for entry in fs::read_dir(backend.join("rocblas/library")).expect("read") {
         let entry = entry.expect("an entry");
@@ -95,11 +95,11 @@ fn tensile_files_of_one_gpu_copied_into_7_0_2() {
     assert_eq!(dead_ends(&machine.tree), [title]);
     let ended = machine.tree.installer(&["doctor"]);
     for sentence in
-        ["has files for gfx906, which", "TRSM", "installer apply --backend rocblas_4.3.0.60300"]
+        ["has files for gfx906, for which", "TRSM", "installer apply --backend rocblas_4.3.0.60300"]
     {
         assert!(ended.stdout.contains(sentence), "{sentence}: {ended:?}");
     }
-    // With the shim in front they are in nobody's way.
+    // Once the shim is in front, they do no harm.
     machine.apply(&[]).success();
     assert_eq!(dead_ends(&machine.tree), [""; 0]);
 }
@@ -118,7 +118,7 @@ fn tensile_files_copied_into_a_directory_that_was_pruned() {
     let title = "dead end: Tensile files of a GPU copied from another release";
     assert_eq!(dead_ends(&machine.tree), [title]);
     let ended = machine.tree.installer(&["doctor"]);
-    assert!(ended.stdout.contains("and none for gfx942, which it has code for"), "{ended:?}");
+    assert!(ended.stdout.contains("and none for gfx942, for which it has code"), "{ended:?}");
     assert!(!ended.stdout.contains("--reinstall"), "{ended:?}");
 }
 
@@ -145,8 +145,8 @@ fn the_link_leads_to_6_3_while_stock_is_there() {
     let title = "dead end: librocblas.so.5 linked to ROCm 6's library";
     assert!(errors(&ended).contains(&title.to_owned()), "{ended:?}");
     assert!(ended.stdout.contains("librocblas.so.5 -> librocblas.so.4"), "{ended:?}");
-    assert!(ended.stdout.contains("librocblas.so.5.0.70002 is still there"), "{ended:?}");
-    // As the text says of it: ldconfig undoes it.
+    assert!(ended.stdout.contains("librocblas.so.5.0.70002 still exists"), "{ended:?}");
+    // ldconfig undoes it, as the text explains.
     machine.tree.ldconfig();
     assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.0.70002"));
     assert_eq!(dead_ends(&machine.tree), [""; 0]);
@@ -193,7 +193,7 @@ fn a_disturbed_tree_says_what_changed_and_that_apply_repairs_it() {
     fs::remove_file(&shim).expect("remove");
     fs::copy(machine.lib("rocblas-shim/backends/7.0.2/lib/librocblas.so.5"), &shim).expect("copy");
     let ended = machine.tree.installer(&["--json", "doctor"]);
-    let title = "the tree is not as `installer apply` left it";
+    let title = "the tree has changed since `installer apply`";
     assert!(errors(&ended).contains(&title.to_owned()), "{ended:?}");
 }
 
@@ -205,14 +205,14 @@ fn no_tree_and_several_trees_are_findings() {
         let mut command = Command::new(artefacts::installer());
         run(command.args(["--root", root, "--json", "doctor"]))
     };
-    assert_eq!(errors(&run_in()), ["it is not clear which tree is meant"]);
+    assert_eq!(errors(&run_in()), ["cannot determine which tree to examine"]);
     for release in ["7.0.2", "7.1.0"] {
         let lib = directory.path().join(format!("opt/rocm-{release}/lib"));
         fs::create_dir_all(&lib).expect("make");
         fs::copy(artefacts::stock(), lib.join("librocblas.so.5")).expect("copy");
     }
     let ended = run_in();
-    assert_eq!(errors(&ended), ["it is not clear which tree is meant"]);
+    assert_eq!(errors(&ended), ["cannot determine which tree to examine"]);
     assert!(ended.stdout.contains("--rocm /opt/rocm-7.0.2/lib or --rocm /opt/rocm-7.1.0/lib"));
 }
 
@@ -229,7 +229,7 @@ fn a_log_is_explained() {
     fs::write(&log, "all is well\n").expect("write");
     let ended = doctor(&tree, &["--json", "--log", log.to_str().expect("UTF-8")]);
     assert_eq!(errors(&ended), [""; 0]);
-    assert!(ended.stdout.contains("nothing in the log is known"), "{ended:?}");
+    assert!(ended.stdout.contains("the log contains no known error"), "{ended:?}");
 
     let absent = doctor(&tree, &["--log", "/absent/log"]);
     assert_eq!(absent.status.code(), Some(1));
@@ -275,7 +275,7 @@ fn the_report_has_everything_but_secrets_and_is_never_written_over() {
     }
     let again = write();
     assert_eq!(again.status.code(), Some(1));
-    assert!(again.stderr.contains("exists and is not overwritten"), "{again:?}");
+    assert!(again.stderr.contains("already exists"), "{again:?}");
     assert_eq!(fs::read_to_string(&report).expect("still there"), text);
 }
 
@@ -285,7 +285,7 @@ fn a_tree_of_6_3_is_told_from_one_that_needs_the_shim() {
     let lib = rocm_6_3(outside.path(), Backend::Computing);
     let mut command = Command::new(artefacts::installer());
     let ended = run(command.arg("--rocm").arg(&lib).args(["--json", "doctor"]));
-    let title = ("warning".to_owned(), "no rocBLAS of ROCm 7 is here".to_owned());
+    let title = ("warning".to_owned(), "no rocBLAS of ROCm 7 was found".to_owned());
     assert!(titles(&ended).contains(&title), "{ended:?}");
     assert!(ended.stdout.contains("has the SONAME librocblas.so.4"), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! GPUs: those of the machine and of the tree, what a change takes from them, and what is added for them.
+//! GPUs: those of the machine and of the tree, those that a change stops serving, and those that are added.
 
 use crate::machine::Machine;
 use std::{
@@ -14,15 +14,15 @@ use tests::{
     snapshot::Snapshot,
 };
 
-/// The numbers by which the kernel names GPUs.
+/// The numbers that the kernel uses for GPUs.
 const GFX906: u32 = 90_006;
 const GFX908: u32 = 90_008;
 const GFX942: u32 = 90_402;
 const GFX1036: u32 = 100_306;
 const GFX1201: u32 = 120_001;
 
-/// A machine with GPUs, and the installer in its root: GPUs count for the running system alone. Its stock
-/// library serves gfx908 and gfx942; the backend gfx900, gfx906 and gfx908.
+/// A machine with GPUs, with the installer inside its root because GPUs only count for the running system.
+/// Its stock library serves gfx908 and gfx942; the backend serves gfx900, gfx906 and gfx908.
 struct WithGpus {
     machine: Machine,
     backend: PathBuf,
@@ -78,7 +78,7 @@ impl WithGpus {
         self.installer(&[&apply, more].concat())
     }
 
-    /// Nothing was changed, and what is said.
+    /// Checks that nothing was changed, and what is printed.
     #[track_caller]
     fn refuses(&self, more: &[&str], sentences: &[&str]) {
         let before = Snapshot::of(self.machine.tree.root());
@@ -99,16 +99,15 @@ fn says(text: &str, sentences: &[&str]) {
 #[test]
 fn a_backend_that_serves_none_of_the_machines_gpus() {
     let Some(machine) = WithGpus::new(&[GFX1201, GFX1036]) else { return };
-    let said =
-        ["serves none of this machine's GPUs (gfx1036, gfx1201)", "gfx906", "name with --gpu"];
+    let said = ["serves none of this machine's GPUs (gfx1036, gfx1201)", "gfx906", "name the GPUs"];
     machine.refuses(&[], &said);
-    // Whoever names the GPUs knows better, and these had nothing before.
+    // Users can override this by naming GPUs, and this machine's GPUs were not served before either.
     machine.apply(&["--dry-run", "--gpu", "gfx906"]).success();
 }
 
 #[test]
 fn a_backend_that_serves_some_of_the_machines_gpus_is_taken_with_a_remark() {
-    // An MI50 and the processor's own graphics.
+    // An MI50 and the processor's integrated GPU.
     let Some(machine) = WithGpus::new(&[GFX906, GFX1036]) else { return };
     let ended = machine.apply(&["--dry-run"]).success();
     says(&ended.stdout, &["does not serve this machine's gfx1036"]);
@@ -118,18 +117,22 @@ fn a_backend_that_serves_some_of_the_machines_gpus_is_taken_with_a_remark() {
 #[test]
 fn a_gpu_of_this_machine_is_given_up_at_a_persons_word_only() {
     let Some(machine) = WithGpus::new(&[GFX906, GFX942]) else { return };
-    let said = ["gfx942 would be served no more", "has no code for gfx942", "--gpu-loss-ok"];
+    let said = [
+        "gfx942, which this machine has and this tree serves now, would",
+        "has no code for gfx942",
+        "--gpu-loss-ok",
+    ];
     for more in [&[][..], &["--gpu", "gfx906"], &["--gpu", "gfx906", "--dry-run"]] {
-        // Otherwise the stock library stays in the store and serves it.
+        // With the default, the stock library stays in the store and serves it.
         machine.refuses(&[more, &["--original", "delete"]].concat(), &said);
     }
     let applied = machine.apply(&["--gpu", "gfx906", "--gpu-loss-ok"]).success();
-    says(&applied.stdout, &["gfx908, gfx942 are served no more"]);
-    says(&machine.installer(&["status"]).success().stdout, &["no more: gfx908, gfx942"]);
-    // The word holds for what comes later.
+    says(&applied.stdout, &["gfx908, gfx942 are no longer served"]);
+    says(&machine.installer(&["status"]).success().stdout, &["no longer: gfx908, gfx942"]);
+    // The option also covers later commands.
     machine.apply(&["--gpu", "gfx900"]).success();
     machine.apply(&["--force"]).success();
-    says(&machine.installer(&["status"]).success().stdout, &["no more: gfx908, gfx942"]);
+    says(&machine.installer(&["status"]).success().stdout, &["no longer: gfx908, gfx942"]);
     machine.installer(&["revert"]).success();
     machine.refuses(&["--gpu", "gfx906", "--original", "delete"], &said);
 }
@@ -149,7 +152,7 @@ fn on_a_mixed_machine_a_route_loses_no_gpu() {
             "does not serve this machine's gfx1201",
         ],
     );
-    assert!(!applied.stdout.contains("no more"), "{applied:?}");
+    assert!(!applied.stdout.contains("no longer served"), "{applied:?}");
     assert!(!applied.stdout.contains("serve this machine's gfx942"), "{applied:?}");
     let settings = machine.machine.lib("rocblas-shim/shim.toml");
     let written = fs::read_to_string(&settings).expect("read");
@@ -160,11 +163,11 @@ fn on_a_mixed_machine_a_route_loses_no_gpu() {
                   2: gfx1201 at 0000:03:00.0: no backend, by [route] default = \"auto\"\n   but no backend in ";
     says(&routes(), &[wanted, "is known to serve it"]);
     let status = machine.installer(&["status"]).success().stdout;
-    assert!(!status.contains("no more"), "{status}");
+    assert!(!status.contains("but no longer"), "{status}");
     machine.installer(&["verify"]).success();
     let again = machine.apply(&[]).success();
     says(&again.stdout, &["Nothing to do"]);
-    // A library that is exchanged is noticed, and looked at by the next apply.
+    // If the library is replaced, `status` reports it, and the next `apply` inspects it.
     let library = machine.machine.lib("rocblas-shim/backends/7.0.2/lib/librocblas.so.5.0.70002");
     let bytes = fs::read(&library).expect("read");
     fs::write(&library, [bytes.as_slice(), &[0]].concat()).expect("write");
@@ -178,13 +181,13 @@ fn on_a_mixed_machine_a_route_loses_no_gpu() {
     );
     says(&routes(), &["1: gfx942 at 0000:02:00.0: 7.0.2"]);
     fs::write(&library, bytes).expect("write");
-    // A rule of a person's that takes it away is in the way.
+    // A user's rule that takes the GPU away from that backend is an error.
     fs::write(&settings, format!("{written}gfx942 = \"6.3.0\"\n")).expect("write");
     let ended = machine.apply(&[]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     says(
         &ended.stderr,
-        &["[route] gfx942 = \"6.3.0\" in ", "has no code for gfx942", "Take that rule out"],
+        &["[route] gfx942 = \"6.3.0\" in ", "has no code for gfx942", "Remove that rule"],
     );
     fs::write(&settings, written).expect("write");
     machine.installer(&["revert"]).success();
@@ -208,11 +211,11 @@ fn a_route_gives_each_gpu_a_backend_that_serves_it() {
         &routes(),
         &[
             "0: gfx906 at 0000:01:00.0: 6.3.0, by shim.toml\n",
-            "1: gfx942 at 0000:02:00.0: 6.3.0, by shim.toml\n   but it has no code for gfx942: it has some for ",
+            "1: gfx942 at 0000:02:00.0: 6.3.0, by shim.toml\n   but it has no code for gfx942, only for ",
             "; 7.0.2 serves it (installer backends routes --write)",
         ],
     );
-    says(&machine.installer(&["status"]).success().stdout, &["no more: gfx942"]);
+    says(&machine.installer(&["status"]).success().stdout, &["no longer: gfx942"]);
     machine.installer(&["backends", "routes", "--write"]).success();
     let settings = machine.machine.lib("rocblas-shim/shim.toml");
     let written = fs::read_to_string(&settings).expect("read");
@@ -220,24 +223,21 @@ fn a_route_gives_each_gpu_a_backend_that_serves_it() {
     let wanted = "0: gfx906 at 0000:01:00.0: 6.3.0, by [route] gfx906\n\
                   1: gfx942 at 0000:02:00.0: 7.0.2, by [route] gfx942\n";
     assert_eq!(routes(), wanted);
-    // Another apply leaves rules that do as they are.
+    // Another `apply` keeps rules that are sufficient as they are.
     machine.apply(&[]).success();
     assert_eq!(fs::read_to_string(&settings).expect("read"), written);
-    // Nothing is lost any more, and what a rule names is in use.
+    // No GPU is lost any more, and backends that rules name are in use.
     let status = machine.installer(&["status"]).success().stdout;
-    assert!(!status.contains("no more"), "{status}");
+    assert!(!status.contains("but no longer"), "{status}");
     machine.installer(&["verify"]).success();
     let json = machine.installer(&["--json", "backends", "routes"]).success().stdout;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let second = &json["gpus"][1];
     assert_eq!((&second["backend"], &second["fault"]), (&"7.0.2".into(), &serde_json::Value::Null));
-    // Rules that lead nowhere are faults.
+    // Rules without a usable target are faults.
     for (rule, said) in [
         ("gfx906 = \"5.9\"", "[route] gfx906 = \"5.9\": "),
-        (
-            "gfx906 = \"7.0.2\"",
-            "[route] gfx906 = \"7.0.2\": it has no code for gfx906: it has some for ",
-        ),
+        ("gfx906 = \"7.0.2\"", "[route] gfx906 = \"7.0.2\": it has no code for gfx906, only for "),
         ("mi50 = \"6.3.0\"", "[route]: `mi50=6.3.0` is no rule for a GPU"),
     ] {
         fs::write(&settings, written.replace("gfx906 = \"6.3.0\"", rule)).expect("write");
@@ -261,7 +261,7 @@ fn a_route_gives_each_gpu_a_backend_that_serves_it() {
 fn the_hosts_gpus_do_not_count_while_an_image_is_built() {
     let Some(machine) = WithGpus::new(&[GFX942]) else { return };
     machine.refuses(&[], &["serves none of this machine's GPUs (gfx942)"]);
-    // The kernel lists them in there, and the device is not there.
+    // In a container the kernel still lists them, but the device file does not exist.
     fs::remove_file(machine.machine.tree.root().join("dev/kfd")).expect("remove");
     machine.apply(&["--gpu", "gfx906"]).success();
 }
@@ -269,11 +269,14 @@ fn the_hosts_gpus_do_not_count_while_an_image_is_built() {
 #[test]
 fn tensile_files_that_are_left_out_are_a_loss_too() {
     let Some(machine) = WithGpus::new(&[GFX906, GFX908]) else { return };
-    let said =
-        ["gfx908 would be served no more", "Tensile files of gfx908 are not placed", "--gpu"];
+    let said = [
+        "gfx908, which this machine has and this tree serves now, would",
+        "Tensile files of gfx908 are not placed",
+        "--gpu",
+    ];
     machine.refuses(&["--gpu", "gfx906", "--original", "delete"], &said);
     machine.apply(&["--gpu", "gfx906,gfx908"]).success();
-    says(&machine.installer(&["status"]).success().stdout, &["no more: gfx942"]);
+    says(&machine.installer(&["status"]).success().stdout, &["no longer: gfx942"]);
 }
 
 #[test]
@@ -281,13 +284,13 @@ fn a_tree_of_another_root_may_be_for_other_gpus() {
     let machine = Machine::new();
     let applied = machine.apply(&["--gpu", "gfx906"]).success();
     let said =
-        ["gfx908, gfx942 are served no more", "no code for gfx942", "Tensile files of gfx908"];
+        ["gfx908, gfx942 are no longer served", "no code for gfx942", "Tensile files of gfx908"];
     says(&applied.stdout, &said);
     let (code, line) = machine.status();
     assert_eq!(code, 0);
-    says(&line, &["served by stock and no more: gfx908, gfx942"]);
+    says(&line, &["served by the stock library but no longer: gfx908, gfx942"]);
     let doctor = machine.tree.installer(&["doctor"]).stdout;
-    says(&doctor, &["served by stock and no more: gfx908, gfx942"]);
+    says(&doctor, &["served by the stock library but no longer: gfx908, gfx942"]);
     let document = machine.tree.installer(&["status", "--json"]).success().stdout;
     let document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
     assert_eq!(document["state"]["served_no_more"], serde_json::json!(["gfx908", "gfx942"]));
@@ -300,20 +303,20 @@ fn gpus_are_added_to_those_that_are_placed() {
     let placed = |gpu: &str| library.join(format!("TensileLibrary_lazy_{gpu}.dat")).exists();
     machine.apply(&["--gpu", "gfx906"]).success();
     assert!(placed("gfx906") && !placed("gfx900"));
-    // From where the backend came.
+    // From the backend's original source.
     machine.tree.installer(&["apply", "--gpu", "gfx900"]).success();
     assert!(placed("gfx906") && placed("gfx900") && !placed("gfx908"));
     machine.assert_applied();
-    // That is not there any more.
+    // That source no longer exists.
     let backend = machine.backend.parent().expect("a prefix");
     let away = backend.with_file_name("away");
     fs::rename(backend, &away).expect("rename");
     let ended = machine.tree.installer(&["apply", "--gpu", "gfx908"]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let said = ["gfx906, gfx900", "gfx908 are asked for", "is not there any more", "--backend"];
+    let said = ["gfx906, gfx900", "gfx908 are requested", "no longer exists", "--backend"];
     says(&ended.stderr, &said);
     machine.assert_applied();
-    // For all of them nothing is missing that could be added.
+    // A backend that was placed for all GPUs lacks nothing that could be added.
     fs::rename(&away, backend).expect("rename");
     machine.revert().success();
     machine.apply(&[]).success();
@@ -348,18 +351,18 @@ fn where_stock_serves_the_gpu_the_shim_is_placed_at_a_persons_word_only() {
     let before = machine.snapshot();
     let ended = machine.apply(&["--gpu", "gfx908"]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let said = ["librocblas.so.5.0.70002", "serves gfx908 already", "--not-needed-ok"];
+    let said = ["librocblas.so.5.0.70002", "already serves gfx908", "--not-needed-ok"];
     says(&ended.stderr, &said);
     before.assert_same(&machine.snapshot());
     machine.apply(&["--gpu", "gfx908", "--not-needed-ok"]).success();
-    // Once it is there, nothing stands in the way.
+    // Once it is placed, `apply` no longer refuses.
     machine.apply(&["--gpu", "gfx908"]).success();
     machine.revert().success();
-    // One of two is not served.
+    // One of the two GPUs is not served.
     machine.apply(&["--gpu", "gfx906,gfx908"]).success();
 
     let Some(machine) = WithGpus::new(&[GFX908]) else { return };
-    machine.refuses(&[], &["serves gfx908 already"]);
+    machine.refuses(&[], &["already serves gfx908"]);
 }
 
 #[test]
@@ -388,9 +391,9 @@ fn a_stock_library_in_another_directory_counts_too() {
     std::os::unix::fs::symlink("/var/cache/uv/librocblas.so.5", &stock).expect("link");
     let ended = machine.apply(&["--gpu", "gfx908"]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    says(&ended.stderr, &["serves gfx908 already"]);
+    says(&ended.stderr, &["already serves gfx908"]);
     let applied = machine.apply(&["--gpu", "gfx906"]).success();
-    says(&applied.stdout, &["gfx908, gfx942 are served no more"]);
+    says(&applied.stdout, &["gfx908, gfx942 are no longer served"]);
 }
 
 #[test]
@@ -398,11 +401,11 @@ fn a_backend_that_is_used_instead_says_what_it_lacks() {
     let machine = Machine::new();
     machine.apply(&[]).success();
     let used = machine.tree.installer(&["backends", "use", "7.0.2"]).success();
-    says(&used.stdout, &["backend 6.3.0 served gfx900, gfx906, and 7.0.2 does not"]);
+    says(&used.stdout, &["backend 6.3.0 served gfx900, gfx906, but 7.0.2 does not"]);
     says(&machine.status().1, &["backend 7.0.2"]);
-    assert!(!machine.status().1.contains("no more"));
+    assert!(!machine.status().1.contains("but no longer"));
     let used = machine.tree.installer(&["backends", "use", "6.3.0"]).success();
-    says(&used.stdout, &["backend 7.0.2 served gfx942, and 6.3.0 does not"]);
+    says(&used.stdout, &["backend 7.0.2 served gfx942, but 6.3.0 does not"]);
 }
 
 #[test]
@@ -412,11 +415,11 @@ fn a_slim_backend_keeps_the_kernels_of_all_gpus_of_this_machine() {
     assert!(ended.stdout.contains("is slim, for gfx906, gfx908:"), "{ended:?}");
     let status = with.installer(&["status"]).success().stdout;
     assert!(status.contains("(slim, for gfx906, gfx908)"), "{status}");
-    // The GPU that it has no code for is no reason to make it again.
+    // A GPU that the backend has no code for is no reason to create it again.
     let again = with.apply(&["--slim", "--gpu", "gfx906"]).success();
     assert!(again.stdout.contains("Nothing to do"), "{again:?}");
     with.apply(&["--gpu", "gfx900"]).success();
-    // That is all that it has code for, so nothing is left out.
+    // These are all the GPUs that it has code for, so nothing is left out.
     let status = with.installer(&["status"]).success().stdout;
     assert!(status.contains("with backend 6.3.0;"), "{status}");
 }
@@ -429,7 +432,7 @@ fn a_backend_for_no_gpu_at_all_is_taken_with_a_remark() {
     fs::copy(artefacts::reference(), &computing).expect("copy");
     let apply = ["apply", "--shim", "/librocblas.so", "--backend", "/tmp/computing"];
     let ended = with.installer(&apply).success();
-    assert!(ended.stdout.contains("has no code for any GPU"), "{ended:?}");
+    assert!(ended.stdout.contains("has no GPU code"), "{ended:?}");
     let ended = with.installer(&[&apply[..], &["--gpu", "gfx1201"]].concat());
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
 }

@@ -1,10 +1,10 @@
-//! Trees and packages made to lead the installer astray: an error with a file's name, nothing
-//! written outside of the root, no panic.
+//! Trees and packages that are designed to mislead the installer: it reports an error that names the file,
+//! writes nothing outside the root, and does not panic.
 //!
 //! | file | what it is about |
 //! |---|---|
 //! | `canary.rs` | the machine around a tree, which nothing may touch |
-//! | `scene.rs` | a tree to be made hostile, with the canary around |
+//! | `scene.rs` | a tree to be made hostile, surrounded by the canary |
 //! | `attempt.rs` | commands on such a tree, and what holds after each |
 //! | `links.rs` and others | the trees, by what is wrong with them |
 
@@ -33,7 +33,7 @@ fn links_out_of_the_root_lead_nowhere() {
     fs::copy(machine.lib("librocblas.so.5.0.70002"), outside.join("lib/librocblas.so.5"))
         .expect("copy");
     let opt = machine.tree.root().join("opt");
-    // By an absolute path that exists on the machine, and by climbing.
+    // By an absolute path that exists on the machine, and by a path that climbs.
     symlink(&outside, opt.join("rocm-7.9.0")).expect("link");
     let climbing = "../".repeat(40) + outside.to_str().expect("UTF-8").trim_start_matches('/');
     symlink(climbing, opt.join("rocm-7.9.1")).expect("link");
@@ -42,7 +42,7 @@ fn links_out_of_the_root_lead_nowhere() {
         let refused = machine.apply(&["--rocm", tree]);
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     }
-    // They do not stand in the way of the tree that is there.
+    // They do not affect the tree that exists.
     machine.apply(&[]).success();
     before.assert_same(&Snapshot::with_times(&outside));
 }
@@ -108,7 +108,7 @@ fn a_journal_of_a_newer_installer_is_not_guessed_at() {
     for command in ["status", "revert", "repair"] {
         let refused = machine.tree.installer(&[command]);
         assert_eq!(refused.status.code(), Some(1), "{command}: {refused:?}");
-        assert!(refused.stderr.contains("in a format that this one does not know"), "{refused:?}");
+        assert!(refused.stderr.contains("in a format unknown to this version"), "{refused:?}");
     }
     before.assert_same(&machine.snapshot());
 }
@@ -128,7 +128,7 @@ fn a_journal_that_names_paths_elsewhere_is_not_followed() {
             fs::write(journal, text.replace("\"librocblas.so.5.99.0\"", &format!("{evil:?}")))
                 .expect("write");
         }
-        // What can be told from the store is used instead.
+        // The state is derived from the store instead.
         let (code, line) = machine.status();
         assert_eq!(code, 4, "{line}");
         assert!(line.contains("is not followed"), "{line}");
@@ -139,7 +139,7 @@ fn a_journal_that_names_paths_elsewhere_is_not_followed() {
     machine.revert();
     assert_eq!(fs::read(&victim).expect("there"), contents);
     let left = untouched.differences(&machine.snapshot());
-    // Links that apply may have made cannot be told from a user's.
+    // Links that `apply` may have created cannot be distinguished from a user's.
     assert!(
         left.iter().all(|line| line.contains("libamdhip64")
             || line.contains("libhipblaslt")

@@ -14,7 +14,7 @@ use tests::{
     run::{Ended, run},
 };
 
-/// The only document, with its version.
+/// Parses the only document, and checks its version.
 #[track_caller]
 fn document(ended: &Ended) -> Value {
     let document: Value =
@@ -41,6 +41,8 @@ fn every_refusal_is_a_document_with_a_code() {
         (&["apply", "--backend"], 2, "usage"),
         (&["status", "--verbose", "--quiet"], 2, "usage"),
         (&["trace", "show"], 2, "usage"),
+        (&["replay"], 2, "usage"),
+        (&["replay", file, "--repeat", "0"], 2, "usage"),
         (&["completions", "csh"], 2, "usage"),
         (&["man", "frobnicate"], 1, "usage"),
         (&["trace", "export", trace, "--format", "csv"], 1, "usage"),
@@ -58,6 +60,8 @@ fn every_refusal_is_a_document_with_a_code() {
         (&["trace", "summary", file], 1, "unreadable"),
         (&["trace", "show", "/absent"], 1, "unreadable"),
         (&["trace", "diff", trace, file], 1, "unreadable"),
+        (&["trace", "show-capture", file], 1, "unreadable"),
+        (&["replay", file], 1, "failed"),
         (&["trace", "report", trace, "--output", "/absent/x"], 1, "failed"),
         (&["trace", "stop", "4294967295"], 1, "failed"),
     ] {

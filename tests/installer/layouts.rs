@@ -1,5 +1,5 @@
-//! Where people have ROCm 7: packages, wheels and bundles of applications, laid out as theirs are. Each
-//! is found, patched, used by a program and reverted, by each way to name it.
+//! Where users have ROCm 7: packages, wheels and application bundles, with their real layouts. Each is found,
+//! patched, used by a program and reverted, through every way of naming it.
 
 use crate::machine::{Machine, is_ldconfigs};
 use std::{
@@ -21,11 +21,11 @@ use tests::{
 struct Layout {
     name: &'static str,
     bundle: Bundle,
-    /// What is there besides.
+    /// Adds the other files of the layout.
     more: fn(&Machine),
-    /// What it is called by `inspect`.
+    /// What `inspect` calls it.
     words: &'static str,
-    /// What `--rocm` may be, besides the library directory and rocBLAS itself.
+    /// Values for `--rocm`, besides the library directory and rocBLAS itself.
     given: &'static [&'static str],
 }
 
@@ -33,11 +33,11 @@ fn link(machine: &Machine, target: &str, inside: &str) {
     symlink(target, at(machine, inside)).expect("link");
 }
 
-/// Splits the GPU code from a library, as releases from 7.13 on have it: a section names the archive.
+/// Splits the GPU code from a library, like releases from 7.13 on: a section names the archive.
 fn split(machine: &Machine, inside: &str) {
     let strings = ["kernel_name", "stage/lib/librocblas.so.5.4", "kpack_search_paths"];
     let text = |text: &str| [&[0xd9, text.len() as u8], text.as_bytes()].concat();
-    // MessagePack: a map of two, and an array of one string.
+    // MessagePack: a map with two entries, and an array with one string.
     let mut marker = vec![0x82];
     strings.iter().for_each(|string| marker.extend(text(string)));
     marker.push(0x91);
@@ -54,7 +54,7 @@ fn split(machine: &Machine, inside: &str) {
     fs::write(archive, "{}").expect("write");
 }
 
-/// A path on the machine of one inside, its directory made.
+/// The machine's path for a path inside it, whose directory is created.
 fn at(machine: &Machine, inside: &str) -> PathBuf {
     let path = machine.tree.root().join(inside.trim_start_matches('/'));
     fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
@@ -221,7 +221,7 @@ impl Layout {
         machine
     }
 
-    /// rocBLAS by the name that programs load.
+    /// rocBLAS under the name that programs load.
     fn rocblas(&self) -> String {
         let name = match self.bundle.names {
             Names::Plain => "librocblas.so",
@@ -239,7 +239,7 @@ impl Layout {
     }
 }
 
-/// Opens hipBLAS as Python and llama.cpp's plug-ins do, and asks the rocBLAS that it brings.
+/// Opens hipBLAS like Python and llama.cpp's plug-ins, and queries the rocBLAS that is loaded with it.
 const PROGRAM: &str = r#"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -266,10 +266,10 @@ fn opens() -> &'static Path {
     })
 }
 
-/// Where it is in them.
+/// The path of the program in the machines.
 const OPENS: &str = "/usr/bin/opens";
 
-/// What the program says in a root; `None` where changing the root is not permitted.
+/// The program's output in a root; `None` if changing the root is not permitted.
 fn used(machine: &Machine, hipblas: &str) -> Option<String> {
     let Some(mut command) = machine.tree.inside(&at(machine, OPENS)) else {
         skip("programs in another root", "changing the root needs root's rights");
@@ -283,7 +283,7 @@ fn exactly(machine: &Machine) -> Snapshot {
     Snapshot::exact(machine.tree.root()).without(is_left_out)
 }
 
-/// Times of directories apart, which any name in them changes.
+/// Ignores the times of directories, which change with any name in them.
 #[track_caller]
 fn assert_exactly(before: &Snapshot, machine: &Machine, what: &str) {
     let mut differences = before.differences(&exactly(machine));
@@ -328,7 +328,7 @@ fn every_layout_is_patched_used_and_reverted() {
         let reverted = machine.tree.installer(&["revert", "--rocm", given]);
         assert!(reverted.status.success(), "{name}: --rocm {given}: {reverted:?}");
         assert_exactly(&before, &machine, name);
-        // Without a name, where it is the only tree.
+        // Without a name, because it is the only tree.
         machine.apply(&[]).success();
         machine.assert_applied();
         machine.tree.installer(&["revert"]).success();
@@ -336,7 +336,7 @@ fn every_layout_is_patched_used_and_reverted() {
     }
 }
 
-/// After `apply`: what the commands say, and what a program gets.
+/// Checks what the commands print after `apply`, and what a program loads.
 #[track_caller]
 fn assert_works(machine: &Machine, layout: &Layout, given: &str) {
     let name = layout.name;
@@ -374,7 +374,7 @@ fn a_layout_by_a_second_name_is_the_same_tree() {
         machine.tree.installer(&["revert", "--rocm", &linked]).success();
         assert_exactly(&before, &machine, name);
 
-        // A bind mount of the library directory alone would cut a wheel from its runtime.
+        // A bind mount of the library directory alone would separate a wheel from its runtime.
         let bound = at(&machine, "/srv/bound/x");
         let bound = bound.parent().expect("a directory");
         let top = machine.tree.root().join(&top[1..]);
@@ -396,7 +396,8 @@ fn a_layout_by_a_second_name_is_the_same_tree() {
     }
 }
 
-/// The shim asks for what the backend needs by its own search path, which has no `_rocm_sdk_core`.
+/// The shim opens the backend's dependencies through its own search path, which does not include
+/// `_rocm_sdk_core`.
 #[test]
 fn symlinks_into_another_package_are_relative_as_the_search_path_is() {
     let layout = all().into_iter().find(|layout| layout.name == "AMD's wheel for all GPUs");
@@ -410,7 +411,7 @@ fn symlinks_into_another_package_are_relative_as_the_search_path_is() {
         assert_eq!(link("libamdhip64.so.6"), hip);
         let roctx = PathBuf::from("../../_rocm_sdk_core/lib/libroctx64.so.4");
         assert_eq!(link("libroctx64.so.4"), Some(roctx));
-        // An environment can be moved.
+        // A virtual environment may be moved.
         fs::rename(machine.tree.root().join("opt/venv"), at(&machine, "/srv/venv")).expect("move");
         let moved = layout.hipblas().replace("/opt/", "/srv/");
         let said = used(&machine, &moved);
@@ -418,8 +419,8 @@ fn symlinks_into_another_package_are_relative_as_the_search_path_is() {
     }
 }
 
-/// The stock library finds the runtime by a search path that starts where it is; in the store that is
-/// elsewhere.
+/// The stock library finds the runtime through a search path relative to its own location, which is different
+/// in the store.
 #[test]
 fn the_stock_library_of_a_wheel_is_a_backend_that_loads() {
     let layout = all().into_iter().find(|layout| layout.name == "AMD's wheel for all GPUs");
@@ -449,7 +450,7 @@ fn a_collected_wheel_has_the_runtime_that_its_symlinks_point_to() {
     }
 }
 
-/// Its manifest is what LM Studio goes by, whatever GPUs the libraries serve.
+/// LM Studio goes by the bundle's manifest, whatever GPUs the libraries serve.
 #[test]
 fn a_gpu_that_lm_studio_does_not_offer_is_said() {
     let layout = all().into_iter().find(|layout| layout.name == "LM Studio");
@@ -469,7 +470,7 @@ fn a_gpu_that_lm_studio_does_not_offer_is_said() {
         fs::write(path, manifest(targets)).expect("write");
     };
     write(r#""gfx1030", "gfx1100""#);
-    // Of another vendor directory.
+    // In another vendor directory.
     let other =
         at(&machine, &format!("{backends}/llama.cpp-linux-x86_64-cuda/backend-manifest.json"));
     fs::write(other, r#"{"gpu": {"targets": ["x"]}, "vendor_lib_package_names": ["y"]}"#)

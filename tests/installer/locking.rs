@@ -1,5 +1,5 @@
-//! Waiting for another installer, or for whoever else holds the lock: the directory of the libraries is
-//! one that others may open, so anybody may. `--lock-timeout` ends the wait and says who it is.
+//! Waiting for another installer, or for any other process that holds the lock: other users may open the
+//! library directory, so any of them may lock it. `--lock-timeout` ends the wait and names the process.
 
 use crate::machine::Machine;
 use std::{
@@ -14,7 +14,7 @@ use tests::{
     snapshot::Snapshot,
 };
 
-/// A process that holds a lock, until it is dropped.
+/// A process that holds a lock until this is dropped.
 struct Holder(Child);
 
 impl Holder {
@@ -24,7 +24,7 @@ impl Holder {
             return None;
         }
         let mut command = Command::new("flock");
-        // Without a fork the process that has the lock is the one that is started.
+        // With `--no-fork`, the process that holds the lock is the one that was started.
         command.args([kind, "--no-fork"]).arg(directory).args(["sleep", "120"]);
         let child = command.stdin(Stdio::null()).spawn().expect("start flock");
         let held = || {
@@ -48,7 +48,7 @@ impl Drop for Holder {
     }
 }
 
-/// Longer than any wait that is asked for, and shorter than the holder's.
+/// Longer than any timeout that is requested, and shorter than the time for which the lock is held.
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the themes share: a machine with ROCm 7.0.2, ROCm 6.3's rocBLAS beside it, and what the
-//! installer says.
+//! Shared by the tests of all themes: a machine with ROCm 7.0.2, ROCm 6.3's rocBLAS next to it, and the
+//! installer's output.
 
 use std::{
     fs,
@@ -13,11 +13,12 @@ use tests::{
     dpkg::{self, Dpkg, build_deb},
     kept,
     run::Ended,
+    scratch,
     skip::skip,
     snapshot::Snapshot,
 };
 
-/// A machine, and a directory outside of it with the backend.
+/// A machine, and a directory outside it with the backend.
 pub(crate) struct Machine {
     pub(crate) tree: AmdTree,
     outside: tempfile::TempDir,
@@ -25,31 +26,31 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// With a backend of a few functions that needs what the real one needs.
+    /// With a backend of a few functions that has the dependencies of the real one.
     pub(crate) fn new() -> Self {
         Self::with(Backend::Needing(&[]))
     }
 
     pub(crate) fn with(backend: Backend<'_>) -> Self {
-        let outside = tempfile::tempdir().expect("a directory");
+        let outside = scratch::directory();
         let backend = rocm_6_3(outside.path(), backend);
         Self { tree: AmdTree::new(), outside, backend }
     }
 
-    /// Without ROCm, and with a backend that needs all that AMD's does, compiled once for all of them.
+    /// Without ROCm, and with a backend that has all dependencies of AMD's, compiled once for all machines.
     pub(crate) fn without_rocm() -> Self {
         static COMPILED: OnceLock<PathBuf> = OnceLock::new();
         let backend = COMPILED.get_or_init(|| rocm_6_3(&kept::directory(), Backend::NeedingRoctx));
-        let outside = tempfile::tempdir().expect("a directory");
+        let outside = scratch::directory();
         Self { tree: AmdTree::without_rocm(), outside, backend: backend.clone() }
     }
 
-    /// A place for files that are not the machine's.
+    /// A directory for files that do not belong to the machine.
     pub(crate) fn outside(&self) -> &Path {
         self.outside.path()
     }
 
-    /// The options that `apply` needs here, and others.
+    /// Runs `apply` with the options that it needs here, and others.
     pub(crate) fn apply(&self, more: &[&str]) -> Ended {
         let shim = artefacts::shim().to_str().expect("UTF-8");
         let backend = self.backend.to_str().expect("UTF-8");
@@ -61,7 +62,7 @@ impl Machine {
         self.tree.installer(&["revert"])
     }
 
-    /// The one line of `status`, and its exit code.
+    /// The only line of `status`, and its exit code.
     pub(crate) fn status(&self) -> (i32, String) {
         let ended = self.tree.installer(&["status"]);
         (ended.status.code().expect("an exit code"), ended.stdout)
@@ -74,24 +75,24 @@ impl Machine {
         assert!(line.contains("applied: shim"), "{line}");
     }
 
-    /// A name beside the libraries.
+    /// A name in the library directory.
     pub(crate) fn lib(&self, name: &str) -> PathBuf {
         self.tree.lib().join(name)
     }
 
-    /// What a link beside the libraries says.
+    /// The target of a symlink in the library directory.
     #[track_caller]
     pub(crate) fn link(&self, name: &str) -> PathBuf {
         fs::read_link(self.lib(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// All but what ldconfig keeps for itself: inode numbers and times of what it looked at.
+    /// Everything but ldconfig's own records: inode numbers and times of the files that it has seen.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot::of(self.tree.root()).without(is_ldconfigs)
     }
 }
 
-/// The files of the stock package in a directory of their own.
+/// Puts the files of the stock package into a directory of their own.
 pub(crate) fn package(machine: &Machine, version: &str, file: &str) -> PathBuf {
     let files = machine.outside().join(version).join("files");
     let lib = files.join("opt/rocm-7.0.2/lib");

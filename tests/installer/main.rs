@@ -1,5 +1,5 @@
-//! The installer as its users meet it: the real command on a laid-out machine with AMD's ROCm 7.0.2,
-//! the real loader, ldconfig and dpkg. What is in a theme's file is what that theme is about.
+//! The installer as users run it: the real command on a machine with the layout of AMD's ROCm 7.0.2, with the
+//! real loader, ldconfig and dpkg. Each theme has its own file.
 
 mod applying;
 mod backends;
@@ -30,6 +30,7 @@ mod selftest;
 mod slim;
 mod slim_trees;
 mod split;
+mod trees;
 mod upgrades;
 mod using;
 mod which;

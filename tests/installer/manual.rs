@@ -1,4 +1,4 @@
-//! What the installer says of itself: its version, manual pages, completions.
+//! The installer's own documentation: its version, manual pages, completions.
 
 use crate::machine::Machine;
 use std::{fs, path::Path, process::Command};
@@ -19,7 +19,7 @@ fn the_version_names_the_commit_and_the_shim_beside_the_program() {
     let commit = first.strip_prefix(concat!("installer ", env!("CARGO_PKG_VERSION"), " (commit "));
     let commit = commit.and_then(|rest| rest.strip_suffix(')')).expect(first);
     assert!(commit == "unknown" || commit.len() >= 7, "{commit}");
-    assert_eq!(second, "no shim beside this program\n");
+    assert_eq!(second, "no shim next to this program\n");
     fs::copy(artefacts::shim(), directory.path().join("librocblas.so")).expect("copy");
     assert_eq!(version(&["apply", "-V"]), format!("{first}\nshim {}\n", shim_version()));
     let document: serde_json::Value =
@@ -28,7 +28,7 @@ fn the_version_names_the_commit_and_the_shim_beside_the_program() {
     assert_eq!(document["shim"], shim_version());
 }
 
-/// By the note in its file.
+/// The version from the note in the shim's file.
 fn shim_version() -> String {
     let file = fs::File::open(artefacts::shim()).expect("open");
     installer::elf::summary(&file).expect("a library").shim.expect("the shim's note")
@@ -48,7 +48,7 @@ fn each_command_has_a_manual_page_that_man_can_show() {
     assert_eq!(installer(&["man", "trace", "show"]).stdout, show.expect("a page"));
     let unknown = run(Command::new(artefacts::installer()).args(["man", "trace", "fly"]));
     assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
-    assert!(unknown.stderr.contains("there are start, stop"), "{unknown:?}");
+    assert!(unknown.stderr.contains("expected one of start, capture, stop"), "{unknown:?}");
     if !exists("groff") {
         return skip("the form of manual pages", "groff is not installed");
     }
@@ -83,11 +83,11 @@ fn names_of_backends_are_completed_and_hidden_commands_are_not() {
     }
     let commands = offered(&machine, &[""]);
     assert!(commands.iter().any(|command| command == "apply"), "{commands:?}");
-    for hidden in ["live-check", "selftest-device"] {
+    for hidden in ["live-check", "selftest-device", "replay-call"] {
         assert!(!commands.iter().any(|command| command == hidden), "{commands:?}");
         assert!(offered(&machine, &[&hidden[..6]]).iter().all(|command| command != hidden));
     }
-    assert_eq!(offered(&machine, &["trace", "sh"]), ["show"]);
+    assert_eq!(offered(&machine, &["trace", "sh"]), ["show", "show-capture"]);
 }
 
 #[test]
@@ -102,6 +102,19 @@ fn the_script_for_each_shell_asks_the_program() {
     machine.apply(&[]).success();
     let ended = in_bash(&machine).success();
     assert_eq!(ended.stdout.trim(), "6.3.0 7.0.2");
+}
+
+#[test]
+fn pages_and_scripts_call_the_program_by_the_name_that_a_package_gives_it() {
+    let installer = |words: &[&str]| run(Command::new(artefacts::installer()).args(words));
+    let script = installer(&["completions", "bash", "--name", "other"]).silent_success().stdout;
+    assert!(script.contains("complete ") && script.contains(" other\n"), "{script}");
+    let page = installer(&["man", "status", "--name", "other"]).silent_success().stdout;
+    assert!(page.contains("other\\-status") && page.contains("other status ||"), "{page}");
+    for name in ["", "a/b", "-a", "a b", "$a"] {
+        let name = format!("--name={name}");
+        assert_eq!(installer(&["completions", "bash", &name]).status.code(), Some(2), "{name}");
+    }
 }
 
 /// Completes `installer --root ROOT backends use ` in bash itself.

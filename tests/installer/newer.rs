@@ -1,4 +1,4 @@
-//! A tree whose rocBLAS is newer than the shim: it has functions that the shim does not export.
+//! A tree whose rocBLAS is newer than the shim and has functions that the shim does not export.
 
 use crate::machine::Machine;
 use std::{
@@ -9,7 +9,7 @@ use tests::{compile::library, run::Ended};
 
 const STOCK: &str = "librocblas.so.5.0.70002";
 
-/// Puts a library with two functions of tomorrow, and two of today, in the place of the stock library.
+/// Replaces the stock library with one that has two future functions and two present ones.
 fn make_newer(machine: &Machine) {
     let source = machine.outside().join("newer.c");
     let text = "int rocblas_of_tomorrow(void) { return 0; }\n\
@@ -27,12 +27,12 @@ fn make_newer(machine: &Machine) {
     );
 }
 
-/// A library of the tree that calls a function of rocBLAS.
+/// Adds a library to the tree that calls a function of rocBLAS.
 fn add_importer(machine: &Machine, name: &str, function: &str) {
     add_importer_of(machine, name, function, &machine.lib(STOCK));
 }
 
-/// The same, where the stock library is elsewhere.
+/// The same, with the stock library in another place.
 fn add_importer_of(machine: &Machine, name: &str, function: &str, stock: &Path) {
     let source = machine.outside().join("importer.c");
     let text = format!("int {function}(void);\nint use(void) {{ return {function}(); }}\n");
@@ -41,7 +41,7 @@ fn add_importer_of(machine: &Machine, name: &str, function: &str, stock: &Path) 
     library(&source, &machine.lib(name), name, &needs);
 }
 
-/// The stock library, where `apply` moved it.
+/// The stock library in the place to which `apply` moved it.
 fn kept(machine: &Machine) -> PathBuf {
     machine.lib("rocblas-shim/backends/7.0.2/lib").join(STOCK)
 }
@@ -65,7 +65,7 @@ fn functions_that_the_shim_lacks_are_named_and_do_not_stop_apply() {
 
     let found = finding(&machine.tree.installer(&["doctor", "--json"])).expect("before apply");
     assert_eq!(found["severity"], "warning");
-    let named = "exports 2 functions that the shim does not: \
+    let named = "exports 2 functions that the shim lacks: \
                  _Z28rocblas_internal_of_tomorrowv, rocblas_of_tomorrow";
     assert!(found["seen"][0].as_str().is_some_and(|seen| seen.contains(named)), "{found}");
 
@@ -85,8 +85,7 @@ fn a_library_that_imports_one_of_them_is_a_refusal() {
     let before = machine.snapshot();
     let ended = machine.apply(&[]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    for sentence in
-        ["would not load with the shim in front", "libtomorrow.so.1 imports rocblas_of_tomorrow"]
+    for sentence in ["would not load with the shim", "libtomorrow.so.1 imports rocblas_of_tomorrow"]
     {
         assert!(ended.stderr.contains(sentence), "{sentence:?} is not in {ended:?}");
     }

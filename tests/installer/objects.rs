@@ -1,5 +1,5 @@
-//! Programs and libraries that are none of ROCm's: the GPU code in them, and which of ROCm's libraries
-//! they would load, by search paths like those of PyPI's plug-ins.
+//! Programs and libraries that do not belong to ROCm: the GPU code in them, and the ROCm libraries that they
+//! would load, with search paths like those of PyPI's plug-ins.
 
 use crate::machine::Machine;
 use serde_json::Value;
@@ -21,7 +21,7 @@ int use(void) {
 ";
 const MAIN: &str = "int main(void) { return use(); }\n";
 
-/// Links a file of the tree with its libraries.
+/// Links a file in the tree against the tree's libraries.
 fn linked(machine: &Machine, inside: &str, source: &str, arguments: &[&str]) -> PathBuf {
     let path = machine.tree.root().join(&inside[1..]);
     fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
@@ -36,7 +36,7 @@ fn plugin(machine: &Machine, inside: &str, path: &str) -> PathBuf {
     linked(machine, inside, SOURCE, &["-shared", "-fPIC", path])
 }
 
-/// What `inspect` says of a file, by the names of its JSON.
+/// The document of `inspect` about a file.
 fn inspected(machine: &Machine, inside: &str) -> Value {
     let ended = machine.tree.installer(&["--json", "inspect", inside]).success();
     let document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
@@ -48,7 +48,7 @@ fn path<'a>(object: &'a Value, kind: &str) -> &'a Path {
     Path::new(object[kind][0]["path"].as_str().unwrap_or_else(|| panic!("{kind}: {object:#}")))
 }
 
-/// A tree that no cache and no default directory has.
+/// A tree that is neither in the cache nor in a default directory.
 fn apart() -> Machine {
     let machine = Machine::new();
     fs::remove_file(machine.tree.root().join("etc/ld.so.conf.d/rocm.conf")).expect("remove");
@@ -59,7 +59,7 @@ fn apart() -> Machine {
 #[test]
 fn what_plugins_of_pypi_would_load_before_and_after_apply() {
     let machine = apart();
-    // JAX's plug-in looks in some sixty places, of packages that are mostly not there.
+    // JAX's plug-in searches some sixty directories, of packages that are mostly absent.
     let places = (0..60).map(|n| format!("$ORIGIN/../package_{n}/lib"));
     let places: Vec<String> =
         places.chain(["/opt/rocm/lib".into(), "$ORIGIN/../../lib".into()]).collect();
@@ -67,7 +67,7 @@ fn what_plugins_of_pypi_would_load_before_and_after_apply() {
     let jax = format!("{site}/jax_rocm7_plugin/xla_rocm_plugin.so");
     let long = format!("-Wl,--disable-new-dtags,-rpath,{}", places.join(":"));
     plugin(&machine, &jax, &long);
-    // ONNX Runtime's provider looks in two.
+    // ONNX Runtime's provider searches two directories.
     let onnx = format!("{site}/onnxruntime/capi/libonnxruntime_providers_rocm.so");
     plugin(&machine, &onnx, "-Wl,--enable-new-dtags,-rpath,$ORIGIN:/opt/rocm-7.0.2/lib");
     let lib = Path::new("/opt/rocm-7.0.2/lib");
@@ -124,7 +124,7 @@ fn programs_are_inspected_at_a_fixed_address_or_not() {
     let refused = machine.tree.installer(&["inspect", "/etc/ld.so.conf"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(
-        refused.stderr.contains("/etc/ld.so.conf is no library or program (at "),
+        refused.stderr.contains("/etc/ld.so.conf is not a library or program (at "),
         "{refused:?}"
     );
     assert!(refused.stderr.contains("this is not an ELF file"), "{refused:?}");
@@ -134,7 +134,7 @@ fn programs_are_inspected_at_a_fixed_address_or_not() {
 fn a_program_whose_own_kernels_are_for_other_gpus_is_said_by_apply() {
     let machine = Machine::new();
     let source = format!("{SOURCE}{MAIN}");
-    // As a build for several configurations leaves it.
+    // As a build for several configurations creates it.
     let program = linked(&machine, "/build/bin/Release/llama-cli", &source, &[]);
     fs::write(machine.tree.root().join("build/.ninja_lock"), "").expect("write");
     fs::write(machine.tree.root().join("build/bin/.lock"), "").expect("write");
@@ -147,7 +147,7 @@ fn a_program_whose_own_kernels_are_for_other_gpus_is_said_by_apply() {
     let plain = machine.outside().join("plain");
     fs::copy(&program, &plain).expect("copy");
     with_gpu_code(&plain, &[GFX908], &program);
-    let said = "/build/bin/Release/llama-cli has GPU code for gfx908 and none for gfx906";
+    let said = "/build/bin/Release/llama-cli has GPU code for gfx908 but none for gfx906";
     assert!(planned("gfx906").contains(said), "{}", planned("gfx906"));
     assert!(!planned("gfx908").contains("GPU code"));
     with_gpu_code(&plain, &[GFX906, GFX908], &program);

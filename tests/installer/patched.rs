@@ -1,14 +1,14 @@
-//! Trees that people patched by hand before, in the ways that are going around.
+//! Trees that users had patched by hand, in ways that are in circulation.
 
 use crate::machine::Machine;
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-/// Real ldconfig would undo what was patched, so the cache is not up to date at first.
+/// The real ldconfig would undo the patch, so the cache is out of date at first.
 fn is_cache(path: &Path) -> bool {
     path == Path::new("etc/ld.so.cache")
 }
 
-/// 6.3's library and links beside the stock one, as the forum posts have it.
+/// 6.3's library next to the stock one, and symlinks, as described in forum posts.
 fn patched_by_links(machine: &Machine) {
     for name in ["librocblas.so.4", "librocblas.so.4.3.60300"] {
         let from = machine.backend.join(name);
@@ -34,10 +34,10 @@ fn links_by_hand_are_taken_over_and_come_back() {
     let machine = Machine::new();
     patched_by_links(&machine);
     let before = machine.snapshot().without(is_cache);
-    // No --backend: the one that was put there by hand is it.
+    // Without --backend, the one that was installed by hand is used.
     let shim = tests::artefacts::shim().to_str().expect("UTF-8");
     let applied = machine.tree.installer(&["apply", "--shim", shim]).success();
-    assert!(applied.stdout.contains("was linked to librocblas.so.4 by hand"), "{applied:?}");
+    assert!(applied.stdout.contains("was symlinked to librocblas.so.4 by hand"), "{applied:?}");
     machine.assert_applied();
     assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
     let backend = machine.lib("rocblas-shim/backends/6.3.0/lib");
@@ -78,7 +78,7 @@ fn a_real_library_of_the_old_name_is_never_overwritten() {
     }
 }
 
-/// As a Dockerfile that is going around does it: 6.3's library under all names, and the stock one gone.
+/// As a Dockerfile in circulation does it: 6.3's library under all names, and the stock library removed.
 fn patched_without_stock(machine: &Machine) {
     patched_by_links(machine);
     fs::remove_file(machine.lib(STOCK)).expect("remove");
@@ -106,10 +106,10 @@ fn a_stock_library_removed_by_hand_is_said_and_its_name_is_made_for_cmake() {
     let before = machine.snapshot().without(is_cache);
     let doctor = machine.tree.installer(&["doctor"]);
     assert_eq!(doctor.status.code(), Some(1), "{doctor:?}");
-    for said in [LINKED, REMOVED, "names librocblas.so.5.0.70002, which is not there"] {
+    for said in [LINKED, REMOVED, "names librocblas.so.5.0.70002, which does not exist"] {
         assert!(doctor.stdout.contains(said), "{said}: {doctor:?}");
     }
-    // As the text says, without more.
+    // As the text suggests, without further options.
     let shim = tests::artefacts::shim().to_str().expect("UTF-8");
     let apply = || machine.tree.installer(&["apply", "--shim", shim]).success();
     apply();
@@ -120,7 +120,7 @@ fn a_stock_library_removed_by_hand_is_said_and_its_name_is_made_for_cmake() {
     assert!(!doctor.stdout.contains("dead end"), "{doctor:?}");
     assert!(apply().stdout.contains("Nothing to do"));
 
-    // Where it is lost again, `apply` is no empty advice.
+    // If it is lost again, the suggested `apply` repairs it.
     fs::remove_file(machine.lib(STOCK)).expect("remove");
     let doctor = machine.tree.installer(&["doctor"]);
     assert!(doctor.stdout.contains(REMOVED), "{doctor:?}");

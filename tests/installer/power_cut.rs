@@ -1,6 +1,5 @@
-//! A power cut just after `apply` or `revert` said that it had succeeded, on a real ext4: what is on
-//! its disk at that moment is the tree that was promised. `consistency.rs` has all other moments, on a
-//! model.
+//! A power cut just after `apply` or `revert` has reported success, on a real ext4: at that moment, the
+//! promised tree is on its disk. `consistency.rs` covers all other moments, on a model.
 
 use crate::{
     consistency::{Expected, Front, installer},
@@ -9,7 +8,7 @@ use crate::{
 use std::{fs, process::Command};
 use tests::{amd_tree::AmdTree, consistency::FileSystem, ext4::Ext4, run::run, skip::skip};
 
-/// Lays out a machine on the disk, with everything on it synced.
+/// Lays out a machine on the disk, and syncs everything on it.
 fn on_disk(disk: &Ext4, machine: &Machine) -> AmdTree {
     let tree = AmdTree::made_by(&disk.top(), |root| {
         let from = machine.tree.root().join(".");
@@ -60,7 +59,7 @@ fn what_apply_and_revert_promised_is_on_the_disk() {
     assert_eq!(expected.front(&files), Ok(Front::Stock));
     assert_eq!(expected.lost(&files), Vec::<String>::new());
     assert_eq!(expected.cache(&files, Front::Stock), Ok(()));
-    // What is left of the store may be there still; it goes when `revert` is run again.
+    // Parts of the store may still exist; a second `revert` removes them.
     left.installer(&["revert"]).success();
     let files = FileSystem::read(left.root()).expect("read");
     assert_eq!(expected.differences(Front::Stock, &files), Vec::<String>::new());

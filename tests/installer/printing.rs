@@ -1,4 +1,4 @@
-//! What is printed, and where it goes: full disks, closed pipes, hostile names, how much of a plan.
+//! What is printed, and where: full disks, closed pipes, hostile names, and how much of a plan is printed.
 
 use crate::machine::Machine;
 use std::{
@@ -17,7 +17,7 @@ use tests::{
     tree::Tree,
 };
 
-/// A small trace of four threads; the tree is to be kept.
+/// A small trace of four threads; the caller must keep the tree.
 pub(crate) fn trace() -> (Tree, PathBuf) {
     let tree = Tree::with_shim();
     let null = tree.root().join("null.so");
@@ -30,7 +30,7 @@ pub(crate) fn trace() -> (Tree, PathBuf) {
     (tree, directory.path())
 }
 
-/// Commands that print, on a machine with the shim: each kind of output.
+/// Commands for a machine with the shim that print every kind of output.
 fn commands(trace: &Path) -> Vec<Vec<OsString>> {
     let lines: &[&[&str]] = &[
         &["status"],
@@ -86,7 +86,7 @@ fn command(machine: &Machine, words: &[OsString]) -> Command {
     command
 }
 
-/// Runs a command to its end with an output of its own.
+/// Runs a command to its end with this stdout.
 fn with_stdout(mut command: Command, stdout: Stdio) -> (Option<i32>, String) {
     let child = command.stdout(stdout).stderr(Stdio::piped()).spawn().expect("spawn");
     let output = child.wait_with_output().expect("wait");
@@ -142,21 +142,22 @@ fn what_was_changed_is_changed_where_it_cannot_be_said() {
     }
 }
 
-/// What a hostile name does: retitles the terminal, fakes a line, recolours, reverses, is not UTF-8.
+/// What a hostile name attempts: it sets the title of the terminal, fakes a line, changes colours, reverses
+/// text, and is not UTF-8.
 const HOSTILE: &[u8] = b"x\x1b]0;x\x07\nFORGED\x1b[31mRED\xe2\x80\xaeesrever\xc2\x9b31m\xff";
 
 fn hostile() -> String {
-    // For JSON and other texts, which have no bytes.
+    // For JSON and other texts, which cannot contain arbitrary bytes.
     String::from_utf8_lossy(HOSTILE).into_owned()
 }
 
-/// A machine whose tree, libraries, Tensile files, backends and packages have hostile names, and a
-/// trace that has them too. The words to name the tree.
+/// A machine whose tree, libraries, Tensile files, backends and packages have hostile names; the tree's name;
+/// and a trace with hostile names.
 fn hostile_machine() -> (Machine, OsString, Tree, PathBuf) {
     let machine = Machine::new();
     let name = OsStr::from_bytes(HOSTILE);
     let root = machine.tree.root();
-    // Without the byte that is not UTF-8, which a journal has no place for.
+    // Without the byte that is not UTF-8, which a journal cannot represent.
     let mut tree = OsString::from("/opt/rocm-7.0.2");
     tree.push(OsStr::from_bytes(&HOSTILE[..HOSTILE.len() - 1]));
     let place = root.join(Path::new(&tree).strip_prefix("/").expect("absolute"));
@@ -198,7 +199,7 @@ fn hostile_machine() -> (Machine, OsString, Tree, PathBuf) {
     process["backend"]["name"] = hostile().into();
     process["backend"]["version"] = hostile().into();
     fs::write(header, process.to_string()).expect("write");
-    // A thread's file that cannot be read is named.
+    // The file of a thread is named if it cannot be read.
     let evil = trace.with_file_name(name);
     fs::create_dir(&evil).expect("make");
     for entry in fs::read_dir(&trace).expect("readable") {
@@ -209,7 +210,7 @@ fn hostile_machine() -> (Machine, OsString, Tree, PathBuf) {
     (machine, tree, traced, evil)
 }
 
-/// Whether nothing of the name reached the terminal as it is.
+/// Checks that no part of the name reached the terminal unescaped.
 #[track_caller]
 fn assert_tame(words: &[OsString], output: &[u8], coloured: bool) {
     let text = std::str::from_utf8(output)
@@ -277,7 +278,7 @@ fn hostile_names_are_escaped_in_every_text_and_colours_stay() {
                 command.arg("--rocm").arg(&tree);
             }
             let output = command.args(&words).stdin(Stdio::null()).output().expect("run");
-            // Data for other programs, which they escape in their own ways.
+            // Data for other programs, in formats with their own escaping.
             let is_data = words.iter().any(|word| word == "export" || word == "completions");
             assert_tame(&words, &output.stderr, coloured);
             if !is_data {
@@ -288,7 +289,7 @@ fn hostile_names_are_escaped_in_every_text_and_colours_stay() {
             escaped += usize::from(String::from_utf8_lossy(&said).contains("\\u{1b}"));
         }
     }
-    // The names were there to be printed.
+    // Checks that the names were printed at all.
     assert!(escaped > 40, "{escaped}");
     let report = fs::read(&absent).expect("the report of doctor");
     assert_tame(&[], &report, false);

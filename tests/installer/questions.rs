@@ -1,4 +1,4 @@
-//! What is asked before what cannot be undone, and who is asked.
+//! The confirmation before irreversible changes, and when the installer asks for it.
 
 use crate::machine::Machine;
 use std::process::Command;

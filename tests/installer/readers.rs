@@ -1,5 +1,5 @@
-//! Traces and logs that are not what they seem: pipes that nobody writes to, devices, sparse files.
-//! Each command ends soon, with little memory.
+//! Traces and logs that are not regular files of a plausible size: pipes without writers, devices, sparse
+//! files. Each command ends soon and uses little memory.
 
 use crate::printing::trace;
 use rustix::fs::{CWD, FileType, mknodat};
@@ -15,10 +15,10 @@ use tests::{
     run::{Ended, run_within},
 };
 
-/// Far less than a hundred gigabytes or a pipe without a writer take.
+/// Far less than it takes to read a hundred gigabytes, or a pipe without a writer.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The memory that a command may have, in kilobytes.
+/// The memory limit of a command, in kilobytes.
 const MEMORY: &str = "1500000";
 
 fn installer(words: &[&str]) -> Ended {
@@ -36,7 +36,7 @@ fn sparse(path: &Path) {
     file.and_then(|file| file.set_len(100 << 30)).expect("a sparse file");
 }
 
-/// A copy of a trace, in a directory of its own.
+/// Copies a trace into a directory of its own.
 fn copy(trace: &Path, parent: &Path, name: &str) -> PathBuf {
     let copy = parent.join(name);
     fs::create_dir(&copy).expect("make");
@@ -96,7 +96,7 @@ fn hostile_traces_are_read_soon_or_refused() {
             &["follow", case],
         ] {
             let ended = installer(&[&["trace"], words].concat());
-            // The other threads are read all the same.
+            // The other threads are read anyway.
             assert_eq!(ended.status.code(), Some(0), "{words:?}: {ended:?}");
             assert!(!ended.stdout.is_empty(), "{words:?}: {ended:?}");
         }

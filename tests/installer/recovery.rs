@@ -1,6 +1,6 @@
-//! A way back from anywhere: whatever people, upgrades and accidents do to a tree before or after
-//! `apply`, either it is afterwards exactly as it was, with owners, times and extended attributes, or
-//! the command refuses before it changes anything.
+//! A way back from anywhere: whatever users, upgrades and accidents do to a tree before or after `apply`,
+//! afterwards it is either exactly as it was, including owners, times and extended attributes, or the command
+//! refuses before it changes anything.
 
 use crate::machine::{Machine, is_ldconfigs, package, packaged};
 use std::{
@@ -31,8 +31,8 @@ fn shell(script: &str, machine: &Machine) -> Ended {
     run(&mut command)
 }
 
-/// A machine whose stock library and links have what a copy would lose: another owner, times to the
-/// nanosecond, extended attributes, a second name.
+/// A machine whose stock library and links have what a copy would lose: another owner, times in nanoseconds,
+/// extended attributes, a second name.
 fn adorned() -> Machine {
     let machine = Machine::new();
     let script = "
@@ -43,7 +43,7 @@ fn adorned() -> Machine {
         chmod 0754 $STOCK
     ";
     shell(script, &machine).success();
-    // Not every file system has them.
+    // Not every file system supports extended attributes.
     let stock = machine.lib(STOCK);
     let _ = rustix::fs::setxattr(
         &stock,
@@ -54,13 +54,13 @@ fn adorned() -> Machine {
     machine
 }
 
-/// All that can be told of a machine, but for what ldconfig keeps for itself.
+/// The complete state of a machine, except for ldconfig's own records.
 fn exactly(machine: &Machine) -> Snapshot {
     Snapshot::exact(machine.tree.root()).without(is_ldconfigs)
 }
 
-/// Everything is as before, but for times of directories, which any name in them changes, and of the
-/// loader's cache, which is made anew.
+/// Checks that everything is as before, except for the times of directories, which change with any name in
+/// them, and of the loader's cache, which is recreated.
 #[track_caller]
 fn assert_exactly(before: &Snapshot, machine: &Machine) {
     let is_of_a_directory = |line: &str| {
@@ -166,7 +166,7 @@ fn another_library_that_was_written_over_the_shim_is_kept_and_said() {
     other.extend(b"another build");
     fs::write(machine.lib("librocblas.so.5"), &other).expect("write through the link");
     let applied = machine.apply(&[]).success();
-    assert!(applied.stdout.contains("it is kept as"), "{applied:?}");
+    assert!(applied.stdout.contains("which is kept as"), "{applied:?}");
     machine.assert_applied();
     let reverted = machine.revert();
     assert_eq!(reverted.status.code(), Some(5), "{reverted:?}");
@@ -198,7 +198,7 @@ fn a_shim_that_was_touched_or_restored_is_still_the_installers() {
             }
             let reverted = machine.revert();
             println!("{script} {first:?}");
-            // Links and files that were copied are not those that were kept.
+            // Links and files that were copied are not identical to those that were kept.
             if script.contains("rocblas-shim ../backup") {
                 assert!(reverted.status.success(), "{reverted:?}");
                 continue;
@@ -228,7 +228,7 @@ fn a_backend_that_was_placed_before_becomes_the_one_in_use_when_it_is_named() {
     machine.tree.installer(&["backends", "add", package, "--name", "packed"]).success();
     machine.tree.installer(&["backends", "use", "7.0.2"]).success();
     assert!(machine.status().1.contains("with backend 7.0.2"), "{:?}", machine.status());
-    // With the stock library in use, nothing is wrong.
+    // While the stock library is in use, nothing is wrong.
     let again = machine.tree.installer(&["apply"]).success();
     assert!(again.stdout.contains("Nothing to do"), "{again:?}");
     machine.tree.installer(&["apply", "--backend", package, "--name", "packed"]).success();
@@ -250,7 +250,7 @@ fn rocm_7_as_a_backend_is_said_to_be_rocm_7() {
     assert!(refused.stderr.contains("is ROCm 7's rocBLAS"), "{refused:?}");
     assert!(refused.stderr.contains("6.3's is needed"), "{refused:?}");
     assert_exactly(&before, &machine);
-    // Beside another it is welcome.
+    // It may be added next to another backend.
     machine.apply(&[]).success();
     let added = ["backends", "add", lib.to_str().expect("UTF-8"), "--name", "other-7"];
     machine.tree.installer(&added).success();
@@ -285,7 +285,7 @@ fn damaged_files_of_the_store_are_placed_again() {
         assert_eq!(code == 4, noticed_by_status, "{script}: {line}");
         let ended = machine.tree.installer(&["repair"]);
         if script.contains("absent") {
-            // Somebody's own choice is not overruled; it is said.
+            // A user's choice is reported, not overruled.
             assert!(!ended.status.success(), "{ended:?}");
             assert!(ended.stderr.contains("absent"), "{ended:?}");
             machine.apply(&[]).success();
@@ -359,7 +359,7 @@ fn a_tree_without_its_journal_still_has_a_way_back() {
             if removed.contains(&"journal.json") {
                 let (code, line) = machine.status();
                 assert_eq!(code, 4, "{line}");
-                assert!(line.contains("journal.json is gone"), "{line}");
+                assert!(line.contains("journal.json is missing"), "{line}");
             }
             if first.is_some() {
                 repaired(&machine);
@@ -370,10 +370,10 @@ fn a_tree_without_its_journal_still_has_a_way_back() {
                 assert_exactly(&before, &machine);
                 continue;
             }
-            // Unless a repair has found that the backend needs the links, they are listed.
+            // `revert` exits with 5 if it lists links that may be the user's.
             let code = if first.is_some() { 0 } else { 5 };
             assert_eq!(reverted.status.code(), Some(code), "{reverted:?}");
-            // Links of compatibility cannot be told from a user's; that is said, unless a repair has
+            // Compatibility links cannot be distinguished from a user's. This is reported unless a repair has
             // found that the backend needs them.
             let left = before.differences(&exactly(&machine));
             let is_known = |line: &String| {
@@ -399,13 +399,13 @@ fn a_store_that_was_deleted_is_said_and_nothing_is_made_worse() {
     fs::remove_dir_all(machine.lib("rocblas-shim")).expect("remove");
     let (code, line) = machine.status();
     assert_eq!(code, 4, "{line}");
-    assert!(line.contains("is the shim, and there is no journal"), "{line}");
+    assert!(line.contains("is the shim, but it has no journal"), "{line}");
     let before = exactly(&machine);
     let refused = machine.revert();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(refused.stderr.contains("--reinstall"), "{refused:?}");
     assert_exactly(&before, &machine);
-    // Either the shim is kept with a backend, or the stock library comes back.
+    // Either the shim is kept with a backend, or the stock library is reinstalled.
     machine.apply(&[]).success();
     machine.assert_applied();
     fs::remove_dir_all(machine.lib("rocblas-shim")).expect("remove");
@@ -448,19 +448,19 @@ fn a_strict_umask_does_not_close_the_store() {
         let wanted = if entry.is_dir() { 0o055 } else { 0o044 };
         assert_eq!(mode & wanted, wanted, "{} {mode:o}", entry.display());
     }
-    // As an installer of old made it.
+    // As an old installer created it.
     for directory in ["", "backends", "backends/6.3.0/lib"] {
         let closed = store.join(directory);
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("close");
         let (code, line) = machine.status();
         assert_eq!(code, 4, "{line}");
-        assert!(line.contains("programs of other users cannot load"), "{line}");
+        assert!(line.contains("other users' programs cannot load"), "{line}");
         assert_eq!(machine.tree.installer(&["verify"]).status.code(), Some(4));
         repaired(&machine);
     }
 }
 
-/// All that is below a directory.
+/// Everything below a directory.
 fn walkdir(directory: &Path) -> Vec<PathBuf> {
     let entries =
         fs::read_dir(directory).expect("read").map(|entry| entry.expect("an entry").path());
@@ -479,14 +479,11 @@ fn walkdir(directory: &Path) -> Vec<PathBuf> {
 fn a_deleted_original_names_the_package_that_has_it() {
     let Some((machine, dpkg)) = packaged() else { return };
     let applied = machine.apply(&["--original", "delete"]).success();
-    assert!(
-        applied.stdout.contains("install again first what was deleted: rocblas"),
-        "{applied:?}"
-    );
+    assert!(applied.stdout.contains("reinstall what was deleted: rocblas"), "{applied:?}");
     let before = exactly(&machine);
     let refused = machine.revert();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("as --original delete asks for"), "{refused:?}");
+    assert!(refused.stderr.contains("as requested by --original delete"), "{refused:?}");
     assert!(refused.stderr.contains("the package rocblas"), "{refused:?}");
     assert_exactly(&before, &machine);
     let deb = package(&machine, "5.0.2.70002-57", STOCK);
@@ -502,11 +499,11 @@ fn an_original_that_somebody_removed_from_the_store_is_not_said_to_be_deleted_by
     fs::remove_file(machine.lib("rocblas-shim/backends/7.0.2/lib").join(STOCK)).expect("remove");
     let (code, line) = machine.status();
     assert_eq!(code, 4, "{line}");
-    assert!(line.contains("which revert needs, is gone"), "{line}");
+    assert!(line.contains("which revert needs, is missing"), "{line}");
     let before = exactly(&machine);
     let refused = machine.revert();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("which is gone"), "{refused:?}");
+    assert!(refused.stderr.contains("which is missing"), "{refused:?}");
     assert!(!refused.stderr.contains("--original delete"), "{refused:?}");
     assert_exactly(&before, &machine);
 }
@@ -539,7 +536,7 @@ fn a_store_on_another_file_system_is_refused_before_anything_is_changed() {
     let differences = before.differences(&exactly(&machine));
     run(Command::new("umount").arg(&store)).success();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("is on another file system"), "{refused:?}");
+    assert!(refused.stderr.contains("is on a file system other than"), "{refused:?}");
     assert!(differences.is_empty(), "{differences:?}");
 }
 
@@ -547,7 +544,8 @@ fn a_store_on_another_file_system_is_refused_before_anything_is_changed() {
 fn the_name_that_cmake_needs_is_made_where_stock_was_removed_by_hand() {
     let machine = adorned();
     add_cmake(&machine);
-    // A recipe that goes around: 6.3 beside it, links by hand, the stock library removed.
+    // A recipe in circulation: 6.3's library next to the stock one, links made by hand, the stock library
+    // removed.
     for name in ["librocblas.so.4", "librocblas.so.4.3.60300"] {
         let from = machine.backend.join(name);
         match fs::read_link(&from) {
@@ -571,7 +569,7 @@ fn the_name_that_cmake_needs_is_made_where_stock_was_removed_by_hand() {
     assert!(again.stdout.contains("Nothing to do"), "{again:?}");
     machine.revert().success();
     let differences: Vec<String> = before.differences(&exactly(&machine));
-    // The cache was not up to date after the hand's work.
+    // The cache was out of date after the manual changes.
     let differences: Vec<&String> = differences
         .iter()
         .filter(|line| !line.contains("ld.so.cache") && !line.contains(": time "))
@@ -589,7 +587,10 @@ fn a_file_of_the_users_in_the_way_is_kept_by_repair() {
     fs::write(&link, "my own work").expect("write");
     let refused = machine.tree.installer(&["apply"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("`installer repair` keeps it in the store"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("`installer repair`, which moves it into the store"),
+        "{refused:?}"
+    );
     for command in [&["repair"][..], &["apply", "--force"]] {
         let _ = fs::remove_file(&link);
         fs::write(&link, "my own work").expect("write");
@@ -597,7 +598,7 @@ fn a_file_of_the_users_in_the_way_is_kept_by_repair() {
         machine.assert_applied();
     }
     let reverted = machine.revert();
-    // What was there last comes back, and the rest is in the store and said.
+    // The file that was there last is restored; the others are in the store and are reported.
     assert_eq!(reverted.status.code(), Some(5), "{reverted:?}");
     assert_eq!(fs::read_to_string(&link).expect("there"), "my own work");
     let original = machine.lib("rocblas-shim/kept/librocblas.so.5");
@@ -637,7 +638,7 @@ fn an_apply_needs_no_directory_for_temporary_files_and_a_dry_run_unpacks_only_th
     run(command.env("TMPDIR", "/nowhere")).success();
     machine.assert_applied();
     machine.revert().success();
-    // Of several megabytes of Tensile files nothing is written.
+    // None of the several megabytes of Tensile files is written there.
     let room = machine.outside().join("tmp");
     fs::create_dir(&room).expect("make");
     let mut mount = Command::new("mount");
@@ -664,7 +665,7 @@ fn a_plan_of_8000_files_is_made_in_time_that_grows_with_their_number_alone() {
     for number in 0..8000 {
         fs::write(library.join(format!("TensileLibrary_{number}_gfx906.dat")), "x").expect("write");
     }
-    // Building is not what is measured.
+    // The time to build these does not count.
     let _built = (artefacts::installer(), artefacts::shim());
     let begun = std::time::Instant::now();
     let shown = machine.apply(&["--dry-run"]).success();
@@ -739,7 +740,7 @@ fn a_users_own_file_or_link_under_the_name_of_the_shim_comes_back() {
 #[test]
 fn a_tree_that_had_no_rocblas_is_reverted_to_that() {
     let names = ["librocblas.so", "librocblas.so.5", "librocblas.so.5.0.70002"];
-    // All removed by hand; the file alone, so that symlinks point to nothing; a symlink to itself.
+    // All names removed by hand; the file alone, so that symlinks point to nothing; a symlink to itself.
     for (removed, loops) in [(&names[..], false), (&names[2..], false), (&names[1..], true)] {
         let machine = Machine::new();
         removed.iter().for_each(|name| fs::remove_file(machine.lib(name)).expect("remove"));
@@ -770,9 +771,9 @@ fn a_kept_library_that_is_gone_is_said_until_it_is_there_again() {
         assert_eq!(ended.status.code(), Some(code), "{command}: {ended:?}");
         let parts = [
             kept.file_name().expect("a name").to_str().expect("UTF-8"),
-            "is gone",
+            "is missing",
             "apt-get install --reinstall rocblas",
-            "rograms work as before",
+            "rograms keep working",
         ];
         for part in parts {
             assert!(said.contains(part), "{command}: {part}: {said}");
@@ -782,7 +783,7 @@ fn a_kept_library_that_is_gone_is_said_until_it_is_there_again() {
     assert_eq!(repaired.status.code(), Some(1), "{repaired:?}");
     let document: Result<serde_json::Value, _> = serde_json::from_str(&repaired.stdout);
     assert!(document.is_ok(), "one document: {repaired:?}");
-    // Reinstalled, it lies where the package has it.
+    // When it is reinstalled, it is where the package has it.
     let stock = machine.lib("librocblas.so.5.0.70002");
     let _ = fs::remove_file(&stock);
     fs::copy(&outside, &stock).expect("reinstall");
@@ -821,11 +822,11 @@ fn a_users_directory_in_the_store_stays_even_if_it_is_empty() {
     fs::create_dir(&own).expect("a directory");
     let ended = machine.revert();
     assert_eq!(ended.status.code(), Some(5), "{ended:?}");
-    assert!(ended.stdout.contains("stays, with files of others in it: mine"), "{ended:?}");
+    assert!(ended.stdout.contains("stays, since it contains files of others: mine"), "{ended:?}");
     let store = fs::read_dir(machine.lib("rocblas-shim")).expect("read");
     let names: Vec<_> = store.map(|entry| entry.expect("read").file_name()).collect();
     assert_eq!(names, ["mine"]);
-    // Nothing holds it any more.
+    // Without this directory, `revert` removes the store.
     fs::remove_dir(&own).expect("remove");
     machine.revert().success();
     assert!(!machine.lib("rocblas-shim").exists());
@@ -883,7 +884,7 @@ fn revert_refuses_where_programs_would_find_no_rocblas_afterwards() {
 #[test]
 fn what_is_left_of_the_shim_by_others_hands_is_said() {
     for (script, said) in [
-        ("ln -sfn $SHIM librocblas.so", "librocblas.so is a link to the shim"),
+        ("ln -sfn $SHIM librocblas.so", "librocblas.so is a symlink to the shim"),
         ("cp -a $SHIM librocblas.so.5.98.0", "librocblas.so.5.98.0 is a copy of the shim"),
     ] {
         let machine = Machine::new();
@@ -916,7 +917,7 @@ fn a_backend_cannot_have_the_name_of_the_stock_library() {
     let before = exactly(&machine);
     let refused = machine.apply(&["--name", "7.0.2"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("is the name of the stock library"), "{refused:?}");
+    assert!(refused.stderr.contains("is the name under which the stock library"), "{refused:?}");
     assert_exactly(&before, &machine);
 }
 
@@ -975,7 +976,7 @@ fn a_backends_name_is_printed_on_one_line_and_given_from_usual_characters() {
     let pruned = machine.tree.installer(&["backends", "prune", "--dry-run"]).success();
     assert!(!pruned.stdout.lines().any(|line| line.starts_with("Removed")), "{pruned:?}");
     let refused = machine.apply(&["--name", "x y\"z"]);
-    assert!(refused.stderr.contains("is not a valid name"), "{refused:?}");
+    assert!(refused.stderr.contains("is not a valid backend name"), "{refused:?}");
 }
 
 #[test]
@@ -983,7 +984,7 @@ fn a_link_that_led_nowhere_before_comes_back_as_it_was() {
     let machine = Machine::new();
     fs::remove_file(machine.lib(STOCK)).expect("remove");
     machine.tree.ldconfig();
-    // ldconfig may take such a link away.
+    // ldconfig may remove such a link.
     let _ = fs::remove_file(machine.lib("librocblas.so.5"));
     symlink(STOCK, machine.lib("librocblas.so.5")).expect("link");
     machine.apply(&[]).success();

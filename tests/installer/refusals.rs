@@ -1,4 +1,4 @@
-//! What `apply` refuses, each with its reason and its cure, before it changes anything.
+//! What `apply` refuses before it changes anything, each with its reason and its fix.
 
 use crate::machine::Machine;
 use std::{fs, path::Path, process::Command};
@@ -11,7 +11,7 @@ use tests::{
 #[track_caller]
 fn refused(machine: &Machine, ended: &Ended, sentences: &[&str]) {
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    // Long lines are the terminal's to break.
+    // The terminal wraps long lines.
     for sentence in sentences {
         assert!(ended.stderr.contains(sentence), "{sentence:?} is not in {ended:?}");
     }
@@ -56,7 +56,8 @@ fn a_gpu_is_named_as_people_write_it_in_every_command() {
     ] {
         let ended = machine.tree.installer(&[command, &["--gpu", "MI51"]].concat());
         assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-        let sentence = "\"MI51\" is no GPU target; they are named like gfx906 or gfx90a:xnack-";
+        let sentence =
+            "\"MI51\" is not a GPU target; expected a target such as gfx906 or gfx90a:xnack-";
         assert!(ended.stderr.contains(sentence), "{ended:?}");
     }
 }
@@ -85,14 +86,14 @@ fn a_backend_without_tensile_files_for_the_gpu() {
     refused(
         &machine,
         &machine.apply(&["--gpu", "gfx906"]),
-        &["has no Tensile files for gfx906", "Give the whole package"],
+        &["has no Tensile files for gfx906", "Pass the whole package"],
     );
 }
 
 #[test]
 fn a_backend_for_a_newer_glibc() {
     let machine = Machine::new();
-    // As an older base image has it: a libc without the nodes that the backend needs.
+    // As in an older base image: a libc without the version nodes that the backend needs.
     let libc = libc(&machine);
     let source = machine.outside().join("old.c");
     fs::write(&source, "int old;\n").expect("write");
@@ -182,7 +183,7 @@ fn programs_that_are_empty_or_do_not_use_rocblas() {
     }
     fs::write(&program, "#!/bin/sh\n").expect("write");
     let ended = machine.apply(&["--built", "/app"]);
-    refused(&machine, &ended, &["there is no program in it"]);
+    refused(&machine, &ended, &["contains no program"]);
     refused(&machine, &machine.apply(&["--built", "/absent"]), &["--built /absent", "build the"]);
     let source = machine.outside().join("other.c");
     fs::write(&source, "int main(void) { return 0; }\n").expect("write");
@@ -197,7 +198,7 @@ fn a_tree_of_rocm_6_or_none() {
     let older = rocm_6_3(&machine.tree.root().join("opt"), Backend::Needing(&[]));
     let inside = Path::new("/").join(older.strip_prefix(machine.tree.root()).expect("inside"));
     let ended = machine.apply(&["--rocm", inside.to_str().expect("UTF-8")]);
-    refused(&machine, &ended, &["librocblas.so.4", "another ROCm's"]);
+    refused(&machine, &ended, &["librocblas.so.4", "another ROCm release"]);
     let ended = machine.apply(&["--rocm", "/nowhere"]);
     refused(&machine, &ended, &["/nowhere"]);
 }
@@ -205,13 +206,13 @@ fn a_tree_of_rocm_6_or_none() {
 #[test]
 fn not_enough_space() {
     let machine = Machine::new();
-    // Sparse, so that only the claim is large.
+    // Sparse, so that only the claimed size is large.
     let library = machine.backend.join("rocblas/library/TensileLibrary_huge_gfx906.co");
     fs::File::create(&library).and_then(|file| file.set_len(1 << 42)).expect("a sparse file");
     refused(&machine, &machine.apply(&[]), &["not enough space", "--gpu"]);
 }
 
-/// Sets the attribute by which nobody may change a file. False, having said so, where that is not to be had.
+/// Sets the immutable attribute of a file. Prints a message and returns false if that is not possible.
 fn fix(path: &Path, how: &str) -> bool {
     let ended = run(Command::new("chattr").arg(how).arg(path));
     if !ended.status.success() {
@@ -233,7 +234,7 @@ fn what_is_immutable_is_named_and_nothing_is_lost() {
         fix(path, "-i");
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");
         let inside = path.strip_prefix(machine.tree.root()).expect("in the root").display();
-        let said = format!("/{inside} is immutable for everybody: `chattr -ia /{inside}`");
+        let said = format!("/{inside} is immutable, even for root: run `chattr -ia /{inside}`");
         assert!(ended.stderr.contains(&said), "{ended:?}");
         assert!(!ended.stderr.contains("sudo"), "{ended:?}");
         before.assert_same(&machine.snapshot());
@@ -243,7 +244,7 @@ fn what_is_immutable_is_named_and_nothing_is_lost() {
     fix(&kept, "+i");
     let ended = machine.revert();
     fix(&kept, "-i");
-    assert!(ended.stderr.contains("is immutable for everybody"), "{ended:?}");
+    assert!(ended.stderr.contains("is immutable, even for root"), "{ended:?}");
     machine.revert().success();
     before.assert_same(&machine.snapshot());
 }

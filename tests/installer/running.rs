@@ -1,5 +1,5 @@
-//! `run`: the program has the backend that was named, and is itself what was started. The installer
-//! starts programs of the running system only, so it is run inside the tree.
+//! `run`: the program gets the backend that was named, and is itself the process that was started. The
+//! installer only starts programs of the running system, so it runs inside the tree.
 
 use crate::{machine::Machine, using};
 use std::{
@@ -14,7 +14,7 @@ use tests::{
     skip::skip,
 };
 
-/// Says who it is, what it was given and which backend answers; ends as its first argument says.
+/// Prints its name, its arguments and its backend, and ends as its first argument requests.
 const ODD: &str = r#"
 #include <rocblas.h>
 #include <dlfcn.h>
@@ -50,7 +50,7 @@ fn machine() -> Machine {
     machine
 }
 
-/// The command `run` inside; `None` where that is not permitted.
+/// The command `run` inside the tree; `None` if that is not permitted.
 fn command(machine: &Machine, arguments: &[&str]) -> Option<Command> {
     let Some(mut command) = machine.tree.inside(&machine.tree.root().join("installer")) else {
         skip("programs in another root", "changing the root needs root's rights");
@@ -82,7 +82,7 @@ fn the_program_has_the_backend_that_was_named() {
             "scal 77",
         ),
     ] {
-        // By name and by path, with and without the two hyphens.
+        // By name and by path, with and without `--`.
         for program in [&["--", "program"][..], &["/usr/bin/program"]] {
             let arguments = [&["--backend", backend], program].concat();
             let Some(ended) = start(&machine, &arguments) else { return };
@@ -91,7 +91,7 @@ fn the_program_has_the_backend_that_was_named() {
             assert!(ended.stdout.contains(scal), "{backend}: {ended:?}");
         }
     }
-    // Nothing of it stays.
+    // It leaves nothing behind.
     machine.assert_applied();
 }
 

@@ -1,6 +1,6 @@
-//! `selftest`: right numbers, wrong numbers, failures, crashes and no GPU at all are told apart. The
-//! GPU is the recording HIP runtime, whose memory is the host's, so that a rocBLAS on the CPU can
-//! compute in it.
+//! `selftest` distinguishes correct numbers, wrong numbers, failures, crashes and machines without a GPU. The
+//! GPU is the recording HIP runtime, whose memory is the host's, so that a rocBLAS on the CPU can compute in
+//! it.
 
 use crate::doctor::on_system;
 use std::{fs, os::unix::fs::symlink, path::Path};
@@ -13,7 +13,7 @@ use tests::{
     tree::Tree,
 };
 
-/// A tree with the shim, that backend, and a HIP runtime.
+/// A tree with the shim, this backend, and a HIP runtime.
 fn tree(backend: &Path) -> Tree {
     let tree = Tree::with_backend(backend);
     add_runtime(&tree);
@@ -36,7 +36,7 @@ fn json(ended: &Ended) -> serde_json::Value {
     serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}: {ended:?}"))
 }
 
-/// A backend of C whose calls all answer success, and do this.
+/// A tree with a C backend whose calls all return success after running this code.
 fn with_sgemm(body: &str) -> Tree {
     let tree = Tree::with_shim();
     add_runtime(&tree);
@@ -82,7 +82,7 @@ fn a_backend_that_computes_is_right() {
         let of_bound = check["of_bound"].as_f64().expect("a number");
         assert!(of_bound > 0.0 && of_bound <= 1.0, "{check}");
     }
-    assert!(in_words(&tree).contains("1 of 1 GPUs compute right"));
+    assert!(in_words(&tree).contains("1 of 1 GPUs compute correctly"));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn every_gpu_is_tested() {
     assert_eq!(numbers, [0, 1, 2]);
 }
 
-/// The product is right, and the solver has no kernels.
+/// Checks that the product is right and that the solver has no kernels.
 #[track_caller]
 fn assert_fails_in_trsm(tree: &Tree) {
     let ended = selftest(tree, &[]);
@@ -105,13 +105,13 @@ fn assert_fails_in_trsm(tree: &Tree) {
     assert_eq!(device["checks"][0]["right"], true, "{ended:?}");
     for check in &device["checks"].as_array().expect("a list")[1..] {
         assert_eq!(check["right"], false, "{check}");
-        assert_eq!(check["error"], "rocblas_strsm_batched answered rocblas_status_internal_error");
+        assert_eq!(check["error"], "rocblas_strsm_batched returned rocblas_status_internal_error");
     }
     let text = in_words(tree);
     for sentence in [
         "said: rocBLAS error from hip error code: 'hipErrorInvalidDeviceFunction':98",
         "why:  rocBLAS has no kernel for this GPU",
-        "0 of 1 GPUs compute right",
+        "0 of 1 GPUs compute correctly",
     ] {
         assert!(text.contains(sentence), "{sentence}: {text}");
     }
@@ -157,7 +157,7 @@ fn errors_of_hip_are_named() {
     for (fail, function) in [("hipMalloc=2", "hipMalloc"), ("hipSetDevice=101", "hipSetDevice")] {
         let ended = selftest(&tree, &[("RECORDING_HIP_FAIL", fail)]);
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-        assert!(ended.stdout.contains(&format!("{function} answered hipError_t")), "{ended:?}");
+        assert!(ended.stdout.contains(&format!("{function} returned hipError_t")), "{ended:?}");
     }
 }
 
@@ -167,10 +167,10 @@ fn no_gpu_and_no_runtime_are_sentences() {
     let ended = selftest(&tree, &[("RECORDING_HIP_DEVICES", "0")]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     let none = json(&ended)["none"].as_str().expect("a sentence").to_owned();
-    let says = "no GPU to test: hipGetDeviceCount answered hipError_t 100 hipErrorNoDevice";
+    let says = "no GPU to test: hipGetDeviceCount returned hipError_t 100 hipErrorNoDevice";
     assert!(none.starts_with(says), "{none}");
     if !Path::new("/dev/kfd").exists() {
-        assert!(none.contains("there is no /dev/kfd"), "{none}");
+        assert!(none.contains("/dev/kfd does not exist"), "{none}");
         assert!(none.contains("--device /dev/kfd --device /dev/dri"), "{none}");
     }
     fs::remove_file(tree.lib().join("libamdhip64.so.7")).expect("remove");

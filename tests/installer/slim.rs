@@ -1,5 +1,5 @@
-//! `slim`: libraries and programs as hipcc and the machine's linkers make them, with stand-in kernels,
-//! reduced; they run, and binutils, elfutils and patchelf work on them.
+//! `slim`: reduces libraries and programs as hipcc and the machine's linkers build them, with stand-in
+//! kernels. They still run, and binutils, elfutils and patchelf work on them.
 
 use crate::machine::{Machine, packaged};
 use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
@@ -26,7 +26,7 @@ use tests::{
 
 const GPUS: [Gpu; 3] = [GFX908, GFX906, GFX1030];
 
-/// The bundles, and three records: two translation units' and a second one of the first.
+/// The bundles, and three records: one for each of two translation units, and a second one for the first.
 const ASSEMBLY: &str = r#"
 .section .hip_fatbin, "a", @progbits
 .p2align 12
@@ -45,7 +45,7 @@ records:
 .section .note.GNU-stack, "", @progbits
 "#;
 
-/// The note of a slim file, to be linked into a library that was not reduced.
+/// The note of a slim file, linked into a library that was not reduced.
 const NOTE: &str = r#"
 .section .note.rocblas-slim, "a", @note
 .p2align 2
@@ -84,7 +84,7 @@ struct Fat {
 }
 
 impl Fat {
-    /// None, which is said, without a C++ compiler.
+    /// Prints a message and returns `None` without a C++ compiler.
     fn new() -> Option<Self> {
         static COMPILED: OnceLock<PathBuf> = OnceLock::new();
         if cxx().is_none() {
@@ -115,7 +115,7 @@ impl Fat {
         fs::read(self.path(name)).expect("read")
     }
 
-    /// Those that could be linked here.
+    /// The kinds that could be linked here.
     fn kinds(&self) -> Vec<Kind> {
         Kind::ALL.into_iter().filter(|kind| self.path(kind.file()).exists()).collect()
     }
@@ -132,13 +132,13 @@ impl Fat {
         self.slim(&[&from, "--gpu", "gfx906", "--output", &to]).success();
     }
 
-    /// What the program prints whose kernels are in that file, on that GPU.
+    /// The output of the program with the kernels of that file, on that GPU.
     #[track_caller]
     fn run(&self, kind: Kind, file: &str, gpu: &str) -> String {
         self.run_with(&Loader::OF_THE_MACHINE, kind, file, gpu).success().stdout
     }
 
-    /// As [`Self::run`], under another glibc.
+    /// Like [`Self::run`], under another glibc.
     fn run_with(&self, loader: &Loader, kind: Kind, file: &str, gpu: &str) -> Ended {
         // Kept until the program has ended.
         let directory = tempfile::tempdir_in(self.tree.root()).expect("a directory");
@@ -155,17 +155,17 @@ impl Fat {
     }
 }
 
-/// Names a directory that has the loader of another glibc, `ld-linux-x86-64.so.2`, and the libraries of C
-/// and C++.
+/// The variable that names a directory with the loader of another glibc, `ld-linux-x86-64.so.2`, and the C
+/// and C++ libraries.
 const GLIBC: &str = "TEST_GLIBC";
 
-/// What starts a program: the loader in that directory, or the machine's.
+/// The loader that starts a program: the one in that directory, or the machine's.
 struct Loader(Option<PathBuf>);
 
 impl Loader {
     const OF_THE_MACHINE: Self = Self(None);
 
-    /// A start of the program with libraries of that directory.
+    /// The command that starts the program with the libraries of that directory.
     fn command(&self, program: &Path, libraries: Option<&Path>) -> Command {
         let Some(glibc) = &self.0 else {
             let mut command = Command::new(program);
@@ -211,7 +211,8 @@ fn link_all(directory: &Path) {
     }
 }
 
-/// All of a root but `/srv` itself, whose time changes with each file that is made in it and removed.
+/// Everything in a root except `/srv` itself, whose time changes with each file that is created or removed in
+/// it.
 fn files(root: &Path) -> Snapshot {
     Snapshot::exact(root).without(|path| path == Path::new("srv"))
 }
@@ -232,7 +233,7 @@ fn slim_files_run_with_the_kernels_that_stay_and_without_the_others() {
         assert!(whole.contains("same bundle: 1\ncaught: constant\n"), "{kind:?}: {whole}");
         assert!(whole.contains("objects with this function: 1\n"), "{kind:?}: {whole}");
         assert_eq!(fat.run(kind, "small", "gfx906"), whole, "{kind:?}");
-        // As in a file that never had it.
+        // As with a file that never contained code for the GPU.
         let never = fat.run(kind, file, "gfx942");
         assert!(never.contains("launch 0: 98\n"), "{kind:?}: {never}");
         assert_ne!(fat.run(kind, file, "gfx908"), never, "{kind:?}");
@@ -252,7 +253,7 @@ fn slim_files_run_under_another_glibc() {
         fat.slim_to(file, "small");
         let [whole, small] =
             [file, "small"].map(|file| fat.run_with(&loader, kind, file, "gfx906"));
-        // glibc before 2.36 refuses RELR relocations, of either.
+        // glibc before 2.36 refuses RELR relocations in either file.
         let has_relr = whole.stderr.contains("GLIBC_ABI_DT_RELR");
         assert_eq!(small.stderr.contains("GLIBC_ABI_DT_RELR"), has_relr, "{}", small.stderr);
         if !has_relr {
@@ -291,7 +292,7 @@ fn reducing_again_changes_nothing() {
         assert_eq!(fat.bytes("small"), fat.bytes("again"), "{kind:?}");
         let before = files(fat.tree.root());
         let ended = fat.slim(&["/srv/small", "--gpu", "gfx906", "--in-place"]).success();
-        assert!(ended.stdout.contains("nothing to leave out"), "{ended:?}");
+        assert!(ended.stdout.contains("nothing to remove"), "{ended:?}");
         before.assert_same(&files(fat.tree.root()));
     }
 }
@@ -315,7 +316,7 @@ fn the_report_has_sizes_before_and_after_by_target() {
     assert_eq!(line.split_whitespace().last(), Some("0"), "{text}");
 }
 
-/// A command on `small`, which makes `changed`.
+/// Runs a command on `small` that creates `changed`.
 fn tool(fat: &Fat, line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').collect();
     if !exists(words[0]) {
@@ -357,7 +358,7 @@ fn files_that_patchelf_changed_can_be_reduced() {
     }
 }
 
-/// The functions that gdb sees on the stack where the program launches a kernel of that file, innermost
+/// The functions that gdb shows on the stack when the program launches a kernel of that file, innermost
 /// first.
 fn frames(fat: &Fat, kind: Kind, file: &str) -> Vec<String> {
     let directory = tempfile::tempdir_in(fat.tree.root()).expect("a directory");
@@ -407,7 +408,7 @@ fn debuggers_see_the_same_functions_on_the_stack() {
     }
 }
 
-/// What a reader of ELF files complains about.
+/// The complaints of a program that reads ELF files.
 fn complaints(program: &str, arguments: &[&str], file: &Path) -> Vec<String> {
     let ended = run(Command::new(program).args(arguments).arg(file).env("LC_ALL", "C"));
     let said = if program == "eu-elflint" { ended.stdout + &ended.stderr } else { ended.stderr };
@@ -526,8 +527,8 @@ fn killed_before_any_call_the_old_file_or_the_new_one_is_there_and_the_next_one_
     println!("slim killed before each of {} calls", calls.len());
 }
 
-/// An access control list as an attribute has it (linux/posix_acl_xattr.h): a version, then a tag, permissions
-/// and an identifier each. The user 1234 may do everything.
+/// An access control list in the format of the attribute (linux/posix_acl_xattr.h): a version, then a tag,
+/// permissions and an identifier for each entry. The user 1234 may do everything.
 const DEFAULT_LIST: [u32; 11] = [
     2,
     7 << 16 | 0x01,
@@ -688,13 +689,13 @@ fn files_of_packages_and_of_trees_with_the_shim_are_not_replaced() {
         }
         before.assert_same(&machine.snapshot());
     };
-    let reason = "belongs to the package rocblas 5.0.2.70002-56, which dpkg keeps";
+    let reason = "belongs to the package rocblas 5.0.2.70002-56 of dpkg";
     refused("librocblas.so.5.0.70002", reason);
     refused("librocblas.so.5", reason);
     machine.apply(&[]).success();
     refused("libhipblas.so.3", "where the shim is applied");
     refused("rocblas-shim/backends/6.3.0/lib/librocblas.so.4", "is in the shim's store");
-    // A copy is anybody's.
+    // A copy does not belong to a package or a tree.
     fs::create_dir(machine.tree.root().join("srv")).expect("make a directory");
     let copy = machine.tree.root().join("srv/copy.so");
     let bytes = if stock.exists() { stock } else { machine.lib("librocblas.so.5.99.0") };
@@ -729,7 +730,7 @@ fn kernels_are_compressed_where_a_runtime_of_rocm_7_reads_them() {
         "--in-place",
         "--compress",
     ]);
-    assert!(again.success().stdout.contains("nothing to leave out"));
+    assert!(again.success().stdout.contains("nothing to remove"));
     with_gpu_code(&machine.lib("libamdhip64.so.7"), &[GFX906], &fat.path("unrecorded"));
     let ended = fat.slim(&["/srv/unrecorded", "--gpu", "gfx906", "--in-place"]);
     assert!(ended.stderr.contains("has no GPU code"), "code without records: {ended:?}");

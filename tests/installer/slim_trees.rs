@@ -1,4 +1,4 @@
-//! Trees and copies whose libraries have only the kernels that their GPUs need: `apply --slim`,
+//! Trees and copies whose libraries only have the kernels that their GPUs need: `apply --slim`,
 //! `backends add --slim` and `collect --slim`.
 
 use crate::{applying, machine::Machine, using};
@@ -111,9 +111,9 @@ fn a_gpu_that_is_added_later_needs_the_source_again() {
     fs::rename(machine.backend.parent().expect("a directory"), &moved).expect("move");
     let before = machine.snapshot();
     let ended = machine.tree.installer(&["apply", "--gpu", "gfx900"]);
-    refused(&ended, &["gfx900", "is not there any more", "--backend"]);
+    refused(&ended, &["gfx900", "no longer exists", "--backend"]);
     before.assert_same(&machine.snapshot());
-    // What is there already needs nothing.
+    // A GPU that is already placed does not need the source.
     machine.tree.installer(&["apply", "--gpu", "gfx908"]).success();
     let moved = moved.join("lib");
     let moved = moved.to_str().expect("UTF-8");
@@ -159,7 +159,7 @@ fn what_cannot_be_slim_is_refused_and_nothing_is_changed() {
     let before = machine.snapshot();
     refused(&machine.apply(&["--slim"]), &["name them with --gpu"]);
     refused(&machine.apply(&["--slim", "--gpu", "gfx1030"]), &["gfx1030", "gfx900"]);
-    // Code that no record points to is not seen by a runtime.
+    // A runtime does not see code that no record points to.
     let bare = machine.outside().join("bare/librocblas.so.4");
     fs::create_dir(bare.parent().expect("a directory")).expect("make it");
     let objcopy = ["--rename-section", ".hipFatBinSegment=.records"];
@@ -219,7 +219,7 @@ fn a_backend_is_added_slim_beside_a_whole_one() {
     assert!(machine.status().1.contains("small (slim, for gfx906)"), "{:?}", machine.status());
 }
 
-/// A machine with a program and the shim, as a Dockerfile has them; and an empty directory beside it.
+/// A machine with a program and the shim, as in a Dockerfile, and an empty directory next to it.
 fn built(more: &[&str]) -> (Machine, String, PathBuf) {
     let machine = Machine::new();
     let program = using::build(&machine);
@@ -253,7 +253,7 @@ fn a_slim_copy_has_the_kernels_of_its_gpus_and_is_verified() {
         for library in ["librocsolver.so.0.5.70002", PLACED] {
             assert_eq!(targets(&lib.join(library)), ["gfx906"], "{library}");
         }
-        // What revert puts back is as it was.
+        // The library that `revert` restores is unchanged.
         let stock = "rocblas-shim/backends/7.0.2/lib/librocblas.so.5.0.70002";
         assert_eq!(digest(&lib.join(stock)), digest(&machine.lib(stock)));
         let verified = in_image(&image, &["verify"]).success();
@@ -340,7 +340,7 @@ fn a_backend_of_unknown_source_is_not_said_to_be_slim() {
     }
     let before = machine.snapshot();
     let ended = machine.tree.installer(&["apply", "--slim", "--gpu", "gfx906"]);
-    refused(&ended, &["is whole, and it is not known where it came from", "--backend"]);
+    refused(&ended, &["is whole, and its source is not known", "--backend"]);
     before.assert_same(&machine.snapshot());
 }
 
@@ -349,7 +349,7 @@ fn what_slim_left_out_is_not_said_to_be_missing_in_the_source() {
     let machine = Machine::new();
     let ended = machine.apply(&["--slim", "--gpu", "gfx906"]).success();
     assert!(ended.stdout.contains("is slim and has no code for"), "{ended:?}");
-    // A source that is slim already keeps what it has, and that is what is said.
+    // A source that is already slim keeps its kernels, and these are reported.
     let machine = Machine::new();
     let source = machine.tree.root().join("srv");
     fs::create_dir(&source).expect("make a directory");

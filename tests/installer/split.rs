@@ -13,14 +13,14 @@ use tests::{
     snapshot::Snapshot,
 };
 
-/// A machine with a split backend for gfx906 and gfx908 beside it.
+/// A machine with a split backend for gfx906 and gfx908 next to it.
 fn machine() -> Machine {
     let machine = Machine::new();
     amd_tree::split(&machine.backend.join("librocblas.so.4.3.60300"), &[GFX906, GFX908]);
     machine
 }
 
-/// As from 7.13 on: the runtime asks for this variable.
+/// As from 7.13 on: the runtime reads this variable.
 fn make_hip_read_archives(machine: &Machine) {
     let hip = machine.lib("libamdhip64.so.7.0.70002");
     let mut hip = OpenOptions::new().append(true).open(hip).expect("open");
@@ -45,7 +45,11 @@ fn refused(machine: &Machine, more: &[&str], sentences: &[&str]) {
 #[test]
 fn a_split_backend_is_refused_where_hip_does_not_read_archives() {
     let machine = machine();
-    let said = ["is a split library", "libamdhip64.so.7.0.70002 does not read", "from 7.13 on"];
+    let said = [
+        "is a split library",
+        "libamdhip64.so.7.0.70002 does not read",
+        "only ROCm 7.13 and later do",
+    ];
     refused(&machine, &["--gpu", "gfx906"], &said);
     refused(&machine, &["--gpu", "gfx906", "--dry-run"], &said);
 }
@@ -65,7 +69,7 @@ fn a_split_backend_moves_with_its_archives() {
     assert!(!placed(&machine, "gfx908").exists());
     let inspected = machine.tree.installer(&["inspect", "--gpu", "gfx906"]).success().stdout;
     assert!(inspected.contains("gfx906 is covered"), "{inspected}");
-    // A HIP runtime of before, as after a downgrade.
+    // An older HIP runtime, as after a downgrade.
     let hip = machine.lib("libamdhip64.so.7.0.70002");
     let reads = fs::read(&hip).expect("read");
     let text = memchr::memmem::find(&reads, b"ROCM_KPACK_PATH").expect("appended");
@@ -74,7 +78,7 @@ fn a_split_backend_moves_with_its_archives() {
     assert!(inspected.contains("gfx906 is not covered"), "{inspected}");
     assert!(inspected.contains("does not read archives"), "{inspected}");
     fs::write(&hip, &reads).expect("write");
-    // One more GPU, from where the backend came.
+    // Adds a GPU from the backend's source.
     machine.tree.installer(&["apply", "--gpu", "gfx908"]).success();
     assert!(placed(&machine, "gfx906").exists() && placed(&machine, "gfx908").exists());
     // A damaged archive is found and replaced.
@@ -94,8 +98,11 @@ fn archives_that_are_missing_are_said() {
     refused(&machine, &["--gpu", "gfx906,gfx900"], &["has no code for gfx900", "gfx906"]);
     let archives = machine.backend.join("../.kpack");
     fs::rename(&archives, machine.outside().join("away")).expect("rename");
-    let said =
-        ["is a split library", "blas_lib_@GFXARCH@.kpack", "none that is asked for comes with it"];
+    let said = [
+        "is a split library",
+        "blas_lib_@GFXARCH@.kpack",
+        "none for the requested GPUs is present",
+    ];
     refused(&machine, &["--gpu", "gfx906"], &said);
 }
 
@@ -108,7 +115,7 @@ fn a_package_with_archives_is_unpacked_with_them() {
     let mut tar = Command::new("tar");
     run(tar.arg("-C").arg(&top).arg("-czf").arg(&package).arg("rocm-6.3.0")).success();
     let path = package.to_str().expect("UTF-8");
-    // The last one counts.
+    // The last option takes precedence.
     let shown = machine.apply(&["--backend", path, "--gpu", "gfx906", "--dry-run"]).success();
     assert!(shown.stdout.contains("backend 6.3.0"), "{shown:?}");
     machine.apply(&["--backend", path, "--gpu", "gfx906"]).success();
@@ -136,7 +143,7 @@ fn a_split_stock_library_finds_its_archives_from_the_store() {
     assert!(list.contains("gfx908,gfx942"), "{list}");
     machine.revert().success();
     before.assert_same(&machine.snapshot());
-    // Once that is deleted, no symlink to its archives is left.
+    // Once the stock library is deleted, no symlink to its archives is left.
     machine.apply(&[]).success();
     machine.apply(&["--original", "delete"]).success();
     assert!(!machine.lib("rocblas-shim/backends/7.0.2").exists());

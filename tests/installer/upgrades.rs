@@ -1,4 +1,4 @@
-//! What upgrades, ldconfig and people do to a tree after `apply`.
+//! What upgrades, ldconfig and users do to a tree after `apply`.
 
 use crate::machine::{Machine, package, packaged};
 use std::{fs, os::unix::fs::symlink, path::Path};
@@ -31,7 +31,7 @@ fn stock_restored_by_hand_is_noticed_and_repaired() {
     machine.apply(&[]).success();
     fs::write(machine.lib("librocblas.so.5.0.70002"), &stock).expect("write");
     machine.tree.ldconfig();
-    // The shim's name wins, so programs are served already; status says what is there all the same.
+    // ldconfig prefers the shim's name, so programs use it already; status reports the new library anyway.
     assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
     let (code, line) = machine.status();
     assert_eq!(code, 4, "{line}");
@@ -77,7 +77,7 @@ fn what_nobody_knows_is_not_overwritten() {
     assert_eq!(fs::read_to_string(&link).expect("there"), "my own work");
     let refused = machine.revert();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("is left alone"), "{refused:?}");
+    assert!(refused.stderr.contains("is left in place"), "{refused:?}");
     assert_eq!(fs::read_to_string(&link).expect("there"), "my own work");
 }
 
@@ -167,7 +167,7 @@ fn an_upgrade_to_another_version_is_said_and_taken_in() {
     let deb = package(&machine, "5.0.3.70003-1", "librocblas.so.5.0.70003");
     dpkg.install(&deb).success();
     machine.tree.ldconfig();
-    // Programs are served by the shim all the while.
+    // Programs use the shim the whole time.
     assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
     let (code, line) = machine.status();
     assert_eq!(code, 4, "{line}");
@@ -178,6 +178,44 @@ fn an_upgrade_to_another_version_is_said_and_taken_in() {
     let reverted = machine.revert().success();
     assert!(machine.lib("librocblas.so.5.0.70003").exists());
     assert!(!reverted.stdout.contains("first apply"), "that had another version: {reverted:?}");
+}
+
+/// A newer stock library in a tree with the shim, as rpm and pacman place it, which know no diversions.
+fn upgrade_without_dpkg(machine: &Machine) {
+    let kept = machine.lib("rocblas-shim/backends/7.0.2/lib/librocblas.so.5.0.70002");
+    fs::copy(kept, machine.lib("librocblas.so.5.0.70003")).expect("upgrade");
+    fs::remove_file(machine.lib("librocblas.so.5")).expect("upgrade");
+    symlink("librocblas.so.5.0.70003", machine.lib("librocblas.so.5")).expect("upgrade");
+}
+
+#[track_caller]
+fn assert_newer_comes_back(machine: &Machine) {
+    machine.tree.installer(&["repair"]).success();
+    machine.assert_applied();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
+    machine.tree.installer(&["verify"]).success();
+    machine.revert().success();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.0.70003"));
+    assert!(machine.lib("librocblas.so.5.0.70003").exists());
+    assert!(!machine.lib("rocblas-shim").exists());
+}
+
+#[test]
+fn after_an_upgrade_without_dpkg_revert_restores_the_newer_library_and_leaves_nothing() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    upgrade_without_dpkg(&machine);
+    assert_newer_comes_back(&machine);
+}
+
+#[test]
+fn revert_restores_the_newer_library_also_where_ldconfig_has_turned_its_link_back() {
+    let machine = Machine::new();
+    machine.apply(&[]).success();
+    upgrade_without_dpkg(&machine);
+    machine.tree.ldconfig();
+    assert_eq!(machine.link("librocblas.so.5"), Path::new("librocblas.so.5.99.0"));
+    assert_newer_comes_back(&machine);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Programs that run in the tree after `apply`, as the loader of that tree has it: in a root of its
-//! own, with its cache and an empty environment.
+//! Programs that run in the tree after `apply`, with that tree's loader: in a root of its own, with its cache
+//! and an empty environment.
 
 use crate::machine::Machine;
 use std::{fs, path::PathBuf};
@@ -10,7 +10,7 @@ use tests::{
     skip::skip,
 };
 
-/// Says which backend answers, and calls a function of it.
+/// Prints the backend in use, and calls one of its functions.
 const PROGRAM: &str = r#"
 #include <rocblas.h>
 #include <dlfcn.h>
@@ -31,12 +31,12 @@ pub(crate) fn build(machine: &Machine) -> PathBuf {
 fn build_with(machine: &Machine, more: &[&str]) -> PathBuf {
     let source = machine.outside().join("program.c");
     fs::write(&source, PROGRAM).expect("write");
-    // A program of ROCm's has loaded the HIP runtime.
+    // A program that uses ROCm has already loaded the HIP runtime.
     let libraries = ["-lrocblas", "-Wl,--no-as-needed", "-lhipblas", "-lamdhip64"];
     machine.tree.build(&source, &[&libraries, more].concat())
 }
 
-/// `None` where changing the root is not permitted.
+/// `None` if changing the root is not permitted.
 fn runs(tree: &AmdTree, program: &std::path::Path) -> Option<Ended> {
     let Some(mut command) = tree.inside(program) else {
         skip("programs in another root", "changing the root needs root's rights");
@@ -47,7 +47,7 @@ fn runs(tree: &AmdTree, program: &std::path::Path) -> Option<Ended> {
 
 #[test]
 fn the_backend_loads_from_the_store_in_every_way_of_compatibility() {
-    // With an empty RUNPATH, with one that leads nowhere, and with one that is DT_RPATH.
+    // With an empty RUNPATH, with one to a missing directory, and with one that is DT_RPATH.
     for traits in [
         &[][..],
         &["-Wl,--enable-new-dtags,-rpath,/opt/rocm-6.3.0/lib"],
@@ -69,7 +69,7 @@ fn the_backend_loads_from_the_store_in_every_way_of_compatibility() {
     }
 }
 
-/// A library of ROCm 7's that only the backend needs, by the same name.
+/// A library of ROCm 7 that only the backend needs, under the same name.
 pub(crate) fn add_roctx(machine: &mut Machine) -> PathBuf {
     let source = machine.outside().join("roctx.c");
     fs::write(&source, "int roctxMarkA(const char *text) { return 0; }").expect("write");
@@ -85,7 +85,7 @@ fn a_bundle_that_no_cache_knows_has_what_its_backend_needs() {
     add_roctx(&mut machine);
     fs::remove_file(machine.tree.root().join("etc/ld.so.conf.d/rocm.conf")).expect("remove");
     machine.tree.ldconfig();
-    // A RUNPATH is for the program's own needs and no one else's.
+    // A RUNPATH only applies to the program's own dependencies.
     let path = "-Wl,--enable-new-dtags,-rpath,/opt/rocm-7.0.2/lib";
     let program = build_with(&machine, &["-lrocsolver", path]);
     machine.apply(&["--built", "/usr/bin/program"]).success();
@@ -102,7 +102,7 @@ fn stubs_are_in_the_loaders_cache() {
         assert!(cached.iter().any(|(soname, _)| soname == name), "{name}: {cached:?}");
         assert!(!machine.lib(name).symlink_metadata().expect("there").is_symlink());
     }
-    // From one way to the other and back, each leaves nothing of the other.
+    // Switching from one way to the other and back leaves nothing of the other.
     machine.apply(&["--compat", "links"]).success();
     assert!(machine.lib("libamdhip64.so.6").symlink_metadata().expect("there").is_symlink());
 }

@@ -1,5 +1,5 @@
-//! `which`: what it says of a process is what the process has mapped, and what it says of a program is
-//! what the loader and the shim do when that is started.
+//! `which`: for a process, it reports what the process has mapped; for a program, what the loader and the
+//! shim do when it is started.
 
 use crate::machine::Machine;
 use serde_json::Value;
@@ -32,18 +32,18 @@ int main(void) {
     return 0;
 }"#;
 
-/// A program of this source that links rocBLAS and has loaded the HIP runtime.
+/// A program from this source that links rocBLAS and has loaded the HIP runtime.
 fn build(machine: &Machine, name: &str, source: &str) -> PathBuf {
     let file = machine.outside().join(format!("{name}.c"));
     fs::write(&file, source).expect("write");
     machine.tree.build(&file, &["-lrocblas", "-Wl,--no-as-needed", "-lhipblas", "-lamdhip64"])
 }
 
-/// A process that waits; it ends when this does.
+/// A waiting process, which ends when this is dropped.
 struct Waiting {
     child: Child,
     _input: ChildStdin,
-    /// What it printed first.
+    /// The first line that it printed.
     line: String,
 }
 
@@ -70,7 +70,7 @@ impl Drop for Waiting {
     }
 }
 
-/// A waiting program in the machine's tree; `None` where changing the root is not permitted.
+/// A waiting program in the machine's tree; `None` if changing the root is not permitted.
 fn waiting(machine: &Machine, variables: &[(&str, &str)]) -> Option<Waiting> {
     let program = build(machine, "waiting", WAITING);
     let Some(mut command) = machine.tree.inside(&program) else {
@@ -80,7 +80,7 @@ fn waiting(machine: &Machine, variables: &[(&str, &str)]) -> Option<Waiting> {
     Some(Waiting::start(command.envs(variables.iter().copied())))
 }
 
-/// `which` with these variables and no others that matter.
+/// `which` with these variables, and none of the others that matter.
 fn which_with(machine: &Machine, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
     let mut command = machine.tree.installer_command(&[&["which"], arguments].concat());
     for name in ["LD_LIBRARY_PATH", "LD_PRELOAD"] {
@@ -93,7 +93,7 @@ fn which(machine: &Machine, arguments: &[&str]) -> Ended {
     which_with(machine, &[], arguments)
 }
 
-/// The document about one target.
+/// The document for one target.
 #[track_caller]
 fn document(ended: &Ended) -> Value {
     let document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
@@ -126,7 +126,7 @@ fn a_process_has_the_shim_a_backend_and_a_hip_runtime() {
     assert_eq!(document["kind"], "process");
     assert_eq!(document["rocblas"].as_array().map(Vec::len), Some(1), "{document:#}");
     let said = format!("{} {}", document["backend"]["name"], document["backend"]["path"]);
-    // The shim names the link, which is of the same file.
+    // The shim reports the symlink, which refers to the same file.
     assert!(process.line.starts_with("6.3.0 "), "{}", process.line);
     assert_eq!(said.replace('"', ""), format!("6.3.0 {STORE}/6.3.0/lib/librocblas.so.4.3.60300"));
     assert_eq!(document["hip"].as_array().map(Vec::len), Some(1), "{document:#}");
@@ -140,7 +140,7 @@ fn a_process_keeps_the_backend_that_it_was_started_with() {
     let chosen = waiting(&machine, &[("ROCBLAS_SHIM_BACKEND", "6.3.0")]).expect("as before");
     machine.tree.installer(&["backends", "use", "7.0.2"]).success();
     let ended = which(&machine, &[&process.pid()]).success();
-    let note = format!("shim.toml names 7.0.2 now: restart process {}", process.pid());
+    let note = format!("shim.toml now names 7.0.2: restart process {}", process.pid());
     assert!(ended.stdout.contains(&note), "{ended:?}");
     assert!(ended.stdout.contains("backend  6.3.0: "), "{ended:?}");
     let ended = which(&machine, &[&chosen.pid()]).success();
@@ -174,13 +174,13 @@ fn a_library_that_was_replaced_while_it_is_used_is_named() {
         fs::copy(machine.lib(path), &new).expect("copy");
         fs::rename(&new, machine.lib(path)).expect("replace");
     }
-    // The files are told apart by what was mapped, or for lack of rights by their names.
+    // The files are identified by their mappings, or by their names if permission is lacking.
     let ended = which(&machine, &[&process.pid()]).success();
     for name in ["librocblas.so.5.99.0", "librocblas.so.4.3.60300"] {
-        let note = format!("{name} was removed or replaced since process {}", process.pid());
+        let note = format!("{name} was removed or replaced after process {}", process.pid());
         assert!(ended.stdout.contains(&note), "{ended:?}");
     }
-    assert!(ended.stdout.contains("restart it"), "{ended:?}");
+    assert!(ended.stdout.contains("restart the process"), "{ended:?}");
     let document = document(&which(&machine, &["--json", &process.pid()]).success());
     assert_eq!(document["rocblas"][0]["replaced"], true, "{document:#}");
     assert!(document["rocblas"][0]["shim"].is_string(), "{document:#}");
@@ -224,7 +224,7 @@ fn another_users_process_is_refused_with_the_reason_and_ones_own_is_read_without
     };
     let ended = as_nobody(&["which", &process.pid()]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    for part in ["no permission", "it is user 0's", "sudo"] {
+    for part in ["no permission", "it belongs to user 0", "sudo"] {
         assert!(ended.stderr.contains(part), "{part}: {ended:?}");
     }
 
@@ -240,7 +240,7 @@ fn another_users_process_is_refused_with_the_reason_and_ones_own_is_read_without
     // Seen from outside, its paths are the machine's.
     let ended = as_nobody(&["which", &own.pid()]).success();
     assert!(ended.stdout.contains(&format!("rocBLAS  {root}/opt/rocm-7.0.2/lib")), "{ended:?}");
-    // Not readable any more, a file is known by its name.
+    // A file that is no longer readable is identified by its name.
     fs::remove_file(machine.lib("librocblas.so.5.99.0")).expect("remove");
     let ended = as_nobody(&["which", &own.pid()]).success();
     assert!(ended.stdout.contains("(shim of unknown version), replaced since"), "{ended:?}");
@@ -257,7 +257,7 @@ fn a_process_of_another_mount_namespace_is_looked_at_through_its_own_root() {
         skip("processes in a mount namespace", "making one needs root's rights");
         return;
     }
-    // The tree is the root there, as in a container.
+    // The tree is the root in there, as in a container.
     let script = "mount --rbind \"$0\" \"$0\" && cd \"$0\" && mkdir -p old && pivot_root . old && \
                   exec /usr/bin/waiting";
     let mut command = Command::new("unshare");
@@ -267,7 +267,7 @@ fn a_process_of_another_mount_namespace_is_looked_at_through_its_own_root() {
     let mut command = Command::new(artefacts::installer());
     let ended = run(command.args(["which", &process.pid()])).success();
     for part in [
-        "waiting (paths are of its own container)",
+        "waiting (paths are inside its container)",
         "rocBLAS  /opt/rocm-7.0.2/lib/librocblas.so.5.99.0 (shim 0",
         &format!("backend  6.3.0: {STORE}/6.3.0/lib/librocblas.so.4.3.60300"),
     ] {
@@ -341,7 +341,7 @@ fn what_is_no_program_that_links_rocblas_is_said() {
     fs::write(bin.join("data"), "no program").expect("write");
     let ended = which(&machine, &["plain"]);
     assert_eq!(ended.status.code(), Some(3), "{ended:?}");
-    assert!(ended.stdout.contains("it links no rocBLAS"), "{ended:?}");
+    assert!(ended.stdout.contains("it does not link rocBLAS"), "{ended:?}");
     for (name, why) in [
         ("script", "is a script"),
         ("/usr/bin/data", "is not a program"),
@@ -353,13 +353,13 @@ fn what_is_no_program_that_links_rocblas_is_said() {
         assert_eq!(ended.status.code(), Some(1), "{name}: {ended:?}");
         assert!(ended.stderr.contains(why), "{why}: {ended:?}");
     }
-    // A second rocBLAS, by another SONAME.
+    // A second rocBLAS, under another name.
     fs::copy(machine.backend.join("librocblas.so.4"), bin.join("other.so")).expect("copy");
     build(&machine, "waiting", WAITING);
     let ended =
         which_with(&machine, &[("LD_PRELOAD", "/usr/bin/other.so")], &["waiting"]).success();
     assert!(ended.stdout.contains("more than one rocBLAS in one process"), "{ended:?}");
-    // Each is told of, and the worst counts.
+    // Each is reported, and the worst result determines the exit code.
     let ended = which(&machine, &["plain", "absent", "waiting"]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     assert!(ended.stdout.contains("/usr/bin/waiting\n  rocBLAS  /opt/"), "{ended:?}");

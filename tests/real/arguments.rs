@@ -1,4 +1,4 @@
-//! Every C function with arguments that are wrong: the shim answers what the library behind it does.
+//! Every C function with invalid arguments: the shim returns what its backend returns.
 
 use std::path::Path;
 use tests::real::{
@@ -29,9 +29,9 @@ fn compare(root: &'static Root, variant: &str) -> Seen {
     directly
 }
 
-/// How many answers end so.
-fn count(seen: &Seen, answer: &str) -> usize {
-    let suffix = format!(": {answer}");
+/// The number of lines that end with this result.
+fn count(seen: &Seen, result: &str) -> usize {
+    let suffix = format!(": {result}");
     seen.printed.iter().filter(|line| line.ends_with(&suffix)).count()
 }
 

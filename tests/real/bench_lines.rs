@@ -1,9 +1,9 @@
-//! The command lines of rocblas-bench that the installer makes of a trace, against those that AMD's
-//! libraries log of the same calls.
+//! Compares the rocblas-bench command lines that the installer makes from a trace with those that AMD's libraries
+//! log for the same calls.
 //!
-//! Both are read as rocblas-bench reads them, by what its source and its binaries of 6.4.4 and 7.2.4
-//! do. Where that would refuse rocBLAS's line or make another call of it, the line is mended before
-//! it is compared; [`MISTAKES`] names them all.
+//! Both are parsed like rocblas-bench does, according to its source and its binaries of 6.4.4 and 7.2.4. If
+//! rocblas-bench would refuse rocBLAS's line, or make another call from it, the line is fixed before it is
+//! compared; [`MISTAKES`] lists all such cases.
 
 use installer::trace::export::bench;
 use rocblas_trace::{
@@ -23,13 +23,13 @@ use tests::{
 /// Longer than a run through all functions takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The options of rocblas-bench that occur, and have a value.
+/// The options of rocblas-bench that occur and have a value.
 const OPTIONS: &str = "--a_type --algo --alpha --alphai --api --b_type --batch_count --beta --betai \
     --c_type --compute_type --d_type --diag --flags --geam_ex_op --incx --incy --kl --ku --lda --ldb \
     --ldc --ldd --side --solution_index --stride_a --stride_b --stride_c --stride_d --stride_x \
     --stride_y --transposeA --transposeB --uplo -f -k -m -n -r";
 
-/// One that has none.
+/// An option without a value.
 const SWITCH: &str = "--outofplace";
 
 const TYPES: [&str; 5] = ["--a_type", "--b_type", "--c_type", "--d_type", "--compute_type"];
@@ -38,7 +38,7 @@ const TYPES: [&str; 5] = ["--a_type", "--b_type", "--c_type", "--d_type", "--com
 struct Mistake {
     /// What is wrong in them.
     what: &'static str,
-    /// Whether it is in that of a function, by its name and by the one that it has in rocblas-bench.
+    /// Whether a function's line has it, by the function's name and by its name in rocblas-bench.
     of: fn(name: &str, function: &str) -> bool,
     /// The line without it.
     mended: fn(line: &str, call: &Call<'_>) -> String,
@@ -81,16 +81,16 @@ const MISTAKES: [Mistake; 10] = [
         mended: |line, _| line.replace("_ex_64", "_ex"),
     },
     Mistake {
-        what: "the function is trsm, which rocblas-bench has beside it",
+        what: "the function is trsm, which is another function in rocblas-bench",
         of: |_, function| function.starts_with("trsm") && function.ends_with("_ex"),
         mended: |line, _| {
             line.replace("batched -r", "batched_ex -r").replace("trsm -r", "trsm_ex -r")
         },
     },
     Mistake {
-        // rocblas-bench compares a third and a fourth type, which it takes for single. (Complex rotg
-        // it cannot make whatever it is told.)
-        what: "types other than single are not all told",
+        // rocblas-bench compares a third and a fourth type, whose default is single. (It cannot make complex rotg
+        // calls with any options.)
+        what: "types other than single are not all given",
         of: |name, _| {
             let functions = ["drot", "zrot", "zdrot", "dscal", "cscal", "zscal", "zdscal"];
             let is_of = |function| name.starts_with(&format!("rocblas_{function}"));
@@ -103,7 +103,7 @@ const MISTAKES: [Mistake; 10] = [
         },
     },
     Mistake {
-        what: "the stride of param is not told, which rocblas-bench takes for --stride_c",
+        what: "the stride of param is not given, for which rocblas-bench uses --stride_c",
         of: |_, function| function == "rotm_strided_batched",
         mended: |line, call| {
             let stride = call.named("stride_param").and_then(Value::integer);
@@ -121,8 +121,7 @@ const MISTAKES: [Mistake; 10] = [
     },
 ];
 
-/// Functions of rocblas-bench of which rocBLAS tells the options in another order than that of the
-/// parameters.
+/// Functions of rocblas-bench whose options rocBLAS logs in another order than that of the parameters.
 const OTHER_ORDER: [&str; 6] = [
     "rotmg_strided_batched",
     "spr2_strided_batched",
@@ -135,12 +134,12 @@ const OTHER_ORDER: [&str; 6] = [
 /// Routines that rocBLAS never logs.
 const NOT_LOGGED: [&str; 1] = ["trtri"];
 
-/// Routines that it does not log when scalars are in device memory: three of which it would have to
-/// read them, as it does of all others, and three that have none.
+/// Routines that it does not log if scalars are in device memory: three for which it would have to read them, as it
+/// does for all others, and three that have none.
 const NOT_LOGGED_WITH_DEVICE_SCALARS: [&str; 6] =
     ["axpy_ex", "geam_ex", "scal_ex", "tbsv", "tpsv", "trsv"];
 
-/// A command line as rocblas-bench reads it.
+/// A command line as rocblas-bench parses it.
 #[derive(Debug)]
 struct CommandLine {
     /// The options without those for types, in their order.
@@ -157,7 +156,7 @@ impl CommandLine {
         let mut order = Vec::new();
         let mut values = BTreeMap::new();
         while let Some(option) = words.next() {
-            // Its former name, which rocblas-bench takes with a warning.
+            // Its former name, which rocblas-bench accepts with a warning.
             let option = if option == "--batch" { "--batch_count" } else { option };
             let value = match option {
                 SWITCH => "",
@@ -173,7 +172,7 @@ impl CommandLine {
                 order.push(option.to_owned());
             }
         }
-        // A type that is not told is the precision, which is single if that is not told.
+        // The default of a type is the precision, whose default is single.
         let precision = values.remove("-r").unwrap_or("f32_r".to_owned());
         for option in TYPES {
             values.entry(option.to_owned()).or_insert_with(|| precision.clone());
@@ -192,7 +191,7 @@ fn is_scalar(option: &str) -> bool {
     ["--alpha", "--alphai", "--beta", "--betai"].contains(&option)
 }
 
-/// What is the case for all calls of a run.
+/// The state for all calls of a run.
 struct Comparison {
     scalars_in_device_memory: bool,
     /// rocBLAS's lines by function.
@@ -200,7 +199,7 @@ struct Comparison {
     /// The entries of the lists above that were needed.
     needed: BTreeSet<&'static str>,
     complaints: Vec<String>,
-    /// How many lines are ours, mended or not.
+    /// The number of lines that agree with ours, fixed or not.
     equal: usize,
 }
 
@@ -210,9 +209,9 @@ impl Comparison {
         self.complaints.push(format!("{}: {what}\n  {ours}\n  {theirs}", call.name()));
     }
 
-    /// Takes a call in.
+    /// Compares the line of a call.
     fn take(&mut self, call: &Call<'_>) {
-        // The library has not seen what the shim answers. It has logged the calls by which the shim computes.
+        // The library does not see calls that the shim handles; it logs the calls with which the shim computes them.
         if call.by_shim() {
             self.logged.remove(call.name());
             return;
@@ -253,7 +252,8 @@ impl Comparison {
     fn compare(&mut self, call: &Call<'_>, function: &str, ours: &CommandLine, theirs: &str) {
         let mistakes: Vec<&Mistake> =
             MISTAKES.iter().filter(|mistake| (mistake.of)(call.name(), function)).collect();
-        // Mended but for one of its mistakes, the line is still another; without any, it is ours.
+        // If any one of its mistakes is left, the line still differs; if all of them are fixed, it is the
+        // same.
         for left in (0..=mistakes.len()).rev() {
             let others = mistakes.iter().enumerate().filter(|(i, _)| *i != left);
             let mended = others.fold(theirs.to_owned(), |line, (_, m)| (m.mended)(&line, call));
@@ -307,7 +307,7 @@ fn compare(rocm: &Rocm, variant: &str, atomics: &str) -> Comparison {
         .env("ROCBLAS_SHIM_TRACE", &traces)
         .env("ROCBLAS_DEFAULT_ATOMICS_MODE", atomics)
         .env("ROCBLAS_LAYER", "2")
-        // Where the program marks each call: rocBLAS, too, appends.
+        // The file in which the program marks each call; rocBLAS appends to it too.
         .env("ROCBLAS_LOG_BENCH_PATH", log.path());
     let _ = run_within(&mut command, LIMIT).success();
 
@@ -342,8 +342,8 @@ fn compare(rocm: &Rocm, variant: &str, atomics: &str) -> Comparison {
     comparison
 }
 
-/// Compares on a library. The atomics mode is that with which its rocblas-bench begins, so that the
-/// lines say nothing of it: it is the handle's and not a call's.
+/// Compares on a library. The atomics mode is the default of its rocblas-bench, so that the lines do not contain it:
+/// it belongs to the handle and not to a call.
 fn compare_on(soname: &str, atomics: &str) {
     let Some(root) = root() else { return };
     let rocm = Rocm::shim_before(root, soname);

@@ -32,8 +32,8 @@ impl Ways {
         Seen::of(&self.direct, program, arguments, &[("LD_PRELOAD", &self.preloaded)])
     }
 
-    /// On 6.4 with the atomics mode that 7 begins with: it rules out products that are split over
-    /// several work groups and summed up by atomics, so other kernels are chosen for few columns.
+    /// On 6.4 with the default atomics mode of 7: it excludes products that are split over several work groups and
+    /// summed by atomics, so other kernels are chosen for few columns.
     fn directly_without_atomics(&self, program: &Path, arguments: &[&str]) -> Seen {
         let environment =
             [("LD_PRELOAD", self.preloaded.as_str()), ("ROCBLAS_DEFAULT_ATOMICS_MODE", "0")];
@@ -45,13 +45,13 @@ impl Ways {
     }
 }
 
-/// Of llama.cpp's calls, those for which 6.4 takes other kernels without atomics.
+/// The calls of llama.cpp for which 6.4 chooses other kernels without atomics.
 const BY_ATOMICS: [&str; 6] =
     ["Sgemm n=1", "GemmEx f32 n=1", "Sgemm n=8", "GemmEx f32 n=8", "Sgemm n=32", "GemmEx f32 n=32"];
 
 fn blas_calls(rocm: &Rocm) -> PathBuf {
     let source = workspace().join("tests/clients/real/blas_calls.c");
-    // hipBLAS first: a program's own rocBLAS is the one that it is linked with.
+    // hipBLAS comes first; the program itself is linked with rocBLAS.
     let arguments = rocm.link_with(&["libhipblas.so.3", "librocblas.so.5", "libamdhip64.so.7"]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     compile(&source, &rocm.tree().root().join("blas_calls"), &arguments)
@@ -67,7 +67,7 @@ fn llama_cpps_calls_through_hipblas() {
         let seen = ways.through_the_shim(&program, &[], promises);
         assert_same(&directly, &seen, &format!("ROCBLAS_SHIM_COMPAT={promises}"));
     }
-    // With the promises, what differs is what the atomics mode makes differ in 6.4 itself.
+    // With the promises, only those calls differ that also differ in 6.4 itself due to the atomics mode.
     let promised = ways.through_the_shim(&program, &[], "");
     assert_same(&ways.directly_without_atomics(&program, &[]), &promised, "promises");
     let differs = |name: &str| directly.hip_of(name) != promised.hip_of(name);
@@ -75,7 +75,7 @@ fn llama_cpps_calls_through_hipblas() {
     let different: Vec<&str> = names.filter(|name| differs(name)).collect();
     let named = different.iter().all(|name| BY_ATOMICS.contains(name));
     assert!(named && !different.is_empty(), "{different:?}");
-    // What they agree on is success and a kernel for each.
+    // Both succeed and launch a kernel for each call.
     for line in &directly.printed {
         let (name, status) = line.split_once(": ").expect("name: status");
         let wrong = name == "GemmEx with a type that there is not";

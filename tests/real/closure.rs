@@ -1,4 +1,4 @@
-//! What the installer foretells of AMD's own libraries, against what the loader does with them.
+//! Compares the installer's prediction for AMD's own libraries with what the loader does.
 
 use installer::{
     elf::{self, Stub, stub},
@@ -17,10 +17,10 @@ use tests::{
     run::run,
 };
 
-/// The function of ROCm 7's rocBLAS that rocSOLVER imports and 6.4 does not have.
+/// The function of ROCm 7's rocBLAS that rocSOLVER imports and 6.4 lacks.
 const MISSING: &str = "_Z32rocblas_internal_get_device_propP15_rocblas_handle";
 
-/// What these tests do to a machine, and ask about it.
+/// Operations of these tests on a machine.
 struct Machine(Debian);
 
 impl Machine {
@@ -50,8 +50,8 @@ impl Machine {
         self.check(name, How::Program)
     }
 
-    /// The shim in the place of ROCm 7's rocBLAS, and 6.4's in the store. Answers where, below the
-    /// libraries.
+    /// Puts the shim in place of ROCm 7's rocBLAS, and 6.4's into the store. Returns its path, relative to the
+    /// directory of libraries.
     fn place_shim(&self) -> String {
         self.0.apply();
         let prefix = format!("rocblas-shim/backends/{BACKEND}/lib");
@@ -66,7 +66,7 @@ impl Machine {
         self.check(path, How::Backend { shim: Path::new(LIBRARIES).join("librocblas.so.5") })
     }
 
-    /// Name and file, as the root's own loader lists them.
+    /// The file of each library by its name, as the root's own loader lists them.
     fn listed(&self, name: &str) -> BTreeMap<String, PathBuf> {
         let mut loader = Command::new(self.0.root().loader());
         loader.args(["--inhibit-cache", "--library-path"]).arg(self.lib("")).arg("--list");
@@ -84,7 +84,7 @@ impl Machine {
     }
 }
 
-/// Which is loaded already, under a path that each of the two has another of.
+/// The loader's own library, which is loaded already and whose path differs between the two.
 fn is_loader(name: &str) -> bool {
     name.contains("ld-linux")
 }
@@ -166,7 +166,7 @@ fn a_version_that_a_runtime_lacks_is_missed() {
     let file = File::open(machine.lib(&backend)).expect("the backend");
     let needed = elf::summary(&file).expect("an ELF file").versions_needed;
     let mut versions = needed["libamdhip64.so.6"].clone();
-    // A link, through which writing would reach the runtime itself.
+    // A symlink; writing through it would change the runtime itself.
     machine.remove("libamdhip64.so.6");
     let write = |versions: &[String]| {
         let description = Stub {

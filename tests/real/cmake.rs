@@ -1,5 +1,5 @@
-//! Programs are configured, built and linked with rocBLAS's own CMake package while the shim is in
-//! the place of the library that the package names.
+//! Programs are configured, built and linked with rocBLAS's own CMake package while the shim replaces the
+//! library that the package names.
 
 use std::{
     env,
@@ -51,8 +51,8 @@ int main(void) {
 }
 "#;
 
-/// A machine of Debian's packages with what it takes to build with rocBLAS, and the recording HIP
-/// runtime in the place of its own.
+/// A machine with Debian's packages for building with rocBLAS, and with the recording HIP runtime instead of its
+/// own.
 struct Machine {
     debian: Debian,
     /// The library's file, as the CMake package names it.
@@ -66,11 +66,11 @@ impl Machine {
             return None;
         }
         let (debian, development) = (Debian::new()?, development()?);
-        // Where `hip-config.cmake` insists on a directory.
+        // `hip-config.cmake` requires this directory.
         fs::create_dir_all(debian.at("/usr/bin")).expect("make a directory");
         let headers = development.join("usr/include");
         symlink(headers, debian.at("/usr/include")).expect("link to the headers");
-        // A copy, because a package takes its prefix from where its files are.
+        // A copy, because a package derives its prefix from the location of its files.
         let packages = development.join(&LIBRARIES[1..]).join("cmake");
         let mut copy = Command::new("cp");
         run(copy.arg("--recursive").arg(packages).arg(debian.lib(""))).success();
@@ -79,7 +79,7 @@ impl Machine {
         fs::copy(recording::runtime(), runtime).expect("copy the recording one");
         let mut stock = None;
         for file in referenced(&debian.lib("cmake")) {
-            // What is asked for and not installed, as nobody links with it: parts of LLVM.
+            // Required packages that are not installed, because nothing links with them: parts of LLVM.
             if fs::metadata(debian.lib(&file)).is_err() {
                 File::create(debian.lib(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
             }
@@ -95,7 +95,7 @@ impl Machine {
 
     fn cmake(&self, arguments: &[&str]) -> Ended {
         let mut command = Command::new("cmake");
-        // The machine's own ROCm, if it has one, is not meant.
+        // The machine's own ROCm, if any, must not be used.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if ["ROCM", "HIP", "CMAKE"].iter().any(|prefix| name.starts_with(prefix)) {
@@ -112,7 +112,7 @@ impl Machine {
         fs::write(project.join("CMakeLists.txt"), PROJECT).expect("write a project");
         fs::write(project.join("program.c"), PROGRAM).expect("write a program");
         let prefix = format!("-DCMAKE_PREFIX_PATH={}", self.debian.at("/usr").display());
-        // The packages' libc is newer than the one that the program is compiled against.
+        // The packages' libc is newer than the one against which the program is compiled.
         let flags = "-DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined";
         self.cmake(&["-S", "project", "-B", "build", &prefix, flags])
     }
@@ -131,8 +131,8 @@ struct Program<'m>(&'m Machine);
 impl Program<'_> {
     const PATH: &'static str = "/build/program";
 
-    /// Runs it in its machine. Answers the version of rocBLAS that it prints, and how many kernels it
-    /// launches; `None` where that needs more rights.
+    /// Runs it in its machine. Returns the rocBLAS version that it prints, and the number of kernels that it launches;
+    /// `None` if this process lacks the privileges.
     fn run(&self) -> Option<(String, usize)> {
         let Some(mut command) = self.0.debian.inside(Self::PATH) else {
             skip("programs in another root", "changing the root needs root's rights");
@@ -198,7 +198,7 @@ fn programs_that_were_built_before_run_with_the_shim_and_after_revert() {
 
 #[test]
 fn nothing_is_configured_without_the_name_of_the_stock_library() {
-    // Why that name stays: what users met who removed the library before building.
+    // The name must stay: otherwise users who removed the library before building get this error.
     let Some(machine) = Machine::new() else { return };
     machine.debian.apply();
     machine.debian.installer(&["apply", "--no-build-link"]).success();

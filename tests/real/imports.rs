@@ -1,4 +1,4 @@
-//! Names of rocBLAS that public binaries of others import: the shim exports every one of them.
+//! rocBLAS symbols that public binaries of other projects import: the shim exports all of them.
 
 use tests::{artefacts, elf::face, real::rocblas_imports};
 

@@ -1,5 +1,5 @@
-//! A GPU that a library has no kernels for: the user's failure on that library, success through the
-//! shim on one that has them.
+//! A GPU for which a library has no kernels: the failure on that library, and success through the shim on a library
+//! that has them.
 
 use std::path::{Path, PathBuf};
 use tests::{
@@ -18,11 +18,10 @@ fn client(rocm: &Rocm) -> PathBuf {
     compile(&source, &rocm.tree().root().join("strsm"), &arguments)
 }
 
-/// Shapes of which rocBLAS's own answer tells that a kernel was missing.
+/// Shapes for which rocBLAS's own status shows that a kernel was missing.
 const TOLD: [&str; 4] = ["n=79 k=417", "n=42 k=65", "n=64 k=200", "n=64 k=384"];
 
-/// Small enough for one kernel, whose failure rocBLAS prints and then answers success, in 6.4 and
-/// in 7.2.
+/// Small enough for one kernel, whose failure rocBLAS prints before it returns success, in 6.4 and in 7.2.
 const NOT_TOLD: &str = "n=64 k=64";
 
 fn solve(rocm: &Rocm, program: &Path, target: &str, arguments: &[&str]) -> Seen {
@@ -30,7 +29,7 @@ fn solve(rocm: &Rocm, program: &Path, target: &str, arguments: &[&str]) -> Seen 
     Seen::of(rocm, program, arguments, &environment)
 }
 
-/// The status of a shape, and what it asked of the HIP runtime.
+/// The status of a shape, and its HIP calls.
 fn shape<'a>(seen: &'a Seen, shape: &str) -> (&'a str, Vec<String>) {
     let begins = format!("strsm_batched {shape} ");
     let line = seen.printed.iter().find(|line| line.starts_with(&begins));
@@ -53,8 +52,8 @@ fn assert_fails(seen: &Seen, of: &str, status: &str) {
 fn assert_succeeds(seen: &Seen, of: &str) {
     let (answered, hip) = shape(seen, of);
     assert_eq!(answered, "0", "{of}: {seen:?}");
-    // What rocBLAS says of null matrices is not held against it: kernels that did not run have
-    // stored them.
+    // rocBLAS's messages about null matrices are ignored: kernels that did not run should have stored the
+    // pointers.
     assert!(!seen.ended.stderr.contains("hip error"), "{of}: {seen:?}");
     assert!(hip.iter().any(|line| line.starts_with("launch ")), "{of}: {seen:?}");
     assert!(!hip.iter().any(|line| line.starts_with("error ")), "{of}: {seen:?}");
@@ -63,14 +62,14 @@ fn assert_succeeds(seen: &Seen, of: &str) {
 #[test]
 fn gfx906_without_kernels_in_7_and_with_6_4s() {
     let Some(root) = root() else { return };
-    // Debian's 7.2 has kernels for gfx906, AMD's own has not: so this is Debian's without any.
+    // Debian's 7.2 has kernels for gfx906, unlike AMD's: so this is Debian's with its kernels removed.
     let stripped = tempfile::tempdir().expect("a directory");
     let stripped_7 = stripped.path().join("librocblas.so.5");
     let bundles = fatbin::without_kernels(&root.library("librocblas.so.5"), &stripped_7);
     assert!(bundles > 50, "{bundles} bundles");
     let stock = Rocm::without_shim(root, &stripped_7);
     let shim = Rocm::shim_before(root, "librocblas.so.4");
-    // The stripping does it, nothing else.
+    // Only the removal of kernels makes it fail.
     let whole = Rocm::without_shim(root, &root.library("librocblas.so.5"));
     let program = client(&shim);
     let [stock, shim, whole] =
@@ -86,7 +85,7 @@ fn gfx906_without_kernels_in_7_and_with_6_4s() {
 
 #[test]
 fn gfx942_without_kernels_in_6_4_and_with_7s() {
-    // The other way round, and nothing is changed in either library.
+    // The reverse case, with both libraries unchanged.
     let Some(root) = root() else { return };
     let stock = Rocm::without_shim(root, &root.library("librocblas.so.4"));
     let shim = Rocm::shim_before(root, "librocblas.so.5");

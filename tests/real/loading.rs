@@ -8,7 +8,7 @@ use tests::{
     run::{Ended, run},
 };
 
-/// The function of ROCm 7's rocBLAS that rocSOLVER imports and 6.4 does not have.
+/// The function of ROCm 7's rocBLAS that rocSOLVER imports and 6.4 lacks.
 const MISSING: &str = "_Z32rocblas_internal_get_device_propP15_rocblas_handle";
 
 /// Compiles a client that is linked with hipBLAS.
@@ -43,7 +43,7 @@ fn a_bare_link_to_6_4_does_not_load() {
 
 #[test]
 fn the_library_that_they_were_built_for_loads() {
-    // What the other two are measured by: the clients and the runtime are in order.
+    // The baseline for the other two: the clients and the runtime work.
     let Some(root) = root() else { return };
     let rocm = Rocm::without_shim(root, &root.library("librocblas.so.5"));
     let ended = load(&rocm).silent_success();
@@ -52,7 +52,7 @@ fn the_library_that_they_were_built_for_loads() {
 
 #[test]
 fn all_of_it_loads_with_amds_own_runtime() {
-    // Which finds no GPU here: the shim's answer is the one of the library that was there before.
+    // It finds no GPU here: the shim's result is the same as that of the previous library.
     let Some(root) = root() else { return };
     let stock = Rocm::without_shim(root, &root.library("librocblas.so.5")).on_amds_runtime();
     let shim = Rocm::shim_before(root, "librocblas.so.4").on_amds_runtime();

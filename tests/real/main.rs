@@ -1,7 +1,7 @@
 //! The shim under real AMD host binaries: hipBLAS and rocSOLVER of ROCm 7 in front of it, rocBLAS of
 //! ROCm 6 behind it, from Debian's packages, on a HIP runtime that records launches. No GPU.
 //!
-//! `cargo real` prepares `target/real/` at its first run; see `tests/src/real/root.rs`.
+//! `cargo real` prepares `target/real/` on its first run; see `tests/src/real/root.rs`.
 
 mod arguments;
 mod bench_lines;

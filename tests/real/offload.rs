@@ -1,5 +1,5 @@
-//! GPU targets and kernels of real libraries as the crate `offload` reads them, and as LLVM's own
-//! tools do on the same bytes.
+//! Compares the GPU targets and kernels of real libraries as read by the crate `offload` with the output of LLVM's
+//! tools for the same bytes.
 
 use goblin::elf::Elf;
 use offload::{Bundle, bundles, kernels, targets};
@@ -12,7 +12,7 @@ use std::{
 };
 use tests::real::{Root, root};
 
-/// What `hipcc` puts before a target.
+/// The prefix that `hipcc` adds to a target.
 const PREFIX: &str = "hipv4-amdgcn-amd-amdhsa--";
 
 /// A compiled translation unit with GPU code has one of these in `.hipFatBinSegment`: magic, version

@@ -1,4 +1,4 @@
-//! Each promise on real libraries: what a program sees with it, and without it.
+//! Each promise on real libraries: its effect on a program, compared with its absence.
 
 use std::{fs, path::PathBuf};
 use tests::{
@@ -7,7 +7,7 @@ use tests::{
     real::{Rocm, Root, compared::Seen, root},
 };
 
-/// Every promise that 6.4 needs. Not among them: `solver-data`, because 6.4 keeps it itself.
+/// Every promise that 6.4 needs. `solver-data` is not among them, because 6.4 keeps it itself.
 const NEEDED: &str = "atomics,transfers,version,device-properties,hipblaslt,tensile,solutions,syrk-ex,herk-ex,\
      grouped-gemm,batch-strides";
 
@@ -18,7 +18,7 @@ struct Scenario {
 }
 
 impl Scenario {
-    /// The shim before that library.
+    /// The shim in front of that library.
     fn new(root: &'static Root, soname: &str) -> Self {
         let rocm = Rocm::shim_before(root, soname);
         let source = workspace().join("tests/clients/real/promises.c");
@@ -40,8 +40,8 @@ impl Scenario {
         Seen::of(&self.rocm, &self.program, &[], &environment)
     }
 
-    /// What the program prints and asks for with all promises, and without this one: nothing but
-    /// the lines of these names differs.
+    /// Compares the program's output and HIP calls with all promises and without this one: only the lines with these
+    /// names differ.
     #[track_caller]
     fn with_and_without(&self, promise: &str, names: &[&str]) -> [Seen; 2] {
         let [kept, broken] = [self.run(""), self.run(&format!("-{promise}"))];
@@ -57,7 +57,7 @@ impl Scenario {
     }
 }
 
-/// The shim before 6.4.
+/// The shim in front of 6.4.
 fn before_6_4(root: &'static Root) -> Scenario {
     Scenario::new(root, "librocblas.so.4")
 }
@@ -67,7 +67,7 @@ fn a_library_of_rocm_7_needs_only_functions_that_came_after_it() {
     let Some(root) = root() else { return };
     let seen = Scenario::new(root, "librocblas.so.5").run("");
     assert_eq!(seen.line("active"), "herk-ex,grouped-gemm,batch-strides");
-    // What the promises are measured by.
+    // The baseline for the promises.
     assert_eq!(
         (seen.line("atomics"), seen.line("solutions"), seen.line("syrk-ex")),
         ("0", "0", "1")
@@ -80,7 +80,7 @@ fn atomics_are_not_allowed_at_first() {
     let Some(root) = root() else { return };
     let [kept, broken] = before_6_4(root).with_and_without("atomics", &["atomics"]);
     assert_eq!((kept.line("atomics"), broken.line("atomics")), ("0", "1"));
-    // The user's word counts.
+    // The user's setting takes precedence.
     let allowed = before_6_4(root).with("ROCBLAS_DEFAULT_ATOMICS_MODE", "1").run("");
     assert_eq!(allowed.line("atomics"), "1");
 }
@@ -89,7 +89,7 @@ fn atomics_are_not_allowed_at_first() {
 fn a_copy_that_fails_is_no_success() {
     let Some(root) = root() else { return };
     let names = ["transfers", "transfers of rows", "transfers back"];
-    // Out of memory, invalid device pointer, and any other error; as 7 itself answers them.
+    // Out of memory, invalid device pointer, and any other error, with the statuses of 7 itself.
     for failures in ["hipMemcpy=2,hipMemcpy2D=17", "hipMemcpy=17,hipMemcpy2D=1"] {
         let scenario = before_6_4(root).with("RECORDING_HIP_FAIL", failures);
         let [kept, broken] = scenario.with_and_without("transfers", &names);
@@ -134,7 +134,7 @@ fn rocsolver_gets_device_properties() {
 #[test]
 fn kernels_are_the_backends_own_wherever_the_environment_points() {
     let Some(root) = root() else { return };
-    // ROCm 7's kernels, set for ROCm 7's library.
+    // The path of ROCm 7's kernels, set for ROCm 7's library.
     let others = fs::read_dir(root.lib().join("rocblas")).expect("kernels");
     let others = others.map(|entry| entry.expect("an entry").path());
     let others: Vec<PathBuf> = others

@@ -1,4 +1,4 @@
-//! AMD's own Python bindings of ROCm 10 through hipBLAS 7 and the shim: the launches are those of 6.4
+//! AMD's own Python bindings of ROCm 10 through hipBLAS 7 and the shim: the launches are the same as with 6.4
 //! alone.
 
 use std::{os::unix::fs::symlink, path::Path, process::Command};
@@ -40,7 +40,7 @@ fn products_and_solves_by_python_launch_what_6_4_launches() {
     let link: Vec<&str> = link.iter().map(String::as_str).collect();
     let program =
         compile(&clients.join("products.c"), &alone.tree().root().join("products"), &link);
-    // As 7 promises, and as the shim has it.
+    // As in 7 and with the shim.
     let environment = [("ROCBLAS_DEFAULT_ATOMICS_MODE", "0")];
     let alone = Seen::of(&alone, &program, &[], &environment);
     assert!(alone.printed.iter().all(|line| line.ends_with(": 0")), "{alone:?}");

@@ -1,5 +1,5 @@
 //! AMD's rocBLAS 6.4.4 and 7.2.4 in one process, behind one shim, each for its own device: rocSOLVER, hipBLAS
-//! and rocBLAS ask the device for what they ask of each library alone.
+//! and rocBLAS make the same HIP calls as with each library alone.
 
 use std::path::PathBuf;
 use tests::{
@@ -22,13 +22,13 @@ fn program(rocm: &Rocm) -> PathBuf {
     compile(&source, &rocm.tree().root().join("two_devices"), &arguments)
 }
 
-/// Of one library alone, on one device.
+/// The calls with one library alone, on one device.
 fn alone(root: &'static Root, soname: &str, device: &str) -> Seen {
     let rocm = Rocm::shim_before(root, soname);
     Seen::of(&rocm, &program(&rocm), &[device], &DEVICES)
 }
 
-/// What was asked of HIP by the calls on a device, but for the numbers that streams and the like get.
+/// The HIP calls on a device, without the numbers of streams and the like.
 fn on(seen: &Seen, device: &str) -> Vec<String> {
     let end = format!(" on {device}");
     let mut is_its = false;
@@ -63,7 +63,7 @@ fn two_releases_serve_two_devices_as_each_does_alone() {
             assert!(launches > 200, "{route}, device {device}: {launches} launches");
         }
     }
-    // They are not the same kernels.
+    // The kernels of the two libraries differ.
     let launched = |seen: &Seen, device| on(seen, device).join("\n").replace(" on 1", " on 0");
     assert_ne!(launched(&six, "0"), launched(&seven, "1"));
 }

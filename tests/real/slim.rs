@@ -20,7 +20,7 @@ use tests::{
     run::run_within,
 };
 
-/// They crash or succeed by chance, from run to run of the whole 7.2 too.
+/// Functions that crash or succeed at random, even with the complete 7.2.
 const BY_CHANCE: [&str; 5] = [
     "rocblas_gemm_batched_ex_get_solutions",
     "rocblas_gemm_batched_ex_get_solutions_by_type",
@@ -32,8 +32,8 @@ const BY_CHANCE: [&str; 5] = [
 /// Longer than an unoptimized installer takes for a library with a gigabyte of kernels.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Runs a command and prints the most memory that it had, in KiB. Of a child of this process the kernel would
-/// count what this process had before the child's program was loaded.
+/// Runs a command and prints its peak memory in KiB. For a direct child, the kernel's count would include the memory
+/// of this process before the child's program was loaded.
 const MEASURED: &str = "
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:]).returncode
@@ -41,11 +41,11 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(code)
 ";
 
-/// The most memory that it may take for plain bundles, and for compressed ones, which are decompressed one
-/// after the other; in bytes.
+/// The maximum memory for plain bundles, and for compressed ones, which are decompressed one after the other; in
+/// bytes.
 const MOST_MEMORY: [u64; 2] = [64 << 20, 256 << 20];
 
-/// The most that rocBLAS 6.4.4 may have with the kernels of gfx906, in bytes.
+/// The maximum size of rocBLAS 6.4.4 with the kernels of gfx906, in bytes.
 const MOST_OF_6_4: u64 = 125_000_000;
 
 /// A reduced library.
@@ -85,7 +85,7 @@ fn size(path: &Path) -> u64 {
     fs::metadata(path).expect("there").len()
 }
 
-/// Runs a program on a target, of which kernels without code fail.
+/// Runs a program on a target; launches of kernels without code for it fail.
 fn on(target: &str, rocm: &Rocm, program: &Path, arguments: &[&str]) -> Seen {
     let environment = [("RECORDING_HIP_TARGET", target), ("RECORDING_HIP_CHECK_TARGETS", "1")];
     Seen::of(rocm, program, arguments, &environment)
@@ -127,7 +127,7 @@ fn a_slim_rocblas_behaves_as_the_whole_one() {
         // llama.cpp's SOLVE_TRI.
         let solve = client(&whole, "strsm.c", &["librocblas.so.5", "libamdhip64.so.7"]);
         assert!(compare(&solve, &[]).launches() > 0, "{soname} for {gpus}");
-        // hipBLAS of 7 needs functions that 6.4 has not.
+        // hipBLAS of 7 needs functions that 6.4 lacks.
         if soname == "librocblas.so.5" {
             let libraries = ["libhipblas.so.3", "librocblas.so.5", "libamdhip64.so.7"];
             let seen = compare(&client(&whole, "blas_calls.c", &libraries), &[]);
@@ -161,7 +161,7 @@ fn a_slim_rocsolver_behaves_as_the_whole_one() {
         let slim = Slim::new(root, "librocsolver.so.0", gpus);
         let reduced = Rocm::without_shim(root, &root.library("librocblas.so.5"));
         symlink(slim.path(), reduced.tree().lib().join("librocsolver.so.0")).expect("link");
-        // The root has Tensile files of this one.
+        // The root has Tensile files of this library.
         let [whole, seen] = [&whole, &reduced].map(|rocm| on("gfx906", rocm, &program, &[]));
         assert_same(&whole, &seen, &format!("rocSOLVER for {gpus}"));
         assert!(seen.launches() > 0 && seen.line("rocsolver_dsyevd") == "0", "{seen:?}");

@@ -1,4 +1,4 @@
-//! rocSOLVER through the shim. What it keeps with each handle is in `../solver_data.rs`.
+//! rocSOLVER through the shim. Its data on handles is tested in `../solver_data.rs`.
 
 use tests::{
     artefacts::workspace,

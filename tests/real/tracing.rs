@@ -1,7 +1,8 @@
-//! Traces of real libraries: a program that is traced asks the GPU for the same, and each call that it
-//! makes, and none that libraries make among themselves, is in the trace.
+//! Traces of real libraries: a traced program makes the same GPU calls, and the trace has each of its calls, and none
+//! that libraries make internally.
 
 use rocblas_abi::{EnumId, Kind, by_name, enumeration};
+use rocblas_trace::layout::{Due, Skipped};
 use std::{
     collections::BTreeMap,
     fs,
@@ -27,7 +28,46 @@ fn twice(rocm: &Rocm, program: &Path, arguments: &[&str]) -> (Seen, PathBuf) {
     let traced = Seen::of(rocm, program, arguments, &[("ROCBLAS_SHIM_TRACE", place)]);
     assert_same(&untraced, &traced, "without a trace | with one");
     assert_eq!(traced.ended.stderr, untraced.ended.stderr);
+    // Events around each call cause neither launches nor HIP errors.
+    let measured = rocm.tree().root().join("measured");
+    let place = measured.to_str().expect("UTF-8");
+    let options = [("ROCBLAS_SHIM_TRACE", place), ("ROCBLAS_SHIM_TRACE_OPTIONS", "gpu-time=1")];
+    let timed = Seen::of(rocm, program, arguments, &options);
+    assert_same(&untraced, &timed, "without a trace | with GPU times");
+    let [before, after] = [&traces, &measured].map(|place| errors(place));
+    assert_eq!(before, after);
+    let checked = rocm.tree().root().join("checked");
+    let place = checked.to_str().expect("UTF-8");
+    let checks = ("ROCBLAS_SHIM_TRACE_OPTIONS", "check=nan,inf,digest,on-bad=capture");
+    let checked = Seen::of(rocm, program, arguments, &[("ROCBLAS_SHIM_TRACE", place), checks]);
+    assert_eq!(checked.printed, untraced.printed, "without a trace | with checks");
+    only_copies_are_more(&untraced, &checked);
     (traced, traces)
+}
+
+/// The launches of both runs are the same, in the same order, except for copies of batches with pointers.
+fn only_copies_are_more(without: &Seen, with: &Seen) {
+    let launches = |seen: &Seen| -> Vec<String> {
+        seen.hip.iter().filter(|line| line.starts_with("launch ")).cloned().collect()
+    };
+    let (without, with) = (launches(without), launches(with));
+    let mut expected = without.iter().peekable();
+    for launch in &with {
+        if expected.next_if(|next| *next == launch).is_none() {
+            assert!(launch.contains("copy"), "a launch of a check: {launch}");
+        }
+    }
+    assert_eq!(expected.next(), None, "a launch that a check took away");
+}
+
+/// HIP's last errors before and after each call, sorted by name, because the order of forked processes
+/// varies.
+fn errors(traces: &Path) -> Vec<(&'static str, Option<[u16; 2]>)> {
+    let traces = read_all(traces);
+    let calls = traces.iter().flat_map(|trace| trace.calls());
+    let mut errors: Vec<_> = calls.map(|call| (call.name, call.note.errors())).collect();
+    errors.sort_unstable();
+    errors
 }
 
 fn client(rocm: &Rocm, source: &str, libraries: &[&str]) -> PathBuf {
@@ -37,7 +77,7 @@ fn client(rocm: &Rocm, source: &str, libraries: &[&str]) -> PathBuf {
     compile(&path, &rocm.tree().root().join(source), &arguments)
 }
 
-/// Calls of a function.
+/// The calls of a function.
 fn count(calls: &[&Recorded], name: &str) -> usize {
     calls.iter().filter(|call| call.name == name).count()
 }
@@ -55,7 +95,7 @@ fn llama_cpps_calls() {
     let [(0, name, target)] = trace.devices.as_slice() else { panic!("{:?}", trace.devices) };
     assert!(!name.is_empty() && target.starts_with("gfx906"), "{:?}", trace.devices);
     let calls = trace.calls();
-    // What rocBLAS calls of its own, a product's solver for one, is not a call of the program.
+    // Internal calls of rocBLAS, such as a product within a solver, are not calls of the program.
     assert!(calls.iter().all(|call| call.has_ended && call.depth == 0));
     let printed = |what: &str| {
         let named = seen.printed.iter().filter(|line| line.starts_with(what));
@@ -73,6 +113,65 @@ fn llama_cpps_calls() {
     assert!(trace.texts().contains(&one), "{:#?}", trace.texts());
 }
 
+/// The nodes of the graphs that a program's calls create, one line each.
+fn nodes(seen: &Seen) -> Vec<&str> {
+    seen.hip.iter().filter_map(|line| line.strip_prefix("node ")).collect()
+}
+
+#[test]
+fn a_graph_has_the_same_nodes_and_skipped_calls_are_counted() {
+    let Some(root) = root() else { return };
+    let rocm = Rocm::shim_before(root, "librocblas.so.4");
+    let libraries = ["libhipblas.so.3", "librocblas.so.5", "libamdhip64.so.7"];
+    let program = client(&rocm, "graph_calls", &libraries);
+    let untraced = Seen::of(&rocm, &program, &[], &[]);
+    let statuses = untraced.printed.iter().map(|line| line.rsplit(' ').next());
+    assert!(statuses.clone().all(|status| status == Some("0")), "{:?}", untraced.printed);
+    let of_graph = nodes(&untraced);
+    // Six calls, some of several launches.
+    assert!(
+        of_graph.len() >= 6 && of_graph.iter().all(|node| !node.starts_with("event")),
+        "{of_graph:?}"
+    );
+    // The calls that were captured, each of which has work for the GPU.
+    const CAPTURED: u64 = 6;
+    for (number, (options, due)) in [
+        ("gpu-time=1", vec![Due::GpuTime]),
+        ("check=nan,inf,digest", vec![Due::Check]),
+        ("check=nan,inf,digest,on-bad=capture", vec![Due::Check]),
+        ("save-functions=*gemm*:*trsm*:*scal*,save-count=18", vec![Due::Save]),
+        (
+            "gpu-time=1,check=nan,inf,digest,on-bad=capture,capture=ask",
+            vec![Due::GpuTime, Due::Check],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let place = rocm.tree().root().join(format!("graph-{number}"));
+        let path = place.to_str().expect("UTF-8");
+        let environment = [("ROCBLAS_SHIM_TRACE", path), ("ROCBLAS_SHIM_TRACE_OPTIONS", options)];
+        let traced = Seen::of(&rocm, &program, &[], &environment);
+        assert_eq!(traced.printed, untraced.printed, "{options}");
+        assert_eq!(traced.ended.stderr, untraced.ended.stderr, "{options}");
+        assert_eq!(nodes(&traced), of_graph, "{options}");
+        only_copies_are_more(&untraced, &traced);
+        let trace = read_only(&place);
+        for due in due {
+            let skipped = trace.skipped.iter().filter(|calls| calls.due == due);
+            let mut counts: BTreeMap<Skipped, u64> = BTreeMap::new();
+            for calls in skipped {
+                *counts.entry(calls.reason).or_default() += calls.count;
+            }
+            assert_eq!(
+                counts,
+                BTreeMap::from([(Skipped::Capturing, CAPTURED)]),
+                "{options}: {due:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn solvers_call_cxx_functions_untouched() {
     let Some(root) = root() else { return };
@@ -84,7 +183,7 @@ fn solvers_call_cxx_functions_untouched() {
     let trace = read_only(&traces);
     trace.assert_nothing_is_missing();
     let calls = trace.calls();
-    // rocSOLVER is a program to rocBLAS: its C calls are in the trace.
+    // To rocBLAS, rocSOLVER is a program like any other: its C calls are in the trace.
     assert!(calls.len() > 20 && calls.iter().all(|call| call.has_ended && call.depth == 0));
     assert!(count(&calls, "rocblas_get_pointer_mode") > 0, "{:#?}", trace.texts());
 }
@@ -94,7 +193,7 @@ fn every_function_with_its_status_in_the_trace_of_its_process() {
     let Some(root) = root() else { return };
     let rocm = Rocm::shim_before(root, "librocblas.so.4");
     let program = Path::new(env!("CARGO_BIN_EXE_every_function"));
-    // Each function is called in a forked child: one trace for each, and the parent's.
+    // Each function is called in a forked child, so there is a trace for each, and the parent's.
     let (seen, traces) = twice(&rocm, program, &["librocblas.so.5", "valid"]);
     let mut statuses: BTreeMap<&str, Vec<Option<i32>>> = BTreeMap::new();
     let mut crashed = 0;
@@ -126,14 +225,14 @@ fn every_function_with_its_status_in_the_trace_of_its_process() {
     assert!(compared > 1_200, "{compared}");
 }
 
-/// The names of the functions in the log that rocBLAS writes of a program's calls.
+/// The names of the functions in rocBLAS's own log of a program's calls.
 fn logged(rocm: &Rocm, program: &Path, environment: &[(&str, &str)]) -> Vec<String> {
     let log = Log::new(rocm.tree().root().join("rocblas.log"));
     let path = log.path().to_str().expect("UTF-8");
     let own = [("ROCBLAS_LAYER", "1"), ("ROCBLAS_LOG_TRACE_PATH", path)];
     Seen::of(rocm, program, &[], &[&own[..], environment].concat());
     let lines = log.lines();
-    // rocBLAS appends to one that is there.
+    // rocBLAS appends to an existing log.
     fs::remove_file(log.path()).expect("remove");
     let name = |line: String| line.split(',').next().unwrap_or_default().to_owned();
     lines.into_iter().map(name).collect()
@@ -153,7 +252,7 @@ fn rocblas_logs_calls_of_the_shim_only_for_new_handles_and_for_traced_scalars() 
         "rocblas_sscal",
         "rocblas_destroy_handle",
     ];
-    // This backend asks for the variable that `atomics` answers, so no call is made.
+    // This backend reads the variable that the promise `atomics` sets, so no call is made.
     for promises in ["", "-atomics"] {
         let lines = logged(&rocm, &program, &[("ROCBLAS_SHIM_COMPAT", promises)]);
         assert_eq!(lines, own, "{promises}");

@@ -1,5 +1,5 @@
-//! AMD's own tests of rocBLAS 7 through the shim before 6.4: whatever passes on 7's own library, on the
-//! same runtime, passes. Those that need no result of a kernel, as this runtime computes nothing.
+//! AMD's own tests of rocBLAS 7 through the shim in front of 6.4: every test that passes on 7's own library with the
+//! same runtime passes. Only tests that need no kernel results are run, because this runtime computes nothing.
 
 use std::{
     collections::BTreeMap,
@@ -22,13 +22,13 @@ const DIFFER: [(&str, &str); 2] = [
     ),
 ];
 
-/// Fewer would mean that the tests are not those that this file is about.
+/// With fewer tests, these would not be the tests that this file is about.
 const FEWEST: usize = 2_000;
 
 /// The program reads its data, then runs.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Runs the tests; whether each passed.
+/// Runs the tests. Returns whether each of them passed.
 fn results(name: &str, rocm: &Rocm, tests: &VendorTests) -> BTreeMap<String, bool> {
     let start = Instant::now();
     let file = rocm.tree().root().join("results.json");

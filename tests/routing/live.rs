@@ -1,4 +1,4 @@
-//! `installer backends use NAME --pid PID`: another backend for a program that is running.
+//! `installer backends use NAME --pid PID`: another backend for a running program.
 
 use crate::machine::{Machine, file, line, name};
 use std::{
@@ -47,15 +47,15 @@ impl Running {
         run(installer.args(["backends", "use", backend, "--pid", &pid]))
     }
 
-    /// What it printed since, and on stderr.
+    /// Its output since then, on stdout and stderr.
     fn end(mut self) -> (String, String) {
         self.go_on();
-        let (mut printed, mut said) = (String::new(), String::new());
+        let (mut printed, mut complaints) = (String::new(), String::new());
         self.output.read_to_string(&mut printed).expect("text");
         let mut stderr = self.child.stderr.take().expect("a pipe");
-        stderr.read_to_string(&mut said).expect("text");
+        stderr.read_to_string(&mut complaints).expect("text");
         assert!(self.child.wait().expect("it ends").success());
-        (printed, said)
+        (printed, complaints)
     }
 }
 
@@ -64,14 +64,14 @@ fn a_running_program_gives_its_next_handles_to_the_other_backend() {
     let machine = Machine::with(2);
     let mut running = Running::start(&machine, "create pause create pause create call");
     let answer = running.switch_to("two").silent_success().stdout;
-    assert!(answer.contains("makes from now on belong to backend two"), "{answer}");
+    assert!(answer.contains("creates from now on belong to backend two"), "{answer}");
     running.go_on();
     running.wait_until_it_pauses();
     let answer = running.switch_to("-").silent_success().stdout;
     assert!(answer.contains("belong to the backend that its settings name"), "{answer}");
-    let (printed, said) = running.end();
+    let (printed, complaints) = running.end();
     assert_eq!(printed, [line(1), line(2), line(1)].concat());
-    assert_eq!(said, "");
+    assert_eq!(complaints, "");
 }
 
 #[test]
@@ -80,12 +80,13 @@ fn what_cannot_be_opened_is_said_to_the_person_and_changes_nothing() {
     let running = Running::start(&machine, "create pause create call");
     let ended = running.switch_to("two");
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let said = "the backend cannot be opened: installer backends use=two: names no backend in ";
-    assert!(ended.stderr.contains(said), "{ended:?}");
+    let message =
+        "cannot open a backend: installer backends use=two: is not the name of a backend in ";
+    assert!(ended.stderr.contains(message), "{ended:?}");
     let ended = running.switch_to("./absent/librocblas.so.4");
     assert!(ended.stderr.contains("absent/librocblas.so.4: does not exist"), "{ended:?}");
-    let (printed, said) = running.end();
-    assert_eq!((printed, said.as_str()), (line(1).repeat(2), ""));
+    let (printed, complaints) = running.end();
+    assert_eq!((printed, complaints.as_str()), (line(1).repeat(2), ""));
 }
 
 #[test]
@@ -95,16 +96,16 @@ fn a_file_that_was_replaced_is_not_taken_for_the_one_that_is_open() {
     running.switch_to("two").silent_success();
     running.go_on();
     running.wait_until_it_pauses();
-    // As a package manager does it.
+    // Replaces the file as a package manager does.
     let two = file(&machine.tree, 2);
     fs::copy(file(&machine.tree, 1), two.with_extension("new")).expect("copy");
     fs::rename(two.with_extension("new"), &two).expect("rename");
     let ended = running.switch_to("two");
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let said = "was replaced since backend two was opened from it";
-    assert!(ended.stderr.contains(said), "{ended:?}");
-    let (printed, said) = running.end();
-    assert_eq!((printed, said.as_str()), ([line(1), line(2), line(2)].concat(), ""));
+    let message = "was replaced after backend two was opened from it";
+    assert!(ended.stderr.contains(message), "{ended:?}");
+    let (printed, complaints) = running.end();
+    assert_eq!((printed, complaints.as_str()), ([line(1), line(2), line(2)].concat(), ""));
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn a_program_without_a_handle_uses_it_from_its_first_one() {
     let machine = Machine::with(2);
     let running = Running::start(&machine, "pause create call");
     let answer = running.switch_to("two").silent_success().stdout;
-    assert!(answer.contains("has made no rocBLAS handle yet"), "{answer}");
-    let (printed, said) = running.end();
-    assert_eq!((printed, said.as_str()), (line(2), ""));
+    assert!(answer.contains("has created no rocBLAS handle yet"), "{answer}");
+    let (printed, complaints) = running.end();
+    assert_eq!((printed, complaints.as_str()), (line(2), ""));
 }

@@ -1,4 +1,4 @@
-//! A tree with a shim and backends that know their own handles (`tests/standins/c/owned.c`).
+//! A tree with a shim and backends that recognise their own handles (`tests/standins/c/owned.c`).
 
 use std::path::{Path, PathBuf};
 use tests::{
@@ -9,19 +9,19 @@ use tests::{
     tree::Tree,
 };
 
-/// What a stand-in answers about a handle of its own.
+/// The value that a stand-in returns for its own handle.
 pub(crate) fn own(backend: u8) -> u32 {
     100 + u32::from(backend)
 }
 
-/// A tree, and the client that does what its arguments say.
+/// A tree, and the client that carries out its arguments.
 pub(crate) struct Machine {
     pub(crate) tree: Tree,
     pub(crate) program: PathBuf,
 }
 
 impl Machine {
-    /// With backends `one` to that number in words, of which `one` is the first.
+    /// With that many backends, named `one`, `two` and so on; the first backend is `one`.
     pub(crate) fn with(backends: u8) -> Self {
         let machine = Self::of(|tree| linked_client(tree, "backends.c", &[include()]));
         (1..=backends).for_each(|number| machine.add(number, &[]));
@@ -40,7 +40,7 @@ impl Machine {
         self.add_with_soname(number, "librocblas.so.4", "4.3.0", traits);
     }
 
-    /// Adds one of that version.
+    /// Adds a backend of that version.
     pub(crate) fn add_with_soname(&self, number: u8, soname: &str, version: &str, traits: &[&str]) {
         let (id, version) = (format!("-DID={number}"), format!("-DVERSION=\"{version}\""));
         let file = self.tree.root().join(format!("owned{number}.so"));
@@ -49,7 +49,7 @@ impl Machine {
         self.tree.add_backend(name(number), &file);
     }
 
-    /// What the client printed of these words; it begins with backend `one`.
+    /// The client's output for these words, starting with backend `one`.
     #[track_caller]
     pub(crate) fn run(&self, words: &str) -> Ended {
         self.run_with(words, &[])
@@ -86,7 +86,7 @@ pub(crate) fn name(number: u8) -> &'static str {
         [usize::from(number) - 1]
 }
 
-/// What the client prints of a handle of that backend where all goes well.
+/// The client's output for a handle of that backend if everything succeeds.
 pub(crate) fn line(number: u8) -> String {
     let own = own(number);
     format!("{}: {own} {own} {own}, memory 0 1 0\n", name(number))

@@ -47,7 +47,7 @@ fn each_gpu_gets_the_backend_of_its_rule() {
         let ended = routed(&machine, route, BOTH).silent_success();
         assert_eq!(ended.stdout, both, "{route}");
     }
-    // In the file, whose backends may be paths relative to it; a variable that names one wins.
+    // In the file, backends may be paths relative to it; a variable that names a backend takes precedence.
     let settings = "[route]\ngfx906 = 'one'\ngfx1100 = './backends/two/lib/librocblas.so.4'\n";
     fs::write(machine.tree.settings(), settings).expect("write");
     let of_two = line(2).replace("two", "librocblas.so.4");
@@ -73,9 +73,9 @@ fn a_rule_that_leads_nowhere_fails_for_its_gpu_alone_and_says_so_once() {
     let words = "create device 1 create create device 0 create call";
     let ended = routed(&machine, "gfx906=one,gfx1100=seven", words).success();
     assert_eq!(ended.stdout, format!("create=6\ncreate=6\n{}", line(1).repeat(2)));
-    let said = "no handle for device 1 (gfx1100): the backend cannot be opened: ROCBLAS_SHIM_ROUTE=seven: \
-                names no backend in ";
-    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    let message = "cannot create a handle for device 1 (gfx1100): cannot open a backend: ROCBLAS_SHIM_ROUTE=seven: \
+                is not the name of a backend in ";
+    assert_eq!(ended.stderr.matches(message).count(), 1, "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }
 
@@ -90,13 +90,13 @@ fn a_backend_without_kernels_for_the_gpu_is_named() {
     }
     let ended = routed(&machine, "gfx906=one,gfx1100=two", BOTH).success();
     assert_eq!(ended.stdout, format!("create=6\n{}", line(1).repeat(2)));
-    let said = "the backend has no Tensile kernels for gfx1100, device 1";
-    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    let message = "the backend has no Tensile kernels for gfx1100 (device 1)";
+    assert_eq!(ended.stderr.matches(message).count(), 1, "{}", ended.stderr);
     let directory = format!("backends/{}/lib/rocblas/library", name(2));
     assert!(ended.stderr.contains(&directory), "{}", ended.stderr);
 }
 
-/// What the installer writes beside a backend.
+/// Writes the facts that the installer writes next to a backend.
 fn write_facts(machine: &Machine, number: u8, release: &str, gpus: &[&str]) {
     let library = file(&machine.tree, number);
     let identity = Identity::of(&File::open(&library).expect("open")).expect("read");
@@ -121,7 +121,7 @@ fn auto_gives_each_gpu_the_newest_backend_that_serves_it() {
     fs::write(machine.tree.settings(), settings).expect("write");
     let ended = machine.run_without_a_choice(BOTH, &DEVICES).silent_success();
     assert_eq!(ended.stdout, both);
-    // 6.10 is newer than 6.3, and the word is no backend's name where one is asked for.
+    // 6.10 is newer than 6.3, and `auto` is not a valid name where a backend's name is required.
     write_facts(&machine, 2, "6.10.0", &["gfx906", "gfx1100"]);
     let ended = machine.run_without_a_choice(BOTH, &DEVICES).silent_success();
     assert_eq!(ended.stdout, line(2).repeat(3));
@@ -139,15 +139,15 @@ fn auto_takes_an_exchanged_library_last_and_says_so() {
     bytes.push(0);
     fs::write(&stale, bytes).expect("write");
     fs::write(machine.tree.settings(), "backend = 'one'\n").expect("write");
-    // Another one is sure to serve it.
+    // Another backend's facts are not stale.
     let ended = routed(&machine, "auto", BOTH).silent_success();
     assert_eq!(ended.stdout, line(1).repeat(3));
     write_facts(&machine, 1, "6.3.0", &["gfx906"]);
     let ended = routed(&machine, "auto", BOTH).success();
     assert_eq!(ended.stdout, [line(1), line(2), line(1)].concat());
-    let said = "rocblas-shim: error: the library of backend two has changed since the installer inspected it: it \
+    let message = "rocblas-shim: error: the library of backend two has changed since the installer inspected it: it \
                 is used for gfx1100 anyway; `installer apply` inspects it again\n";
-    assert_eq!(ended.stderr, said);
+    assert_eq!(ended.stderr, message);
 }
 
 #[test]
@@ -158,18 +158,18 @@ fn auto_without_a_backend_for_a_gpu_fails_for_that_one_alone() {
     let words = "create device 1 create create device 0 create call";
     let ended = routed(&machine, "auto", words).success();
     assert_eq!(ended.stdout, format!("create=6\ncreate=6\n{}", line(1).repeat(2)));
-    let said = format!(
-        "rocblas-shim: error: no handle for device 1 (gfx1100): no backend in {}/rocblas-shim/backends is known to \
-         serve it: `installer backends list` says what each serves, and `installer backends add` adds one\n",
+    let message = format!(
+        "rocblas-shim: error: cannot create a handle for device 1 (gfx1100): no backend in {}/rocblas-shim/backends \
+         is known to serve it: `installer backends list` says what each serves, and `installer backends add` adds one\n",
         machine.tree.lib().display()
     );
-    assert_eq!(ended.stderr, said);
-    // What cannot be read is as if it were not there.
+    assert_eq!(ended.stderr, message);
+    // An unreadable file counts as missing.
     let two = file(&machine.tree, 2);
     let prefix = two.parent().and_then(|lib| lib.parent()).expect("a prefix");
     fs::write(prefix.join(SERVES), "gpus = \"gfx1100\"\n").expect("write");
     let ended = routed(&machine, "auto", words).success();
-    assert_eq!(ended.stderr, said);
+    assert_eq!(ended.stderr, message);
 }
 
 #[test]
@@ -178,6 +178,6 @@ fn what_is_no_rule_is_said_and_the_rest_of_the_settings_counts() {
     let variables = [("ROCBLAS_SHIM_ROUTE", "mi50=one"), DEVICES[0], DEVICES[1]];
     let ended = machine.run_with(BOTH, &variables).success();
     assert_eq!(ended.stdout, line(1).repeat(3));
-    let said = "setting ignored: ROCBLAS_SHIM_ROUTE: `mi50=one` is no rule for a GPU, such as gfx906=6.3.0";
-    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let message = "setting ignored: ROCBLAS_SHIM_ROUTE: `mi50=one` is no rule for a GPU, such as gfx906=6.3.0";
+    assert!(ended.stderr.contains(message), "{}", ended.stderr);
 }

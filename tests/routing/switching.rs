@@ -1,4 +1,4 @@
-//! `rocblas_shim_backend_use`: new handles get another backend, living ones keep theirs.
+//! `rocblas_shim_backend_use`: new handles get another backend, existing ones keep theirs.
 
 use crate::machine::{Machine, file, line, name, own};
 use std::fs;
@@ -50,13 +50,13 @@ fn what_cannot_be_opened_changes_nothing_and_says_why() {
     assert_eq!(ended.stdout, format!("{wanted}{one}{one}mode: direct\nname: one\n"));
     for why in [
         "backends/two/lib/librocblas.so.4: is a text file",
-        "rocblas_shim_backend_use=four: names no backend in ",
+        "rocblas_shim_backend_use=four: is not the name of a backend in ",
         "./absent.so: does not exist",
         "rocblas_shim_backend_use: is empty",
     ] {
         assert!(ended.stderr.contains(why), "{why}: {}", ended.stderr);
     }
-    assert_eq!(ended.stderr.matches("everything stays as it was").count(), 4, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("nothing was changed").count(), 4, "{}", ended.stderr);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_backend_whose_file_is_gone_goes_on_and_is_not_opened_again() {
     let ended = machine.run("create use two create use three call").success();
     assert_eq!(ended.stdout, format!("use two=0\nuse three=11\n{}{}", line(1), line(2)));
     assert!(
-        ended.stderr.contains("backends/three/lib: holds no librocblas.so"),
+        ended.stderr.contains("backends/three/lib: contains no librocblas.so"),
         "{}",
         ended.stderr
     );
@@ -84,16 +84,16 @@ fn no_handle_is_no_handle_and_an_unknown_one_goes_to_the_default_once_said() {
         ended.stdout,
         format!("null: 1\nuse two=0\nnull: 1\n{unknown}{adopted}use one=0\n{adopted}{one}")
     );
-    let said =
-        "was not made by a call that went through the shim: it is taken for one of backend two";
-    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    let message = "was not created through the shim: calls with it, and with other such handles, \
+                go to backend two";
+    assert_eq!(ended.stderr.matches(message).count(), 1, "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }
 
 #[test]
 fn a_freed_address_belongs_to_whoever_is_given_it() {
     let machine = Machine::with(2);
-    // malloc gives the same address again; nothing is left of its first owner.
+    // malloc returns the same address again; nothing remains of its first owner.
     let round = "use two create call destroy use one create call destroy ";
     let words = format!("use two use one {}mode", round.repeat(3));
     let used = "use two=0\n";
@@ -127,7 +127,7 @@ fn functions_without_a_handle_are_asked_of_whom_the_table_says() {
     let machine = Machine::with(3);
     let printed = machine.printed("sizes use two use three sizes tell");
     let first = "sizes: 1005, 0 1 99 10 10 1\nbatched: 12 77 77\n";
-    // What one does not need another does.
+    // One backend needs no memory, another one does.
     let all = "sizes: 3005, 0 3 99 10 10 9\nbatched: 0 77 30\n";
     let told: String = (1..=3).map(|id| format!("backend {id} is told 12\n")).collect();
     assert_eq!(printed, format!("{first}use two=0\nuse three=0\n{all}{told}"));
@@ -140,8 +140,8 @@ fn a_function_that_only_one_has_is_missing_for_handles_of_the_other() {
     let ended = machine.run("create gemm use two create gemm use one create gemm").success();
     let missing = "gemm: 2\n";
     assert_eq!(ended.stdout, format!("{missing}use two=0\ngemm: {}\nuse one=0\n{missing}", own(2)));
-    let said = "backend one (";
-    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    let message = "backend one (";
+    assert_eq!(ended.stderr.matches(message).count(), 1, "{}", ended.stderr);
 }
 
 #[test]
@@ -193,9 +193,9 @@ fn backends_whose_data_the_loader_would_join_are_not_opened_together() {
     let ended = machine.run("create use two create use three create call").success();
     let wanted = format!("use two=0\nuse three=11\n{}{}{}", line(1), line(2), line(2));
     assert_eq!(ended.stdout, wanted);
-    let said = "defines joined_data as STB_GNU_UNIQUE, as backend two does: the loader would make both share it. \
-                Use them in separate processes; everything stays as it was";
-    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    let message = "defines joined_data as STB_GNU_UNIQUE, as backend two does, so the loader would make both share one \
+                copy: use them in separate processes; nothing was changed";
+    assert_eq!(ended.stderr.matches(message).count(), 1, "{}", ended.stderr);
 }
 
 #[test]

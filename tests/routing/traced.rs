@@ -1,15 +1,15 @@
-//! A trace of several backends: whose each handle and call was, also where an address is used again.
+//! A trace of several backends: the backend of each handle and call, even if an address is reused.
 
 use crate::machine::Machine;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use tests::{artefacts, run::run};
 
-/// A product of `one`, then one of `two`, which has none, then one of `one` again, whose handle is where that of
-/// `two` was.
+/// A product on `one`, then one on `two`, which lacks the function, then one on `one` again, whose handle is at the
+/// address of `two`'s.
 const WORDS: &str = "create gemm use two create gemm destroy use one create gemm";
 
-/// A call that `one` has to run: it returns 101 for its own handles.
+/// A call that `one` must handle: it returns 101 for its own handles.
 const GEMM: &str =
     "rocblas_sgemm(none, none, m=1, n=2, k=3, alpha=1, lda=4, ldb=5, beta=1, ldc=6) = ";
 
@@ -36,7 +36,7 @@ fn json(words: &[&str], paths: &[&Path]) -> Json {
     serde_json::from_str(&tool(words, paths)).expect("JSON")
 }
 
-/// Lines of products, without numbers before and times behind.
+/// Lines of products, without the numbers before and the times after.
 fn products(shown: &str) -> Vec<String> {
     let lines = shown.lines().filter_map(|line| line.find("rocblas_sgemm(").map(|at| &line[at..]));
     let without_time = |line: &str| {
@@ -61,10 +61,10 @@ fn calls_are_shown_with_their_backend() {
     let documents: Vec<Json> =
         shown.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let products = documents.iter().filter(|call| call["function"] == "rocblas_sgemm");
-    let said: Vec<_> = products.map(|call| (&call["backend"], &call["by"])).collect();
+    let owners: Vec<_> = products.map(|call| (&call["backend"], &call["by"])).collect();
     let two = (&Json::from("two"), &Json::from("shim"));
-    assert_eq!(said, [(&Json::Null, &Json::Null), two, (&Json::Null, &Json::Null)]);
-    // To stderr too.
+    assert_eq!(owners, [(&Json::Null, &Json::Null), two, (&Json::Null, &Json::Null)]);
+    // Also on stderr.
     let trace = [("ROCBLAS_SHIM_TRACE", "stderr")];
     assert_eq!(self::products(&machine.run_with(WORDS, &trace).success().stderr), wanted());
 }
@@ -87,20 +87,20 @@ fn figures_are_by_backend() {
     let failure = failure.clone().find(|failure| failure["status"] == "not_implemented");
     assert_eq!(failure.expect("one")["backend"], "two");
     let text = tool(&["summary"], &[&traces]);
-    for said in [
+    for message in [
         "  and backend two (4.3.0.2)\n",
         " sgemm(none, none, m=1, n=2, k=3) [two]",
         " by two, first at ",
     ] {
-        assert!(text.contains(said), "{said}: {text}");
+        assert!(text.contains(message), "{message}: {text}");
     }
-    // A function without a handle is nobody's.
+    // A function without a handle has no backend.
     let create = rows.iter().find(|row| row["function"] == "rocblas_create_handle").expect("a row");
     assert_eq!((&create["calls"], &create["backend"]), (&3.into(), &Json::Null));
-    // A trace of one backend does not speak of backends.
+    // A trace of a single backend does not mention backends.
     let alone = traced(&machine, "create gemm", "alone");
     assert!(!tool(&["summary"], &[&alone]).contains("[one]"));
-    // Compared with it, what is of `one` is the same.
+    // Compared with it, the calls of `one` are the same.
     let diff = json(&["diff", "--json"], &[&traces, &alone]);
     let gone = diff["gone"].as_array().expect("a list");
     let product = |entry: &&Json| entry["function"] == "rocblas_sgemm";
@@ -122,10 +122,10 @@ fn a_report_names_the_backends() {
     let page = machine.tree.root().join("report.html");
     tool(&["report", "--output", page.to_str().expect("UTF-8")], &[&traces]);
     let page = std::fs::read_to_string(page).expect("a page");
-    for said in
+    for message in
         ["Further backends", "two (4.3.0.2)", "<span class=\"backend\">two</span>", "by the shim"]
     {
-        assert!(page.contains(said), "{said}");
+        assert!(page.contains(message), "{message}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! A temporary root directory that looks like a machine with AMD's packages of ROCm 7.0.2, for the
 //! installer to work on; and the files of ROCm 6.3's rocBLAS, as unpacked from its package.
 //!
-//! Nothing in it is AMD's: libraries are stand-ins with the names, needs, symbol versions and GPU
-//! targets that matter, and the C library is the machine's own.
+//! Nothing in it is from AMD: the libraries are stand-ins with the relevant names, dependencies, symbol
+//! versions and GPU targets, and the C library is the machine's own.
 
 mod bundle;
 mod gpu_code;
@@ -13,6 +13,7 @@ use crate::{
     compile::compile,
     kept, program,
     run::{Ended, run},
+    scratch,
 };
 pub use bundle::{Bundle, Names};
 pub use gpu_code::{
@@ -45,7 +46,7 @@ const LIB: &str = "opt/rocm-7.0.2/lib";
 /// The machine's libraries that the stand-ins and programs need.
 const MACHINE: [&str; 4] = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6"];
 
-/// The root; its files go when it does.
+/// The root; its files are removed when it is dropped.
 #[derive(Debug)]
 pub struct AmdTree {
     directory: TempDir,
@@ -58,8 +59,8 @@ impl Default for AmdTree {
 }
 
 impl AmdTree {
-    /// A machine as it is after ROCm 7.0.2 has been installed: the stock library computes, but for
-    /// triangular solvers (`artefacts::stock`).
+    /// A machine with ROCm 7.0.2 installed: the stock library computes, except for triangular solvers
+    /// (`artefacts::stock`).
     #[must_use]
     pub fn new() -> Self {
         static MADE: OnceLock<AmdTree> = OnceLock::new();
@@ -91,17 +92,17 @@ impl AmdTree {
         made.duplicate()
     }
 
-    /// For a `static`.
+    /// Keeps the tree until the process exits, for a `static`.
     fn until_exit(self) -> Self {
         kept::until_exit(self.root());
         self
     }
 
     fn empty() -> Self {
-        Self { directory: tempfile::Builder::new().prefix("amd-").tempdir().expect("make a root") }
+        Self { directory: scratch::named("amd-") }
     }
 
-    /// A root in a directory, with the files that a function makes in it.
+    /// A root in a directory, with the files that `make` creates in it.
     #[must_use]
     pub fn made_by(directory: &Path, make: impl FnOnce(&Path)) -> Self {
         let root = tempfile::Builder::new().prefix("amd-").tempdir_in(directory);
@@ -110,7 +111,7 @@ impl AmdTree {
         tree
     }
 
-    /// The same files once more, with their times.
+    /// A copy of all files, with their times.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         let copy = Self::empty();
@@ -151,8 +152,8 @@ impl AmdTree {
         run(&mut self.installer_command(arguments))
     }
 
-    /// Runs the machine's ldconfig on this root. It writes `etc/ld.so.cache` anew each time, and in
-    /// `var/cache/ldconfig` what it remembers of files' times.
+    /// Runs the machine's ldconfig on this root. It rewrites `etc/ld.so.cache` each time, and caches files'
+    /// times in `var/cache/ldconfig`.
     #[track_caller]
     pub fn ldconfig(&self) -> Ended {
         ldconfig(&["-r", self.root().to_str().expect("UTF-8")])
@@ -169,19 +170,19 @@ impl AmdTree {
         printed.lines().filter_map(line).collect()
     }
 
-    /// Compiles a program of C and links it with libraries of this tree (`-lrocblas`). It lies in
+    /// Compiles a C program and links it with libraries of this tree (`-lrocblas`). It is placed in
     /// `usr/bin`.
     pub fn build(&self, source: &Path, libraries: &[&str]) -> PathBuf {
         let bin = self.root().join("usr/bin");
         fs::create_dir_all(&bin).expect("make bin");
         let lib = format!("-L{}", self.lib().display());
-        // What a library needs itself is found when the program runs.
+        // The libraries' own dependencies are found when the program runs.
         let arguments = [&[lib.as_str(), "-Wl,--allow-shlib-undefined"], libraries].concat();
         compile(source, &bin.join(source.file_stem().expect("a name")), &arguments)
     }
 
     /// A command that runs a program of this root in it, as the whole machine: with its loader, its
-    /// cache and no environment. `None` where that needs more rights than this process has.
+    /// cache and no environment. `None` if this process lacks the privileges for that.
     #[must_use]
     pub fn inside(&self, program: &Path) -> Option<Command> {
         // SAFETY: no arguments.
@@ -195,11 +196,11 @@ impl AmdTree {
         Some(command)
     }
 
-    /// The machine's C library and what belongs to it, in the directories that it has them in, and
-    /// the settings of the loader.
+    /// Adds the machine's C library and related libraries, in the same directories, and the settings of the
+    /// loader.
     fn add_machine(&self) {
         let root = self.root();
-        // As distributions have had them for years.
+        // As in distributions for many years.
         for name in ["lib", "lib64"] {
             fs::create_dir_all(root.join("usr").join(name)).expect("make a directory");
             symlink(format!("usr/{name}"), root.join(name)).expect("link");
@@ -232,7 +233,7 @@ impl AmdTree {
 }
 
 /// Puts `rocm-6.3.0/lib`, with rocBLAS and its Tensile files and nothing else, into a directory.
-/// Answers where the libraries are.
+/// Returns the directory of the libraries.
 #[must_use]
 pub fn rocm_6_3(directory: &Path, backend: Backend<'_>) -> PathBuf {
     // Linked once for each kind of backend; hundreds of tests ask for a few.
@@ -240,7 +241,7 @@ pub fn rocm_6_3(directory: &Path, backend: Backend<'_>) -> PathBuf {
     let name = "rocm-6.3.0";
     let mut all = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let made = all.entry(format!("{backend:?}")).or_insert_with(|| {
-        let made = tempfile::tempdir().expect("make a directory");
+        let made = scratch::directory();
         kept::until_exit(made.path());
         let lib = made.path().join(name).join("lib");
         fs::create_dir_all(&lib).expect("make lib");
@@ -255,13 +256,13 @@ pub fn rocm_6_3(directory: &Path, backend: Backend<'_>) -> PathBuf {
     directory.join(name).join("lib")
 }
 
-/// Splits the GPU code from a stand-in rocBLAS, as ROCm 7.13 and later have it: a marker is left, and the
-/// prefix has an archive for each of these GPUs.
+/// Splits the GPU code from a stand-in rocBLAS, as ROCm 7.13 and later do: the library keeps a marker, and
+/// the prefix gets an archive for each of these GPUs.
 pub fn split(library: &Path, gpus: &[Gpu]) {
     libraries::split(library, gpus);
 }
 
-/// Writes files with the names of Tensile's.
+/// Writes files with the names of Tensile's files.
 fn tensile_files(lib: &Path, gpus: &[Gpu]) {
     let library = lib.join("rocblas/library");
     fs::create_dir_all(&library).expect("make the Tensile library");

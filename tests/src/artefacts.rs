@@ -13,7 +13,7 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
 }
 
-/// The stand-ins that scenarios use, compiled from C where Rust's own ABI would be in the way.
+/// The stand-ins that scenarios use, written in C where Rust's ABI would not fit.
 #[must_use]
 pub fn standins() -> PathBuf {
     workspace().join("tests/standins/c")
@@ -23,15 +23,15 @@ pub fn standins() -> PathBuf {
 #[must_use]
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What cargo tells a test of its package. Some build scripts (ring's) are run again when that
-    // changes, and with them all that needs their packages, in here and again outside.
-    let told = |name: &str| {
+    // The variables that cargo sets for a test. Some build scripts (ring's) run again whenever these
+    // change, so their packages and dependents would be rebuilt, both here and outside.
+    let is_cargos = |name: &str| {
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"]
             .iter()
             .any(|of| name.starts_with(of))
     };
     let names = env::vars_os().map(|(name, _)| name);
-    names.filter(|name| told(&name.to_string_lossy())).for_each(|name| {
+    names.filter(|name| is_cargos(&name.to_string_lossy())).for_each(|name| {
         command.env_remove(name);
     });
     command.current_dir(workspace());
@@ -41,9 +41,9 @@ pub fn cargo() -> Command {
 /// Set to `workspace` for programs that tests run: see [`selection`].
 pub const SELECTION: &str = "TEST_ARTEFACTS";
 
-/// The options by which cargo is to select a package that is built in a profile. The features of
-/// dependencies depend on which packages are selected: as `cargo test --workspace` selects them, it has
-/// compiled all of them already. The demo on its own needs few.
+/// The options with which cargo selects a package for a build in a profile. The features of dependencies
+/// depend on which packages are selected: with the selection of `cargo test --workspace`, everything is
+/// compiled already. The demo alone needs few packages.
 #[must_use]
 pub fn selection<'a>(package: &'a str, profile: &str) -> Vec<&'a str> {
     // Cargo puts tests into `deps`.
@@ -52,18 +52,19 @@ pub fn selection<'a>(package: &'a str, profile: &str) -> Vec<&'a str> {
         own.is_some_and(|own| own.parent().is_some_and(|parent| parent.ends_with("deps")));
     let is_of_tests = is_test || env::var_os(SELECTION).is_some_and(|value| value == "workspace");
     if profile == "dev" && is_of_tests {
-        // Where a test is selected, what only tests need counts.
+        // If a test is selected, the features that only tests need are included.
         vec!["--workspace", "--test", "tidy"]
     } else {
         vec!["--package", package]
     }
 }
 
-/// A directory with the libraries and programs, for a machine that has no cargo: `cargo gpu` on a borrowed one.
+/// Names a directory with prebuilt libraries and programs, for a machine without cargo: `cargo gpu` on another
+/// machine.
 const PREBUILT: &str = "TEST_PREBUILT";
 
-/// Builds one package with the cargo that runs the tests, unless it is up to date, and answers
-/// where cargo says that its library or program is.
+/// Builds one package with the cargo that runs the tests, unless it is up to date. Returns the path of its
+/// library or program as cargo reports it.
 fn build(package: &str, profile: &str, file: &str) -> PathBuf {
     if let Some(prebuilt) = env::var_os(PREBUILT) {
         return Path::new(&prebuilt).join(file);
@@ -86,7 +87,7 @@ fn build(package: &str, profile: &str, file: &str) -> PathBuf {
     let before = messages.find(&end).map(|at| &messages[..at]);
     let directory = before.and_then(|before| before.rsplit('"').next());
     let directory = directory.unwrap_or_else(|| panic!("cargo did not name {file}"));
-    // Relative to where cargo ran, if the target directory was given so.
+    // The path is relative to cargo's working directory if the target directory is.
     workspace().join(directory).join(file)
 }
 
@@ -109,15 +110,17 @@ artefacts! {
     probe = "probe-backend", "dev", "librocblas_probe.so";
     /// Computes on the CPU; SONAME `librocblas.so.4`.
     reference = "reference-backend", "dev", "librocblas_reference.so";
-    /// Stands for ROCm 7.0.2's own on a gfx906; SONAME `librocblas.so.5`.
+    /// A stand-in for ROCm 7.0.2's library on a gfx906; SONAME `librocblas.so.5`.
     stock = "stock-backend", "dev", "librocblas_stock.so";
-    /// The program that puts the shim into a tree, where cargo puts it: see [`installer`].
+    /// The program that installs the shim into a tree, where cargo builds it: see [`installer`].
     built_installer = "installer", "dev", "installer";
-    /// The same, to be measured.
+    /// The same in the release profile, for measurements.
     released_installer = "installer", "release", "installer";
+    /// The program that builds the packages of a release.
+    packager = "packages", "dev", "packages";
 }
 
-/// The program that puts the shim into a tree, with the shim beside it as they are shipped.
+/// The program that puts the shim into a tree, with the shim next to it, as they are shipped.
 pub fn installer() -> &'static Path {
     static PLACED: OnceLock<PathBuf> = OnceLock::new();
     PLACED.get_or_init(|| {
@@ -125,12 +128,12 @@ pub fn installer() -> &'static Path {
         fs::create_dir_all(&directory).expect("make a directory");
         for file in [built_installer(), shim()] {
             let name = file.file_name().expect("a name");
-            // By a name of its own first: another test process may be using what is there.
+            // Written under a unique name first: another test process may be using the existing file.
             let new = directory.join(format!("{}-{}", name.display(), process::id()));
             let _ = fs::remove_file(&new);
             fs::hard_link(file, &new).expect("link");
             fs::rename(&new, directory.join(name)).expect("rename");
-            // Both names may be of one file already, and then renaming does nothing.
+            // If both names refer to the same file already, renaming does nothing.
             let _ = fs::remove_file(&new);
         }
         directory.join("installer")

@@ -1,17 +1,17 @@
-//! Where the shim's assembly is in the built library.
+//! The address ranges of the shim's assembly in the built library.
 
 use crate::artefacts;
 use goblin::elf::Elf;
 use std::{fmt::Write, fs, ops::Range};
 
-/// The addresses of the shim's assembly, as the file has them, in their order: of stubs, cold entries
-/// with what these go to, thunks, and what disables cancellation.
+/// The address ranges of the shim's assembly in the file, in ascending order: the stubs, the cold entries and
+/// their common code, the thunks, and the code that disables cancellation.
 ///
 /// # Panics
 /// When the library has no table of symbols, or lacks one of the kinds.
 #[must_use]
 pub fn ranges() -> Vec<Range<u64>> {
-    // As they are in mangled names, of modules and functions of `shim/src/arch`.
+    // Parts of mangled names of modules and functions in `shim/src/arch`.
     const FUNCTIONS: [&str; 6] =
         ["12cancellation", "5entry5enter", "5thunk5heads", "5thunk6traced", "4cold", "5route"];
     let exports: std::collections::BTreeSet<&str> =
@@ -36,7 +36,7 @@ pub fn ranges() -> Vec<Range<u64>> {
     }
     assert!(found.iter().all(|count| *count > 0), "{found:?}");
     ranges.sort_by_key(|range| range.start);
-    // One for what lies side by side, but for padding.
+    // Merges ranges that are adjacent except for padding.
     ranges.dedup_by(|next, range| {
         let adjoins = next.start.saturating_sub(range.end) < 16;
         if adjoins {

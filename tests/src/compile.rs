@@ -27,7 +27,7 @@ pub fn headers() -> &'static Path {
         .as_path()
 }
 
-/// The C++ compiler of this machine, which not every machine with a C compiler has.
+/// The C++ compiler of this machine. Not every machine with a C compiler has one.
 #[must_use]
 pub fn cxx() -> Option<&'static str> {
     ["c++", "g++", "clang++"].into_iter().find(|compiler| exists(compiler))
@@ -36,7 +36,7 @@ pub fn cxx() -> Option<&'static str> {
 /// Compiles and links one source file; `arguments` follow it on the command line.
 ///
 /// # Panics
-/// With the compiler's messages when it fails.
+/// If the compiler fails, with its messages.
 pub fn compile(source: &Path, output: &Path, arguments: &[&str]) -> PathBuf {
     let compiler = match source.extension().and_then(|e| e.to_str()) {
         Some("cpp") => cxx().expect("the caller has asked for a C++ compiler before"),

@@ -1,5 +1,5 @@
-//! Runs a command that may be made to hang, to take all memory or to crash: with limits for all three,
-//! and an account of how it ended instead of a panic.
+//! Runs a command that may hang, use up all memory or crash: it applies limits and reports how the command
+//! ended instead of panicking.
 
 use crate::{artefacts::workspace, compile::compile, kept, run::Ended};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
@@ -17,12 +17,12 @@ use std::{
 /// Output beyond this is not kept.
 const MOST_OUTPUT: u64 = 4 << 20;
 
-/// What a command may take.
+/// The limits of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// It is killed after this long, with everything that it started.
     pub time: Duration,
-    /// Address space in bytes (`RLIMIT_AS`); more is refused to it.
+    /// Address space in bytes (`RLIMIT_AS`); larger allocations fail.
     pub memory: u64,
 }
 
@@ -33,12 +33,12 @@ pub struct Confined {
     pub ended: Ended,
     /// Whether it ended by itself.
     pub in_time: bool,
-    /// The most memory that it, or a process that it waited for, had at a time, in bytes.
+    /// The peak memory of the command or of any process that it waited for, in bytes.
     pub peak: u64,
 }
 
-/// A program that runs another and says how much memory that had. Of a child of this process, which may be
-/// large, the kernel would count what this process had.
+/// A program that runs another one and reports its peak memory. For a direct child, the kernel's count would
+/// include the memory of this process, which may be large.
 fn launcher() -> &'static Path {
     static COMPILED: OnceLock<PathBuf> = OnceLock::new();
     COMPILED.get_or_init(|| {
@@ -47,7 +47,7 @@ fn launcher() -> &'static Path {
     })
 }
 
-/// Runs a program in a process group of its own, with the arguments, variables and directory of a command.
+/// Runs a program in a new process group, with the arguments, variables and directory of a command.
 ///
 /// # Panics
 /// When it cannot be started.
@@ -67,7 +67,7 @@ pub fn run(command: &Command, limits: Limits) -> Confined {
     }
     let (ended, in_time) = run_within(&mut launched, limits);
     let text = fs::read_to_string(measured.path()).expect("read");
-    // Nothing was written for one that was killed with its group.
+    // If the group was killed, nothing was written.
     let peak = text.trim().parse::<u64>().map_or(0, |kilobytes| kilobytes << 10);
     Confined { ended, in_time, peak }
 }
@@ -100,7 +100,7 @@ fn run_within(command: &mut Command, limits: Limits) -> (Ended, bool) {
         thread::sleep(Duration::from_millis(1));
     };
     if !in_time {
-        // Its children may be ones that it had just started, and hold the pipes open.
+        // Children that it has started may still be running and keep the pipes open.
         let _ = kill_process_group(group, Signal::KILL);
     }
     let text = |handle: thread::JoinHandle<String>| handle.join().expect("no panic");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_ends_is_told_of() {
+    fn the_end_of_a_command_is_reported() {
         let Confined { ended, in_time, peak } =
             shell("echo out; echo err >&2; exit 3", Duration::from_secs(20));
         assert_eq!((ended.status.code(), in_time), (Some(3), true));

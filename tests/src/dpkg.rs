@@ -1,5 +1,5 @@
-//! A package database in a directory of its own, kept by the machine's real dpkg: packages are built,
-//! installed and upgraded there, without maintainer scripts and without touching the machine.
+//! A separate package database, maintained by the machine's real dpkg: packages are built, installed and
+//! upgraded there, without maintainer scripts and without affecting the machine.
 
 use crate::run::{Ended, exists, run};
 use std::{
@@ -19,7 +19,7 @@ pub fn available() -> bool {
 
 /// Builds a package of the files below a directory, with their modes and links.
 ///
-/// The directory gets a `DEBIAN` in it; the package, `NAME_VERSION.deb`, is made beside it.
+/// The directory gets a `DEBIAN` in it; the package, `NAME_VERSION.deb`, is created next to it.
 #[must_use]
 pub fn build_deb(name: &str, version: &str, files: &Path) -> PathBuf {
     let control = format!(
@@ -41,7 +41,7 @@ pub struct Dpkg {
 }
 
 impl Dpkg {
-    /// Makes an empty database, in which nothing is installed.
+    /// Creates an empty database, in which nothing is installed.
     #[must_use]
     pub fn new(root: &Path) -> Self {
         let admin = root.join("var/lib/dpkg");
@@ -54,7 +54,7 @@ impl Dpkg {
         Self { root: root.to_owned() }
     }
 
-    /// The database that a root has already.
+    /// The existing database of a root.
     #[must_use]
     pub fn of(root: &Path) -> Self {
         Self { root: root.to_owned() }
@@ -72,7 +72,7 @@ impl Dpkg {
 
     fn dpkg(&self, action: &str) -> Command {
         let mut command = self.command("dpkg");
-        // The log would be the machine's, also with another root.
+        // Even with another root, dpkg would write to the machine's log.
         command.args(["--log=/dev/null", "--force-not-root", "--force-depends", action]);
         command
     }
@@ -87,15 +87,15 @@ impl Dpkg {
         run(self.dpkg("--remove").arg(name)).success()
     }
 
-    /// Moves a file aside, wherever a package brings it. Paths are those inside the root; the
-    /// directory that it goes to has to be there.
+    /// Diverts a file of any package to another name. Paths are inside the root; the target directory must
+    /// exist.
     pub fn divert(&self, file: &str, to: &str) -> Ended {
         let mut command = self.command("dpkg-divert");
         command.args(["--local", "--rename", "--divert", to, "--add", file]);
         run(&mut command).success()
     }
 
-    /// Takes a diversion back. The name has to be free.
+    /// Removes a diversion. The original name must not exist.
     pub fn undivert(&self, file: &str) -> Ended {
         let mut command = self.command("dpkg-divert");
         run(command.args(["--local", "--rename", "--remove", file])).success()
@@ -111,7 +111,7 @@ impl Dpkg {
     #[must_use]
     pub fn owner(&self, file: &str) -> Option<String> {
         let ended = run(self.command("dpkg-query").args(["--search", file]));
-        // `local diversion from: FILE` comes before the package, whose name has no blank.
+        // `local diversion from: FILE` comes before the package, whose name has no space.
         let owners = ended.stdout.lines().filter_map(|line| line.split_once(": "));
         let mut owners = owners.filter(|(owner, of)| *of == file && !owner.contains(' '));
         owners.next().map(|(owner, _)| owner.to_owned())
@@ -129,7 +129,7 @@ mod tests {
     const LINK: &str = "librocblas.so.5";
     const STORE: &str = "/opt/rocm-7.0.2/lib/rocblas-shim/backends/7.0.2/lib";
 
-    /// A machine with a package `rocblas`: the library and the link to it.
+    /// A machine with a package `rocblas`: the library and the symlink to it.
     struct Machine {
         directory: tempfile::TempDir,
         dpkg: Dpkg,
@@ -158,7 +158,7 @@ mod tests {
             self.dpkg.root.join(directory.trim_start_matches('/')).join(name)
         }
 
-        /// Diverts the library into the store, and puts the shim with a link of that name in place.
+        /// Diverts the library into the store, and installs the shim with a symlink of that name.
         fn divert_library(&self) {
             fs::create_dir_all(self.at(STORE, "")).expect("make the store");
             self.dpkg.divert(&format!("{LIB}/{FILE}"), &format!("{STORE}/{FILE}"));
@@ -168,7 +168,7 @@ mod tests {
             self.link_to_shim();
         }
 
-        /// Points the link at the shim.
+        /// Points the symlink at the shim.
         fn link_to_shim(&self) {
             let _ = fs::remove_file(self.at(LIB, LINK));
             symlink("librocblas.so.5.99.0", self.at(LIB, LINK)).expect("link");
@@ -220,12 +220,12 @@ mod tests {
         machine.install("5.0.2-2", FILE);
         assert_eq!(machine.read(STORE, FILE), "5.0.2-2");
         assert_eq!(machine.read(LIB, FILE), "shim");
-        // The link is a file of the package like any other: it is written again.
+        // The symlink is an ordinary file of the package, so it is replaced.
         assert_eq!(machine.target(LINK), Path::new(FILE));
     }
 
     #[test]
-    fn a_link_can_be_diverted_too() {
+    fn a_symlink_can_be_diverted_too() {
         let Some(machine) = machine() else { return };
         machine.divert_library();
         fs::remove_file(machine.at(LIB, LINK)).expect("remove the link");
@@ -245,14 +245,14 @@ mod tests {
         machine.install("5.0.3-1", "librocblas.so.5.0.70003");
         assert_eq!(machine.read(LIB, "librocblas.so.5.0.70003"), "5.0.3-1");
         assert_eq!(machine.target(LINK), Path::new("librocblas.so.5.0.70003"));
-        // What was diverted was the old package's, and goes with it; what is ours stays.
+        // The diverted file belongs to the old package and is removed with it; our files remain.
         assert_eq!(machine.read(STORE, FILE), "entity not found");
         assert_eq!(machine.read(LIB, FILE), "shim");
         assert!(machine.dpkg.diversions().contains(FILE), "{}", machine.dpkg.diversions());
     }
 
     #[test]
-    fn a_diversion_taken_back_puts_the_file_back() {
+    fn removing_a_diversion_restores_the_file() {
         let Some(machine) = machine() else { return };
         machine.divert_library();
         fs::remove_file(machine.at(LIB, FILE)).expect("remove the link to the shim");
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_the_package_leaves_what_is_ours() {
+    fn removing_the_package_keeps_our_files() {
         let Some(machine) = machine() else { return };
         machine.divert_library();
         machine.dpkg.remove("rocblas");

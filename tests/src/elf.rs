@@ -1,22 +1,22 @@
-//! What a shared library says of itself, read with goblin.
+//! The dynamic section and symbols of a shared library, read with goblin.
 
 use goblin::elf::{Elf, VerneedSection, sym::STB_LOCAL};
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// The dynamic face of a library.
+/// The dynamic interface of a library.
 #[derive(Debug)]
 pub struct Face {
     /// DT_SONAME.
     pub soname: String,
     /// DT_NEEDED.
     pub needed: Vec<String>,
-    /// Names of what it exports.
+    /// The names of its exported symbols.
     pub exports: BTreeSet<String>,
-    /// Version nodes it needs of others: library, version (`GLIBC_2.34`).
+    /// The required version nodes: library, version (`GLIBC_2.34`).
     pub needs: BTreeSet<(String, String)>,
 }
 
-/// Names of what a library or program imports.
+/// The names of the symbols that a library or program imports.
 ///
 /// # Panics
 /// When the file is not a readable ELF file.

@@ -1,9 +1,8 @@
-//! An ext4 file system in a file, to see what is on disk when the power goes.
+//! An ext4 file system in a file, to see what is on disk after a power cut.
 //!
-//! It commits its journal only when it is told to (`commit=600`), so what is in the file at any moment
-//! is what programs have synced, and what the kernel wrote early. A copy of the file, mounted, is the
-//! file system after a power cut at that moment: the blocks that ext4 has not submitted are still in
-//! memory, which the copy does not have.
+//! It commits its journal only on request (`commit=600`), so at any moment the file contains what programs
+//! have synced, and what the kernel wrote early. A mounted copy of the file is the file system after a power
+//! cut at that moment: blocks that ext4 has not submitted are only in memory, so the copy lacks them.
 
 use crate::run::{Ended, run};
 use std::{
@@ -13,23 +12,23 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Sparse: it takes what is written.
+/// The file is sparse: it only uses space for what is written.
 const SIZE: u64 = 1 << 30;
 
-/// A mounted file system; it is unmounted and removed when this goes.
+/// A mounted file system; it is unmounted and removed when this is dropped.
 #[derive(Debug)]
 pub struct Ext4 {
-    /// With the image and the mount point.
+    /// The directory of the image and the mount point.
     scratch: TempDir,
     device: Option<String>,
     mounted: bool,
 }
 
 impl Ext4 {
-    /// An empty file system.
+    /// Creates an empty file system.
     ///
     /// # Errors
-    /// Why this machine cannot have one.
+    /// The reason why this machine cannot have one.
     pub fn new() -> Result<Self, String> {
         // SAFETY: no arguments.
         if unsafe { libc::geteuid() } != 0 {
@@ -38,7 +37,7 @@ impl Ext4 {
         let ext4 = Self::unmounted()?;
         let file = File::create(ext4.image()).and_then(|file| file.set_len(SIZE));
         file.map_err(|e| e.to_string())?;
-        // All of its tables now, not by the kernel later.
+        // Initialises all tables now, not later in the kernel.
         let options = ["-q", "-E", "lazy_itable_init=0,lazy_journal_init=0"];
         tool(Command::new("mkfs.ext4").args(options).arg(ext4.image()))?;
         ext4.mount()
@@ -59,8 +58,8 @@ impl Ext4 {
             let mut command = Command::new("losetup");
             tool(command.args(["--find", "--show"]).args(more).arg(self.image()))
         };
-        // Directly, so that the file has what was written. Where that is not possible, its pages in
-        // memory have, and those are what is copied.
+        // With direct I/O, so that the file contains what was written. If that is not possible, the page
+        // cache contains it, and a copy reads from there.
         let device = losetup(&["--direct-io=on"]).or_else(|_| losetup(&[]))?;
         let device = device.stdout.trim().to_owned();
         self.device = Some(device.clone());
@@ -71,18 +70,18 @@ impl Ext4 {
         Ok(self)
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     #[must_use]
     pub fn top(&self) -> PathBuf {
         self.scratch.path().join("mounted")
     }
 
-    /// Writes all that is in memory to the disk.
+    /// Writes everything in memory to the disk.
     pub fn sync(&self) {
         run(Command::new("sync").arg("--file-system").arg(self.top())).success();
     }
 
-    /// The file system as it would be if the power had gone now, its journal replayed.
+    /// The file system as it would be after a power cut now, with its journal replayed.
     ///
     /// # Errors
     /// When the copy cannot be made or mounted.
@@ -96,7 +95,7 @@ impl Ext4 {
 
 impl Drop for Ext4 {
     fn drop(&mut self) {
-        // Nothing can be done about what fails here; the directory is in the temporary one.
+        // A failure here cannot be handled; the directory is below the temporary one.
         if self.mounted {
             let _ = run(Command::new("umount").arg(self.top()));
         }
@@ -106,7 +105,7 @@ impl Drop for Ext4 {
     }
 }
 
-/// Runs a tool that not everyone has on the `PATH`.
+/// Runs a tool that may not be on the `PATH`.
 fn tool(command: &mut Command) -> Result<Ended, String> {
     let name = Path::new(command.get_program()).display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();

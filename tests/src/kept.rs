@@ -1,5 +1,5 @@
-//! Temporary directories that several tests of a process share. What a `static` holds is never dropped, so
-//! they are removed when the process exits.
+//! Temporary directories that several tests of a process share. They are removed when the process exits,
+//! because a `static` is never dropped.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// The process that made them, and their paths.
+/// The process that created them, and their paths.
 static KEPT: Mutex<Option<(u32, Vec<PathBuf>)>> = Mutex::new(None);
 
 /// A new directory that is removed when this process exits.
@@ -34,12 +34,12 @@ pub fn until_exit(directory: &Path) {
 }
 
 extern "C" fn remove() {
-    // A forked child has the list too, and whoever holds the lock is not waited for at the end.
+    // A forked child has the list too. At exit, this must not wait for the holder of the lock.
     let Ok(mut kept) = KEPT.try_lock() else { return };
     let Some((owner, all)) = kept.take() else { return };
     if owner == process::id() {
         for directory in all {
-            // Nobody is left to be told.
+            // An error can no longer be reported.
             let _ = fs::remove_dir_all(directory);
         }
     }

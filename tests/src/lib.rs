@@ -1,11 +1,12 @@
-//! What the integration tests and the demo share: building the shim, the stand-in libraries and C
-//! clients, laying out trees, and running a program with a time limit and everything it said.
+//! Code that the integration tests and the demo share: building the shim, the stand-in libraries and C
+//! clients, laying out trees, and running a program with a time limit and capturing its output.
 //!
-//! Loading is global to a process, so every scenario runs a client of its own.
+//! Loading is global to a process, so every scenario runs its own client.
 
 pub mod amd_tree;
 pub mod artefacts;
 pub mod assembly;
+pub mod captures;
 pub mod compile;
 pub mod confined;
 pub mod consistency;
@@ -20,10 +21,14 @@ pub mod program;
 pub mod real;
 pub mod run;
 pub mod scenario;
+pub mod scratch;
 pub mod skip;
 pub mod small_tree;
 pub mod snapshot;
+pub mod soak;
 pub mod stepped;
 pub mod terminal;
 pub mod traces;
 pub mod tree;
+pub mod valid;
+pub mod words;

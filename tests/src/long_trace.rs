@@ -1,4 +1,4 @@
-//! A trace of very many calls: what recording it takes, and what its summary does.
+//! A trace of very many calls: the cost of recording it, and of summarising it.
 
 use crate::{
     artefacts::standins,
@@ -19,20 +19,20 @@ pub struct LongTrace {
     calls: u64,
     /// The program of `bin/peak_memory.rs`.
     peak_memory: &'static str,
-    /// What the traced program took.
+    /// The cost of the traced program.
     pub recorded: Taken,
 }
 
-/// What a program took.
+/// The cost of a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
-    /// How long.
+    /// Its duration.
     pub time: Duration,
-    /// The most memory, in kilobytes.
+    /// The peak memory, in kilobytes.
     pub memory: u64,
 }
 
-/// Runs a command behind `peak_memory`.
+/// Runs a command under `peak_memory`.
 fn measured(command: &mut Command) -> (Ended, Taken) {
     let begun = Instant::now();
     let ended = run_within(command, Duration::from_secs(300)).silent_success();
@@ -43,7 +43,7 @@ fn measured(command: &mut Command) -> (Ended, Taken) {
 }
 
 impl LongTrace {
-    /// Of so many calls, which the shim recorded.
+    /// Records a trace of that many calls.
     #[must_use]
     pub fn of(calls: u64, peak_memory: &'static str) -> Self {
         let tree = Tree::with_shim();
@@ -57,13 +57,13 @@ impl LongTrace {
         Self { tree, calls, peak_memory, recorded }
     }
 
-    /// Where it is.
+    /// Its directory.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
         self.tree.root().join("traces")
     }
 
-    /// Has an installer summarise it.
+    /// Summarises it with an installer.
     ///
     /// # Panics
     /// When a call is missing from the summary.

@@ -1,6 +1,6 @@
-//! Puts programs where a test runs them. A child that another test forks while this process has a file
-//! open for writing has it open, too, until it executes its own program, and a file that anybody has
-//! open for writing cannot be executed (ETXTBSY). So other processes write these.
+//! Creates executable files for tests. A child that another test forks while this process has a file open for writing
+//! inherits the open file until it executes its own program, and a file that is open for writing cannot be executed
+//! (ETXTBSY). So these files are written by other processes.
 
 use crate::run::run;
 use std::{
@@ -17,7 +17,7 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) {
     run(Command::new("cp").args(["-L", "--"]).arg(from.as_ref()).arg(to.as_ref())).success();
 }
 
-/// Writes a script that everybody may run.
+/// Writes a script that everyone may run.
 #[track_caller]
 pub fn script(to: impl AsRef<Path>, text: &str) {
     let to = to.as_ref();
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
     use std::{fs::OpenOptions, thread};
 
-    /// What this process has open.
+    /// The files that this process has open.
     fn open_files() -> Vec<std::path::PathBuf> {
         let entries = fs::read_dir("/proc/self/fd").expect("read");
         entries.filter_map(|entry| fs::read_link(entry.expect("an entry").path()).ok()).collect()
@@ -47,7 +47,7 @@ mod tests {
         run(Command::new("mkfifo").arg(&pipe)).success();
         thread::scope(|scope| {
             let copying = scope.spawn(|| copy(&pipe, &to));
-            // Whoever copies has opened the pipe when this returns, and waits for its end.
+            // When this returns, the copying process has opened the pipe and is waiting for its end.
             let mut input = OpenOptions::new().write(true).open(&pipe).expect("open the pipe");
             input.write_all(b"#!/bin/sh\nexit 7\n").expect("write");
             while !to.exists() && !copying.is_finished() {

@@ -1,27 +1,27 @@
-//! Runs a client: a clean environment, a time limit instead of a hang, and all it said kept.
+//! Runs a client with a clean environment and a time limit, and captures all of its output.
 
 use crate::tree::Tree;
 use std::{
     ffi::OsStr,
     fmt,
     io::Read,
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
     process::{Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-/// Longer than any client takes, also on a busy machine; a client that runs longer hangs.
+/// Longer than any client takes, even on a busy machine; a client that runs longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// How a client ended.
 pub struct Ended {
     /// Its exit status.
     pub status: ExitStatus,
-    /// What it printed.
+    /// Its output on stdout.
     pub stdout: String,
-    /// What it and the libraries in it complained about.
+    /// Its output on stderr, including that of its libraries.
     pub stderr: String,
 }
 
@@ -32,14 +32,14 @@ impl fmt::Debug for Ended {
 }
 
 impl Ended {
-    /// Panics with everything the client said unless it exited with 0.
+    /// Panics with all of the client's output unless it exited with 0.
     #[track_caller]
     pub fn success(self) -> Self {
         assert!(self.status.success(), "{self:?}");
         self
     }
 
-    /// As [`Self::success`], and nothing on stderr: the shim works in silence.
+    /// As [`Self::success`], and requires that nothing was printed to stderr.
     #[track_caller]
     pub fn silent_success(self) -> Self {
         assert!(self.status.success() && self.stderr.is_empty(), "{self:?}");
@@ -53,8 +53,8 @@ impl Ended {
     }
 }
 
-/// A command to run `program` against the libraries of a tree, with no setting of the shim
-/// inherited from the environment of the tests.
+/// A command to run `program` against the libraries of a tree, without inheriting settings of the shim from
+/// the environment of the tests.
 #[must_use]
 pub fn client(tree: &Tree, program: &Path) -> Command {
     let mut command = Command::new(program);
@@ -68,7 +68,21 @@ pub fn client(tree: &Tree, program: &Path) -> Command {
     command
 }
 
-/// Runs a command to its end, or kills it and panics when it takes too long.
+/// Restores the default action of the signals by which users end a command. A shell starts background
+/// processes, including tests, with SIGINT ignored, and children inherit that.
+pub fn with_default_signals(command: &mut Command) -> &mut Command {
+    // SAFETY: it makes only system calls, which are allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Runs a command to its end, or kills it and panics if it takes too long.
 #[track_caller]
 pub fn run(command: &mut Command) -> Ended {
     run_within(command, LIMIT)

@@ -1,8 +1,8 @@
-//! A root directory with as little as `apply` needs: libraries of a few functions, one Tensile file,
-//! dpkg's database of one package. It is copied in milliseconds and `apply` takes 50 ms on it, for
-//! suites that run thousands of commands.
+//! A root directory with the minimum that `apply` needs: libraries of a few functions, one Tensile file, and
+//! dpkg's database of one package. It is copied in milliseconds and `apply` takes 50 ms on it, for suites
+//! that run thousands of commands.
 //!
-//! [`crate::amd_tree`] has what the real ones have.
+//! [`crate::amd_tree`] is closer to real trees.
 
 use crate::{
     artefacts,
@@ -18,34 +18,34 @@ use std::{
     process::Command,
 };
 
-/// Where the libraries are, inside.
+/// The directory of libraries, inside the root.
 pub const LIB: &str = "/opt/rocm-7.0.2/lib";
 
 /// The stock library's file.
 pub const STOCK: &str = "librocblas.so.5.0.70002";
 
-/// A program that uses rocBLAS, inside.
+/// A program that uses rocBLAS, inside the root.
 pub const PROGRAM: &str = "/usr/bin/program";
 
 /// The file of the backend's library.
 pub const BACKEND: &str = "librocblas.so.4.3.60300";
 
-/// What dpkg knows of the stock library's package.
+/// dpkg's entry for the stock library's package.
 pub const STATUS: &str = "Package: rocblas\nStatus: install ok installed\n\
                           Maintainer: x <x@example.org>\nArchitecture: all\nVersion: 5.0.2\n\
                           Description: x\n\n";
 
-/// What the shim and programs need of the machine.
+/// The machine's files that the shim and programs need.
 const MACHINE: [&str; 3] = ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
 
-/// Enough for a library not to be taken for a stub.
+/// Enough functions that a library is not mistaken for a stub.
 const FUNCTIONS: &str = "
 int rocblas_create_handle(void **handle) { return 0; }
 int rocblas_destroy_handle(void *handle) { return 0; }
 int rocblas_sscal(void) { return 77; }
 ";
 
-/// Lays out a machine with ROCm 7.0.2's rocBLAS and nothing else.
+/// Lays out a machine with ROCm 7.0.2's rocBLAS only.
 pub fn lay_out(root: &Path) {
     let lib = at(root, LIB);
     fs::create_dir_all(lib.join("rocblas/library")).expect("make lib");
@@ -89,7 +89,7 @@ pub fn lay_out_backend(tree: &Path) {
         .expect("write");
 }
 
-/// Copies a directory with modes and times. Quicker than starting `cp` for one of a few dozen files.
+/// Copies a directory with modes and times. For a few dozen files this is faster than starting `cp`.
 pub fn duplicate(from: &Path, to: &Path) {
     copy(from, to).unwrap_or_else(|e| panic!("{} to {}: {e}", from.display(), to.display()));
 }
@@ -109,11 +109,11 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     }
     fs::copy(from, to)?;
     let times = FileTimes::new().set_modified(metadata.modified()?);
-    // For reading: times may be set of a file that cannot be written to.
+    // Opened for reading, because the times of a read-only file can be set too.
     File::open(to)?.set_times(times)
 }
 
-/// Where a path inside is.
+/// The path of a file inside the root.
 #[must_use]
 pub fn at(root: &Path, inside: &str) -> PathBuf {
     root.join(inside.trim_start_matches('/'))
@@ -149,7 +149,7 @@ fn program(root: &Path) {
     compile(&text, &at(root, PROGRAM), &[&lib, "-lrocblas", "-g0"]);
 }
 
-/// dpkg's, with the stock library in a package, so that `apply` diverts it.
+/// dpkg's database, with the stock library in a package, so that `apply` diverts it.
 fn database(root: &Path) {
     let admin = root.join("var/lib/dpkg");
     for directory in ["info", "updates", "triggers"] {

@@ -1,5 +1,5 @@
-//! What a directory holds, to compare with what it holds later: kinds, modes, owners, contents,
-//! links; and, if wanted, times, extended attributes and hard-link counts.
+//! Snapshots of a directory's contents, for comparison with later ones: kinds, modes, owners, contents, links; and
+//! optionally times, extended attributes and hard-link counts.
 
 use rustix::{
     buffer::spare_capacity,
@@ -13,24 +13,28 @@ use std::{
     io::{self, Read},
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-/// By name, as a person reads it: `mode` is `0644`.
+/// Properties by name, as readable text: `mode` is `0644`.
 type Properties = BTreeMap<&'static str, String>;
 
-/// All entries of a directory, itself (`.`) included.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// All entries of a directory, including itself (`.`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshot {
     entries: BTreeMap<PathBuf, Properties>,
 }
 
-/// The property of a file's number of names.
+/// The property for a file's number of names.
 pub const LINKS: &str = "links";
 
-/// The property of a file with more names than one: the first of them in the directory.
+/// The property for the time of the last change: seconds, a dot and nanoseconds.
+const TIME: &str = "time";
+
+/// The property of a file with several names: the first of them in the directory.
 pub const SAME_FILE: &str = "same file as";
 
-/// How much of each entry counts, each with all before it.
+/// The level of detail of each entry; each level includes the previous ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
     Plain,
@@ -41,7 +45,7 @@ enum Detail {
 }
 
 impl Snapshot {
-    /// What a directory holds, times apart.
+    /// The contents of a directory, without times.
     ///
     /// # Panics
     /// When something in it cannot be read.
@@ -59,8 +63,8 @@ impl Snapshot {
         Self::new(directory, Detail::Times)
     }
 
-    /// As [`Self::with_times`], with extended attributes and the number of names that each file has,
-    /// those outside of the directory included.
+    /// As [`Self::with_times`], with extended attributes and the number of names that each file has, including those
+    /// outside the directory.
     ///
     /// # Panics
     /// When something in it cannot be read.
@@ -73,7 +77,7 @@ impl Snapshot {
         let mut entries = BTreeMap::new();
         let mut seen = HashMap::new();
         let mut pending = BTreeSet::from([PathBuf::from(".")]);
-        // In the order of names, so that the first name of a file is the same every time.
+        // Sorted by name, so that the first name of a file is always the same.
         while let Some(path) = pending.pop_first() {
             let place = directory.join(&path);
             let (metadata, mut properties, children) =
@@ -91,14 +95,14 @@ impl Snapshot {
         Self { entries }
     }
 
-    /// Leaves out the entries whose path, relative to the directory, is one of those.
+    /// Omits the entries with these paths, relative to the directory.
     #[must_use]
     pub fn without(mut self, left_out: impl Fn(&Path) -> bool) -> Self {
         self.entries.retain(|path, _| !left_out(path));
         self
     }
 
-    /// Leaves out one property of every entry, [`LINKS`] for example.
+    /// Omits one property of every entry, such as [`LINKS`].
     #[must_use]
     pub fn ignoring(mut self, property: &str) -> Self {
         self.entries.values_mut().for_each(|properties| {
@@ -107,12 +111,30 @@ impl Snapshot {
         self
     }
 
+    /// Replaces times since `start` by a word, so that runs of one command can be compared: files that a run creates
+    /// have other times in each run, those that it restores have not.
+    ///
+    /// # Panics
+    /// When `start` is before 1970.
+    #[must_use]
+    pub fn without_times_since(mut self, start: SystemTime) -> Self {
+        let start = start.duration_since(UNIX_EPOCH).expect("a time after 1970");
+        for time in self.entries.values_mut().filter_map(|properties| properties.get_mut(TIME)) {
+            let seconds = time.split_once('.').and_then(|(seconds, _)| seconds.parse().ok());
+            // A file system's clock may be some milliseconds behind.
+            if seconds.is_some_and(|seconds: u64| seconds + 1 >= start.as_secs()) {
+                "new".clone_into(time);
+            }
+        }
+        self
+    }
+
     /// The paths of all entries, relative to the directory.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.entries.keys().map(PathBuf::as_path)
     }
 
-    /// What is different in a later snapshot, a line for each property of each entry.
+    /// The differences from a later snapshot, one line for each property of each entry.
     #[must_use]
     pub fn differences(&self, later: &Self) -> Vec<String> {
         let none = Properties::new();
@@ -176,10 +198,10 @@ fn read(path: &Path, detail: Detail) -> io::Result<(Metadata, Properties, Vec<Os
     }
     if detail >= Detail::Times {
         let time = format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec());
-        properties.insert("time", time);
+        properties.insert(TIME, time);
     }
     if detail >= Detail::Exact {
-        // A directory's count is that of its sub-directories, which are entries of their own.
+        // A directory's link count depends on its subdirectories, which are entries themselves.
         if !kind.is_dir() {
             properties.insert(LINKS, metadata.nlink().to_string());
         }
@@ -211,10 +233,10 @@ fn attributes(path: &Path) -> io::Result<String> {
     Ok(attributes.into_iter().collect::<Vec<_>>().join(" "))
 }
 
-/// Tells contents apart; nobody tries to make two that it does not.
+/// A hash that distinguishes contents; it need not resist deliberate collisions.
 fn digest(path: &Path) -> io::Result<u64> {
     let mut file = File::open(path)?;
-    // Compiled with optimizations, unlike the hasher of `std`, which is generic.
+    // Compiled with optimizations, unlike std's hasher, which is generic and so is compiled in this crate.
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -236,7 +258,7 @@ mod tests {
         time::SystemTime,
     };
 
-    /// What a change makes different in a directory with a file of two names and a link.
+    /// The differences that a change causes in a directory with a symlink and a file with two names.
     fn differences(
         of: impl Fn(&Path) -> Snapshot,
         change: impl Fn(&Path) -> io::Result<()>,

@@ -1,4 +1,4 @@
-//! Runs a call one instruction at a time, with something done at each of the shim's assembly:
+//! Runs a call one instruction at a time, with an action at each instruction of the shim's assembly:
 //! `tests/clients/tracing/stepped.cpp`.
 
 use crate::{
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// The client, and a tree with the null backend.
 pub struct Stepped {
-    /// With the null backend in its store, unless that is opened later.
+    /// The tree. It has the null backend in its store, unless that is opened later.
     pub tree: Tree,
     program: PathBuf,
     backend: PathBuf,
@@ -24,35 +24,49 @@ impl Stepped {
     /// Compiles both.
     ///
     /// # Panics
-    /// When that fails.
+    /// If that fails.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same, with a HIP runtime in the backend, whose last error a trace reads.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn with_hip() -> Self {
+        Self::with(&["-DHAS_HIP"])
+    }
+
+    fn with(flags: &[&str]) -> Self {
         let tree = Tree::with_shim();
         let backend = tree.root().join("null.so");
-        let backend = library(&standins().join("null_backend.c"), &backend, "librocblas.so.4", &[]);
+        let source = standins().join("null_backend.c");
+        let backend = library(&source, &backend, "librocblas.so.4", flags);
         let flags = ["-fnon-call-exceptions", "-fasynchronous-unwind-tables", "-Wl,-z,now"];
         let program = linked_client(&tree, "tracing/stepped.cpp", &flags);
         Self { tree, program, backend, second: None }
     }
 
-    /// With a second backend, whose the handle is.
+    /// The same, with a second backend that owns the handle.
     #[must_use]
     pub fn routed(self) -> Self {
         let second = self.tree.place(&self.backend, "second.so");
         Self { second: Some(second), ..self }
     }
 
-    /// Where traces are.
+    /// The directory of traces.
     #[must_use]
     pub fn traces(&self) -> PathBuf {
         self.tree.root().join("traces")
     }
 
-    /// Runs it with these arguments, in a trace with these options if there are any. Returns at how
-    /// many instructions the call was interrupted, and how many ordinary calls followed.
+    /// Runs it with these arguments, with a trace if options are given. Returns the number of instructions at
+    /// which the call was interrupted, and the number of ordinary calls that followed.
     ///
     /// # Panics
-    /// When it fails.
+    /// If it fails.
     #[track_caller]
     pub fn run(&self, arguments: &[&str], trace: Option<&str>) -> (usize, usize) {
         let mut command = client(&self.tree, &self.program);

@@ -1,9 +1,9 @@
-//! What a traced program left: its traces, read whole.
+//! The traces of a program, read completely.
 
 use rocblas_trace::{
     call::Answer,
     layout::{NOTE, Note},
-    read::{Merged, Next, Record, Trace, Tracked, traces_in},
+    read::{Digest, Finding, Merged, Next, Record, Saved, SkippedCalls, Trace, Tracked, traces_in},
     text::{Detail, Signature},
 };
 use std::path::{Path, PathBuf};
@@ -15,25 +15,25 @@ pub struct Recorded {
     pub name: &'static str,
     /// Its number in its thread.
     pub sequence: u64,
-    /// How many calls of the thread were under way.
+    /// The number of calls of the thread that were in flight.
     pub depth: u8,
     /// The raw arguments.
     pub words: Vec<u64>,
-    /// As a person reads it: `rocblas_sscal(n=1, alpha=2, incx=1)`.
+    /// As text: `rocblas_sscal(n=1, alpha=2, incx=1)`.
     pub text: String,
     /// The status, if it returned one.
     pub status: Option<i32>,
     /// Whether it has returned.
     pub has_ended: bool,
-    /// Whether it was left by an exception.
+    /// Whether it was abandoned by an exception.
     pub was_left: bool,
-    /// What is known beside that.
+    /// Further facts about it.
     pub note: Note,
-    /// Whether the shim itself answered.
+    /// Whether the shim itself handled it.
     pub by_shim: bool,
-    /// The device of its handle, where that is known.
+    /// The device of its handle, if known.
     pub device: Option<i64>,
-    /// The number of its handle's stream, where the handle is known.
+    /// The number of its handle's stream, if the handle is known.
     pub stream: Option<u32>,
     /// When it was entered, in ticks.
     pub begin: u64,
@@ -44,19 +44,19 @@ pub struct Recorded {
 /// The calls of a thread.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Thread {
-    /// In their order.
+    /// In order.
     pub calls: Vec<Recorded>,
     /// Why there are no more.
     pub state: Option<rocblas_trace::layout::State>,
-    /// The system's error, where its file could not grow.
+    /// The system's error if its file could not grow.
     pub errno: u32,
     /// Calls that were too short for the filter.
     pub filtered: u64,
-    /// Calls that had no place.
+    /// The number of calls that were not recorded.
     pub untraced: u64,
-    /// Records that later ones took the place of.
+    /// The number of records that later ones overwrote.
     pub overwritten: u64,
-    /// How many records it had written when it ended, as its file says; 0: it had not.
+    /// How many records it had written when it ended, according to its file; 0 if it has not ended.
     pub records: u64,
     /// The file's length in bytes.
     pub bytes: u64,
@@ -67,7 +67,7 @@ pub struct Thread {
 pub struct Traced {
     /// Its directory.
     pub directory: PathBuf,
-    /// What ran.
+    /// The process.
     pub process: rocblas_trace::process::Process,
     /// Its threads, in the order of their numbers.
     pub threads: Vec<Thread>,
@@ -75,18 +75,28 @@ pub struct Traced {
     pub devices: Vec<(u64, String, String)>,
     /// How it was stopped, if it was.
     pub ended: Option<String>,
+    /// The findings of checks.
+    pub findings: Vec<Finding>,
+    /// Digests of operands.
+    pub digests: Vec<Digest>,
+    /// Calls that were skipped.
+    pub skipped: Vec<SkippedCalls>,
+    /// Calls whose operands are in files.
+    pub saved: Vec<Saved>,
+    /// How many calls were checked.
+    pub checked: u64,
 }
 
-/// The traces in a directory, of programs that are gone.
+/// The traces in a directory, of programs that have ended.
 ///
 /// # Panics
-/// When one cannot be read, or is damaged: what is written is whole, however the program ended.
+/// If one cannot be read, or is damaged: a trace must be intact however its program ended.
 #[must_use]
 pub fn read_all(directory: &Path) -> Vec<Traced> {
     read_each(directory).collect()
 }
 
-/// The same one after the other, for more than memory has room for.
+/// The same as an iterator, for more traces than fit into memory.
 ///
 /// # Panics
 /// As [`read_all`].
@@ -98,7 +108,7 @@ pub fn read_each(directory: &Path) -> impl Iterator<Item = Traced> {
 /// The only trace in a directory.
 ///
 /// # Panics
-/// As [`read_all`], and when there is another number of traces.
+/// As [`read_all`], and if the number of traces is not one.
 #[must_use]
 pub fn read_only(directory: &Path) -> Traced {
     let mut traces = read_all(directory);
@@ -129,6 +139,8 @@ fn read(directory: &Path) -> Traced {
     let mut merged = Merged::new(threads);
     merged.close();
     let mut tracked = Tracked::default();
+    let (mut findings, mut digests) = (Vec::new(), Vec::new());
+    let (mut skipped, mut saved, mut checked) = (Vec::new(), Vec::new(), 0);
     while let Next::Record(thread, record) = merged.next() {
         if let Record::Call(call) = record {
             let state = tracked.state(&call);
@@ -155,6 +167,14 @@ fn read(directory: &Path) -> Traced {
             };
             read[thread].calls.push(recorded);
         }
+        match record {
+            Record::Finding(finding) => findings.push(finding),
+            Record::Digest(digest) => digests.push(digest),
+            Record::Skipped(calls) => skipped.push(calls),
+            Record::Saved(call) => saved.push(call),
+            Record::Checked(calls) => checked += calls.calls,
+            _ => {}
+        }
         tracked.take(&record);
     }
     assert!(merged.failures().is_empty(), "{:?}", merged.failures());
@@ -169,6 +189,11 @@ fn read(directory: &Path) -> Traced {
         threads: read,
         devices: devices.map(|(n, d)| (*n, d.name.clone(), d.target.clone())).collect(),
         ended: trace.ended().map(|ended| ended.why.clone()),
+        findings,
+        digests,
+        skipped,
+        saved,
+        checked,
     }
 }
 
@@ -179,14 +204,14 @@ impl Traced {
         self.threads.iter().flat_map(|thread| &thread.calls).collect()
     }
 
-    /// The calls of all threads as a person reads them.
+    /// The calls of all threads as text.
     #[must_use]
     pub fn texts(&self) -> Vec<&str> {
         self.calls().into_iter().map(|call| call.text.as_str()).collect()
     }
 
-    /// Panics unless each thread's calls are numbered without a gap, but for events, of which there
-    /// are two for a handle at the most.
+    /// Panics unless each thread's calls are numbered without a gap, except for events, of which there are at most two
+    /// for each handle.
     #[track_caller]
     pub fn assert_nothing_is_missing(&self) {
         for thread in &self.threads {

@@ -1,5 +1,5 @@
-//! A temporary directory in the shape of a ROCm tree: `lib/` with the shim in front and a store of
-//! backends beside it.
+//! A temporary directory laid out like a ROCm tree: `lib/` with the shim in front, and a store of backends
+//! next to it.
 
 use crate::artefacts;
 use std::{
@@ -9,7 +9,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A tree; its files go when it does.
+/// A tree; its files are removed when it is dropped.
 #[derive(Debug)]
 pub struct Tree {
     root: TempDir,
@@ -52,26 +52,26 @@ impl Tree {
         self.root.path()
     }
 
-    /// Leaves the files where they are, for someone to look at, and answers where.
+    /// Keeps the files, for inspection, and returns their directory.
     #[must_use]
     pub fn keep(self) -> PathBuf {
         self.root.keep()
     }
 
-    /// Where the libraries are.
+    /// The directory of libraries.
     #[must_use]
     pub fn lib(&self) -> PathBuf {
         self.root.path().join("lib")
     }
 
-    /// Where the settings of the store are.
+    /// The path of the store's settings.
     #[must_use]
     pub fn settings(&self) -> PathBuf {
         self.lib().join("rocblas-shim/shim.toml")
     }
 
-    /// Copies the shim in under the name that wins for ldconfig, with the links that the loader
-    /// and the linker follow.
+    /// Copies the shim into the tree under the name that ldconfig prefers, with the symlinks that the loader and the
+    /// linker follow.
     pub fn place_shim(&self) {
         self.place(artefacts::shim(), "librocblas.so.5.99.0");
         for link in ["librocblas.so.5", "librocblas.so"] {
@@ -90,7 +90,7 @@ impl Tree {
         place
     }
 
-    /// Copies a library into the store, in a prefix of its own. Answers where it is now.
+    /// Copies a library into the store, in its own prefix. Returns its path.
     pub fn add_backend(&self, name: &str, library: &Path) -> PathBuf {
         let lib = self.lib().join("rocblas-shim/backends").join(name).join("lib");
         fs::create_dir_all(&lib).expect("make a prefix");

@@ -1,6 +1,6 @@
-# Room for GPU code in a stand-in library, and the records by which a HIP runtime finds it: two translation
-# units' bundles, which `tests::amd_tree` fills in when the library is linked (`gpu_code::add`). In AMD's
-# libraries clang emits the same two sections. Until then the bundles have an entry for the host alone.
+# Space for GPU code in a stand-in library, and the records by which a HIP runtime finds it: the bundles of two
+# translation units, which `tests::amd_tree` fills in after the library is linked (`gpu_code::add`). Until then
+# the bundles only have an entry for the host. In AMD's libraries clang emits the same two sections.
 .pushsection .hip_fatbin, "aR", @progbits
 .p2align 12
 .Lstandin_bundles:

@@ -1,6 +1,6 @@
-//! A headless Chromium that is told what to do by its DevTools protocol, over a pipe: JSON documents
-//! with a NUL behind each. Its command line could take a picture, but neither choose a colour scheme, nor
-//! type, nor say what a page complained of or asked the network for.
+//! A headless Chromium controlled by its DevTools protocol over a pipe: JSON documents, each followed by a
+//! NUL. Its command line could take a screenshot, but could not choose a colour scheme, type, or report a page's
+//! errors and network requests.
 //!
 //! <https://chromedevtools.github.io/devtools-protocol/>
 
@@ -19,7 +19,7 @@ use tests::run::exists;
 /// Longer than any step takes, also on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The program, under the names that distributions give it.
+/// The browser's program, under one of the names that distributions give it.
 pub(crate) fn program() -> Option<&'static str> {
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| exists(name))
 }
@@ -29,7 +29,7 @@ pub(crate) struct Browser {
     child: Child,
     to: ChildStdin,
     from: Receiver<Json>,
-    /// Where it keeps what it writes.
+    /// The directory for its files.
     _profile: TempDir,
     session: Option<String>,
     count: u64,
@@ -47,8 +47,8 @@ impl Browser {
     /// Starts it.
     pub(crate) fn start(program: &str) -> Self {
         let profile = tempfile::tempdir().expect("a directory");
-        // It reads from descriptor 3 and writes to 4. Without a sandbox since root may run this; no test
-        // page is a stranger's.
+        // It reads from descriptor 3 and writes to 4. Without a sandbox, because root may run this; all test pages
+        // are trusted.
         let mut child = Command::new("sh")
             .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", "sh", program])
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
@@ -92,7 +92,7 @@ impl Browser {
         browser
     }
 
-    /// Calls a method and answers its result.
+    /// Calls a method and returns its result.
     #[track_caller]
     pub(crate) fn call(&mut self, method: &str, params: Json) -> Json {
         self.count += 1;
@@ -154,7 +154,7 @@ impl Browser {
         }
     }
 
-    /// Types a text where the focus is.
+    /// Types a text into the focused element.
     pub(crate) fn write(&mut self, text: &str) {
         self.call("Input.insertText", json!({"text": text}));
     }
@@ -166,14 +166,14 @@ impl Browser {
         base64(answer["data"].as_str().expect("a text"))
     }
 
-    /// What the page asked for, by address.
+    /// The URLs that the page requested.
     pub(crate) fn requests(&self) -> Vec<String> {
         let requests = self.events.iter().filter(|e| e["method"] == "Network.requestWillBeSent");
         let address = |event: &Json| event["params"]["request"]["url"].as_str().map(str::to_owned);
         requests.filter_map(address).collect()
     }
 
-    /// What the page and the browser complained of: exceptions, messages, blocked contents.
+    /// The errors of the page and the browser: exceptions, messages, blocked contents.
     pub(crate) fn complaints(&self) -> Vec<&Json> {
         let methods = ["Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"];
         self.events.iter().filter(|e| methods.iter().any(|m| e["method"] == *m)).collect()

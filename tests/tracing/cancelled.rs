@@ -1,5 +1,5 @@
-//! Threads that are cancelled, or end, around traced calls: a traced call is no cancellation point, reaches
-//! the backend, and leaves nothing locked.
+//! Threads that are cancelled, or end, around traced calls: a traced call is not a cancellation point, reaches
+//! the backend, and leaves no lock held.
 
 use crate::Program;
 use tests::{
@@ -9,7 +9,7 @@ use tests::{
     tree::Tree,
 };
 
-/// Runs `cancelled.c` in a trace with these options. Returns how many calls came back before the last two
+/// Runs `cancelled.c` in a trace with these options. Returns how many calls returned before the last two
 /// threads, and the calls of each thread.
 fn cancelled(arguments: &[&str], options: &str) -> (usize, Vec<Vec<Recorded>>) {
     let tree = Tree::with_shim();
@@ -69,9 +69,8 @@ fn threads_cancelled_at_any_instruction_leave_nothing_locked_and_the_trace_right
         let ended = calls.iter().filter(|call| call.has_ended).count();
         let left = calls.iter().filter(|call| call.was_left).count();
         println!("{options}: {returned} calls returned, {ended} recorded as ended, {left} as left");
-        // Those of the last two threads: two returned, one was left. A thread may have been cancelled
-        // after its call ended and before it counted it, or after the call and before its record was
-        // complete.
+        // The calls of the last two threads: two returned, one was abandoned. A thread may have been cancelled
+        // after its call ended and before it counted it, or after the call and before its record was complete.
         assert!(calls.iter().all(|call| call.has_ended != call.was_left), "{options}");
         let returned = returned + 2;
         assert!(ended.abs_diff(returned) <= THREADS && ended + left >= returned, "{options}");

@@ -1,4 +1,4 @@
-//! Calls that a graph captures, where HIP is asked.
+//! Calls that are captured into a graph, if HIP is queried.
 
 use crate::{Program, installer};
 use rocblas_trace::layout::Capture::{self, No, Unasked, Untold, Yes};
@@ -13,7 +13,7 @@ fn traced(options: &str) -> (Program, String) {
     tree.add_backend("only", &backend);
     let program = Program::in_tree(tree, "captured.c");
     let mut command = program.command();
-    // The tree has no kernels for the device that the stand-in does not know.
+    // The tree has no kernels for the stand-in's unknown device.
     command.env("ROCBLAS_SHIM_COMPAT", "-tensile").env("ROCBLAS_SHIM_TRACE_OPTIONS", options);
     let ended = run(&mut command).silent_success();
     (program, ended.stdout)
@@ -24,7 +24,7 @@ fn captures(program: &Program) -> Vec<(&'static str, Capture)> {
     trace.calls().iter().map(|call| (&call.name["rocblas_".len()..], call.note.capture())).collect()
 }
 
-fn said(what: &str, traces: &Path, words: &[&str]) -> String {
+fn output_of(what: &str, traces: &Path, words: &[&str]) -> String {
     run(installer().args(["trace", what]).arg(traces).args(words)).silent_success().stdout
 }
 
@@ -34,7 +34,7 @@ fn calls_are_marked_where_hip_is_asked() {
     assert_eq!(
         captures(&program),
         [
-            // A handle is not there yet; the default stream captures never.
+            // There is no handle yet; the default stream is never captured.
             ("create_handle", Unasked),
             ("sscal", No),
             ("set_stream", No),
@@ -50,17 +50,17 @@ fn calls_are_marked_where_hip_is_asked() {
     assert_eq!(printed, "asked 6 times\n", "once for each call on a stream");
 
     let traces = program.traces();
-    let shown = said("show", &traces, &[]);
+    let shown = output_of("show", &traces, &[]);
     assert_eq!(shown.matches(" = success into a graph  ").count(), 2, "{shown}");
-    let documents = said("show", &traces, &["--json"]);
+    let documents = output_of("show", &traces, &["--json"]);
     assert_eq!(documents.matches("\"captured\":true").count(), 2, "{documents}");
     assert_eq!(documents.matches("\"captured\":false").count(), 5, "{documents}");
-    let summary = said("summary", &traces, &[]);
+    let summary = output_of("summary", &traces, &[]);
     assert!(summary.contains("2 calls were captured into a graph, whose launches"), "{summary}");
     assert!(summary.contains("HIP did not say of 2 calls whether a graph"), "{summary}");
     assert!(!summary.contains("capture=ask"), "{summary}");
     let page = traces.join("report.html");
-    said("report", &traces, &["--output", page.to_str().expect("UTF-8")]);
+    output_of("report", &traces, &["--output", page.to_str().expect("UTF-8")]);
     let page = std::fs::read_to_string(page).expect("a page");
     assert!(page.contains("2 calls were captured into a graph"), "{page}");
 }
@@ -70,11 +70,11 @@ fn hip_is_not_asked_without_the_option_and_that_is_said() {
     let (program, printed) = traced("limit=1M");
     assert!(captures(&program).iter().all(|(_, capture)| *capture == Unasked));
     assert_eq!(printed, "asked 0 times\n");
-    let summary = said("summary", &program.traces(), &[]);
+    let summary = output_of("summary", &program.traces(), &[]);
     let blind = "Calls in a HIP graph are recorded once: capture=ask marks them, \
                  GGML_CUDA_DISABLE_GRAPHS=1 avoids it\n";
     assert!(summary.ends_with(blind), "{summary}");
-    assert!(!said("show", &program.traces(), &["--json"]).contains("captured"));
+    assert!(!output_of("show", &program.traces(), &["--json"]).contains("captured"));
 }
 
 #[test]
@@ -84,6 +84,6 @@ fn where_llama_cpp_makes_no_graphs_nothing_is_said_of_them() {
     let mut command = program.command();
     command.env("ROCBLAS_SHIM_COMPAT", "-tensile").env("GGML_CUDA_DISABLE_GRAPHS", "1");
     run(&mut command).silent_success();
-    let summary = said("summary", &program.traces(), &[]);
+    let summary = output_of("summary", &program.traces(), &[]);
     assert!(!summary.contains("graph"), "{summary}");
 }

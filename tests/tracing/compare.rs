@@ -1,4 +1,4 @@
-//! `installer compare`: a program on several backends, what differs and what is left behind.
+//! `installer compare`: a program on several backends, the differences, and leftover files.
 
 use crate::{
     browser::{self, Browser},
@@ -9,7 +9,6 @@ use serde_json::{Value as Json, json};
 use std::{
     fs,
     io::{BufRead, BufReader},
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -18,7 +17,7 @@ use std::{
 use tests::{
     artefacts::{standins, workspace},
     compile::library,
-    run::{Ended, client, run, run_within},
+    run::{Ended, client, run, run_within, with_default_signals},
     scenario::linked_client,
     skip::skip,
     tree::Tree,
@@ -31,7 +30,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// With `compared.c` and these backends, each with traits of `failing.c`.
+    /// A tree with `compared.c` and these backends, each with traits of `failing.c`.
     fn new(backends: &[(&str, &[&str])]) -> Self {
         Self::with(backends, "compared.c")
     }
@@ -48,9 +47,9 @@ impl Scene {
         Self { tree, program }
     }
 
-    /// The command with these options and the names of backends before the program's words.
+    /// The command with these options and backends, followed by the program's words.
     fn command(&self, options: &[&str], backends: &[&str], words: &[&str]) -> Command {
-        // In the program's environment, the loader finds the shim.
+        // The loader finds the shim through the program's environment.
         let mut command = client(&self.tree, installer().get_program().as_ref());
         command.env("TMPDIR", self.temporary()).current_dir(self.tree.root());
         command.arg("compare").args(options);
@@ -68,7 +67,7 @@ impl Scene {
         ended
     }
 
-    /// The document, of a comparison with this exit code.
+    /// The document of a comparison that ends with this exit code.
     #[track_caller]
     fn document(&self, code: i32, options: &[&str], backends: &[&str], words: &[&str]) -> Json {
         let ended = self.compare(&[&["--json"], options].concat(), backends, words);
@@ -76,7 +75,7 @@ impl Scene {
         serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}: {ended:?}"))
     }
 
-    /// Where temporary files are made.
+    /// The directory for temporary files.
     fn temporary(&self) -> PathBuf {
         self.tree.root().join("tmp")
     }
@@ -95,7 +94,7 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Two backends that answer the same, and one that fails in the fifth call.
+/// Two backends with the same results, and one that fails in the fifth call.
 const BACKENDS: [(&str, &[&str]); 3] = [("good", &[]), ("same", &[]), ("bad", &["-DFAILS_AT=5"])];
 
 #[test]
@@ -141,17 +140,17 @@ fn slower_calls_are_no_difference() {
 }
 
 #[test]
-fn the_first_call_that_ends_otherwise_is_named_with_its_number() {
+fn the_first_call_with_a_different_outcome_is_named_with_its_number() {
     let scene = Scene::new(&[("good", &[]), ("chatty", &["-DFAILS_AT=5"])]);
     let ended = scene.compare(&[], &["good", "chatty"], &["8"]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     for said in [
-        "The program ends otherwise\n  good: ended with exit code 0\n  chatty: ended with exit code 1\n",
-        "Ended otherwise\n  rocblas_sscal(n=4): 1 success -> 1 internal_error\n",
+        "The program ends differently\n  good: ended with exit code 0\n  chatty: ended with exit code 1\n",
+        "Changed statuses\n  rocblas_sscal(n=4): 1 success -> 1 internal_error\n",
         "Only with chatty\n",
-        "The first call that ends otherwise\n  rocblas_sscal(n=4, incx=1)\n",
-        "  good: success, call 5 of thread 1 in run 1, compared (process ",
-        "  chatty: internal_error, call 7 of thread 1 in run 2, compared (process ",
+        "The first call with a different outcome\n  rocblas_sscal(n=4, incx=1)\n",
+        "  good: success, call 1:4 in run 1, compared (process ",
+        "  chatty: internal_error, call 1:6 in run 2, compared (process ",
     ] {
         assert!(ended.stdout.contains(said), "{said:?}: {ended:?}");
     }
@@ -166,7 +165,7 @@ fn calls_are_compared_thread_by_thread() {
     assert_eq!(first["call"], "rocblas_sscal(n=3, incx=1)");
     for (side, outcome) in ["success", "internal_error"].into_iter().enumerate() {
         let found = &first["sides"][side];
-        assert_eq!((&found["thread"], &found["number"]), (&json!(2), &json!(4)), "{first}");
+        assert_eq!((&found["thread"], &found["sequence"]), (&json!(2), &json!(3)), "{first}");
         assert_eq!(found["outcome"], outcome);
     }
     assert_eq!(document["differences"][0]["ends_differ"], false);
@@ -219,17 +218,50 @@ fn others_are_compared_with_the_first_backend() {
 }
 
 #[test]
+fn the_backend_in_use_is_compared_where_fewer_than_two_are_named() {
+    let scene = Scene::new(&BACKENDS);
+    let names = |code, backends: &[&str]| {
+        let mut command = scene.command(&[], backends, &["2"]);
+        let ended = run(command.env("ROCBLAS_SHIM_BACKEND", "good"));
+        assert_eq!(ended.status.code(), Some(code), "{ended:?}");
+        let ran = ended.stdout.lines().filter_map(|line| line.strip_prefix("2 calls on "));
+        ran.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names(0, &[]), ["good", "bad", "same"]);
+    assert_eq!(names(0, &["good"]), ["good", "bad", "same"]);
+    assert_eq!(names(0, &["same"]), ["good", "same"]);
+    let path = "./lib/rocblas-shim/backends/good/lib/librocblas.so.4";
+    assert_eq!(names(0, &[path]), ["good", "bad", "same"]);
+
+    let alone = Scene::new(&[("good", &[])]);
+    for backends in [&[][..], &["good"]] {
+        let ended = alone.compare(&[], backends, &["2"]);
+        assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        for part in [
+            "there is one backend that can be used, good, and nothing to compare it with: ",
+            "`installer backends add PATH`, or name the path of a rocBLAS with --backend",
+        ] {
+            assert!(ended.stderr.contains(part), "{part}: {ended:?}");
+        }
+    }
+    // The path of another backend makes a comparison possible.
+    let other = scene.tree.root().join(&path[2..]);
+    let ended = alone.compare(&[], &[other.to_str().expect("UTF-8")], &["2"]).success();
+    assert!(ended.stderr.starts_with("run 1 of 2: good\n"), "{ended:?}");
+}
+
+#[test]
 fn a_program_that_a_signal_ended_is_compared_up_to_there() {
     let scene = Scene::new(&BACKENDS);
     let ended = scene.compare(&[], &["good", "bad"], &["8", "abort"]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     for said in [
-        "  bad: crashed with SIGABRT (something in it called abort())\n",
-        "  bad: internal_error, call 5 of thread 1 in run 2, compared (process ",
+        "  bad: crashed with SIGABRT (its code called abort())\n",
+        "  bad: internal_error, call 1:4 in run 2, compared (process ",
     ] {
         assert!(ended.stdout.contains(said), "{said:?}: {ended:?}");
     }
-    // With the same end of both, nothing but the signal is to be said of it.
+    // If both end in the same way, only the signal is reported.
     let both = Scene::new(&[("bad", &["-DFAILS_AT=5"]), ("worse", &["-DFAILS_AT=5"])]);
     let ended = both.compare(&[], &["bad", "worse"], &["8", "abort"]).success();
     assert_eq!(ended.stdout.matches("; crashed with SIGABRT").count(), 2, "{ended:?}");
@@ -249,8 +281,8 @@ fn what_cannot_be_is_refused_before_anything_runs() {
         (&[], &["good", "./absent.so"], 1, &["absent.so does not exist"]),
         (&[], &["good", "good"], 2, &["--backend good and --backend good are the same library"]),
         (&[], &["good", "bad", path], 2, &["--backend good and --backend lib/rocblas-shim/"]),
-        (&[], &["good"], 2, &["one --backend is nothing to compare", "Usage: installer compare"]),
-        (&[], &[], 2, &["--backend <NAME|PATH>"]),
+        (&[], &[], 1, &["no backend is in use, so name two with --backend: "]),
+        (&["--differences", "3"], &["good", "bad"], 2, &["--results"]),
         (&["--runs", "0"], &["good", "bad"], 2, &["--runs"]),
         (&["--keep", "old"], &["good", "bad"], 1, &["old: the directory is not empty"]),
         (&["--report", "absent/page"], &["good", "bad"], 1, &["--report absent/page: name a file"]),
@@ -270,7 +302,7 @@ fn what_cannot_be_is_refused_before_anything_runs() {
     ] {
         let scene = Scene { program: program.into(), tree: Scene::new(&BACKENDS).tree };
         fs::copy(root.join("data"), scene.tree.root().join("data")).expect("copy");
-        // A program that nothing is known of may have any store.
+        // An unknown program may use any store.
         let store = "lib/rocblas-shim/backends";
         let [good, bad] = ["good", "bad"].map(|name| format!("{store}/{name}/lib/librocblas.so.4"));
         let ended = scene.compare(&[], &[&good, &bad], &[]);
@@ -324,7 +356,7 @@ fn traces_are_kept_when_asked() {
             serde_json::from_str(&run(&mut summary).silent_success().stdout).expect("JSON");
         assert_eq!((&summary["calls"], &summary["errors"]), (&json!(8), &json!(errors)));
     }
-    // Each is that of its run alone, so no more go there.
+    // Each directory is used by one run only, so no other traces go there.
     let again = scene.compare(&keep, &["good", "bad"], &["8"]);
     assert!(again.stderr.contains("the directory is not empty"), "{again:?}");
 }
@@ -345,14 +377,7 @@ fn a_run_without_a_call_is_said() {
 /// A comparison whose first run waits for a signal.
 fn waiting(scene: &Scene, how: &str) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut command = scene.command(&[], &["good", "bad"], &["8", how]);
-    // A shell starts what runs in its background with the signal ignored, tests too, and that is inherited.
-    // SAFETY: makes a system call and allocates nothing.
-    unsafe {
-        command.pre_exec(|| {
-            libc::signal(libc::SIGINT, libc::SIG_DFL);
-            Ok(())
-        });
-    }
+    with_default_signals(&mut command);
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start it");
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
@@ -375,10 +400,10 @@ fn a_signal_stops_the_program_and_leaves_nothing() {
         let (child, mut stdout) = waiting(&scene, how);
         for signal in signals {
             kill_process(Pid::from_child(&child), *signal).expect("it runs");
-            // Two at once would be one.
+            // Two signals at once would be merged into one.
             thread::sleep(Duration::from_millis(300));
         }
-        // The program has this end of the pipe too: all that is left of it is read.
+        // The program holds this end of the pipe too, so reading ends only once all of its processes have ended.
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut stdout, &mut rest).expect("read");
         let output = child.wait_with_output().expect("wait");
@@ -407,7 +432,7 @@ fn more_calls_take_no_more_memory_to_compare() {
         assert!(ended.stdout.contains("end the same"), "{ended:?}");
         ended.stdout.lines().last().and_then(|line| line.parse().ok()).expect("kilobytes")
     };
-    // The records of a run have 18 megabytes and 70.
+    // The records of the runs have 18 and 70 megabytes.
     let (few, many): (u64, u64) = (memory("100000"), memory("400000"));
     assert!(many < few + 10_000, "{few} kB for few, {many} kB for four times as many");
 }

@@ -1,4 +1,4 @@
-//! `installer trace start`, `stop` and `status` on programs that run.
+//! `installer trace start`, `stop` and `status` on running programs.
 
 use crate::{
     Program,
@@ -62,7 +62,7 @@ fn a_running_process_is_traced_for_a_while() {
     assert!(stopped.stdout.starts_with(&format!("Stopped: 1 thread in {directory}\n")));
     refused(&trace(&["stop", &pid]), "this process is not being traced");
 
-    // And once more, elsewhere.
+    // Once more, in another directory.
     Serving::go_on();
     trace(&["start", &pid, "--output", place, "--first", "5"]).silent_success();
     Serving::go_on();
@@ -93,6 +93,10 @@ fn lines_come_to_the_stderr_of_the_process() {
     let program = Program::new("serves.c", artefacts::reference());
     let serving = Serving::untraced(&program, &[]);
     let pid = serving.pid.to_string();
+    refused(
+        &trace(&["start", &pid, "--output", "stderr", "--check", "nan", "--on-bad", "capture"]),
+        "on-bad=capture has no effect on lines to stderr: trace into a directory instead",
+    );
     let started = trace(&["start", &pid, "--output", "stderr", "--first", "3"]).silent_success();
     assert!(started.stdout.starts_with("Printing calls to the process's stderr"), "{started:?}");
     Serving::go_on();
@@ -161,7 +165,7 @@ fn a_trace_goes_on_when_the_program_closes_all_descriptors() {
     let (calls, complaints) = serving.end();
     assert_eq!(complaints, "");
     let trace = program.traced();
-    // The handle's making and its end, too.
+    // This includes creating and destroying the handle.
     assert_eq!(trace.calls().len() as u64, calls[0] + 2);
 }
 
@@ -211,7 +215,7 @@ fn signals_are_for_the_threads_of_the_program() {
         if task.ends_with(serving.pid.to_string()) {
             assert_eq!(blocked, 0);
         } else {
-            // The two that nobody can block are not in it; those of real time begin behind 31.
+            // The two signals that cannot be blocked are not in it; real-time signals begin after 31.
             let never = 1_u64 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
             assert_eq!(blocked & ((1 << 31) - 1), ((1 << 31) - 1) & !never);
         }
@@ -227,7 +231,7 @@ fn who_connects_and_says_nothing_keeps_nobody_waiting_for_long() {
     trace(&["status", &serving.pid.to_string()]).silent_success();
     assert!(start.elapsed() < Duration::from_secs(14), "{:?}", start.elapsed());
     drop(silent);
-    // Nor does somebody who speaks another language.
+    // A client with an invalid request does not block others either.
     let mut stranger = UnixStream::connect_addr(&address(serving.pid)).expect("connect");
     stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("write");
     stranger.shutdown(std::net::Shutdown::Write).expect("shut");
@@ -242,7 +246,7 @@ pub(crate) fn address(pid: u32) -> SocketAddr {
     SocketAddr::from_abstract_name(format!("rocblas-shim/{namespace}/{pid}")).expect("a name")
 }
 
-/// Whether users can be taken on, which tests of other users need.
+/// Whether this process can change its user, which tests with other users need.
 pub(crate) fn is_root(what: &str) -> bool {
     // SAFETY: no arguments.
     let root = unsafe { libc::geteuid() } == 0;
@@ -252,7 +256,7 @@ pub(crate) fn is_root(what: &str) -> bool {
     root
 }
 
-/// A copy of the installer that everybody may run: a checkout's directories may be closed to others.
+/// A copy of the installer that everybody may run: other users may not have access to a checkout's directories.
 fn installer_for_all(directory: &Path) -> PathBuf {
     let copy = directory.join("installer");
     program::copy(artefacts::installer(), &copy);
@@ -270,12 +274,12 @@ fn another_users_process_is_not_traced() {
     fs::set_permissions(program.tree.root(), Permissions::from_mode(0o755)).expect("open up");
     let mut command = Command::new(installer_for_all(program.tree.root()));
     command.args(["trace", "stop"]).arg(serving.pid.to_string());
-    refused(&run(command.uid(NOBODY)), "no permission to look at process");
+    refused(&run(command.uid(NOBODY)), "no permission to examine process");
 
-    // Past the program's own look: the process itself asks the kernel who is there.
+    // Bypasses the installer's own check: the process itself queries the kernel for the client's credentials.
     let address = address(serving.pid);
     let answer = thread::spawn(move || {
-        // SAFETY: changes the rights of this one thread, as the C library's function would not.
+        // SAFETY: changes the user of this thread only, unlike the C library's function.
         let failed = unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) };
         assert_eq!(failed, 0);
         let mut stream = UnixStream::connect_addr(&address).expect("connect");
@@ -283,7 +287,7 @@ fn another_users_process_is_not_traced() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map(|_| answer)
     });
-    // The connection may be reset, as the process does not read what such a user says.
+    // The connection may be reset, because the process does not read requests of such a user.
     if let Ok(answer) = answer.join().expect("no panic") {
         let expected = "error\0only root and the user that the process runs as may trace it or change its \
                         backend";

@@ -1,4 +1,4 @@
-//! Descriptors of the program's are left alone, also where they have numbers that were the shim's.
+//! The program's descriptors are not used or closed, even if their numbers were the shim's before.
 
 use crate::{
     Program,
@@ -19,8 +19,8 @@ fn program() -> (Program, String) {
 #[track_caller]
 fn assert_files_are_intact(mut serving: Serving) {
     assert_eq!(serving.tell("check"), "all", "in the process itself");
-    let (said, complaints) = serving.finish();
-    assert_eq!((said.as_str(), complaints.as_str()), ("all\nall\n", ""), "in a forked child");
+    let (printed, complaints) = serving.finish();
+    assert_eq!((printed.as_str(), complaints.as_str()), ("all\nall\n", ""), "in a forked child");
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn requests_close_no_file_that_has_the_number_of_the_closed_socket() {
     let mut serving = Serving::untraced(&program, &[&directory]);
     assert_eq!(serving.tell("open"), "opened");
     let pid = serving.pid.to_string();
-    // The first one is still accepted by the socket that was closed, the others by a new one.
+    // The first connection is still accepted on the closed socket, the others on a new one.
     for _ in 0..3 {
         trace(&["status", &pid]).silent_success();
     }

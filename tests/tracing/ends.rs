@@ -1,4 +1,4 @@
-//! However a program ends, what it had called is in the files.
+//! However a program ends, its calls are in the files.
 
 use crate::Program;
 use rocblas_trace::layout::State;
@@ -12,8 +12,8 @@ use tests::{
     tree::Tree,
 };
 
-/// Runs a program that ends in that way while four threads call. Answers the trace, and how many calls
-/// each thread had completed.
+/// Runs a program that ends in that way while four threads call. Returns the trace, and how many calls each
+/// thread had completed.
 fn ends(how: &str) -> (Ended, Traced, Vec<i64>) {
     let program = Program::new("ends.c", artefacts::reference());
     let counts = program.tree.root().join("counts");
@@ -34,7 +34,7 @@ fn assert_all_is_there(how: &str) -> Ended {
         let number = thread.calls[0].words[4] as usize;
         let completed = thread.calls.iter().filter(|call| call.has_ended).count() as i64;
         let counted = counts[number];
-        // The call that the thread had not counted yet may be there, ended or not.
+        // A call that the thread had not counted yet may be in the trace, complete or not.
         assert!((counted..=counted + 1).contains(&completed), "{how}: {completed} of {counted}");
         for (n, call) in thread.calls.iter().enumerate() {
             assert_eq!((call.words[1] as usize, call.sequence as usize), (n, n), "{how}");
@@ -65,7 +65,7 @@ fn a_call_that_crashes_is_the_last_one_and_in_flight() {
     let backend = c_backend(&tree, "crashing.so", &["-DCRASHES"]);
     tree.add_backend("only", &backend);
     let program = Program::in_tree(tree, "crashes.c");
-    // In a ring that came around, where other records were; with a count, each takes the long way.
+    // In a ring that has wrapped around; with a limit on the number of calls, each takes the slow path.
     for (options, before, recorded) in [
         ("", "2", 3..4),
         ("ring=64K", "5000", 340..1400),
@@ -116,11 +116,11 @@ fn a_child_goes_on_counting_calls_where_its_parent_was() {
     let mut counts: Vec<usize> =
         read_all(&program.traces()).iter().map(|trace| trace.calls().len()).collect();
     counts.sort_unstable();
-    // The child began with five of eleven behind it; the trace had stopped before it forked again.
+    // Before the child started, five of eleven calls had been made; the trace had stopped before it forked again.
     assert_eq!(counts, [6, 10]);
 }
 
-/// `within.c` on a backend that calls the function it is given, compiled with these flags too.
+/// `within.c`, also compiled with these flags, on a backend that calls the function it is given.
 fn within(what: &str, options: &str, flags: &[&str]) -> (Ended, Vec<Traced>) {
     let tree = Tree::with_shim();
     let backend = c_backend(&tree, "calling.so", &[&["-DCALLS_X"], flags].concat());
@@ -138,7 +138,7 @@ fn a_call_within_which_others_overwrite_its_record_leaves_theirs_alone() {
     let calls = traces[0].calls();
     let (within, behind) = calls.split_at(calls.len() - 1);
     assert!((340..1400).contains(&within.len()), "{}", within.len());
-    // What that backend answers.
+    // The value that the backend returns.
     assert!(within.iter().all(|call| call.depth == 1 && call.status == Some(77)), "{within:?}");
     assert_eq!((behind[0].name, behind[0].depth), ("rocblas_sscal", 0));
     let (_, traces) = self::within("calls", "", &[]);
@@ -155,7 +155,7 @@ fn a_call_whose_stack_was_switched_away_ends_no_other() {
         .iter()
         .map(|call| (call.has_ended, call.status, call.was_left))
         .collect();
-    // A call from higher up tells that the frame below is gone, which here is wrong.
+    // A call from a higher frame implies that the lower frame no longer exists, which is wrong here.
     assert_eq!(calls, [(false, None, true), (true, Some(1), false)]);
 }
 
@@ -164,7 +164,7 @@ fn a_call_that_is_too_short_for_its_trace_leaves_the_next_one_alone() {
     let (_, mut traces) = within("restarts", "min=1s", &[]);
     traces.sort_by_key(|trace| trace.calls().len());
     let [first, second] = traces.as_slice() else { panic!("{traces:?}") };
-    // It cannot be taken back any more.
+    // It can no longer be removed.
     assert_eq!(first.texts(), ["rocblas_dcopy(n=3, incx=1, incy=1)"]);
     let numbers: Vec<u64> = second.calls().iter().map(|call| call.sequence).collect();
     assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
@@ -196,7 +196,7 @@ fn a_child_that_was_forked_within_a_call_does_not_end_it() {
 
 #[test]
 fn a_call_that_its_thread_ends_in_is_marked() {
-    // Without tables for the unwinder, it does not come as far as the thunk.
+    // Without unwind tables, the unwinder does not reach the thunk.
     for flags in [&[][..], &["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]] {
         let (_, traces) = within("ends", "", flags);
         let calls = traces[0].calls();
@@ -213,8 +213,8 @@ fn a_thread_that_ends_closes_its_file_and_its_last_calls_are_in_it() {
     let dimensions: Vec<Vec<u64>> =
         trace.threads.iter().map(|t| t.calls.iter().map(|call| call.words[1]).collect()).collect();
     assert_eq!(dimensions[..3], [vec![0], (0..10).collect(), (0..20).collect()]);
-    // Destructors of other keys, in all four rounds: in the thread's file, or in one more for what
-    // came after it was closed.
+    // Destructors of other keys, in all four rounds: in the thread's file, or in another one for calls after it was
+    // closed.
     let late: Vec<u64> = dimensions[3..].concat();
     let mut expected: Vec<u64> = (0..30).collect();
     expected.extend([900, 1000, 1001, 1002, 1003]);
@@ -242,7 +242,7 @@ fn a_file_is_cut_to_what_its_thread_has_written() {
     assert_eq!(thread.bytes, 4096 + 3 * (32 << 10));
 }
 
-/// Runs with the file system of the traces having room for some hundred kilobytes.
+/// Runs with a file system for traces that has room for some hundred kilobytes.
 fn on_a_small_disk(program: &Program, arguments: &[&str]) -> Option<Ended> {
     let traces = program.traces();
     fs::create_dir_all(&traces).expect("make a directory");
@@ -256,7 +256,7 @@ fn on_a_small_disk(program: &Program, arguments: &[&str]) -> Option<Ended> {
         return None;
     }
     let ended = run(program.command().args(arguments));
-    // What is there is read before it is unmounted.
+    // The trace is read before the file system is unmounted.
     let copy = program.tree.root().join("copy");
     let copied = Command::new("cp").arg("-a").arg(&traces).arg(&copy).status();
     Command::new("umount").arg(&traces).status().expect("unmount");
@@ -271,7 +271,7 @@ fn on_a_full_disk_the_program_goes_on_and_the_trace_says_where_it_stopped() {
     let program = Program::new("many.c", artefacts::reference());
     let Some(ended) = on_a_small_disk(&program, &["50000"]) else { return };
     let ended = ended.success();
-    assert_eq!(ended.stderr.matches("the trace cannot go on").count(), 1, "{ended:?}");
+    assert_eq!(ended.stderr.matches("the trace cannot be continued").count(), 1, "{ended:?}");
     assert!(ended.stderr.contains("No space left on device"), "{ended:?}");
     let trace = program.traced();
     let [thread] = trace.threads.as_slice() else { panic!("{}", trace.threads.len()) };

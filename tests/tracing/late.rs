@@ -1,4 +1,4 @@
-//! Traces of processes that have made no handle: asked for now, begun with the first one.
+//! Traces of processes that have not created a handle: requested now, started with the first handle.
 
 use crate::{
     Program,
@@ -23,13 +23,13 @@ fn a_process_without_a_handle_is_recorded_from_its_first_one_on() {
     let (pid, traces) = (serving.pid.to_string(), program.traces());
     let place = traces.to_str().expect("UTF-8");
     assert_eq!(threads_and_sockets(serving.pid), (1, 1));
-    let none = format!("process {pid} has made no rocBLAS handle yet, and so no call");
+    let none = format!("process {pid} has created no rocBLAS handle yet, and so no call");
     let status = trace(&["status", &pid]).silent_success();
     assert!(status.stdout.starts_with(&none), "{status:?}");
 
     let started = trace(&["start", &pid, "--output", place]).silent_success();
     let expected = format!(
-        "Process {pid} has made no rocBLAS handle yet: recording begins with its first one, in {place}."
+        "Process {pid} has created no rocBLAS handle yet: recording begins with its first one, in {place}."
     );
     assert!(started.stdout.starts_with(&expected), "{started:?}");
     let status = trace(&["status", &pid, "--json"]).silent_success();
@@ -64,7 +64,9 @@ fn a_request_is_taken_back_before_the_first_handle() {
     let (pid, traces) = (serving.pid.to_string(), program.traces());
     trace(&["start", &pid, "--output", traces.to_str().expect("UTF-8")]).silent_success();
     let stopped = trace(&["stop", &pid]).silent_success();
-    assert!(stopped.stdout.starts_with(&format!("process {pid} has made no rocBLAS handle yet")));
+    assert!(
+        stopped.stdout.starts_with(&format!("process {pid} has created no rocBLAS handle yet"))
+    );
     assert_eq!(serving.tell("call"), "called");
     refused(&trace(&["stop", &pid]), "this process is not being traced");
     assert_eq!(serving.finish().1, "");

@@ -1,4 +1,4 @@
-//! Lines to stderr.
+//! Traces to stderr.
 
 use crate::Program;
 use tests::{
@@ -57,4 +57,15 @@ fn filters_are_for_lines_too() {
     let (ended, lines) = self::lines("many.c", "min=1s", &["100"]);
     ended.success();
     assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn what_needs_a_file_is_refused_before_the_first_call() {
+    let (ended, lines) = lines("mixed.c", "check=nan,inf,on-bad=capture", &[]);
+    ended.success();
+    let refusal = "setting ignored: ROCBLAS_SHIM_TRACE_OPTIONS: on-bad=capture has no effect on lines to stderr: \
+                   trace into a directory instead";
+    assert!(lines[0].ends_with(refusal), "{lines:?}");
+    // Calls are printed all the same, as with any setting that is ignored.
+    assert_eq!(lines.iter().filter(|line| line.contains("rocblas_sgemm(")).count(), 2, "{lines:?}");
 }

@@ -1,5 +1,5 @@
-//! Traces of very many calls: neither the traced program nor a summary takes more memory for them, and a
-//! summary shows how far it is.
+//! Traces of very many calls: neither the traced program nor a summary needs more memory for them, and a
+//! summary shows its progress.
 
 use std::{
     fs::File,
@@ -17,8 +17,8 @@ fn more_calls_take_no_more_memory() {
         let trace = LongTrace::of(calls, PEAK_MEMORY);
         [trace.recorded, trace.summarised(artefacts::installer())].map(|taken| taken.memory)
     };
-    // The records have 18 megabytes and 70. A segment more or less of each of the threads is in memory at
-    // once, as the machine is busy.
+    // The records have 18 and 70 megabytes. Depending on the load of the machine, one segment more or less of each
+    // thread is in memory at the same time.
     for (few, many) in memory(100_000).into_iter().zip(memory(400_000)) {
         assert!(many < few + 10_000, "{few} kB for few, {many} kB for four times as many");
         assert!(many < 30_000, "{many} kB");
@@ -33,10 +33,10 @@ fn terminal() -> (File, OwnedFd) {
     let failed = unsafe { libc::ioctl(outside.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlocked) };
     assert_eq!(failed, 0);
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: as above; it answers a new descriptor.
+    // SAFETY: as above; it returns a new descriptor.
     let inside = unsafe { libc::ioctl(outside.as_raw_fd(), libc::TIOCGPTPEER, flags) };
     assert!(inside >= 0);
-    // SAFETY: the new descriptor, which nobody else has.
+    // SAFETY: the new descriptor, which is not owned elsewhere.
     (outside, unsafe { OwnedFd::from_raw_fd(inside) })
 }
 
@@ -47,10 +47,10 @@ fn a_summary_shows_its_progress_on_a_terminal() {
     let mut command = crate::installer();
     command.env("TERM", "xterm").args(["trace", "summary"]).arg(trace.directory());
     let mut child = command.stdout(Stdio::null()).stderr(inside).spawn().expect("start");
-    // Else there is no end of what is read.
+    // Otherwise reading would not end.
     drop(command);
     let (mut shown, mut bytes) = (Vec::new(), [0; 4096]);
-    // Linux answers EIO when nobody has the inside open any more.
+    // Linux returns EIO once the inner end is not open any more.
     while let Ok(read @ 1..) = outside.read(&mut bytes) {
         shown.extend_from_slice(&bytes[..read]);
     }

@@ -1,25 +1,34 @@
-//! Tracing: what is recorded, that nothing is lost however a program ends, and that a program does not
-//! notice.
+//! Tracing: what is recorded, that nothing is lost however a program ends, and that tracing does not affect the
+//! program.
 
 mod browser;
 mod cancelled;
+mod capture_command;
 mod captured;
+mod checks;
 mod compare;
 mod control;
 mod descriptors;
 mod ends;
+mod errors;
+mod gpu_time;
 mod late;
 mod live;
 mod long;
 mod peers;
+mod planted;
+mod ranges;
 mod recorded;
 mod replaced;
 mod report;
 mod serving;
 mod settings;
+mod stacks;
 mod stepped;
 mod switched;
 mod tools;
+mod top;
+mod unordered;
 
 use std::{
     fs::{self, Permissions},
@@ -34,7 +43,7 @@ use tests::{
     tree::Tree,
 };
 
-/// A program of `tests/clients/tracing`, to be traced from its start.
+/// A program in `tests/clients/tracing` that is traced from its start.
 struct Program {
     tree: Tree,
     path: std::path::PathBuf,
@@ -51,7 +60,7 @@ impl Program {
         Self { tree, path }
     }
 
-    /// Where its traces go.
+    /// The directory of its traces.
     fn traces(&self) -> std::path::PathBuf {
         self.tree.root().join("traces")
     }
@@ -62,13 +71,13 @@ impl Program {
         command
     }
 
-    /// The only trace that there is.
+    /// Its only trace.
     fn traced(&self) -> Traced {
         read_only(&self.traces())
     }
 }
 
-/// A client as a set-user-ID program of root's that others may run, on a tree's shim.
+/// A client as a set-user-ID program that belongs to root and that others may run, with a tree's shim.
 fn set_user_id(tree: &Tree, source: &str) -> std::path::PathBuf {
     let program = tree.root().join("set-uid");
     // The loader ignores LD_LIBRARY_PATH then, too.

@@ -1,4 +1,4 @@
-//! Who may speak to whom: abstract sockets belong to a network namespace, which containers may share.
+//! Which processes may send requests: abstract sockets belong to a network namespace, which containers may share.
 
 use crate::{
     Program,
@@ -25,7 +25,7 @@ use tests::{artefacts, run::run, skip::skip};
 /// `serves.c` as the first process of a PID namespace of its own, in this network namespace.
 struct Contained {
     serving: Serving,
-    /// Its number in this namespace.
+    /// Its PID in this namespace.
     outer: u32,
     /// The number of its PID namespace.
     namespace: u64,
@@ -33,7 +33,7 @@ struct Contained {
 }
 
 impl Contained {
-    /// `None` where the machine makes no namespaces.
+    /// `None` if namespaces cannot be created.
     fn start(listens: bool) -> Option<Self> {
         let what = "processes in another PID namespace";
         if !is_root(what) {
@@ -99,15 +99,15 @@ fn a_client_in_the_pid_namespace_of_the_process_is_heard() {
     contained.serving.end();
 }
 
-/// Listens on a name, and returns what was said to it within a second.
+/// Listens on a name, and returns what was sent to it within a second.
 fn listens(name: SocketAddr) -> thread::JoinHandle<Vec<u8>> {
     let listener = UnixListener::bind_addr(&name).expect("bind");
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("accept");
         stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a time limit");
-        let mut said = Vec::new();
-        let _ = stream.read_to_end(&mut said);
-        said
+        let mut message = Vec::new();
+        let _ = stream.read_to_end(&mut message);
+        message
     })
 }
 

@@ -1,4 +1,4 @@
-//! What is in a record.
+//! The contents of a record.
 
 use crate::Program;
 use rocblas_abi::{Kind, c_exports};
@@ -18,17 +18,17 @@ fn forward_all(first: &str) -> (String, Vec<Recorded>) {
     forward_all_with(first, "")
 }
 
-/// The same with settings of the loader.
+/// The same with settings for the loader.
 fn forward_all_with(first: &str, tunables: &str) -> (String, Vec<Recorded>) {
     let tree = Tree::with_shim();
     let traces = tree.root().join("traces");
     let mut command = client(&tree, env!("CARGO_BIN_EXE_forward_all").as_ref());
-    // A second file, as the first is the backend and not to be loaded yet.
+    // A copy of the file, because the first one is the backend, which must not be loaded yet.
     let direct = tree.root().join("direct.so");
     std::fs::copy(artefacts::probe(), &direct).expect("copy the probe");
     let words = tree.root().join("words");
     command.env("DIRECT_PROBE", direct).env("ROCBLAS_SHIM_TRACE", &traces).env("WORDS", &words);
-    // Those functions of ours look at their arguments.
+    // These functions of the shim read their arguments.
     command.env("ROCBLAS_SHIM_COMPAT", "-all").env("ROCBLAS_SHIM_LISTEN", "off");
     command.env("GLIBC_TUNABLES", tunables);
     command.arg(tree.lib().join("librocblas.so.5")).arg(artefacts::probe()).arg(first);
@@ -41,7 +41,8 @@ fn forward_all_with(first: &str, tunables: &str) -> (String, Vec<Recorded>) {
 
 #[test]
 fn every_c_function_is_recorded_with_its_arguments_and_cxx_ones_are_left_alone() {
-    // Of no parameters, of many, C++, variadic: each as the lazy first call.
+    // A function without parameters, one with many, a C++ function and a variadic one: each as the lazy first
+    // call.
     for first in [
         "rocblas_abort",
         "rocblas_gemm_strided_batched_ex_get_solutions",
@@ -68,8 +69,8 @@ fn every_c_function_is_recorded_with_its_arguments_and_cxx_ones_are_left_alone()
 
 #[test]
 fn a_thread_finds_its_things_where_the_loader_had_no_room_for_them() {
-    // With none left, a library that is loaded late has its variables elsewhere in each thread. A loader
-    // that does not know the setting ignores it.
+    // With no static TLS space left, the variables of a library that is loaded late are at a different offset
+    // in each thread. A loader without this setting ignores it.
     let tunables = "glibc.rtld.optional_static_tls=0";
     let (_, without) = forward_all_with("rocblas_abort", tunables);
     let (_, with) = forward_all("rocblas_abort");
@@ -124,14 +125,14 @@ fn scalars_are_recorded_where_they_can_be_read() {
         "rocblas_destroy_handle()",
     ];
     assert_eq!(texts[expected.len() + 1..], rest);
-    // The stream of the handle, once it is set; no handle, no stream.
+    // The handle's stream, once it is set; a call without a handle has no stream.
     let streams: Vec<Option<u32>> =
         trace.calls().iter().filter(|c| c.name.ends_with("axpy")).map(|c| c.stream).collect();
     assert_eq!(streams, [Some(1)]);
     let statuses: Vec<Option<i32>> = trace.calls().iter().map(|call| call.status).collect();
     assert_eq!(statuses[4], Some(3), "alpha is null: invalid_pointer");
     assert_eq!(statuses[statuses.len() - 2], Some(1), "no handle: invalid_handle");
-    // A word has the scalar alone, and nothing of what the program has behind it.
+    // A word contains only the scalar, and none of the program's bytes after it.
     let file = trace.directory.join(rocblas_trace::process::thread_file(1));
     let bytes = std::fs::read(file).expect("the thread's file");
     let has = |word: u64| bytes.chunks_exact(8).any(|chunk| chunk == word.to_le_bytes());
@@ -151,7 +152,7 @@ fn what_is_known_of_a_handle_is_told_at_its_first_call_whichever_that_is() {
 
 #[test]
 fn a_mode_that_the_backend_refuses_to_tell_is_none() {
-    // On the straight line, and where calls are counted.
+    // On the straight line, and with a limit on the number of calls.
     for options in ["", "first=100"] {
         let tree = Tree::with_shim();
         let backend = c_backend(&tree, "refusing.so", &["-DREFUSES_MODES"]);
@@ -194,7 +195,7 @@ fn calls_that_the_backend_makes_of_itself_do_not_appear() {
         ]
     );
     assert!(trace.calls().iter().all(|call| call.depth == 0));
-    // What it lacks the shim answers, and says so once.
+    // The shim handles functions that it lacks, and reports that once.
     let by_shim: HashMap<&str, bool> =
         trace.calls().iter().map(|call| (call.name, call.by_shim)).collect();
     assert!(by_shim["rocblas_strsm"] && !by_shim["rocblas_sgemm"]);
@@ -202,7 +203,11 @@ fn calls_that_the_backend_makes_of_itself_do_not_appear() {
     assert!(!by_shim["rocblas_create_handle"], "the backend's own answer");
     let strsm = trace.calls().into_iter().find(|call| call.name == "rocblas_strsm").cloned();
     assert_eq!(strsm.expect("recorded").status, Some(2), "not_implemented");
-    assert_eq!(ended.stderr.matches("rocblas_strsm is not in backend").count(), 1, "{ended:?}");
+    assert_eq!(
+        ended.stderr.matches("rocblas_strsm is missing from backend").count(),
+        1,
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -234,7 +239,7 @@ fn a_record_in_the_place_of_a_call_that_was_left_is_not_marked() {
     let tree = Tree::with_shim();
     tree.add_backend("only", &cxx_backend(&tree));
     let program = Program::in_tree(tree, "left.cpp");
-    // With a count, each call takes the long way.
+    // With a limit on the number of calls, each call takes the slow path.
     for options in ["ring=64K", "ring=64K,first=1000000"] {
         let mut command = program.command();
         run(command.env("ROCBLAS_SHIM_TRACE_OPTIONS", options).arg("many")).silent_success();

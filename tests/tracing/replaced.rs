@@ -1,5 +1,5 @@
-//! Files of a trace that somebody replaces while it is written: nothing else is written in their place,
-//! and the program goes on.
+//! Files of a trace that are replaced while it is being written: the shim does not write to the replacements, and the
+//! program continues.
 
 use crate::{
     Program,
@@ -41,7 +41,7 @@ impl Scene {
         self.directory.join(rocblas_trace::process::thread_file(thread))
     }
 
-    /// Puts a symlink to the victim in the place of a file, which is kept under another name.
+    /// Replaces a file by a symlink to the victim, and keeps the file under another name.
     fn replace_by_link(&self, file: &Path) {
         fs::rename(file, file.with_extension("moved")).expect("rename");
         symlink(&self.victim, file).expect("link");

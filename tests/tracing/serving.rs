@@ -1,4 +1,4 @@
-//! Programs that keep running while a test speaks to them and to the shim in them.
+//! Programs that keep running while a test sends requests to them and to the shim in them.
 
 use crate::{Program, installer};
 use std::{
@@ -9,10 +9,10 @@ use std::{
 };
 use tests::run::{Ended, run};
 
-/// A program that says `ready PID`, and ends with its standard input.
+/// A program that prints `ready PID`, and ends when its standard input ends.
 pub(crate) struct Serving {
     pub(crate) child: Child,
-    /// The number of the process that said that it is ready.
+    /// The PID of the process that printed that it is ready.
     pub(crate) pid: u32,
     stdout: BufReader<std::process::ChildStdout>,
 }
@@ -25,21 +25,21 @@ impl Serving {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a line");
         let pid = line.trim().strip_prefix("ready ").and_then(|pid| pid.parse().ok());
-        let pid = pid.unwrap_or_else(|| panic!("it said {line:?}"));
+        let pid = pid.unwrap_or_else(|| panic!("it printed {line:?}"));
         Self { child, pid, stdout }
     }
 
-    /// A program that was not asked to trace anything.
+    /// A program without a trace from its start.
     pub(crate) fn untraced(program: &Program, arguments: &[&str]) -> Self {
         Self::start(program.command().env_remove("ROCBLAS_SHIM_TRACE").args(arguments))
     }
 
-    /// Lets some calls be made.
+    /// Waits until some calls have been made.
     pub(crate) fn go_on() {
         thread::sleep(Duration::from_millis(50));
     }
 
-    /// Tells it something. Returns the line that it says then.
+    /// Sends a line to it. Returns the line that it prints then.
     #[track_caller]
     pub(crate) fn tell(&mut self, line: &str) -> String {
         let stdin = self.child.stdin.as_mut().expect("piped");
@@ -52,28 +52,28 @@ impl Serving {
         answer.trim_end().to_owned()
     }
 
-    /// Ends it. Returns what it says to stdout then, and all that was said to stderr.
+    /// Ends it. Returns its remaining output on stdout, and all of its output on stderr.
     pub(crate) fn finish(mut self) -> (String, String) {
         drop(self.child.stdin.take());
-        let (mut said, mut complaints) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut said).expect("read");
+        let (mut printed, mut complaints) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut printed).expect("read");
         let stderr = self.child.stderr.as_mut().expect("piped");
         stderr.read_to_string(&mut complaints).expect("read");
         assert!(self.child.wait().expect("wait").success(), "{complaints}");
-        (said, complaints)
+        (printed, complaints)
     }
 
-    /// As [`Self::finish`], with how many calls each process of `serves.c` made.
+    /// As [`Self::finish`], with the number of calls that each process of `serves.c` made.
     pub(crate) fn end(self) -> (Vec<u64>, String) {
-        let (said, complaints) = self.finish();
-        let counts = said.lines().filter_map(|line| line.strip_suffix(" calls")?.parse().ok());
+        let (printed, complaints) = self.finish();
+        let counts = printed.lines().filter_map(|line| line.strip_suffix(" calls")?.parse().ok());
         (counts.collect(), complaints)
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // Where a test has failed; else it has ended already.
+        // Only if a test has failed; otherwise it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! How much is kept, and which calls; where settings come from.
+//! Which calls are kept, and how many; and the sources of settings.
 
 use crate::{Program, set_user_id};
 use rocblas_trace::layout::State;
@@ -24,13 +24,13 @@ fn dimensions(trace: &Traced) -> Vec<u64> {
 
 #[test]
 fn a_ring_keeps_the_last_calls() {
-    // With a count, each call takes the long way.
+    // With a limit on the number of calls, each call takes the slow path.
     for options in ["ring=128K", "ring=128K,first=1000000"] {
         let (_, trace) = with(options, &["100000"]);
         let kept = dimensions(&trace);
         let first = 100_000 - kept.len() as u64;
         assert_eq!(kept, (first..100_000).collect::<Vec<_>>());
-        // 96 bytes a call, and of four segments three are whole.
+        // 96 bytes per call, and three of four segments are complete.
         assert!((900..1400).contains(&kept.len()), "{}", kept.len());
         assert_eq!(trace.threads[0].overwritten, first);
         assert_eq!(trace.threads[0].bytes, 4096 + (128 << 10));
@@ -47,7 +47,7 @@ fn the_smallest_ring_has_a_whole_segment_behind_the_one_that_is_written() {
 #[test]
 fn a_limit_ends_the_trace_and_not_the_program() {
     let (ended, trace) = with("limit=128K", &["100000"]);
-    assert_eq!(ended.stderr.matches("has reached its limit").count(), 1, "{ended:?}");
+    assert_eq!(ended.stderr.matches("has reached its size limit").count(), 1, "{ended:?}");
     assert!(ended.stderr.contains("limit=SIZE"), "{ended:?}");
     let kept = dimensions(&trace);
     assert_eq!(kept, (0..kept.len() as u64).collect::<Vec<_>>());
@@ -108,7 +108,7 @@ fn functions_are_chosen_by_patterns() {
     let trace = program.traced();
     let names: Vec<&str> = trace.calls().iter().map(|call| call.name).collect();
     assert_eq!(names, ["rocblas_sgemm", "rocblas_strsm", "rocblas_sgemm"]);
-    // The handle was made before anything was recorded, and is known all the same.
+    // The handle was created before anything was recorded, but is still known.
     assert!(trace.calls().iter().all(|call| call.stream == Some(0)));
 }
 

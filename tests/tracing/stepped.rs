@@ -9,7 +9,7 @@ use tests::{
     traces::{Recorded, read_all},
 };
 
-/// What is called, where it leaves the straight line of the thunk, and the options of the trace.
+/// The call, the part where it leaves the straight line of the thunk, and the options of the trace.
 const CALLS: [(&[&str], &str); 11] = [
     (&["plain", "segments"], ""),
     (&["scalars"], ""),
@@ -18,7 +18,7 @@ const CALLS: [(&[&str], &str); 11] = [
     (&["other-handle"], ""),
     (&["without-a-handle"], ""),
     (&["missing"], ""),
-    // Each record is written by the slow paths then.
+    // With these options, the slow paths write every record.
     (&["plain"], "first=1000000"),
     (&["scalars"], "first=1000000"),
     (&["result"], "ring=4M"),
@@ -30,9 +30,22 @@ fn an_exception_thrown_at_any_instruction_of_a_traced_call_leaves_program_and_tr
     if cxx().is_none() {
         return skip("exceptions at any instruction", "no C++ compiler");
     }
-    let stepped = Stepped::new();
-    for (call, options) in CALLS {
-        let (thrown, ordinary) = stepped.run(&[&["throws"], call].concat(), Some(options));
+    interrupt(&Stepped::new(), &CALLS);
+}
+
+#[test]
+fn so_does_one_thrown_while_hips_last_error_is_read() {
+    if cxx().is_none() {
+        return skip("exceptions at any instruction", "no C++ compiler");
+    }
+    let calls: [(&[&str], &str); 3] =
+        [(&["plain", "segments"], ""), (&["scalars"], ""), (&["result"], "")];
+    interrupt(&Stepped::with_hip(), &calls);
+}
+
+fn interrupt(stepped: &Stepped, calls: &[(&[&str], &str)]) {
+    for (call, options) in calls {
+        let (thrown, ordinary) = stepped.run(&[&["throws"], *call].concat(), Some(options));
         println!("{call:?} {options}: exceptions at {thrown} instructions");
         assert!(thrown > 70, "{call:?} {options}: {thrown}");
         let mut numbers = Vec::new();
@@ -45,15 +58,15 @@ fn an_exception_thrown_at_any_instruction_of_a_traced_call_leaves_program_and_tr
     }
 }
 
-/// Appends the numbers of the ordinary calls. Between any two of them there is one interrupted call at the
-/// most, which has returned or was left, and no number of a record is missing or used twice.
+/// Appends the numbers of the ordinary calls. Between any two of them there is at most one interrupted call, which
+/// has returned or was abandoned, and no number of a record is missing or used twice.
 fn check(calls: &[Recorded], call: &[&str], numbers: &mut Vec<usize>) {
     let mut interrupted = 0;
     for (place, recorded) in calls.iter().enumerate() {
         assert!(recorded.has_ended != recorded.was_left, "{call:?}: {recorded:?}");
         assert_eq!(recorded.depth, 0, "{call:?}: {recorded:?}");
         if place > 0 && call != ["other-handle"] {
-            // The handle's event may lie between the first two.
+            // The handle's event may be between the first two.
             let gap = recorded.sequence - calls[place - 1].sequence;
             assert!(gap == 1 || place < 3 && gap == 2, "{call:?}: {recorded:?}");
         }

@@ -10,7 +10,7 @@ use tests::{
     tree::Tree,
 };
 
-/// Hundreds of traces are made, each in files of its own: half a minute on a busy machine.
+/// Hundreds of traces are made, each with its own files: half a minute on a busy machine.
 const LIMIT: Duration = Duration::from_secs(300);
 
 fn many_times(times: usize, options: &str) {
@@ -19,7 +19,7 @@ fn many_times(times: usize, options: &str) {
     let mut command = program.command();
     command.env_remove("ROCBLAS_SHIM_TRACE").arg(&traces).arg(options).arg(times.to_string());
     run_within(&mut command, LIMIT).silent_success();
-    // Of each thread, the calls of all traces: none twice, and within a trace none is missing.
+    // The calls of each thread in all traces: none occurs twice, and none is missing within a trace.
     let mut seen: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
     let (mut count, mut calls) = (0, 0);
     for trace in read_each(&traces) {
@@ -59,7 +59,7 @@ fn nothing_is_lost_torn_or_doubled_when_a_trace_is_switched_a_thousand_times() {
 
 #[test]
 fn nor_with_a_filter_of_time_that_takes_records_back() {
-    // Too short for a call to be left out: what is taken back and what is not is decided by the clock.
+    // So short that it depends on the clock which records are removed and which are not.
     many_times(100, "min=1ns");
 }
 
@@ -98,4 +98,15 @@ fn first_calls_of_many_threads_at_once_are_all_recorded() {
     let trace = read_only(&traces);
     assert_eq!(trace.threads.len(), 64);
     assert!(trace.threads.iter().all(|thread| thread.calls.len() == 1));
+}
+
+#[test]
+fn a_trace_that_was_stopped_keeps_little_memory() {
+    let program = Program::new("starts_often.c", artefacts::reference());
+    let mut command = program.command();
+    command.env_remove("ROCBLAS_SHIM_TRACE").arg(program.traces());
+    let ended = run(&mut command).silent_success();
+    let bytes: i64 = ended.stdout.trim().parse().expect("a number");
+    println!("{bytes} bytes");
+    assert!(bytes < 4096, "{bytes} bytes for each trace");
 }

@@ -1,4 +1,4 @@
-//! Reading traces with `installer trace`: of programs that have ended, that crashed, and that run.
+//! Reading traces with `installer trace`: of programs that have ended, that have crashed, and that are running.
 
 use crate::{
     Program, installer,
@@ -7,7 +7,9 @@ use crate::{
 use rocblas_trace::read::traces_in;
 use serde_json::Value as Json;
 use std::{
+    ffi::OsStr,
     fs,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -19,7 +21,7 @@ use tests::{
     tree::Tree,
 };
 
-/// What `mixed.c` calls, without the times.
+/// The calls of `mixed.c`, without the times.
 const MIXED: [&str; 7] = [
     "rocblas_create_handle() = success",
     "rocblas_get_version_string(len=64) = success by the shim",
@@ -30,7 +32,7 @@ const MIXED: [&str; 7] = [
     "rocblas_destroy_handle() = success",
 ];
 
-/// `mixed.c`, traced to its end, on this backend.
+/// `mixed.c` on this backend, traced to its end.
 fn mixed(backend: &Path) -> Program {
     let program = Program::new("mixed.c", backend);
     run(&mut program.command()).silent_success();
@@ -51,7 +53,7 @@ fn lines(what: &str, path: &Path, words: &[&str]) -> Vec<String> {
     trace(what, path, words).stdout.lines().map(str::to_owned).collect()
 }
 
-/// A line of `show` without its times: `1 rocblas_...` of the first thread.
+/// A line of `show` without its times: `1 rocblas_...` for the first thread.
 #[track_caller]
 fn without_times(line: &str) -> &str {
     let (seconds, rest) = line.trim_start().split_once(' ').expect("a time");
@@ -68,7 +70,7 @@ fn documents(ended: &Ended) -> Vec<Json> {
     ended.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// The only trace's file of the first thread.
+/// The first thread's file in the only trace.
 fn file_of_first_thread(program: &Program) -> PathBuf {
     program.traced().directory.join(rocblas_trace::process::thread_file(1))
 }
@@ -79,8 +81,23 @@ fn calls_are_shown_in_lines() {
     let traces = program.traces();
     let shown = lines("show", &traces, &[]);
     let shown: Vec<&str> = shown.iter().map(|line| without_times(line)).collect();
-    let expected: Vec<String> = MIXED.iter().map(|call| format!("1 {call}")).collect();
+    // Each call has the number that options take, and that other commands print.
+    let documents = documents(&trace("show", &traces, &["--json"]).silent_success());
+    let numbers: Vec<u64> =
+        documents.iter().map(|call| call["sequence"].as_u64().expect("a number")).collect();
+    let expected: Vec<String> =
+        MIXED.iter().zip(&numbers).map(|(call, number)| format!("1:{number} {call}")).collect();
     assert_eq!(shown, expected);
+    for (number, call) in numbers.iter().zip(MIXED) {
+        let by_number = [number.to_string(), format!("1:{number}")];
+        for number in by_number {
+            let shown = lines("show", &traces, &["--call", &number]);
+            assert!(shown.len() == 1 && shown[0].contains(call), "{number}: {shown:?}");
+        }
+    }
+    let usage = run(&mut command("show", &traces, &["--call", "x"]));
+    assert_eq!(usage.status.code(), Some(2), "{usage:?}");
+    assert!(usage.stderr.contains("is not the number of a call (7041, or 2:7041"), "{usage:?}");
 
     let count = |words: &[&str]| lines("show", &traces, words).len();
     assert_eq!(count(&["--functions", "*gemm,*trsm"]), 3);
@@ -118,7 +135,7 @@ fn calls_are_documents() {
 
 #[test]
 fn who_has_read_enough_may_go() {
-    // More than a pipe has room for.
+    // More than fits into a pipe.
     let program = Program::new("many.c", artefacts::reference());
     run(program.command().arg("5000")).silent_success();
     let formats = ["jsonl", "csv", "chrome"].map(|format| ["trace", "export", "--format", format]);
@@ -190,11 +207,13 @@ fn a_crash_shows_the_call_that_it_was_in() {
     assert_eq!(run(program.command().arg("2")).signal(), Some(libc::SIGSEGV));
     let text = trace("summary", &program.traces(), &[]).silent_success().stdout;
     assert!(text.contains("In flight at the end: a call that crashed or hung"), "{text}");
-    assert!(text.contains(" in thread 1: rocblas_dasum(n=42, incx=1)\n"), "{text}");
     let shown = lines("show", &program.traces(), &["--status", "in_flight"]);
     assert_eq!(shown.len(), 1);
     assert!(shown[0].contains("rocblas_dasum(n=42, incx=1)"), "{shown:?}");
-    // A begin without an end, for those who look at it in Perfetto.
+    let number = shown[0].split_whitespace().nth(1).expect("a number");
+    let named = format!(" s, call {number}: rocblas_dasum(n=42, incx=1)\n");
+    assert!(text.contains(&named), "{text}\n{shown:?}");
+    // A begin event without an end event, for users who view it in Perfetto.
     let chrome = json("export", &program.traces(), &["--format", "chrome"]);
     let events = chrome["traceEvents"].as_array().expect("events");
     let last = events.last().expect("an event");
@@ -220,7 +239,7 @@ fn other_programs_can_read_it() {
     let names = events.iter().filter(|event| event["ph"] == "M").count();
     assert_eq!(names, 2, "the process and its thread");
 
-    // Each distinct call once, those that rocblas-bench knows.
+    // Each distinct call that rocblas-bench supports, once.
     let bench = lines("export", &traces, &["--format", "bench", "--status", "success"]);
     let solver = "./rocblas-bench -f trsm -r f32_r --side L --uplo U --transposeA N --diag N -m 2 -n 2 \
                   --alpha 1 --lda 2 --ldb 2";
@@ -261,7 +280,7 @@ fn two_traces_are_compared() {
     assert_eq!(functions(&changed["new"]), ["rocblas_sscal"]);
     assert_eq!(functions(&changed["gone"]).len(), 6);
 
-    // The same calls on what ROCm 7.0.2 has for such a GPU.
+    // The same calls on the stand-in for ROCm 7.0.2's library on such a GPU.
     let stock = Program::new("mixed.c", artefacts::stock());
     run(&mut stock.command()).success();
     let changed = diff(&ours, &stock);
@@ -272,11 +291,11 @@ fn two_traces_are_compared() {
     let statuses = changed["statuses"].as_array().expect("rows");
     assert!(
         statuses.iter().any(|row| row["function"] == "rocblas_strsm"),
-        "the solver ends otherwise there: {changed:#}"
+        "the solver returns a different status there: {changed:#}"
     );
     let stock = stock.traces();
     let text = trace("diff", &ours.traces(), &[stock.to_str().expect("UTF-8")]).stdout;
-    assert!(text.contains("Ended otherwise") && text.contains("strsm("), "{text}");
+    assert!(text.contains("Changed statuses") && text.contains("strsm("), "{text}");
 }
 
 #[test]
@@ -313,7 +332,7 @@ fn what_is_damaged_is_said_and_the_rest_is_shown() {
     let file = file_of_first_thread(&program);
     let whole = fs::read(&file).expect("read");
     let mut torn = whole.clone();
-    // Somewhere in the first segment; the others are whole.
+    // In the first segment; the others are intact.
     torn[4096 + 8192..4096 + 8192 + 100].fill(0xff);
     fs::write(&file, &torn).expect("write");
     let ended = trace("show", &program.traces(), &[]);
@@ -339,7 +358,7 @@ fn traces_of_several_processes_are_shown_one_after_another() {
     let heads: Vec<&String> = shown.iter().filter(|line| line.starts_with("# mixed")).collect();
     assert_eq!((heads.len(), shown.len()), (2, 2 + 2 * MIXED.len()));
     assert_eq!(json("summary", &program.traces(), &["--json"])["calls"], 14);
-    // There is only one to follow.
+    // There is only one trace to follow.
     let ended = run(&mut command("follow", &program.traces(), &[]));
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stderr.contains("has the traces of 2 processes; name one of them:"), "{ended:?}");
@@ -374,7 +393,7 @@ fn the_handle_that_a_call_made_is_shown() {
     assert!(lines[1..].iter().all(|line| !line.contains("->")), "{lines:?}");
 }
 
-/// What is said where no program has made a call.
+/// The message if no program has made a call.
 const NO_CALLS: &str = "a trace begins with a program's first rocBLAS call, and a program that computes \
                         without rocBLAS makes none";
 
@@ -385,7 +404,7 @@ fn a_directory_in_which_no_call_was_recorded_is_not_an_error() {
     fs::create_dir(&traces).expect("make a directory");
     let page = traces.join("report.html");
     let report = ["--output", page.to_str().expect("UTF-8")];
-    // As a volume is at first, with what its file system puts there; then with an earlier report.
+    // Like a new volume, with the files that its file system creates; then with an earlier report.
     for others in [None, Some("lost+found")] {
         if let Some(name) = others {
             fs::create_dir(traces.join(name)).expect("make a directory");
@@ -404,7 +423,7 @@ fn a_directory_in_which_no_call_was_recorded_is_not_an_error() {
             assert!(ended.stderr.contains(NO_CALLS), "{ended:?}");
         }
     }
-    // A trace that was started, and no call since.
+    // A trace that was started, with no call since.
     let program = Program::new("serves.c", artefacts::reference());
     let serving = Serving::untraced(&program, &[]);
     let pid = serving.pid.to_string();
@@ -416,8 +435,51 @@ fn a_directory_in_which_no_call_was_recorded_is_not_an_error() {
     let summary = trace("summary", &output, &[]).silent_success();
     assert!(summary.stdout.starts_with("serves (process "), "{summary:?}");
     assert!(summary.stdout.ends_with(&format!("recorded: {NO_CALLS}\n")), "{summary:?}");
-    // A mistake in a name is one.
+    // A misspelt name is an error.
     let ended = run(&mut command("summary", &tree.root().join("trace"), &[]));
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stderr.contains("with the first rocBLAS call of a program that records there"));
+}
+
+#[test]
+fn names_that_terminals_and_browsers_would_obey_are_shown_as_text() {
+    let program = mixed(artefacts::reference());
+    let traces = program.traces();
+    fs::remove_dir_all(&traces).expect("remove");
+    // The name of the program and an argument: an escape sequence, a line break, markup, and no UTF-8.
+    let hostile = OsStr::from_bytes(b"x\x1b[31m\n<script>alert(1)\xff");
+    let renamed = program.tree.root().join(hostile);
+    fs::copy(&program.path, &renamed).expect("copy");
+    let mut traced = tests::run::client(&program.tree, &renamed);
+    traced.arg(hostile).env("ROCBLAS_SHIM_TRACE", &traces);
+    traced.env("ROCBLAS_SHIM_TRACE_OPTIONS", "save-functions=*gemm*");
+    run(&mut traced).silent_success();
+    // A second process, so that `show` names both.
+    run(&mut traced).silent_success();
+    let directory = traces_in(&traces).expect("traces").remove(0);
+    let capture = fs::read_dir(&directory).expect("a directory").find_map(|entry| {
+        let path = entry.expect("an entry").path();
+        path.extension().is_some_and(|extension| extension == "safetensors").then_some(path)
+    });
+    let page = program.tree.root().join("report.html");
+    trace("report", &traces, &["--output", page.to_str().expect("UTF-8")]).success();
+    let page = fs::read_to_string(page).expect("a page");
+    let said = |what: &str, path: &Path| trace(what, path, &[]).success().stdout;
+    let texts = [
+        ("show", said("show", &traces)),
+        ("summary", said("summary", &traces)),
+        // Refuses a trace whose program has ended, and names the program.
+        ("top", run(&mut command("top", &directory, &["--once"])).stderr),
+        ("show-capture", said("show-capture", &capture.expect("a capture"))),
+        ("report", page),
+    ];
+    for (what, text) in &texts {
+        let shown = |c: char| c == '\n' || c == '\t' || !c.is_control();
+        assert!(text.chars().all(shown), "{what}: {text:?}");
+        assert!(!text.contains('\u{fffd}'), "{what}: {text:?}");
+        assert!(text.contains("x\\u{1b}[31m\\n"), "{what}: {text:?}");
+    }
+    let (_, page) = &texts[4];
+    assert!(page.contains("\\n&lt;script&gt;alert(1)"), "{page}");
+    assert!(!page.contains("<script>alert"), "{page}");
 }

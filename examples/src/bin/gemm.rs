@@ -1,8 +1,8 @@
-//! Multiplies matrices with the five kinds of call by which llama.cpp does, and checks the products on
-//! the CPU.
+//! Multiplies matrices with the five kinds of call that llama.cpp uses, and checks the products on the CPU.
 //!
-//! Types are named in this order: inputs, output, arithmetic. Where a GPU has fast half precision and no matrix
-//! cores, as gfx906, llama.cpp asks for f16 throughout, with alpha and beta in half precision too;
+//! Types are named in this order: inputs, output, arithmetic. On a GPU with fast half precision and no matrix
+//! cores, such as gfx906, llama.cpp requests f16 throughout, with alpha and beta in half precision too;
+//! products of bf16 are summed in f32.
 //! products of bf16 are summed in f32.
 
 #[path = "../client/mod.rs"]
@@ -47,7 +47,7 @@ Example:
 const SHAPE: Shape = Shape { m: 48, n: 40, k: 64 };
 const BATCH: usize = 3;
 
-/// A type that the calls name by a number.
+/// A type that calls identify by a number.
 trait Typed: Element {
     const DATATYPE: i32;
 }
@@ -65,7 +65,7 @@ struct Multiplied {
     types: [&'static str; 3],
     batch: usize,
     status: Status,
-    /// The worst of the batch, and what it may be.
+    /// The largest error of the batch, and its bound.
     error: Option<f64>,
     bound: f64,
 }
@@ -121,12 +121,12 @@ fn multiply_all(handle: &Handle, memory: &Memory) -> Result<bool, String> {
     Ok(right == calls.len())
 }
 
-/// A batch of products and its operands where rocBLAS reads them, one problem after the other.
+/// A batch of products with operands in memory that rocBLAS can access, one problem after the other.
 struct Operands<'m, I: Copy, O: Copy> {
     products: Vec<Product<I, O>>,
     a: Buffer<'m, I>,
     b: Buffer<'m, I>,
-    /// C on the way in, D on the way out.
+    /// C before the call, D after it.
     c: Buffer<'m, O>,
 }
 
@@ -142,7 +142,7 @@ impl<'m, I: Element, O: Element> Operands<'m, I, O> {
         Ok(Self { products, a, b, c })
     }
 
-    /// Judges what a call whose sums are of type `S` has left behind.
+    /// Checks the result of a call whose sums are computed in `S`.
     fn judge<S: Element>(self, status: Status) -> Result<Multiplied, String> {
         let error = if status.is_success() {
             let all = self.c.download()?;
@@ -165,7 +165,7 @@ fn int(size: usize) -> i32 {
     i32::try_from(size).expect("sizes are small")
 }
 
-/// Addresses of the problems of a batch, `step` entries apart.
+/// Addresses of the problems of a batch, `step` elements apart.
 fn problems<T: Copy>(buffer: &Buffer<'_, T>, step: usize) -> Vec<*mut T> {
     (0..BATCH).map(|i| buffer.as_ptr().wrapping_add(i * step)).collect()
 }
@@ -173,8 +173,8 @@ fn problems<T: Copy>(buffer: &Buffer<'_, T>, step: usize) -> Vec<*mut T> {
 fn sgemm(handle: &Handle, memory: &Memory) -> Result<Multiplied, String> {
     let operands = Operands::<f32, f32>::new(memory, 1)?;
     let Shape { m, n, k } = SHAPE;
-    // SAFETY: the operands have the sizes that the shape and the leading dimensions say, and live
-    // until their result was downloaded. Scalars are read from the host, as with every new handle.
+    // SAFETY: the operands have the sizes given by the shape and the leading dimensions, and live until their
+    // result has been downloaded. Scalars are read from the host, the default of a new handle.
     let status = Status(unsafe {
         rocblas_sgemm(
             handle.as_ptr(),
@@ -203,7 +203,7 @@ fn gemm_ex<I: Typed, O: Typed, S: Typed>(
     let operands = Operands::<I, O>::new(memory, 1)?;
     let Shape { m, n, k } = SHAPE;
     let (alpha, beta) = (S::round(ALPHA), S::round(BETA));
-    // SAFETY: as for `sgemm`; alpha and beta are of the type that is named for the arithmetic.
+    // SAFETY: as for `sgemm`; alpha and beta have the type given for the arithmetic.
     let status = Status(unsafe {
         rocblas_gemm_ex(
             handle.as_ptr(),
@@ -246,7 +246,7 @@ fn gemm_batched_ex<I: Typed, O: Typed, S: Typed>(
     let a = memory.upload(&problems(&operands.a, k * m))?;
     let b = memory.upload(&problems(&operands.b, k * n))?;
     let c = memory.upload(&problems(&operands.c, m * n))?;
-    // SAFETY: as for `gemm_ex`, for each of the batch's problems; the arrays have an address each.
+    // SAFETY: as for `gemm_ex`, for each problem of the batch; the arrays have an address for each.
     let status = Status(unsafe {
         rocblas_gemm_batched_ex(
             handle.as_ptr(),
@@ -287,8 +287,7 @@ fn gemm_strided_batched_ex<I: Typed, O: Typed, S: Typed>(
     let Shape { m, n, k } = SHAPE;
     let (alpha, beta) = (S::round(ALPHA), S::round(BETA));
     let stride = |rows: usize, columns: usize| i64::from(int(rows * columns));
-    // SAFETY: as for `gemm_ex`; the batch's problems follow each other without gaps, as the strides
-    // say.
+    // SAFETY: as for `gemm_ex`; the strides place the batch's problems one after another without gaps.
     let status = Status(unsafe {
         rocblas_gemm_strided_batched_ex(
             handle.as_ptr(),

@@ -1,10 +1,10 @@
 //! Solves the triangular systems of llama.cpp's SOLVE_TRI with `rocblas_strsm_batched`, exactly as
 //! llama.cpp calls it, and checks the solutions on the CPU.
 //!
-//! ggml stores A, X and B of A X = B by row. rocBLAS reads what it gets by column, so it sees their
-//! transposes: X^T A^T = B^T. The unknown is on the left of the matrix, the matrix on the right side,
-//! and the transpose of a lower triangular matrix is upper triangular: RIGHT, UPPER, no transposition,
-//! with m = k rows, and leading dimensions n and k.
+//! ggml stores A, X and B of A X = B by row. rocBLAS reads its operands by column, so it sees their
+//! transposes: X^T A^T = B^T. The unknown is to the left of the matrix, so the matrix is on the right side,
+//! and the transpose of a lower triangular matrix is upper triangular: RIGHT, UPPER, no transposition, with m
+//! = k rows, and leading dimensions n and k.
 
 #[path = "../client/mod.rs"]
 mod client;
@@ -39,14 +39,14 @@ Example:
   LD_LIBRARY_PATH=/opt/rocm/lib target/debug/solve_tri
 ";
 
-/// The shapes of llama.cpp's own SOLVE_TRI tests that it gives to rocBLAS, and that of a layer of
-/// Qwen3-Next, last: n, k, batch.
+/// The shapes that llama.cpp's own SOLVE_TRI tests pass to rocBLAS, and last that of a layer of Qwen3-Next:
+/// n, k, batch.
 const SHAPES: [(usize, usize, usize); 5] =
     [(79, 417, 1), (42, 65, 2), (64, 200, 1), (64, 384, 2), (64, 64, 4)];
 
 struct Solved {
     status: Status,
-    /// The worst of the batch, and what it may be.
+    /// The largest error of the batch, and its bound.
     residual: Option<f64>,
     bound: f64,
 }
@@ -102,17 +102,16 @@ fn solve(handle: &Handle, memory: &Memory, systems: &[System]) -> Result<Solved,
         systems.iter().map(|system| memory.upload(values(system))).collect::<Result<Vec<_>, _>>()
     };
     let a = upload(|system| &system.a)?;
-    // B on the way in, X on the way out.
+    // B before the call, X after it.
     let b = upload(|system| &system.b)?;
     let a_pointers: Vec<*const f32> = a.iter().map(|a| a.as_ptr().cast_const()).collect();
     let b_pointers: Vec<*mut f32> = b.iter().map(Buffer::as_ptr).collect();
-    // The arrays of pointers are read by kernels, so they have to be where the matrices are.
+    // Kernels read the arrays of pointers, so they must be in the same memory as the matrices.
     let (a_pointers, b_pointers) = (memory.upload(&a_pointers)?, memory.upload(&b_pointers)?);
 
     let int = |size: usize| i32::try_from(size).expect("sizes are small");
-    // SAFETY: each of the batch's A is n by n and each B k by n, as the leading dimensions say; all
-    // outlive the call and the downloads that wait for it. alpha is read from the host: a new handle
-    // takes scalars from there.
+    // SAFETY: each A of the batch is n by n and each B k by n, as the leading dimensions say; all outlive the
+    // call and the downloads that wait for it. alpha is read from host memory, the default of a new handle.
     let status = Status(unsafe {
         rocblas_strsm_batched(
             handle.as_ptr(),

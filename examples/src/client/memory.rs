@@ -1,8 +1,8 @@
-//! Memory where the library that serves the calls looks for matrices: on the GPU, if there is a HIP
-//! runtime in the process, else in the program itself.
+//! Memory that the library in use can access: on the GPU, if there is a HIP runtime in the process, else in
+//! the program itself.
 //!
-//! The runtime is never loaded from here. A rocBLAS for GPUs brings its own, and one that was loaded
-//! beside a rocBLAS that calculates on the CPU would hand out pointers which that one cannot read.
+//! The runtime is never loaded from here. A rocBLAS for GPUs loads its own; a runtime loaded next to a
+//! rocBLAS that computes on the CPU would return pointers which that rocBLAS cannot access.
 
 use libc::{RTLD_LAZY, RTLD_NOLOAD, dlopen, dlsym};
 use std::{
@@ -40,13 +40,13 @@ impl fmt::Display for Memory {
     }
 }
 
-/// What went wrong in the runtime.
+/// Checks the result of a runtime function.
 fn check(function: &str, error: c_int) -> Result<(), String> {
-    if error == 0 { Ok(()) } else { Err(format!("{function} answered hipError_t {error}")) }
+    if error == 0 { Ok(()) } else { Err(format!("{function} returned hipError_t {error}")) }
 }
 
 impl Hip {
-    /// The runtime of that name, if it is in the process already.
+    /// The runtime of that name, if it is already in the process.
     fn loaded(name: &'static CStr) -> Option<Self> {
         // SAFETY: a valid C string; runs no code of a library that was not loaded before.
         let library = unsafe { dlopen(name.as_ptr(), RTLD_LAZY | RTLD_NOLOAD) };
@@ -54,7 +54,7 @@ impl Hip {
             return None;
         }
         let function = |name: &CStr| {
-            // SAFETY: a library that dlopen answered and that is never closed.
+            // SAFETY: a library that dlopen returned and that is never closed.
             let address = unsafe { dlsym(library, name.as_ptr()) };
             (!address.is_null()).then_some(address)
         };
@@ -62,7 +62,7 @@ impl Hip {
             (function(c"hipMalloc")?, function(c"hipFree")?, function(c"hipMemcpy")?);
         Some(Self {
             name,
-            // SAFETY: hipMalloc's prototype since HIP exists.
+            // SAFETY: hipMalloc's prototype, which has never changed.
             malloc: unsafe {
                 transmute::<*mut c_void, unsafe extern "C" fn(*mut *mut c_void, usize) -> c_int>(
                     malloc,
@@ -84,7 +84,7 @@ impl Hip {
 }
 
 impl Memory {
-    /// To be called after rocBLAS has loaded what it needs.
+    /// Must be called after rocBLAS has loaded its dependencies.
     pub(crate) fn of_this_process() -> Self {
         [c"libamdhip64.so.7", c"libamdhip64.so.6"]
             .into_iter()
@@ -92,7 +92,7 @@ impl Memory {
             .map_or(Self::Host, Self::Hip)
     }
 
-    /// A copy of `values` where rocBLAS can read and write it.
+    /// A copy of `values` in memory that rocBLAS can read and write.
     pub(crate) fn upload<T: Copy>(&self, values: &[T]) -> Result<Buffer<'_, T>, String> {
         let mut buffer = Buffer { memory: self, pointer: ptr::null_mut(), length: values.len() };
         match self {
@@ -102,7 +102,7 @@ impl Memory {
             }
             Self::Hip(hip) => {
                 let mut place = ptr::null_mut();
-                // SAFETY: writes an address to where the pointer leads.
+                // SAFETY: writes an address to the pointer's target.
                 check("hipMalloc", unsafe { (hip.malloc)(&raw mut place, size_of_val(values)) })?;
                 buffer.pointer = place.cast();
                 let source = values.as_ptr().cast();
@@ -124,12 +124,12 @@ pub(crate) struct Buffer<'m, T: Copy> {
 }
 
 impl<T: Copy> Buffer<'_, T> {
-    /// Its address, for rocBLAS.
+    /// Its address, to be passed to rocBLAS.
     pub(crate) fn as_ptr(&self) -> *mut T {
         self.pointer
     }
 
-    /// What is in it now. Waits for what rocBLAS was told to do on the default stream.
+    /// Its current contents. Waits for rocBLAS's work on the default stream.
     pub(crate) fn download(&self) -> Result<Vec<T>, String> {
         let mut values = Vec::with_capacity(self.length);
         match &self.memory {
@@ -145,7 +145,7 @@ impl<T: Copy> Buffer<'_, T> {
                 // SAFETY: both have that size, one here, the other in GPU memory.
                 let error = unsafe { (hip.memcpy)(place, self.pointer.cast(), size, TO_HOST) };
                 check("hipMemcpy from the GPU", error)?;
-                // SAFETY: so many were written just now.
+                // SAFETY: that many elements have just been written.
                 unsafe { values.set_len(self.length) };
             }
         }

@@ -1,4 +1,4 @@
-//! What both clients do with rocBLAS beside their own calls.
+//! The parts that both clients share, besides their own calls.
 
 pub(crate) mod memory;
 pub(crate) mod rocblas;
@@ -8,7 +8,8 @@ use memory::Memory;
 use rocblas::Handle;
 use std::process::ExitCode;
 
-/// Makes a handle, says what serves the calls, and runs `work`, which answers whether all went well.
+/// Creates a handle, prints which library serves the calls, and runs `work`, which returns whether everything
+/// succeeded.
 pub(crate) fn run(
     program: &str,
     work: impl FnOnce(&Handle, &Memory) -> Result<bool, String>,
@@ -16,7 +17,7 @@ pub(crate) fn run(
     let handle = match Handle::new() {
         Ok(handle) => handle,
         Err(status) => {
-            eprintln!("{program}: rocblas_create_handle answered {} ({status})", status.0);
+            eprintln!("{program}: rocblas_create_handle returned {} ({status})", status.0);
             return ExitCode::FAILURE;
         }
     };

@@ -1,4 +1,4 @@
-//! The handle and the status, which every rocBLAS program has to do with.
+//! The handle and the status, which every rocBLAS program uses.
 
 use std::{
     ffi::{CStr, c_void},
@@ -13,7 +13,7 @@ use calls::{
     rocblas_status_to_string,
 };
 
-/// What a call answered.
+/// The status that a call returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status(pub(crate) i32);
 
@@ -43,7 +43,7 @@ pub(crate) struct Handle(*mut c_void);
 impl Handle {
     pub(crate) fn new() -> Result<Self, Status> {
         let mut handle = ptr::null_mut();
-        // SAFETY: writes a handle to where the pointer leads.
+        // SAFETY: writes a handle to the pointer's target.
         let status = Status(unsafe { rocblas_create_handle(&raw mut handle) });
         if status.is_success() { Ok(Self(handle)) } else { Err(status) }
     }
@@ -55,15 +55,15 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // SAFETY: made by rocblas_create_handle, and not used from here on.
+        // SAFETY: created by rocblas_create_handle, and not used any more.
         unsafe { rocblas_destroy_handle(self.0) };
     }
 }
 
-/// What the library says of its version; empty if it says nothing.
+/// The library's version string; empty if it has none.
 pub(crate) fn version() -> String {
     let mut text = [0_u8; 256];
-    // SAFETY: writes a C string no longer than it is told there is room for.
+    // SAFETY: writes a C string within the given buffer size.
     let status =
         Status(unsafe { rocblas_get_version_string(text.as_mut_ptr().cast(), text.len()) });
     match CStr::from_bytes_until_nul(&text) {

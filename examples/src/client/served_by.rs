@@ -1,7 +1,7 @@
 //! Which library served the calls.
 //!
-//! The clients link any `librocblas.so.5`. They ask for the shim's own functions at run time, so
-//! that they start with a library that is not the shim as well.
+//! The clients link any `librocblas.so.5`. They look up the shim's own functions at run time, so that they
+//! also start with a library that is not the shim.
 
 use super::rocblas;
 use libc::{Dl_info, RTLD_DEFAULT, dladdr, dlsym};
@@ -28,11 +28,11 @@ pub(crate) fn facts() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The answer of a function of `rocblas_shim.h` that takes nothing and answers a string; `None` if
-/// the library in this process is not the shim.
+/// The result of a function of `rocblas_shim.h` that takes no arguments and returns a string; `None` if the
+/// library in this process is not the shim.
 fn shim(function: &CStr) -> Option<String> {
     let address = symbol(function)?;
-    // SAFETY: the shim's header gives all functions that are asked for here this prototype.
+    // SAFETY: all functions that are looked up here have this prototype in the shim's header.
     let function =
         unsafe { transmute::<*mut c_void, unsafe extern "C" fn() -> *const c_char>(address) };
     // SAFETY: may be called from any thread at any time.
@@ -43,7 +43,7 @@ fn shim(function: &CStr) -> Option<String> {
 }
 
 fn symbol(name: &CStr) -> Option<*mut c_void> {
-    // SAFETY: a valid C string; looks in what the loader has loaded.
+    // SAFETY: a valid C string; searches the libraries that the loader has loaded.
     let address = unsafe { dlsym(RTLD_DEFAULT, name.as_ptr()) };
     (!address.is_null()).then_some(address)
 }
@@ -52,9 +52,9 @@ fn symbol(name: &CStr) -> Option<*mut c_void> {
 fn file_of(function: &CStr) -> Option<String> {
     let address = symbol(function)?;
     let mut info = MaybeUninit::<Dl_info>::zeroed();
-    // SAFETY: fills the structure that it is given.
+    // SAFETY: fills the given structure.
     let found = unsafe { dladdr(address, info.as_mut_ptr()) } != 0;
-    // SAFETY: zeroed to begin with, and null pointers and zeros are values of all its fields.
+    // SAFETY: zero is a valid value of all its fields.
     let info = unsafe { info.assume_init() };
     if !found || info.dli_fname.is_null() {
         return None;

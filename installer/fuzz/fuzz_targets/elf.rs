@@ -1,4 +1,4 @@
-//! ELF files that nobody linked: an answer or an error with its place, in bounded time and memory.
+//! Arbitrary ELF files: a result or an error with its position, in bounded time and memory.
 
 #![no_main]
 

@@ -11,6 +11,6 @@ fuzz_target!(|bytes: &[u8]| {
     let limits = Limits { unpacked: 8 << 20, taken: 1 << 20, members: 100 };
     let gpus = ["gfx906".to_owned()];
     let mut intake = Intake::new("fuzzed", &staging, Some(&gpus), limits);
-    // Either is right; what is looked for is a panic, a hang or memory without end.
+    // Both outcomes are right; the fuzzer looks for a panic, a hang or unbounded memory use.
     let _either = rpm::unpack(bytes, &mut intake);
 });

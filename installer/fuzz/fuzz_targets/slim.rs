@@ -1,5 +1,5 @@
-//! ELF files that nobody linked, reduced to the kernels of one GPU: an error, or a file that is read again
-//! and that reducing does not change.
+//! Arbitrary ELF files, reduced to the kernels of one GPU: an error, or a file that can be read again and
+//! that reducing does not change.
 #![no_main]
 
 use offload::slim::{Form, Note, note, slim};

@@ -1,5 +1,5 @@
-//! Any bytes as what a process and one of its threads left of a trace: whatever the damage, every command
-//! that reads it comes to an end, and they agree on what there is.
+//! Any bytes as the remains of a trace of a process with one thread: whatever the damage, every command that
+//! reads it terminates, and the commands agree on its contents.
 
 #![no_main]
 
@@ -11,20 +11,20 @@ use installer::trace::{
 };
 use rocblas_trace::{
     layout::{
-        BEGIN, ClockPoint, HEADER_SIZE, Head, MOST_WORDS, SEGMENT_SIZE, SEQUENCE, SegmentHeader,
+        BEGIN, ClockPoint, HEADER_SIZE, Head, SEGMENT_SIZE, SEQUENCE, SegmentHeader,
     },
     process,
 };
 use std::fs;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    // Two bytes for the length of the process's document, and a bit of them for what follows.
+    // Two bytes for the length of the process document, with one bit of them as a flag for what follows.
     let Some((&[low, high], rest)) = bytes.split_first_chunk() else { return };
     let length = usize::from(u16::from_le_bytes([low, high & 0x7f])).min(rest.len());
     let (document, file) = rest.split_at(length);
     let mut file = file.to_vec();
     if high & 0x80 != 0 {
-        mend(&mut file);
+        correct_checksums(&mut file);
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
     fs::write(directory.path().join(process::PROCESS), document).expect("write");
@@ -32,13 +32,20 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
 
     let Ok(summary) = summary::summary(directory.path()) else { return };
     let _ = summary::text(&summary, 20);
-    // Its size is bounded, whatever there is.
+    // Its size is bounded in any case.
     let (page, _) = report::report(directory.path()).expect("a page");
     assert!(page.len() < 8 << 20);
     let (mut shown, select) = (Vec::new(), Select::default());
     let options = show::Options { long: true, ..show::Options::default() };
     show::show(directory.path(), &options, &mut shown).expect("shown");
-    for format in [Format::Chrome, Format::Jsonl, Format::Csv, Format::Bench] {
+    for format in [
+        Format::Chrome,
+        Format::Jsonl,
+        Format::Csv,
+        Format::Bench,
+        Format::Folded,
+        Format::FoldedTime,
+    ] {
         let mut out = Vec::new();
         export::export(directory.path(), format, &select, &mut out).expect("exported");
         if matches!(format, Format::Jsonl) {
@@ -49,8 +56,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// Makes the checks right of what looks like a file, so that what is behind them is read.
-fn mend(file: &mut [u8]) {
+/// Corrects the checksums of a plausible file, so that the data after them is read.
+fn correct_checksums(file: &mut [u8]) {
     let Some(segments) = file.get_mut(HEADER_SIZE..) else { return };
     for segment in segments.chunks_mut(SEGMENT_SIZE) {
         let mut words: Vec<u64> = segment
@@ -67,7 +74,7 @@ fn mend(file: &mut [u8]) {
         while at + BEGIN < words.len() && words[at] != 0 {
             let head = Head(words[at]).checked(words[at + SEQUENCE], words[at + BEGIN]);
             words[at] = head.0;
-            at += head.words().clamp(1, MOST_WORDS);
+            at += head.words().max(1);
         }
         for (bytes, word) in segment.chunks_exact_mut(8).zip(&words) {
             bytes.copy_from_slice(&word.to_le_bytes());

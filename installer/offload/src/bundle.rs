@@ -1,6 +1,6 @@
-//! A bundle and its table. Plain, it is 24 bytes of magic and a count, then for each code object its
-//! offset, its size, the length of its identifier, and the identifier; numbers are 64-bit
-//! little-endian, offsets count from the bundle's start.
+//! A bundle and its table. A plain bundle starts with 24 bytes of magic and a count, followed for each code
+//! object by its offset, its size, the length of its identifier, and the identifier. Numbers are 64-bit
+//! little-endian; offsets count from the bundle's start.
 
 use crate::{
     Malformed, ReadAt, Target, compressed,
@@ -11,44 +11,44 @@ use std::{
     ops::Range,
 };
 
-/// How a plain bundle begins.
+/// The magic number of a plain bundle.
 pub(crate) const MAGIC: &[u8; 24] = b"__CLANG_OFFLOAD_BUNDLE__";
 
-/// The longest table that is read, in bytes: a hundred targets need ten thousand.
+/// The longest table that is read, in bytes: a hundred targets take ten thousand.
 const LONGEST_TABLE: u64 = 64 << 10;
 
-/// Tables are shorter than a page, and the first code object begins the next one.
+/// Tables are shorter than a page; the first code object begins at the next page.
 const TABLE_BUFFER: usize = 4096;
 
 /// The code objects of one translation unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// Where it begins, in bytes from the reader's start.
+    /// Its offset, in bytes from the reader's start.
     pub offset: u64,
-    /// Its length there, in bytes. A compressed bundle of version 1 does not tell: it ends where the
-    /// next one begins, or at the end of the range.
+    /// Its length there, in bytes. A version 1 compressed bundle does not record it: the bundle extends to
+    /// the start of the next one, or to the end of the range.
     pub size: u64,
-    /// Whether it is compressed, as a whole.
+    /// Whether it is compressed as a whole.
     pub compressed: bool,
-    /// What its table lists, in that order.
+    /// The entries of its table, in order.
     pub entries: Vec<Entry>,
 }
 
-/// A line of a bundle's table: a code object, or a placeholder for the host's code.
+/// An entry of a bundle's table: a code object, or a placeholder for the host's code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// As `hipv4-amdgcn-amd-amdhsa--gfx906:xnack-`; printable ASCII.
+    /// For example `hipv4-amdgcn-amd-amdhsa--gfx906:xnack-`; printable ASCII.
     pub identifier: String,
-    /// Whom the code is for; none for the host's entry and for SPIR-V.
+    /// The target of the code; `None` for the host's entry and for SPIR-V.
     pub target: Option<Target>,
-    /// Where it begins, in bytes from the start of the bundle, decompressed.
+    /// Its offset, in bytes from the start of the bundle, decompressed.
     pub offset: u64,
-    /// Its length in bytes, decompressed; 0 where there is no code.
+    /// Its length in bytes, decompressed; 0 if there is no code.
     pub size: u64,
 }
 
 impl Entry {
-    /// Whether there is code that a device runs. [`Target::device`] makes the device.
+    /// Whether it contains code that the device can run. Create `device` with [`Target::device`].
     #[must_use]
     pub fn runs_on(&self, device: &Target) -> bool {
         self.size > 0
@@ -58,7 +58,7 @@ impl Entry {
             }
     }
 
-    /// The name of what it has code for.
+    /// The name of the target.
     pub(crate) fn label(&self) -> Option<String> {
         let name = match &self.target {
             Some(target) => target.to_string(),
@@ -68,7 +68,7 @@ impl Entry {
         (self.size > 0).then_some(name)
     }
 
-    /// SPIR-V is compiled by the runtime, for whatever device there is.
+    /// The runtime compiles SPIR-V for the actual device.
     fn is_spirv(&self) -> bool {
         self.identifier.starts_with("hip-spirv64-amd-amdhsa-")
     }
@@ -78,15 +78,15 @@ impl Entry {
     }
 }
 
-/// The target in `hipv4-amdgcn-amd-amdhsa--gfx906:xnack-`; none for the host's entry.
+/// The target in an identifier such as `hipv4-amdgcn-amd-amdhsa--gfx906:xnack-`; `None` for the host's entry.
 fn code_target(identifier: &str) -> Option<Target> {
     let triple = identifier.strip_prefix("hipv4-").or(identifier.strip_prefix("hip-"))?;
     let target = triple.strip_prefix("amdgcn-amd-amdhsa-")?;
     Target::parse(target.strip_prefix('-').unwrap_or(target))
 }
 
-/// Reads the bundle at the start of a range, which may go on after it. The second answer is whether
-/// the bundle tells its size; if not, it has that of the range.
+/// Reads the bundle at the start of a range, which may extend beyond it. Also returns whether the bundle
+/// records its size; if not, it is assumed to fill the range.
 pub(crate) fn read<R: ReadAt + ?Sized>(
     reader: &R,
     range: Range<u64>,
@@ -104,7 +104,7 @@ pub(crate) fn read<R: ReadAt + ?Sized>(
     } else if magic[..read].starts_with(compressed::MAGIC) {
         let header = compressed::header(reader, range)?;
         let source = header.decompress(reader)?;
-        // Where something lies in decompressed bytes is no place in the file.
+        // A position in the decompressed data is not a position in the file.
         let table =
             table(source, 0, header.uncompressed).map_err(|inner| Malformed { offset, ..inner })?;
         (true, header.size, table.entries)
@@ -113,7 +113,7 @@ pub(crate) fn read<R: ReadAt + ?Sized>(
     };
     let told = size.is_some();
     let size = size.unwrap_or(room);
-    // Bundles are read by their first bytes: this notices a file that ends halfway.
+    // So far only the beginning of the bundle has been read. Reading its last byte detects a truncated file.
     let last = offset + size - 1;
     match fill(&mut Window::new(reader, last..last + 1), &mut [0]) {
         Ok(1) => Ok((Bundle { offset, size, compressed, entries }, told)),
@@ -124,12 +124,11 @@ pub(crate) fn read<R: ReadAt + ?Sized>(
 
 struct Table {
     entries: Vec<Entry>,
-    /// To the end of the table or of the last code object.
+    /// The end of the table or of the last code object, whichever is later.
     extent: u64,
 }
 
-/// Reads a table from a bundle's start. `base` is where that is, for errors; `room` is how long the
-/// bundle may be.
+/// Reads a table from a bundle's start. `base` is the bundle's offset, for errors; `room` limits its length.
 fn table(source: impl Read, base: u64, room: u64) -> Result<Table, Malformed> {
     let longest = LONGEST_TABLE.min(room);
     let mut fields = Fields { source: source.take(longest), base, longest };
@@ -162,7 +161,7 @@ struct Fields<R> {
 }
 
 impl<R: Read> Fields<R> {
-    /// Where the next field is.
+    /// The offset of the next field.
     fn place(&self) -> u64 {
         self.base + (self.longest - self.source.limit())
     }
@@ -199,7 +198,7 @@ impl<R: Read> Fields<R> {
     }
 }
 
-/// The end of a bundle with a table of that length; none if its parts overlap.
+/// The end of a bundle whose table has that length; `None` if its parts overlap.
 fn extent(entries: &[Entry], table: u64) -> Option<u64> {
     let mut code: Vec<&Entry> = entries.iter().filter(|entry| entry.size > 0).collect();
     code.sort_unstable_by_key(|entry| entry.offset);

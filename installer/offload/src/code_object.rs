@@ -1,9 +1,8 @@
-//! A code object: an ELF file whose header says which processor it is for, and whose dynamic symbols
-//! name its kernels.
+//! A code object: an ELF file whose header names its processor, and whose dynamic symbols name its kernels.
 //!
-//! Numbers are from LLVM's user guide for AMDGPU: machine 224, and in the flags the processor (bits
-//! 0-7), XNACK (bits 8-9) and SRAMECC (bits 10-11), where 2 is off, 3 is on and less does not matter.
-//! A kernel `name` has a descriptor, the object `name.kd`.
+//! The numbers are from LLVM's user guide for AMDGPU: machine 224; in the flags, the processor (bits 0-7),
+//! XNACK (bits 8-9) and SRAMECC (bits 10-11). For the two features, 2 is off, 3 is on, and lower values mean
+//! that the code works with either. A kernel `name` has a descriptor, the object `name.kd`.
 
 use crate::{
     Malformed, ReadAt, Target, number,
@@ -11,7 +10,7 @@ use crate::{
 };
 use std::{io::Read, ops::Range};
 
-/// How an ELF file begins.
+/// The magic number of ELF files.
 pub(crate) const MAGIC: &[u8; 4] = b"\x7fELF";
 
 const AMDGPU: u64 = 224;
@@ -21,8 +20,8 @@ const SYMBOL: usize = 24;
 const SHT_STRTAB: u64 = 3;
 const SHT_DYNSYM: u64 = 11;
 
-/// The most that is read of symbols, of their names, and that names may have altogether, in bytes.
-/// Real code objects have up to a hundredth of that.
+/// The limit, in bytes, for each table read (symbols and their names) and for the total length of the names.
+/// Real code objects use at most a hundredth of that.
 const LONGEST_SECTION: u64 = 64 << 20;
 
 /// Processors by their number in the flags.
@@ -92,7 +91,7 @@ fn header<R: ReadAt + ?Sized>(reader: &R, range: Range<u64>) -> Result<[u8; HEAD
     Ok(header)
 }
 
-/// Whom a code object in memory is for; none where its processor is not known here.
+/// The target of a code object in memory; `None` if its processor is unknown.
 pub(crate) fn target(image: &[u8]) -> Result<Option<Target>, Malformed> {
     let header = header(image, 0..image.len() as u64)?;
     let flags = number::<4>(&header, 48).unwrap_or_default();
@@ -109,7 +108,7 @@ pub(crate) fn target(image: &[u8]) -> Result<Option<Target>, Malformed> {
     Ok(Target::parse(&format!("{processor}{sramecc}{xnack}")))
 }
 
-/// The names of the kernels of the code object that a range of a reader is.
+/// The names of the kernels of the code object in a range of a reader.
 pub(crate) fn kernels<R: ReadAt + ?Sized>(
     reader: &R,
     range: Range<u64>,
@@ -149,7 +148,7 @@ struct Image<'a, R: ?Sized> {
     range: Range<u64>,
 }
 
-/// What is of interest in a section header. Offsets count from the start of the image.
+/// The relevant fields of a section header. Offsets count from the start of the image.
 struct Section {
     kind: u64,
     offset: u64,
@@ -237,7 +236,7 @@ mod tests {
         let image = code_object(0x2f, &["solve.kd"]);
         for length in 0..image.len() {
             assert!(read(&image[..length]).is_err(), "{length} bytes");
-            // The same in a file that ends before what its bundle says.
+            // Likewise if the file ends before the bundle's recorded end.
             assert!(kernels(&image[..length], 0..image.len() as u64).is_err(), "{length} bytes");
         }
         for length in 0..HEADER {

@@ -1,8 +1,8 @@
-//! The compressed bundle (`CCOB`): a header of one of three versions, then a plain bundle through
+//! The compressed bundle (`CCOB`): a header in one of three versions, then a plain bundle compressed with
 //! zlib or zstd.
 //!
-//! Headers, little-endian, from Clang's document on offload bundles: magic, 16-bit version, 16-bit
-//! method (0 zlib, 1 zstd), then
+//! The headers are little-endian and described in Clang's document on offload bundles: magic, 16-bit version,
+//! 16-bit method (0 zlib, 1 zstd), then
 //! - version 1: 32-bit uncompressed size, 64-bit hash: 20 bytes;
 //! - version 2: 32-bit whole size, 32-bit uncompressed size, hash: 24 bytes;
 //! - version 3: 64-bit whole size, 64-bit uncompressed size, hash: 32 bytes.
@@ -16,42 +16,42 @@ use std::{
     ops::Range,
 };
 
-/// How a compressed bundle begins.
+/// The magic number of a compressed bundle.
 pub(crate) const MAGIC: &[u8; 4] = b"CCOB";
 
-/// What is read at a time: a table is in the first few kilobytes, most often.
+/// How much is read at a time: a table is usually in the first few kilobytes.
 const BUFFER: usize = 32 << 10;
 
-/// How many bytes one byte of a stream may become, at the most: ten times what it becomes in real
-/// libraries (12.8 in rocSOLVER 7.2.4). zstd makes tens of thousands of one, so without a limit a file
-/// of some kilobytes would take a gigabyte of memory.
+/// The maximum expansion ratio of a stream: ten times that of real libraries (12.8 in rocSOLVER 7.2.4). zstd
+/// can expand a byte to tens of thousands, so without a limit a file of a few kilobytes could use a gigabyte
+/// of memory.
 const MOST_EXPANSION: u64 = 128;
 
-/// Short streams may become this much, in bytes, whatever their length.
+/// Short streams may expand to this many bytes, whatever their length.
 const SHORT: u64 = 1 << 20;
 
-/// A header, and where the stream behind it is.
+/// A header, and the position of the stream that follows it.
 #[derive(Debug)]
 pub(crate) struct Header {
-    /// Of header and stream; version 1 does not tell.
+    /// The size of header and stream; version 1 does not record it.
     pub(crate) size: Option<u64>,
-    /// What the stream becomes, in bytes, as the header has it.
+    /// The decompressed size in bytes, according to the header.
     pub(crate) uncompressed: u64,
     pub(crate) format: Format,
     stream: Range<u64>,
 }
 
-/// How a bundle is compressed.
+/// The compression of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Format {
-    /// Of the header: 1 to 3.
+    /// The header's version, 1 to 3.
     pub(crate) version: u16,
-    /// Whether the method is zstd, and not zlib.
+    /// Whether the method is zstd rather than zlib.
     pub(crate) zstd: bool,
 }
 
-/// The format of a bundle that was plain: the oldest with the bundle's size, without which the HIP runtime
-/// does not know where one in memory ends.
+/// The format for a bundle that was plain: the oldest version that records the bundle's size, without which
+/// the HIP runtime cannot find the end of a bundle in memory.
 pub(crate) const NEW: Format = Format { version: 2, zstd: true };
 
 impl Format {
@@ -65,7 +65,7 @@ impl Format {
     }
 }
 
-/// Reads the header at the start of a range, which may go on after the bundle.
+/// Reads the header at the start of a range, which may extend beyond the bundle.
 pub(crate) fn header<R: ReadAt + ?Sized>(
     reader: &R,
     range: Range<u64>,
@@ -109,9 +109,8 @@ pub(crate) fn header<R: ReadAt + ?Sized>(
 }
 
 impl Header {
-    /// The bundle, decompressed as it is read and no longer than the header says. What it takes in
-    /// memory is the decompressor's window: at most 128 MiB, the limit of libzstd and of clang,
-    /// touched as far as is read.
+    /// Decompresses the bundle while it is read, up to the size in the header. Memory use is the
+    /// decompressor's window: at most 128 MiB, the limit of libzstd and clang, allocated as needed.
     pub(crate) fn decompress<'a, R: ReadAt + ?Sized>(
         &self,
         reader: &'a R,

@@ -6,18 +6,18 @@ use std::{
     io::{self, Read},
 };
 
-/// The longest code object that is decompressed, in bytes. Real ones have up to a fiftieth of that.
+/// The longest code object that is decompressed, in bytes. Real ones have at most a fiftieth of that.
 const LONGEST_IMAGE: u64 = 1 << 30;
 
-/// The names of the kernels in one code object, as the runtime is asked for them: mangled, and
-/// without the `.kd` of their descriptors. An entry without code has none.
+/// The names of the kernels in one code object, in the form in which the runtime looks them up: mangled,
+/// without the `.kd` suffix of their descriptors. An entry without code has none.
 ///
-/// Of a plain bundle, the symbols are read; a compressed one is decompressed up to the end of the
-/// code object, which is held in memory. For several code objects use [`kernels_of`].
+/// For a plain bundle, only the symbols are read; a compressed one is decompressed up to the end of the code
+/// object, which is kept in memory. For several code objects use [`kernels_of`].
 ///
 /// # Errors
-/// When the bundle cannot be read or decompressed, the entry is not one of it, or its code is no ELF
-/// file for AMD's processors with dynamic symbols.
+/// If the bundle cannot be read or decompressed, if it does not contain the entry, or if the entry's code is
+/// not an ELF file for AMD's processors with dynamic symbols.
 pub fn kernels<R: ReadAt + ?Sized>(
     reader: &R,
     bundle: &Bundle,
@@ -27,12 +27,11 @@ pub fn kernels<R: ReadAt + ?Sized>(
     Ok(found.into_iter().flat_map(|(_, kernels)| kernels).collect())
 }
 
-/// The kernels in each code object that is wanted, as [`kernels`] finds them, in the order of their
-/// offsets. A compressed bundle is decompressed once, and one code object is held in memory at a
-/// time.
+/// The kernels in each wanted code object, as returned by [`kernels`], ordered by offset. A compressed bundle
+/// is decompressed once, holding one code object in memory at a time.
 ///
 /// # Errors
-/// As those of [`kernels`].
+/// As for [`kernels`].
 pub fn kernels_of<'b, R: ReadAt + ?Sized>(
     reader: &R,
     bundle: &'b Bundle,
@@ -187,7 +186,7 @@ mod tests {
         let bundle = only(&image);
         assert!(kernels(&image[..], &bundle, &bundle.entries[0]).is_err());
 
-        // What is behind the length that the header says is not there.
+        // Data beyond the length in the header is treated as absent.
         let whole = [&plain[..], &object].concat();
         let mut image = compress((3, Method::Zlib), &whole);
         image[16..24].copy_from_slice(&(plain.len() as u64).to_le_bytes());

@@ -5,13 +5,13 @@
 //! bundle is plain (`__CLANG_OFFLOAD_BUNDLE__`) or compressed (`CCOB`) as a whole. The format is
 //! described in Clang's document "Clang Offload Bundler".
 //!
-//! From ROCm 7.13 on the code may be in archives of its own instead: see [`kpack`]. [`slim()`](slim::slim)
-//! writes a library again without the code of unwanted GPUs.
+//! From ROCm 7.13 on, the code may instead be in separate archives: see [`kpack`]. [`slim()`](slim::slim)
+//! rewrites a library without the code of unwanted GPUs.
 //!
-//! A section has a gigabyte or more, so only what is asked for is read: [`bundles`] and [`targets`]
-//! read a few kilobytes of each bundle, [`kernels()`] the symbols of a code object. Nothing is believed
-//! that the bytes claim about themselves: sizes are checked against what is there, memory grows with
-//! what has been read and has limits, and every loop ends with the bytes.
+//! A section can exceed a gigabyte, so only the requested parts are read: [`bundles`] and [`targets`] read a
+//! few kilobytes of each bundle, [`kernels()`] the symbols of a code object. Nothing that the bytes claim is
+//! trusted: sizes are checked against the actual data, memory use is limited and proportional to the data
+//! read, and every loop ends with the data.
 
 mod bundle;
 mod code_object;
@@ -38,18 +38,18 @@ use std::{
     ops::Range,
 };
 
-/// What [`targets`] finds.
+/// The result of [`targets`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Targets {
-    /// How many bundles have code for each target, by its name with its features as written:
-    /// `gfx90a:xnack-`. SPIR-V, which runtimes compile for any device, counts as `amdgcnspirv`.
+    /// How many bundles have code for each target, by its name with features as written: `gfx90a:xnack-`.
+    /// SPIR-V, which runtimes compile for any device, counts as `amdgcnspirv`.
     pub counts: BTreeMap<String, usize>,
-    /// What could not be read, in the order of the file.
+    /// Parts that could not be read, in file order.
     pub problems: Vec<Malformed>,
 }
 
-/// The targets of the bundles in `range` of a reader. A bundle that cannot be read is a problem, as
-/// [`bundles`] has them, and the others count all the same.
+/// The targets of the bundles in `range` of a reader. A bundle that cannot be read becomes a problem, as in
+/// [`bundles`]; the other bundles still count.
 pub fn targets<R: ReadAt + ?Sized>(reader: &R, range: Range<u64>) -> Targets {
     let mut targets = Targets::default();
     for bundle in bundles(reader, range) {
@@ -66,11 +66,11 @@ pub fn targets<R: ReadAt + ?Sized>(reader: &R, range: Range<u64>) -> Targets {
     targets
 }
 
-/// Whether GPU code in memory, a bundle of either form or a single code object, runs on a device.
-/// `image` may be longer than the code is. Of a bundle, only the table is looked at.
+/// Whether GPU code in memory, a bundle of either form or a single code object, runs on a device. `image` may
+/// be longer than the code. Only the table of a bundle is read.
 ///
 /// # Errors
-/// When `image` is neither, or is cut off before what its header or table speaks of.
+/// If `image` is neither, or is truncated within the data that its header or table describes.
 pub fn has_code_for(image: &[u8], device: &Target) -> Result<bool, Malformed> {
     if image.starts_with(code_object::MAGIC) {
         let code = code_object::target(image)?;

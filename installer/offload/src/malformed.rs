@@ -1,12 +1,13 @@
-//! The one error of this crate: what is wrong with the bytes, and where.
+//! The error type of this crate: a fault in the bytes, and its position.
 
 use std::{borrow::Cow, io};
 
-/// Bytes that are no offload bundle or code object, or that could not be read.
+/// Bytes that are not an offload bundle or code object, or that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} (offset {offset:#x})")]
 pub struct Malformed {
-    /// In bytes from the reader's start; for what is inside a compressed bundle, where that begins.
+    /// In bytes from the reader's start. For a fault inside a compressed bundle, the position of
+    /// the bundle.
     pub offset: u64,
     /// A clause without a full stop.
     pub what: Cow<'static, str>,
@@ -17,7 +18,7 @@ impl Malformed {
         Self { offset, what: what.into() }
     }
 
-    /// What reading or decompressing something failed with.
+    /// An error from reading or decompressing something.
     pub(crate) fn reading(offset: u64, what: &str, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::new(offset, format!("{what} is cut off")),

@@ -1,4 +1,4 @@
-//! Reading at an offset, so that one library of a gigabyte costs the few pages that are looked at.
+//! Reading at an offset, so that reading a gigabyte-sized library touches only the pages that are needed.
 
 use std::{
     fs::File,
@@ -7,13 +7,13 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-/// Bytes that can be read from any offset, without a position of their own.
+/// Bytes that can be read at any offset, without a current position.
 pub trait ReadAt {
-    /// Reads bytes from `offset` on into `buffer` and answers how many. Fewer than it holds are no
-    /// error; 0 says that there are none from `offset` on.
+    /// Reads bytes at `offset` into `buffer` and returns how many. A short read is not an error; 0 means that
+    /// `offset` is at or beyond the end.
     ///
     /// # Errors
-    /// What reading fails with; [`io::ErrorKind::Interrupted`] asks to try again.
+    /// Any read error. After [`io::ErrorKind::Interrupted`] the caller tries again.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
@@ -30,7 +30,7 @@ impl ReadAt for [u8] {
     }
 }
 
-/// A part of a reader, read from its start to its end.
+/// A part of a reader, which is read from its start to its end.
 #[derive(Debug)]
 pub(crate) struct Window<'a, R: ?Sized> {
     reader: &'a R,
@@ -53,7 +53,7 @@ impl<R: ReadAt + ?Sized> Read for Window<'_, R> {
     }
 }
 
-/// Fills a buffer as far as the bytes go, and answers how far that is.
+/// Fills a buffer as far as possible and returns the number of bytes read.
 pub(crate) fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

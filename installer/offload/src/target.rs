@@ -1,8 +1,8 @@
-//! GPU targets, named as LLVM does: `gfx906`, `gfx906:sramecc+:xnack-`, `gfx9-generic`.
+//! GPU targets, in LLVM's notation: `gfx906`, `gfx906:sramecc+:xnack-`, `gfx9-generic`.
 
 use std::fmt;
 
-/// A processor, and the features on which code for it depends or with which a device runs.
+/// A processor, and the features that code for it requires or that are enabled on a device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
     processor: String,
@@ -10,8 +10,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads a target as a code object is labelled: a feature that is left out does not matter to
-    /// it. `None` for what is no AMD target.
+    /// Parses the target of a code object: if a feature is omitted, the code does not depend on it. `None` if
+    /// it is not an AMD target.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
@@ -26,8 +26,8 @@ impl Target {
         Some(Self { processor, features })
     }
 
-    /// Reads a target as a device: without features, a known processor gets those with which its
-    /// driver usually runs it. `None` for what is no AMD target.
+    /// Parses the target of a device: if features are omitted, a known processor gets those that its driver
+    /// usually enables. `None` if it is not an AMD target.
     #[must_use]
     pub fn device(text: &str) -> Option<Self> {
         let mut target = Self::parse(text)?;
@@ -46,8 +46,8 @@ impl Target {
         &self.processor
     }
 
-    /// Whether a code object made for `code` runs on some device that people name like this: a feature
-    /// that the name leaves out may be on or off.
+    /// Whether a code object for `code` runs on some device of this name. A feature that the name omits may
+    /// be on or off.
     #[must_use]
     pub fn may_run(&self, code: &Self) -> bool {
         let is_on = |name: &str| self.features.iter().find(|own| own.0 == name).map(|own| own.1);
@@ -55,8 +55,7 @@ impl Target {
             && code.features.iter().all(|(name, on)| is_on(name).is_none_or(|own| own == *on))
     }
 
-    /// Whether a device of this target, which [`Target::device`] makes, runs a code object made for
-    /// `code`.
+    /// Whether a device with this target, created by [`Target::device`], runs a code object for `code`.
     #[must_use]
     pub fn runs(&self, code: &Self) -> bool {
         self.has_processor_of(code)
@@ -68,7 +67,7 @@ impl Target {
     }
 }
 
-/// As in `gcnArchName`, and as [`Target::parse`] reads it.
+/// In the form of `gcnArchName`, which [`Target::parse`] accepts.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.processor)?;

@@ -1,4 +1,4 @@
-//! Bundles and code objects to test with, made as clang and lld make them.
+//! Bundles and code objects for tests, laid out as clang and lld do.
 
 use crate::{ReadAt, bundle, code_object, compressed};
 use flate2::{Compression, write::ZlibEncoder};
@@ -12,7 +12,7 @@ pub(crate) const GFX906: &str = "hipv4-amdgcn-amd-amdhsa--gfx906";
 pub(crate) const GFX90A: &str = "hipv4-amdgcn-amd-amdhsa--gfx90a:xnack-";
 pub(crate) const SPIRV: &str = "hip-spirv64-amd-amdhsa--amdgcnspirv";
 
-/// Code objects begin at a multiple of this; clang's is 4096, which makes tests by the byte slow.
+/// Code objects begin at a multiple of this. Clang aligns to 4096, which would slow down byte-by-byte tests.
 const CODE_ALIGNMENT: usize = 64;
 
 /// A plain bundle.
@@ -40,7 +40,7 @@ pub(crate) fn plain(entries: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// A plain bundle with eight bytes of code for each identifier, none for the host's.
+/// A plain bundle with eight bytes of code for each identifier except the host's.
 pub(crate) fn labelled(identifiers: &[&str]) -> Vec<u8> {
     let code = |identifier| if identifier == HOST { &[][..] } else { &[0xcc; 8] };
     plain(&identifiers.iter().map(|&name| (name, code(name))).collect::<Vec<_>>())
@@ -69,7 +69,7 @@ pub(crate) fn compress((version, method): (u16, Method), plain: &[u8]) -> Vec<u8
     wrap(version, method, &stream, plain.len())
 }
 
-/// A stream behind a header.
+/// A header followed by a stream.
 pub(crate) fn wrap(version: u16, method: Method, stream: &[u8], uncompressed: usize) -> Vec<u8> {
     let mut bytes = compressed::MAGIC.to_vec();
     bytes.extend(version.to_le_bytes());
@@ -85,13 +85,13 @@ pub(crate) fn wrap(version: u16, method: Method, stream: &[u8], uncompressed: us
             bytes.extend((uncompressed as u64).to_le_bytes());
         }
     }
-    // The hash, which nobody checks.
+    // The hash, which is never checked.
     bytes.extend([0; 8]);
     bytes.extend(stream);
     bytes
 }
 
-/// A section of bundles, each at a page's start.
+/// A section of bundles, each at the start of a page.
 pub(crate) fn section(bundles: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes: Vec<u8> = Vec::new();
     for bundle in bundles {
@@ -101,7 +101,7 @@ pub(crate) fn section(bundles: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// A code object with those flags and dynamic symbols, all of them defined.
+/// A code object with those flags and dynamic symbols. All of the symbols are defined.
 pub(crate) fn code_object(flags: u32, symbols: &[&str]) -> Vec<u8> {
     let mut names = vec![0];
     let mut table = vec![0; 24];
@@ -134,8 +134,8 @@ pub(crate) fn code_object(flags: u32, symbols: &[&str]) -> Vec<u8> {
     image
 }
 
-/// Bytes that count how many of them are read, and that go on with zeros up to a length that they do
-/// not take.
+/// Counts how many of its bytes are read. The bytes are followed by virtual zeros, which take no memory, up
+/// to a given length.
 pub(crate) struct Counted<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) length: u64,

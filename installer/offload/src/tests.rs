@@ -1,4 +1,4 @@
-//! What the crate promises as a whole: forms, sections of them, limits, hostile bytes.
+//! What the whole crate guarantees: bundle forms, sections of bundles, limits, hostile bytes.
 
 use super::{testing::*, *};
 use proptest::prelude::*;
@@ -15,14 +15,14 @@ fn read(bytes: &[u8]) -> Result<Vec<Bundle>, Malformed> {
     bundles(bytes, all(bytes)).collect()
 }
 
-/// The targets of a section in which nothing is wrong.
+/// The targets of a section that has no faults.
 fn counts<R: ReadAt + ?Sized>(reader: &R, range: Range<u64>) -> BTreeMap<String, usize> {
     let Targets { counts, problems } = targets(reader, range);
     assert!(problems.is_empty(), "{problems:?}");
     counts
 }
 
-/// Asks everything of hostile bytes, which may be wrong but must end.
+/// Runs every operation on hostile bytes, which may fail but must terminate.
 fn ask_everything(bytes: &[u8]) {
     let _ = has_code_for(bytes, &gfx906());
     let _ = targets(bytes, all(bytes));
@@ -125,7 +125,7 @@ fn bundles_are_found_over_padding_and_from_any_start() {
     let start = bytes.len() as u64;
     let mut padded = vec![0; 8192];
     padded.extend(labelled(&[GFX906]));
-    // The linker fills up to the next page with what it likes, and whole pages with zeros.
+    // The linker fills the rest of the page with arbitrary bytes, and whole pages with zeros.
     padded.resize(padded.len().next_multiple_of(4096), 0xee);
     padded.resize(padded.len() + 25 * 4096, 0);
     let aligned = padded.len();
@@ -139,7 +139,7 @@ fn bundles_are_found_over_padding_and_from_any_start() {
     let offsets: Vec<u64> = found.iter().map(|bundle| bundle.offset - start).collect();
     let second = aligned as u64;
     assert_eq!(offsets, [8192, second, second + 4096]);
-    // Version 1 does not tell its size.
+    // Version 1 does not record the bundle's size.
     assert_eq!(found[1].size, 4096);
     assert!(found[2].size < 4096);
 }
@@ -153,7 +153,7 @@ fn an_empty_range_has_no_bundles_and_one_without_any_is_malformed() {
     assert_eq!(error.offset, 4096);
 }
 
-/// Three bundles, of which the second is what becomes of a good one.
+/// Three bundles, of which the second is a damaged copy of a good one.
 fn damaged(good: Vec<u8>, damage: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let mut section = section(&[labelled(&[GFX906]), good, labelled(&[GFX90A])]);
     damage(&mut section[4096..]);
@@ -162,7 +162,7 @@ fn damaged(good: Vec<u8>, damage: impl FnOnce(&mut [u8])) -> Vec<u8> {
 
 #[test]
 fn errors_tell_the_place_in_the_file_and_the_walk_goes_on() {
-    // In the offset of the code.
+    // The damage is in the offset of the code.
     let section = damaged(labelled(&[GFX906]), |bundle| bundle[32 + 7] = 1);
     let found: Vec<_> = bundles(&section[..], all(&section)).collect();
     assert_eq!(found.len(), 3);
@@ -191,7 +191,7 @@ fn a_bundle_without_its_magic_is_noticed_in_every_form() {
             assert!(problem.what.contains("neither an offload bundle nor padding"), "{problem}");
         }
     }
-    // The last one, behind which nothing begins.
+    // Here the damaged bundle is the last one, with no bundle after it.
     let mut section = section(&[plain.clone(), plain]);
     let last = section.len() / 4096 / 2 * 4096;
     section[last] ^= 0xff;
@@ -221,7 +221,7 @@ fn a_stream_that_claims_to_become_much_is_refused() {
             assert_eq!(found.is_err(), refused, "{version} {method:?} {claimed}: {found:?}");
         }
     }
-    // What is long may become longer: relative to what is there.
+    // A longer stream may expand to more: the limit is relative to its length.
     let noise: Vec<u8> = (0..1_u32 << 16).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).collect();
     let mut long = labelled(&[GFX906]);
     long.extend(noise);
@@ -263,7 +263,7 @@ fn a_cut_bundle_is_malformed_wherever_it_is_cut() {
     for form in forms() {
         let image = compress(form, &whole);
         for length in 0..image.len() {
-            // Version 1 does not tell its size, and the end of the stream is not needed.
+            // Version 1 does not record the bundle's size, and the end of the stream is not needed.
             let found = has_code_for(&image[..length], &gfx906());
             assert!(found.is_err() || form.0 == 1, "{form:?} {length}");
         }
@@ -278,7 +278,7 @@ fn hostile_tables_are_malformed() {
     let bad = |at: usize, bytes: &[u8]| {
         let mut image = good.clone();
         image[at..at + bytes.len()].copy_from_slice(bytes);
-        // The stream may be as it likes: the table inside counts.
+        // The table is checked inside a compressed bundle too.
         let compressed = compress((3, Method::Zstd), &image);
         has_code_for(&image, &gfx906()).is_err() && has_code_for(&compressed, &gfx906()).is_err()
     };
@@ -319,11 +319,11 @@ fn hostile_headers_are_malformed() {
 
 #[test]
 fn a_table_without_end_is_not_read() {
-    // Each entry takes 24 bytes: a gigabyte of them would be 40 million.
+    // Each entry takes 24 bytes, so this count claims a gigabyte with 40 million entries.
     let mut bytes = bundle::MAGIC.to_vec();
     bytes.extend(40_000_000_u64.to_le_bytes());
     let reader = Counted::new(&bytes, 1 << 30);
-    // The walk goes on after it: its own cost is that of the table.
+    // The walk continues after it, having read only its table.
     assert!(bundles(&reader, 0..1 << 30).next().expect("an item").is_err());
     assert!(reader.read.get() < 100_000, "{} bytes", reader.read.get());
 }
@@ -373,7 +373,7 @@ fn numbers_are_little_endian_and_never_read_beyond() {
     assert_eq!(number::<8>(&[0; 9], usize::MAX), None);
 }
 
-/// What can be in a bundle: identifiers, and whether there is code for them.
+/// The possible contents of a bundle: identifiers, and whether there is code for them.
 fn tables() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     let identifier = "(hip|hipv4)-amdgcn-amd-amdhsa--gfx[0-9]{3}(:xnack[+-])?";
     proptest::collection::vec((identifier, proptest::collection::vec(any::<u8>(), 0..40)), 0..5)

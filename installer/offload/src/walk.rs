@@ -1,4 +1,4 @@
-//! From bundle to bundle of a section.
+//! Iterates over the bundles of a section.
 
 use crate::{
     Bundle, Malformed, ReadAt, bundle, compressed,
@@ -6,24 +6,24 @@ use crate::{
 };
 use std::{iter, ops::Range};
 
-/// Each bundle begins at a multiple of this from the section's start: clang aligns them so.
+/// Each bundle begins at a multiple of this from the section's start: clang aligns them to it.
 const ALIGNMENT: u64 = 4096;
 
-/// The longest way from one bundle to the next: as long as a bundle may be that does not tell its
-/// size, for its version has 32 bits for sizes.
+/// The largest distance from one bundle to the next, which is the maximum size of a bundle that does not
+/// record its size: that version has 32-bit sizes.
 const LONGEST_GAP: u64 = 4 << 30;
 
 /// How much padding is read at a time, in bytes.
 const PADDING_BUFFER: usize = 64 << 10;
 
-/// The bundles in `range` of a reader, which is a library's `.hip_fatbin` section. Of each bundle some
-/// bytes of its table and its last byte are read.
+/// The bundles in `range` of a reader, which is a library's `.hip_fatbin` section. Reads part of each
+/// bundle's table, and its last byte.
 ///
 /// # Errors
-/// An item for each bundle with a bad header, table or stream, and for bytes between bundles that are
-/// neither one nor padding of zeros, as a bundle is whose magic is destroyed; the walk goes on with the
-/// next bundle. It ends with an error where the file ends before its range or cannot be read, where no
-/// bundle begins within 4 GiB after another, and where there is none at all.
+/// An item for each bundle with an invalid header, table or stream, and for bytes between bundles that are
+/// neither a bundle nor zero padding, such as a bundle with a damaged magic number; the walk continues with
+/// the next bundle. It ends with an error if the file ends before its range or cannot be read, if no bundle
+/// begins within 4 GiB after another, or if there is no bundle at all.
 pub fn bundles<R: ReadAt + ?Sized>(
     reader: &R,
     range: Range<u64>,
@@ -56,24 +56,24 @@ pub fn bundles<R: ReadAt + ?Sized>(
     })
 }
 
-/// Where to look for the next bundle.
+/// Where to search for the next bundle.
 struct Place {
     offset: u64,
     after: After,
 }
 
-/// What is before it.
+/// What precedes the place.
 #[derive(PartialEq, Eq)]
 enum After {
-    /// The section begins.
+    /// The section's start.
     Nothing,
     Bundle,
-    /// What an error has been told of, which has an unknown end.
+    /// Data of unknown length, for which an error has been returned.
     Malformed,
 }
 
-/// Whether the bytes from the end of a bundle on are what the linker fills with. What is left of the
-/// page that it ends in is alignment and not looked at.
+/// Checks that the bytes after the end of a bundle are the linker's padding. The rest of the bundle's last
+/// page is alignment and is not examined.
 fn padding<R: ReadAt + ?Sized>(reader: &R, origin: u64, gap: Range<u64>) -> Result<(), Malformed> {
     let Some(mut at) = aligned(origin, gap.start).filter(|&at| at < gap.end) else {
         return Ok(());
@@ -94,7 +94,7 @@ fn padding<R: ReadAt + ?Sized>(reader: &R, origin: u64, gap: Range<u64>) -> Resu
     }
 }
 
-/// Reads the bundle at the start of `range`, and looks for its end where it does not tell.
+/// Reads the bundle at the start of `range`, and searches for its end if it does not record its size.
 fn read<R: ReadAt + ?Sized>(
     reader: &R,
     origin: u64,
@@ -108,12 +108,12 @@ fn read<R: ReadAt + ?Sized>(
     Ok(bundle)
 }
 
-/// The first place from an offset on where a bundle of a section may begin.
+/// The first offset, at or after `from`, at which a bundle of a section may begin.
 fn aligned(origin: u64, from: u64) -> Option<u64> {
     origin.checked_add((from - origin).checked_next_multiple_of(ALIGNMENT)?)
 }
 
-/// Where the first bundle of a range begins.
+/// Finds the first bundle of a range.
 fn find<R: ReadAt + ?Sized>(
     reader: &R,
     origin: u64,

@@ -1,4 +1,4 @@
-//! Archives of GPU code that stay in the tree: the way to them from a split stock library in the store.
+//! Archives of GPU code that stay in the tree: symlinks to them for a split stock library in the store.
 
 use crate::{
     place::Place,
@@ -7,7 +7,7 @@ use crate::{
 use anyhow::Result;
 use rocblas_contract::kpack;
 
-/// Makes the archives of a stock library, which stay in the tree, found from where that is kept.
+/// Links the archives of a stock library, which stay in the tree, from where the library is kept.
 pub(super) fn plan_beside(planner: &mut Planner<'_>, kept: &Place) -> Result<()> {
     let (root, lib) = (planner.lib.root(), planner.lib.path());
     let Some(tree) = lib.parent().map(|prefix| prefix.join(kpack::DIRECTORY)) else {
@@ -21,7 +21,7 @@ pub(super) fn plan_beside(planner: &mut Planner<'_>, kept: &Place) -> Result<()>
     planner.want(&link, Wanted::Link(target), "its GPU code stays in the tree")
 }
 
-/// Takes that way away again.
+/// Removes that symlink.
 pub(super) fn plan_removal(planner: &mut Planner<'_>, kept: &Place) -> Result<()> {
     match link(kept)?.filter(|link| planner.plan.journal.entry(link).is_some()) {
         Some(link) => planner.want(&link, Wanted::Nothing, "--original delete"),

@@ -1,4 +1,4 @@
-//! The backend: which one is asked for, its files in the store, and which one the shim is to use.
+//! The backend: which one is requested, its files in the store, and which one the shim uses.
 
 use super::{Request, Unpacking, checks, facts, gpus, stock};
 use crate::{
@@ -26,16 +26,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The backend that is asked for.
+/// The requested backend.
 pub(super) enum Asked {
-    /// One that the settings name, or that is in the store as it was placed.
+    /// One that the settings name, or that is unchanged in the store.
     InStore(String),
-    /// One whose files are to be placed.
+    /// One whose files must be placed.
     Source(Box<Placed>),
 }
 
 impl Asked {
-    /// The name of a backend that is to be placed.
+    /// The name of a backend that will be placed.
     pub(super) fn new_name(&self) -> Option<&str> {
         if let Self::Source(placed) = self { Some(&placed.name) } else { None }
     }
@@ -48,7 +48,7 @@ impl Asked {
         }
     }
 
-    /// What it has for GPUs.
+    /// What it serves.
     pub(super) fn offer(&self, root: &Root, lib: &Path) -> Result<Offer> {
         match self {
             Self::Source(placed) => {
@@ -71,7 +71,7 @@ impl Asked {
     }
 }
 
-/// A source and the name that it gets in the store.
+/// A source and its backend's name in the store.
 pub(super) struct Placed {
     name: String,
     source: Source,
@@ -80,9 +80,9 @@ pub(super) struct Placed {
     is_again: bool,
 }
 
-/// A backend with what it serves, before it is placed or where it is.
+/// A backend with what it serves, before it is placed or in its place.
 pub(super) struct Offer {
-    /// For people.
+    /// Its name, for messages.
     pub(super) shown: String,
     pub(super) soname: String,
     pub(super) serves: Serves,
@@ -96,13 +96,13 @@ pub(super) struct Chosen {
     pub(super) summary: elf::Summary,
 }
 
-/// Where a source is, and the name that it is to have.
+/// Where a source is, and the name it will have.
 struct Named {
     root: Root,
     path: PathBuf,
     in_root: bool,
     name: Option<String>,
-    /// How it was placed before, if this is to place it again.
+    /// How it was placed before, if this places it again.
     before: Option<Origin>,
 }
 
@@ -122,7 +122,7 @@ fn refuse_url(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is asked for, read and checked.
+/// The request, with the source read and checked.
 pub(super) fn source(
     lib: &LibDir,
     tree: &Tree,
@@ -136,7 +136,7 @@ pub(super) fn source(
             refuse_url(path)?;
             let root = Root::machine().context("cannot open the machine's root")?;
             let path = std::path::absolute(path)
-                .with_context(|| format!("cannot tell where {} is", path.display()))?;
+                .with_context(|| format!("cannot resolve {}", path.display()))?;
             Named { root, path, in_root: false, name: request.name.clone(), before: None }
         }
         None => match store.present(request.name.as_deref())? {
@@ -151,12 +151,12 @@ pub(super) fn source(
                 return Ok(Asked::InStore(name));
             }
             Present::Damaged { name, what, origin: Some(origin) } => {
-                let why = format!("{what} of backend {name} is not as it was placed");
+                let why = format!("{what} of backend {name} has changed since it was placed");
                 store.again(name, &why, origin)?
             }
             Present::Damaged { name, what, origin: None } => bail!(
-                "{what} of backend {name} is not as it was placed, and where it came from is not \
-                 known. Give `installer apply --backend` ROCm 6.3's rocBLAS, or choose another with `installer \
+                "{what} of backend {name} has changed since it was placed, and its source is not \
+                 known. Pass ROCm 6.3's rocBLAS to `installer apply --backend`, or select another with `installer \
                  backends use`"
             ),
             Present::None => Named {
@@ -178,13 +178,13 @@ pub(super) fn source(
         None => store.in_use(request.name.as_deref())?,
     };
     let kept = kept_kernels(lib.root(), &named, earlier, (request, options), asked)?;
-    // What is put right without a word of GPUs is as it was.
+    // A repair that does not mention GPUs keeps the earlier ones.
     let placed = match &named.before {
         Some(origin) if !asked.is_new => origin.gpus.clone(),
         _ => asked.placed.clone(),
     };
     let mut origin = Origin {
-        // A name that is no UTF-8 cannot be in JSON; the backend is then not placed again by itself.
+        // A name that is not UTF-8 cannot be in JSON; such a backend is then not placed again automatically.
         path: named.path.to_string_lossy().into_owned().into(),
         in_root: named.in_root,
         state,
@@ -222,21 +222,21 @@ pub(super) fn source(
     Ok(Asked::Source(Box::new(Placed { name, source, origin, is_again })))
 }
 
-/// Refuses to say nothing where a backend cannot be placed again in the form that is asked for.
+/// Fails if a backend cannot be placed again in the requested form.
 fn check_form(lib: &LibDir, name: &str, slim: Option<bool>) -> Result<()> {
     let library = library_of(lib.root(), lib.path(), name)?;
     let is_slim = !library::slim_gpus(&lib.root().open(&library)?).is_empty();
     match slim {
         Some(slim) if slim != is_slim => bail!(
-            "backend {name} is {}, and it is not known where it came from: give `installer apply \
-             --backend` that",
+            "backend {name} is {}, and its source is not known: pass `installer apply \
+             --backend` that file",
             if is_slim { "slim" } else { "whole" }
         ),
         _ => Ok(()),
     }
 }
 
-/// Why a backend in the store is not what is asked for now: a clause.
+/// Why a backend in the store is not the requested one, as a clause.
 fn is_other(
     name: &str,
     origin: &Origin,
@@ -249,26 +249,28 @@ fn is_other(
             gpus => gpus.join(", "),
         };
         return Some(format!(
-            "backend {name} was placed with the Tensile files of {}, and those of {gpus} are \
-             asked for",
+            "backend {name} was placed with the Tensile files of {} only, and those of {gpus} are \
+             requested",
             origin.gpus.join(", ")
         ));
     }
     let now = |slim: &Slim| format!("backend {name} is slim, for {}", slim.gpus.join(", "));
     match (slim, &origin.slim) {
         (Some(true), None) => Some(format!("backend {name} has the kernels of all its GPUs")),
-        (Some(false), Some(slim)) => Some(format!("{}, and is to be whole", now(slim))),
+        (Some(false), Some(slim)) => {
+            Some(format!("{}, and the whole library is requested", now(slim)))
+        }
         (_, Some(slim)) => {
             let lacking = asked.lacking(&slim.settled());
-            let asked_for = || format!("{}, and {} is asked for", now(slim), lacking.join(", "));
+            let asked_for = || format!("{}, and {} is requested", now(slim), lacking.join(", "));
             (!lacking.is_empty()).then(asked_for)
         }
         (_, None) => None,
     }
 }
 
-/// The GPUs to whose kernels a backend is to be reduced: those that are asked for, those of this machine
-/// and those that the backend before was reduced to. `None`: it is placed as it comes.
+/// The GPUs to whose kernels a backend is reduced: those requested, this machine's, and those that the
+/// earlier backend was reduced to. `None`: it is placed unchanged.
 fn kept_kernels(
     root: &Root,
     named: &Named,
@@ -292,21 +294,21 @@ fn kept_kernels(
     }
     if gpus.is_empty() {
         bail!(
-            "--slim leaves out the kernels of all GPUs that are not needed, and it is not known which \
-             are: name them with --gpu, or place the whole library with --slim=no"
+            "--slim leaves out the kernels of all GPUs that are not needed, but the needed GPUs are not \
+             known: name them with --gpu, or place the whole library with --slim=no"
         );
     }
     Ok(Some(gpus.into_iter().collect()))
 }
 
-/// A rocBLAS of ROCm 7 has no kernels for the GPUs that the shim is for, unless it is asked for with
-/// a GPU that it serves.
+/// A rocBLAS of ROCm 7 has no kernels for the GPUs that the shim is for, so it must be requested together
+/// with a GPU that it serves.
 fn refuse_the_same_major(source: &Source, required: &[String]) -> Result<()> {
     if stock::is_newer_than_backends(&source.soname) && required.is_empty() {
         bail!(
             "{} is ROCm 7's rocBLAS ({}), which is what the shim stands in for; 6.3's is needed: \
-             rocblas_4.3.0.60300-*_amd64.deb. To place this one beside it, use `installer backends \
-             add`; to use it all the same, name with --gpu the GPU that it serves",
+             rocblas_4.3.0.60300-*_amd64.deb. To add this one to the store, use `installer backends \
+             add`; to use it anyway, name the GPU that it serves with --gpu",
             source.origin,
             source.soname
         );
@@ -314,7 +316,7 @@ fn refuse_the_same_major(source: &Source, required: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A backend's name is a directory's.
+/// A backend's name is a directory name.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_usual = |c: char| c.is_ascii_alphanumeric() || "._-+~".contains(c);
     if name == AUTO {
@@ -323,7 +325,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
         );
     }
     if name.is_empty() || name.starts_with('.') || !name.chars().all(is_usual) {
-        bail!("{name:?} is not a valid name for a backend: take letters, digits, dots and hyphens");
+        bail!("{name:?} is not a valid backend name: use letters, digits, dots and hyphens");
     }
     Ok(())
 }
@@ -335,10 +337,10 @@ struct Store<'a> {
     reach: Reach,
 }
 
-/// What the store has to go on with.
+/// What is known from the store.
 enum Present {
     None,
-    /// With where it came from, if the journal says so.
+    /// With its source, if the journal records it.
     Usable {
         name: String,
         origin: Option<Origin>,
@@ -351,18 +353,18 @@ enum Present {
 }
 
 impl Store<'_> {
-    /// The backend that the settings name, or that is asked for by name, or the only one.
+    /// The backend that the settings name, or that was requested by name, or the only one.
     fn present(&self, asked: Option<&str>) -> Result<Present> {
         let Some(journal) = self.journal else { return Ok(Present::None) };
         let text = settings::text(self.lib.root(), self.lib.path())?;
         let named = asked.map(str::to_owned).or(settings::backend(&text)?);
         let name = match (named, &journal.origins.keys().collect::<Vec<_>>()[..]) {
             (Some(name), _) => name,
-            // Settings that somebody removed.
+            // The settings were removed.
             (None, [only]) => (*only).clone(),
             (None, _) => return Ok(Present::None),
         };
-        // A path that somebody wrote into the settings is theirs to keep right.
+        // A path that somebody wrote into the settings is theirs to maintain.
         if name.contains('/') {
             return Ok(Present::Usable { name, origin: None });
         }
@@ -388,7 +390,7 @@ impl Store<'_> {
         }
     }
 
-    /// Where the backend came from that has this name, or that is in use.
+    /// The source of the backend that has this name, or that is in use.
     fn in_use(&self, asked: Option<&str>) -> Result<Option<Origin>> {
         let Some(journal) = self.journal else { return Ok(None) };
         let text = settings::text(self.lib.root(), self.lib.path())?;
@@ -396,8 +398,8 @@ impl Store<'_> {
         Ok(name.and_then(|name| journal.origins.get(&name).cloned()))
     }
 
-    /// The source that a backend came from, to place it again. `why`, a clause, is said where that is
-    /// gone.
+    /// The source that a backend came from, to place it again. If the source is missing, the error begins
+    /// with `why`, a clause.
     fn again(&self, name: String, why: &str, origin: Origin) -> Result<Named> {
         let root = match origin.in_root {
             true => self.lib.root().clone(),
@@ -405,8 +407,8 @@ impl Store<'_> {
         };
         if root.metadata(&origin.path).is_err() {
             bail!(
-                "{why}, and {}, which backend {name} came from, is not there any more. Give `installer \
-                 apply --backend` it, or ROCm 6.3's rocBLAS from elsewhere",
+                "{why}, and {}, from which backend {name} was placed, no longer exists. Pass that file, or \
+                 ROCm 6.3's rocBLAS from elsewhere, to `installer apply --backend`",
                 origin.path.display()
             );
         }
@@ -414,8 +416,8 @@ impl Store<'_> {
         Ok(Named { root, path, in_root, name: Some(name), before: Some(origin) })
     }
 
-    /// The backend that was placed from this very source, with the kernels of at least these GPUs and
-    /// some left out; of all if `None`.
+    /// The backend that was placed from this very source with the kernels of at least these GPUs (of all if
+    /// `None`) and without some others.
     fn placed_from(&self, origin: &Origin, kept: Option<&[String]>) -> Option<&String> {
         let origins = &self.journal?.origins;
         let same = |known: &&Origin| {
@@ -446,15 +448,15 @@ impl Store<'_> {
         self.journal.is_some_and(|journal| journal.phase == Phase::Changing)
     }
 
-    /// A file of a backend that is not as it was placed; a repair reads them all.
+    /// A file of a backend that has changed since it was placed; a repair reads them all.
     fn damage(&self, name: &str) -> Result<Option<String>> {
         for (place, after) in self.files(name) {
-            let shown = || format!("cannot look at {}", self.lib.show(place));
+            let shown = || format!("cannot stat {}", self.lib.show(place));
             let now = self.lib.state(place).with_context(shown)?;
             let has_other_bytes = || -> Result<bool> {
                 let State::File(FileState { digest, .. }) = after else { return Ok(false) };
                 match digest {
-                    // Nobody lived to read it: see `Planner`.
+                    // The interrupted run did not verify it: see `Planner`.
                     None => Ok(self.is_unsure()),
                     Some(digest) if self.is_unsure() || self.reach == Reach::Repair => {
                         Ok(files::digest_at(self.lib, place).with_context(shown)? != *digest)
@@ -471,7 +473,7 @@ impl Store<'_> {
     }
 }
 
-/// Permissions alone are set again without the source.
+/// Permissions alone are restored without the source.
 fn same_contents(now: &State, after: &State) -> bool {
     match (now, after) {
         (State::File(now), State::File(after)) => {
@@ -487,8 +489,8 @@ fn backend_place(name: &str) -> Result<Place> {
     Ok(Place::backends().join(name)?)
 }
 
-/// A rocBLAS of ROCm 6 in the root: beside the stock library, where people put it by hand, or in a
-/// tree of its own.
+/// A rocBLAS of ROCm 6 in the root: next to the stock library, where people put it by hand, or in a tree of
+/// its own.
 fn found(root: &Root, tree: &Tree) -> Result<PathBuf> {
     let mut places = vec![tree.lib.clone()];
     if let Ok(names) = root.names(Path::new("/opt")) {
@@ -503,12 +505,12 @@ fn found(root: &Root, tree: &Tree) -> Result<PathBuf> {
             }
         }
     }
-    // librocblas.so.5 overwritten with 6.3 is one too, but a name that is 6.3's own is preferred.
+    // A librocblas.so.5 that was overwritten with 6.3 matches too, but a name that is 6.3's own is preferred.
     libraries.sort_by_key(|path| !path.to_string_lossy().contains(BACKEND_SONAME));
     libraries.into_iter().next().with_context(|| {
         let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
         format!(
-            "no backend: there is no rocBLAS of ROCm 6 (librocblas.so.4) in {}. Give one with \
+            "no backend: {} contains no rocBLAS of ROCm 6 (librocblas.so.4). Pass one with \
              --backend: the library, a directory, or ROCm 6.3's package \
              (rocblas_4.3.0.60300-*_amd64.deb, which need not be installed)",
             places.join(", ")
@@ -516,7 +518,7 @@ fn found(root: &Root, tree: &Tree) -> Result<PathBuf> {
     })
 }
 
-/// Its files in a prefix of their own, and no others of an earlier apply.
+/// Plans its files in a prefix of their own, and removes those of an earlier apply.
 pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked, offer: &Offer) -> Result<()> {
     let placed = match asked {
         Asked::Source(placed) => placed,
@@ -526,7 +528,7 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked, offer: &Offer) -> R
     let prefix = backend_place(name)?;
     if planner.holds_originals(&prefix) {
         bail!(
-            "{name} is the name of the stock library, which is kept there for revert: give this \
+            "{name} is the name of the stock library, which is kept for revert: give this \
              backend another with --name"
         );
     }
@@ -548,7 +550,7 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked, offer: &Offer) -> R
     for (top, file) in files.chain(source.archives.iter().map(|file| (&prefix, file))) {
         let place = top.join(&file.to)?;
         let is_slim = origin.slim.is_some() && file.to == source.library;
-        // Also of those that need nothing: a power cut may have lost a directory's permissions.
+        // Also for files that need no change: a power cut may have lost a directory's permissions.
         planner.directory(&place.parent().unwrap_or_else(|| top.clone()), &reason)?;
         let what = match &file.content {
             Content::File { from, size, mode, modified } => Wanted::Copy {
@@ -561,7 +563,8 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked, offer: &Offer) -> R
                     size: *size,
                     mode: *mode,
                     modified: *modified,
-                    // Reduced for other GPUs it may have the same size, and it has the whole one's time.
+                    // A library reduced for other GPUs may have the same size, and it has the time of the
+                    // whole one.
                     digest: if is_slim { Some(digest(from, &shown)?) } else { None },
                 },
             },
@@ -579,15 +582,15 @@ pub(super) fn plan(planner: &mut Planner<'_>, asked: &Asked, offer: &Offer) -> R
         .filter(|place| !wanted.contains(place) && !planner.is_kept(place))
         .collect();
     for place in obsolete {
-        planner.want(&place, Wanted::Nothing, "not part of this backend any more")?;
+        planner.want(&place, Wanted::Nothing, "no longer part of this backend")?;
     }
     planner.plan.journal.origins.insert(name.clone(), origin.clone());
     Ok(())
 }
 
-/// What a backend serves that stays as it is: an installer that did not know this file has placed it.
+/// What an unchanged backend serves: it may have been placed by an installer that did not write this file.
 fn plan_known(planner: &mut Planner<'_>, name: &str, offer: &Offer) -> Result<()> {
-    // A path that somebody wrote into the settings, and what was placed by hand, is theirs.
+    // A path that somebody wrote into the settings, or a backend placed by hand, belongs to them.
     if !planner.plan.journal.origins.contains_key(name) {
         return Ok(());
     }
@@ -605,8 +608,8 @@ fn digest(from: &Contents, shown: &str) -> Result<String> {
     digest.with_context(|| format!("cannot read {shown}"))
 }
 
-/// Writes the shim's settings for a tree of that release of ROCm, with a route for each GPU if there is to be one,
-/// and returns which backend they name.
+/// Writes the shim's settings for a tree of that ROCm release, with a route for each GPU if requested, and
+/// returns which backend they name.
 pub(super) fn choose(
     planner: &mut Planner<'_>,
     asked: &Asked,
@@ -638,8 +641,8 @@ pub(super) fn choose(
     Ok(Chosen { name: name.clone(), summary })
 }
 
-/// The library of a backend in the store, inside the root. The name may be a path, as in the
-/// settings: relative to the store.
+/// The library of a backend in the store, inside the root. As in the settings, the name may be a path
+/// relative to the store.
 pub(crate) fn library_of(root: &Root, lib: &Path, name: &str) -> Result<PathBuf> {
     let store = lib.join(STORE);
     if name.contains('/') {

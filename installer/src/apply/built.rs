@@ -1,5 +1,5 @@
-//! The programs that were built for a tree, and the trap that many fell into: patched before
-//! llama.cpp was compiled, with the failure hidden, they are there and empty.
+//! The programs that were built for a tree, and a common trap: llama.cpp was compiled in a patched image, the
+//! build failed silently, and its programs are empty files.
 
 use crate::{
     elf::{self, Kind},
@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where llama.cpp's programs usually are, in images and by hand.
+/// Where llama.cpp's programs usually are, in images and in manual installations.
 pub(crate) const PROGRAM_DIRECTORIES: &[&str] = &[
     "/app",
     "/usr/local/bin",
@@ -31,24 +31,24 @@ pub(crate) const PROGRAM_DIRECTORIES: &[&str] = &[
 #[derive(Debug, Default)]
 pub(crate) struct Built {
     pub(crate) files: Vec<PathBuf>,
-    /// Whether they were named, so that one of them has to use rocBLAS.
+    /// Whether they were named, so that at least one must use rocBLAS.
     pub(crate) named: bool,
 }
 
-/// What a path that was named has.
+/// What a named path contains.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) files: Vec<PathBuf>,
-    /// Why something in it is no program, though it should be one.
+    /// Why a file in it is not a program although it should be one.
     pub(crate) faults: Vec<Error>,
 }
 
-/// Those that were named, or else llama.cpp's in the usual places. The error is the first fault.
+/// The named programs, or llama.cpp's in the usual places. The error is the first fault.
 pub(crate) fn find(root: &Root, named: &[PathBuf]) -> Result<Built> {
     let mut files = Vec::new();
     for path in named {
         root.metadata(path).with_context(|| {
-            format!("--built {}: build the programs first, or leave --built out", path.display())
+            format!("--built {}: build the programs first, or omit --built", path.display())
         })?;
         let Found { files: found, faults } = look_in(root, path);
         if let Some(fault) = faults.into_iter().next() {
@@ -69,14 +69,13 @@ pub(crate) fn find(root: &Root, named: &[PathBuf]) -> Result<Built> {
     Ok(Built { files, named: !named.is_empty() })
 }
 
-/// Directories below a `bin` that are looked into at most, and how deep: build systems for several
+/// How many directories below a `bin` are searched at most, and how deep: build systems for several
 /// configurations have `bin/Release`.
 const MOST_DIRECTORIES: usize = 256;
 const MOST_LEVELS: usize = 3;
 
-/// The program or library at a path; of a directory, those that are in it, or else those in its `bin` and
-/// below that, where CMake builds programs. Nothing else is looked at: what a build leaves there is not
-/// installed.
+/// The program or library at a path; for a directory, those in it, or if there are none, those in its `bin`
+/// and below, where CMake builds programs. Nothing else is searched: a build's other files are not installed.
 pub(crate) fn look_in(root: &Root, path: &Path) -> Found {
     match root.metadata(path) {
         Err(e) => {
@@ -103,7 +102,7 @@ pub(crate) fn look_in(root: &Root, path: &Path) -> Found {
     if !found.files.is_empty() || !found.faults.is_empty() {
         return found;
     }
-    let fault = format!("{}: there is no program in it; did the build fail?", path.display());
+    let fault = format!("{} contains no program; did the build fail?", path.display());
     found.faults.push(Error::msg(fault));
     found
 }
@@ -125,7 +124,7 @@ fn entries(root: &Root, directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.into_iter().map(|name| directory.join(name)).collect())
 }
 
-/// The files in a directory and below it. A symlink to a directory is not followed.
+/// The files in a directory and its subdirectories. A symlink to a directory is not followed.
 fn in_and_below(root: &Root, top: PathBuf) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut directories = VecDeque::from([(top, 0)]);
@@ -144,8 +143,8 @@ fn in_and_below(root: &Root, top: PathBuf) -> Vec<PathBuf> {
     files
 }
 
-/// What is to be said of programs whose own GPU code is for other GPUs, a sentence for each and each
-/// GPU. A file without GPU code has it in a library that it loads.
+/// Warnings about programs whose own GPU code is for other GPUs, one for each program and GPU. A file without
+/// GPU code has it in a library that it loads.
 pub(crate) fn without_code(root: &Root, built: &Built, gpus: &[String]) -> Vec<String> {
     let of_file = |path: &PathBuf| {
         let targets = library::targets_of(&root.open(path).ok()?).ok()?;
@@ -155,7 +154,7 @@ pub(crate) fn without_code(root: &Root, built: &Built, gpus: &[String]) -> Vec<S
             let has = targets.keys().cloned().collect::<Vec<_>>().join(", ");
             (!has.is_empty() && !targets.keys().any(is_for)).then(|| {
                 format!(
-                    "{} has GPU code for {has} and none for {gpu}: its own kernels fail there, whichever \
+                    "{} has GPU code for {has} but none for {gpu}: its own kernels fail there, whichever \
                      rocBLAS it loads. Build it for that GPU too (llama.cpp: -DGPU_TARGETS={gpu}, in older \
                      versions -DAMDGPU_TARGETS={gpu})",
                     path.display()
@@ -167,8 +166,8 @@ pub(crate) fn without_code(root: &Root, built: &Built, gpus: &[String]) -> Vec<S
     built.files.iter().filter_map(of_file).flatten().collect()
 }
 
-/// Whether a file of a directory is judged. Scripts, object files and the like are left aside; what
-/// should be a program and is empty or cut off is an error.
+/// Whether a file of a directory is judged. Scripts, object files and the like are skipped; a file that
+/// should be a program but is empty or truncated is an error.
 fn is_program_or_library(root: &Root, path: &Path) -> Result<bool> {
     let Ok(metadata) = root.metadata(path) else { return Ok(false) };
     let should = should_be_program(path, &metadata);
@@ -182,8 +181,8 @@ fn is_program_or_library(root: &Root, path: &Path) -> Result<bool> {
     }
 }
 
-/// Whether an empty or broken file is what a failed build or copy left of a program or library, and not
-/// a `.lock`, debug information or another file that is as it is on purpose.
+/// Whether an empty or broken file is what a failed build or copy left of a program or library, and not a
+/// `.lock`, debug information or another file that is intentionally so.
 fn should_be_program(path: &Path, metadata: &Metadata) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_aside = name.starts_with('.') || name.ends_with(".debug");
@@ -191,8 +190,8 @@ fn should_be_program(path: &Path, metadata: &Metadata) -> bool {
     !is_aside && (is_executable || name.starts_with("llama-") || name.contains(".so"))
 }
 
-/// Whether a file that could not be read as a program is one that was damaged, and not something else,
-/// as a script is.
+/// Whether a file that could not be parsed as a program is a damaged one, and not something else, such as a
+/// script.
 fn is_damaged(error: &Error, size: u64) -> bool {
     let malformed = error.downcast_ref::<elf::Malformed>();
     size == 0 || malformed.is_some_and(|malformed| !matches!(malformed.what, elf::Fault::NotElf))
@@ -203,18 +202,18 @@ fn check(root: &Root, path: &Path) -> Result<Kind> {
     let size = file.metadata().map_or(0, |metadata| metadata.len());
     if size == 0 {
         bail!(
-            "{} is empty: the build that should have made it failed, and that was hidden (a `;` \
-             or `|| true` in a Dockerfile's RUN does that). Build it again; building works before \
-             and after apply",
+            "{} is empty: the build that should have created it failed, and the failure was hidden (a `;` \
+             or `|| true` in a Dockerfile's RUN does that). Build it again; you may build before \
+             or after apply",
             path.display()
         );
     }
     elf::summary(&file).map(|summary| summary.kind).with_context(|| {
-        format!("{} is no program that the loader can start; build it again", path.display())
+        format!("{} is not a program that the loader can start; build it again", path.display())
     })
 }
 
-/// Whether any of these objects is a rocBLAS; the error says that none was reached.
+/// Whether any of these objects is a rocBLAS; otherwise an error that none was found.
 pub(crate) fn uses_rocblas(objects: &[Vec<PathBuf>], built: &Built) -> Result<()> {
     let is_rocblas = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(ROCBLAS))

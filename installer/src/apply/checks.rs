@@ -1,4 +1,4 @@
-//! What must hold before anything is changed, and what must hold after.
+//! Checks before anything is changed, and after.
 
 use super::{
     Shim,
@@ -35,7 +35,7 @@ pub fn writable(root: &Root, lib: &Path) -> Result<()> {
     match accessat(&directory, c".", Access::WRITE_OK, AtFlags::empty()) {
         Ok(()) => Ok(()),
         Err(Errno::ROFS) => bail!(
-            "{} is on a read-only file system. Remount it, or do this while the image is built",
+            "{} is on a read-only file system. Remount it, or run this command while the image is built",
             lib.display()
         ),
         Err(Errno::ACCESS | Errno::PERM) => {
@@ -52,7 +52,7 @@ pub fn writable(root: &Root, lib: &Path) -> Result<()> {
     }
 }
 
-/// Says which functions the tree's own rocBLAS has and the shim lacks, and refuses the shim where a
+/// Warns about functions that the tree's own rocBLAS has and the shim lacks, and refuses the shim if a
 /// library of the tree imports one of them.
 pub(super) fn exports(planner: &mut Planner<'_>, stock: &[PathBuf], shim: &Shim) -> Result<()> {
     for path in stock {
@@ -61,35 +61,35 @@ pub(super) fn exports(planner: &mut Planner<'_>, stock: &[PathBuf], shim: &Shim)
         let Some(lacking) = exports::lacking(root, lib, path, &file)? else { continue };
         if !lacking.importers.is_empty() {
             let what = format!(
-                "{lacking}. Libraries of this tree import them and would not load with the shim in \
-                 front: take a newer release of the shim"
+                "{lacking}. Libraries of this tree import these functions and would not load with the \
+                 shim: use a newer release of the shim"
             );
             return Err(output::Listed::new(what, lacking.broken()).into());
         }
         planner.remark(format!(
-            "{lacking}; a program that imports one of them does not load with the shim in front"
+            "{lacking}; a program that imports one of them does not load with the shim"
         ));
     }
     Ok(())
 }
 
-/// Whether the files of a plan fit. What was unpacked for it is on the disk already; what is kept is
-/// renamed and takes no space.
+/// Whether the files of a plan fit. Unpacked files are on the disk already; kept files are renamed and take
+/// no space.
 pub(super) fn space(lib: &LibDir, steps: &[Step]) -> Result<()> {
     let sizes = steps.iter().map(|step| match &step.action {
         Action::Copy { size, source: Contents::In(..), .. } => *size,
         Action::Write { bytes, .. } => bytes.len() as u64,
         _ => 0,
     });
-    // A journal entry and the rest of a block for each.
+    // A journal entry and the remainder of a block for each.
     let needed: u64 = sizes.sum::<u64>() + 8192 * steps.len() as u64;
     let shown = lib.path().display();
     let free = fstatvfs(lib.directory());
-    let free = free.with_context(|| format!("cannot ask {shown} for its free space"))?;
+    let free = free.with_context(|| format!("cannot determine the free space of {shown}"))?;
     let free = free.f_bavail.saturating_mul(free.f_frsize);
     if needed > free {
         let refusal = anyhow!(
-            "not enough space: {} for the backend, and {shown} has {}. Make room, or place fewer \
+            "not enough space: the backend needs {}, and {shown} has {}. Free some space, or place fewer \
              Tensile files with --gpu",
             indicatif::HumanBytes(needed),
             indicatif::HumanBytes(free)
@@ -99,8 +99,8 @@ pub(super) fn space(lib: &LibDir, steps: &[Step]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a backend can be placed at all: it finds the system's libraries, and its GPU code is with it
-/// and is read by the HIP runtime.
+/// Whether a backend can be placed at all: it finds the system's libraries, and its GPU code is present and
+/// can be read by the HIP runtime.
 pub(super) fn backend(root: &Root, lib: &Path, source: &Source) -> Result<()> {
     let shown = || format!("the library of {}", source.origin);
     let file = source.open_library().with_context(shown)?;
@@ -117,15 +117,15 @@ fn split_library(root: &Root, lib: &Path, source: &Source, split: &Reference) ->
     let places = split.search_paths.join(", ");
     if archives.is_empty() {
         bail!(
-            "{origin} is a split library: its GPU code is in archives ({places}), and none that is asked \
-             for comes with it. Give a directory that has them next to the libraries' own, in which \
-             the packages of the library and of the GPUs were unpacked"
+            "{origin} is a split library: its GPU code is in archives ({places}), and none for the requested \
+             GPUs is present. Pass a directory in which \
+             the packages of the library and of the GPUs were unpacked side by side"
         );
     }
     if let Some(runtime) = hip_archives::unread_by(root, lib) {
         bail!(
-            "{origin} is a split library, and {} does not read archives of GPU code: ROCm's do from 7.13 \
-             on. Every kernel would be missing. Give a rocBLAS whose GPU code is in the library, such as \
+            "{origin} is a split library, and {} does not read archives of GPU code: only ROCm 7.13 and \
+             later do. Every kernel would be missing. Pass a rocBLAS with its GPU code in the library, such as \
              ROCm 6.3's",
             runtime.display()
         );
@@ -133,13 +133,13 @@ fn split_library(root: &Root, lib: &Path, source: &Source, split: &Reference) ->
     Ok(())
 }
 
-/// glibc and the compiler's libraries must be at least those that the backend was built with.
+/// glibc and the compiler's libraries must be at least as new as those that the backend was built with.
 fn system_libraries(root: &Root, source: &Source, summary: &elf::Summary) -> Result<()> {
     const SYSTEM: &[&str] = &["libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1"];
     for name in SYSTEM {
         let Some(needed) = summary.versions_needed.get(*name) else { continue };
         let Some(path) = loader::find(root, name) else {
-            // The closure says so with more detail.
+            // The closure check reports this with more detail.
             continue;
         };
         let file = root.open(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -148,8 +148,8 @@ fn system_libraries(root: &Root, source: &Source, summary: &elf::Summary) -> Res
             needed.iter().map(String::as_str).filter(|v| !has.iter().any(|h| h == v)).collect();
         if !missing.is_empty() {
             bail!(
-                "{} was built for a newer system: it needs {} of {name}, which {} does not have. \
-                 Take the package for this distribution (AMD names it in the file: ~22.04, ~24.04), \
+                "{} was built for a newer system: it needs {} of {name}, which {} lacks. \
+                 Use the package for this distribution (AMD's file names contain it: ~22.04, ~24.04), \
                  or a newer base image",
                 source.origin,
                 missing.join(", "),
@@ -160,8 +160,8 @@ fn system_libraries(root: &Root, source: &Source, summary: &elf::Summary) -> Res
     Ok(())
 }
 
-/// Everything that is to load: hipBLAS and rocSOLVER, the programs, and with a backend the shim
-/// and it.
+/// Everything that must load: hipBLAS and rocSOLVER, the programs, and with a backend the shim and that
+/// backend.
 pub(super) struct Checked {
     closures: Vec<Closure>,
     programs: Vec<Vec<PathBuf>>,
@@ -185,7 +185,7 @@ pub(super) fn closure(lib: &LibDir, backend: Option<&Path>, built: &Built) -> Ch
     for name in root.names(lib).unwrap_or_default() {
         let text = name.to_string_lossy();
         let is_peer = [HIPBLAS, ROCSOLVER].iter().any(|stem| {
-            // The link of the SONAME, `libhipblas.so.3`.
+            // The symlink of the SONAME, `libhipblas.so.3`.
             version_of(&text, stem)
                 .is_some_and(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()))
         });
@@ -209,8 +209,8 @@ pub(super) fn closure(lib: &LibDir, backend: Option<&Path>, built: &Built) -> Ch
     Checked { closures, programs }
 }
 
-/// Checks the tree after the change, and returns how many files were looked at. What was wrong
-/// before and is not ours is no failure of this.
+/// Checks the tree after the change, and returns how many files were examined. Faults that existed before and
+/// are not ours do not fail this.
 pub(super) fn after(lib: &LibDir, built: &Built, before: &Checked) -> Result<usize> {
     let root = lib.root();
     let shown = lib.path().display();
@@ -220,10 +220,10 @@ pub(super) fn after(lib: &LibDir, built: &Built, before: &Checked) -> Result<usi
     let name = name.context("no backend is chosen")?;
     let backend = super::backend::library_of(root, lib.path(), &name)?;
     let front_is =
-        root.resolve(&front).with_context(|| format!("{} leads nowhere", front.display()))?;
+        root.resolve(&front).with_context(|| format!("{} is a broken symlink", front.display()))?;
     match present::what(root, &front_is)? {
         What::Shim(_) => {}
-        other => bail!("{} leads to {other:?} and not to the shim", front.display()),
+        other => bail!("{} points to {other:?} and not to the shim", front.display()),
     }
     let after = closure(lib, Some(&backend), built);
     let mut new: Vec<String> = (after.problems())

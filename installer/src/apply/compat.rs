@@ -1,12 +1,11 @@
-//! The libraries that a backend of ROCm 6 asks for by names that ROCm 7 does not have:
+//! The libraries that a backend of ROCm 6 needs by names that ROCm 7 does not have:
 //! `libamdhip64.so.6` and `libhipblaslt.so.0`.
 //!
-//! They are provided beside the libraries, as links or as libraries without code. Either is found
-//! with an empty LD_LIBRARY_PATH, whatever RUNPATH the backend has: the shim, whose own RUNPATH is
-//! its directory, asks for them by name before it opens the backend, and the loader then knows them
-//! by that name. Other libraries that a backend needs get a symlink too where the shim would not find
-//! them: in PyTorch's wheels they have names without versions, in AMD's they are in another directory
-//! ([`crate::peers`]).
+//! They are provided in the library directory, as symlinks or as libraries without code. Either is found with
+//! an empty LD_LIBRARY_PATH, whatever RUNPATH the backend has: the shim, whose own RUNPATH is its directory,
+//! loads them by name before it opens the backend, and the loader then knows them by that name. Other
+//! libraries that a backend needs get a symlink too if the shim would not find them: in PyTorch's wheels they
+//! have names without versions, in AMD's they are in another directory ([`crate::peers`]).
 
 use super::backend::Chosen;
 use crate::{
@@ -35,7 +34,7 @@ pub(super) fn plan(planner: &mut Planner<'_>, backend: &Chosen) -> Result<()> {
             None => provide_other(planner, &peers, name)?,
         }
     }
-    // In the store the stock library is a backend too, and its search path starts from there.
+    // In the store, the stock library is a backend too, and its search path starts from there.
     for name in peers.needed() {
         provide_other(planner, &peers, name)?;
     }
@@ -49,8 +48,8 @@ fn versioned(name: &str) -> Option<(Renamed, u32)> {
         .find_map(|library| Some((library, version_of(name, library.name)?.parse().ok()?)))
 }
 
-/// In PyTorch's wheel libraries lie under names without versions, and other libraries ask for them so; the
-/// backend asks by SONAME. Returns whether it is so.
+/// In PyTorch's wheel, libraries have names without versions, and other libraries need them by these names;
+/// the backend needs the SONAME. Returns whether that is the case.
 fn provide_plain(planner: &mut Planner<'_>, name: &str) -> Result<bool> {
     let Some((stem, _)) = name.split_once(".so.") else { return Ok(false) };
     let plain = PathBuf::from(format!("{stem}.so"));
@@ -66,7 +65,7 @@ fn provide_plain(planner: &mut Planner<'_>, name: &str) -> Result<bool> {
         elf::summary(&file).is_ok_and(|summary| summary.soname.as_deref() == Some(name))
     });
     if is_free && is_it {
-        planner.want(&place, Wanted::Link(plain), "the backend asks for it by its SONAME")?;
+        planner.want(&place, Wanted::Link(plain), "the backend needs it by its SONAME")?;
     }
     Ok(is_free && is_it)
 }
@@ -98,7 +97,7 @@ fn provide(
     let (root, lib) = (planner.lib.root().clone(), planner.lib.path().to_owned());
     let present = present_library(&root, &lib, peers, library, name)?;
     if present.as_ref().is_some_and(|present| present.soname == name) {
-        // This ROCm has it under the name that is asked for.
+        // This ROCm has it under the needed name.
         return provide_other(planner, peers, name);
     }
     let mut place = Place::new(name.as_ref())?;
@@ -108,8 +107,8 @@ fn provide(
         Occupied::ByAnother => {
             let aside = Place::in_store(COMPAT)?;
             planner.remark(format!(
-                "{} is a real library of another version and is left alone; backend {} gets this \
-                 ROCm's {stem} by the name {name} from {}",
+                "{} is a real library of another version and is left in place; backend {} gets this \
+                 ROCm's {stem} under the name {name} from {}",
                 planner.lib.show(&place),
                 backend.name,
                 planner.lib.show(&aside)
@@ -120,27 +119,26 @@ fn provide(
     let Some(present) = present else {
         if library.name == HIP {
             bail!(
-                "no HIP runtime: {} has no {stem}.so.N, and the loader finds none, neither by the search \
+                "no HIP runtime: {} contains no {stem}.so.N, and the loader finds none, neither by the search \
                  path of rocBLAS nor elsewhere. Install ROCm 7's hip-runtime-amd, or name the right tree \
                  with --rocm DIR",
                 lib.display()
             );
         }
-        let reason =
-            "no hipBLASLt is found that loads; the backend only asks for it and is not to call it";
+        let reason = "no loadable hipBLASLt was found; the backend needs the name but does not call the library";
         return planner.want(&place, Wanted::bytes(stub(backend, name, Vec::new(), None)?), reason);
     };
     let missing = missing_versions(backend, name, &present);
     if !missing.is_empty() {
         bail!(
-            "backend {} needs the version nodes {} of {name}, and {} does not define them: this \
+            "backend {} needs the version nodes {} of {name}, but {} does not define them: this \
              backend is for another HIP runtime. ROCm 6.3's works with ROCm 7's",
             backend.name,
             missing.join(", "),
             present.path.display()
         );
     }
-    let reason = format!("backend {} asks for {stem} by this name", backend.name);
+    let reason = format!("backend {} needs {stem} by this name", backend.name);
     match planner.plan.journal.options.compat {
         Compat::Links => {
             let target = if place.is_in_store() && present.target.is_relative() {
@@ -158,7 +156,8 @@ fn provide(
     }
 }
 
-/// A stub that needs these, which are in a directory as seen from the libraries, or next to them.
+/// A stub that needs these libraries, which are in a directory as seen from the library directory, or in the
+/// same one.
 fn stub(
     backend: &Chosen,
     name: &str,
@@ -166,11 +165,11 @@ fn stub(
     directory: Option<&Path>,
 ) -> Result<Vec<u8>> {
     let versions = backend.summary.versions_needed.get(name).cloned().unwrap_or_default();
-    // In `compat/` of the store as beside the libraries.
+    // The same stub works in the store's `compat/` and in the library directory.
     let origins = ["$ORIGIN", "$ORIGIN/../.."];
     let places = origins.iter().map(|origin| match directory {
         None => (*origin).to_owned(),
-        // Of an absolute one nothing else is left.
+        // An absolute path needs nothing else.
         Some(directory) => Path::new(origin).join(directory).display().to_string(),
     });
     let mut places: Vec<String> = places.collect();
@@ -184,14 +183,14 @@ fn stub(
 struct PresentLibrary {
     /// The file, inside.
     path: PathBuf,
-    /// What a symlink to it next to the libraries says.
+    /// The target of a symlink to it from the library directory.
     target: PathBuf,
     soname: String,
     versions: Vec<String>,
 }
 
-/// This ROCm's own library of a stem: the one that the stock rocBLAS gets, or else the newest next to
-/// it, since a tree may be without its stock library.
+/// This ROCm's own library of a stem: the one that the stock rocBLAS loads, or else the newest next to it,
+/// since a tree may lack its stock library.
 fn present_library(
     root: &Root,
     lib: &Path,
@@ -200,10 +199,10 @@ fn present_library(
     but: &str,
 ) -> Result<Option<PresentLibrary>> {
     let judge = |peer: Peer| {
-        // A link that leads nowhere, or a file that is no library, is not it.
+        // Skip broken symlinks and files that are not libraries.
         let summary = elf::summary(&root.open(&peer.path).ok()?).ok()?;
         let soname = summary.soname.filter(|soname| soname.starts_with(library.name))?;
-        // A real runtime of the old name is another ROCm's, unless there is no other.
+        // A real runtime of the old name belongs to another ROCm, unless it is the only one.
         let is_old = soname == but && library.name == HIP && soname != library.new;
         if !summary.has_code || is_old {
             return None;
@@ -211,7 +210,7 @@ fn present_library(
         let Peer { path, mut target } = peer;
         let by_soname = PathBuf::from(&soname);
         if path.parent() == Some(lib) && root.metadata(&lib.join(&by_soname)).is_ok() {
-            // Through the SONAME's link, which an upgrade re-points.
+            // Through the SONAME's symlink, which an upgrade updates.
             target = by_soname;
         }
         Some(PresentLibrary { path, target, soname, versions: summary.versions_defined })
@@ -251,7 +250,7 @@ fn elsewhere(
     present: Option<&PresentLibrary>,
 ) -> Result<Occupied> {
     let now = planner.now(place)?;
-    // What was done to the installer's own is for the planner to judge.
+    // Changes to the installer's own files are for the planner to judge.
     if now == State::Absent || planner.plan.journal.entry(place).is_some() {
         return Ok(Occupied::No);
     }
@@ -266,9 +265,9 @@ fn elsewhere(
         .map(|summary| summary.has_code);
     Ok(match code {
         Some(true) => Occupied::ByAnother,
-        // Somebody's stub: it does the same service.
+        // Somebody's own stub, which serves the same purpose.
         Some(false) => Occupied::ByTheSame,
-        // A link that leads nowhere.
+        // A broken symlink.
         None => Occupied::No,
     })
 }

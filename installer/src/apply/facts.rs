@@ -1,5 +1,4 @@
-//! What each backend in the store serves, written beside it for routes that leave the choice to the shim
-//! (`rocblas_contract::serves`).
+//! What each backend in the store serves, recorded next to it for `auto` routes (`rocblas_contract::serves`).
 
 use crate::{
     place::Place,
@@ -11,12 +10,12 @@ use anyhow::{Context, Result};
 use rocblas_contract::serves::{self, Identity, SERVES};
 use std::fs::File;
 
-/// The place of what is known of the backend with this prefix.
+/// The place of this record for the backend with this prefix.
 pub(super) fn place(prefix: &Place) -> Result<Place> {
     Ok(prefix.join(SERVES)?)
 }
 
-/// Plans it for a backend whose library is this.
+/// Plans the record for a backend with this library.
 pub(super) fn plan(
     planner: &mut Planner<'_>,
     prefix: &Place,
@@ -35,8 +34,8 @@ fn want(planner: &mut Planner<'_>, prefix: &Place, known: &serves::Serves) -> Re
     planner.want(&place(prefix)?, wanted, "what it serves, for [route]")
 }
 
-/// Plans it for a library that the tree had, which is or will be kept at a place in the store. One that
-/// cannot be read is said elsewhere.
+/// Plans the record for a library of the tree that is or will be kept at a place in the store. A library that
+/// cannot be read is reported elsewhere.
 pub(super) fn plan_kept(planner: &mut Planner<'_>, at: &Place) -> Result<()> {
     let Some(prefix) = prefix_of(at) else { return Ok(()) };
     let lib = planner.lib;
@@ -44,7 +43,7 @@ pub(super) fn plan_kept(planner: &mut Planner<'_>, at: &Place) -> Result<()> {
     let path = [lib.inside(at), before].into_iter().find(|path| lib.root().metadata(path).is_ok());
     let Some(path) = path else { return Ok(()) };
     let Ok(file) = lib.root().open(&path) else { return Ok(()) };
-    // Not read again; but its time and permissions are to be as they were written.
+    // The library is not read again, but the record's time and permissions must be as written.
     let known = serves::written(lib.root(), &lib.inside(&prefix));
     if let Some(known) =
         known.filter(|known| Identity::of(&file).is_ok_and(|own| own == known.library))
@@ -57,7 +56,7 @@ pub(super) fn plan_kept(planner: &mut Planner<'_>, at: &Place) -> Result<()> {
     plan(planner, &prefix, &serves, release, &file)
 }
 
-/// Takes that away again.
+/// Removes the record.
 pub(super) fn plan_removal(planner: &mut Planner<'_>, at: &Place) -> Result<()> {
     let known = prefix_of(at).map(|prefix| place(&prefix)).transpose()?;
     match known.filter(|known| planner.plan.journal.entry(known).is_some()) {

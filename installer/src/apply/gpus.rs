@@ -1,5 +1,5 @@
-//! The GPUs of a change: the backend has to serve those that are asked for, and what the tree served
-//! before is not taken from a GPU of this machine unnoticed.
+//! The GPUs of a change: the backend must serve the requested ones, and a GPU of this machine must not lose
+//! its rocBLAS unnoticed.
 
 use super::{Request, backend::Offer, stock};
 use crate::{
@@ -18,19 +18,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The GPUs that a request is about.
+/// The GPUs of a request.
 pub(super) struct Asked {
-    /// Those whose Tensile files are placed; of all if empty.
+    /// Those whose Tensile files are placed; empty means all.
     pub(super) placed: Vec<String>,
-    /// Those that the backend has to serve.
+    /// Those that the backend must serve.
     pub(super) required: Vec<String>,
-    /// Whether GPUs were named now.
+    /// Whether this request named GPUs.
     pub(super) is_new: bool,
 }
 
 impl Asked {
-    /// What is asked for now is added to what earlier applies of the tree asked for. A backend that is
-    /// only put into the store is for itself.
+    /// Adds the requested GPUs to those of earlier applies of the tree. A backend that is only put into the
+    /// store has its own list.
     pub(super) fn of(request: &Request, before: Option<&Journal>) -> Self {
         let earlier = before.map(|journal| journal.options.gpus.as_slice());
         let now = request.gpus.as_deref();
@@ -51,13 +51,13 @@ impl Asked {
         Self { placed, required, is_new: now.is_some() }
     }
 
-    /// Whether the Tensile files of a backend that was placed for these GPUs (all if empty) are enough.
-    /// Where none is asked for now, what is in the store is taken as it is.
+    /// Whether the Tensile files of a backend that was placed for these GPUs (all if empty) are enough. If
+    /// none is requested, the backend in the store is used as it is.
     pub(super) fn are_placed_by(&self, placed: &[String]) -> bool {
         placed.is_empty() || self.lacking(placed).is_empty()
     }
 
-    /// Those that are asked for now and not among these.
+    /// The requested GPUs that are not among these.
     pub(super) fn lacking(&self, placed: &[String]) -> Vec<String> {
         let lacks = |gpu: &&String| self.is_new && !placed.contains(gpu);
         self.required.iter().filter(lacks).cloned().collect()
@@ -69,14 +69,13 @@ pub(super) fn of_machine(root: &Root) -> BTreeSet<String> {
     if root.is_system() { machine::targets() } else { BTreeSet::new() }
 }
 
-/// What a person should know of a backend; about a GPU of this machine that it lacks, only if that has no
-/// other.
+/// Remarks on a backend; on a GPU of this machine that it lacks, only if no other backend serves that GPU.
 pub(super) struct Remark {
     pub(super) gpu: Option<String>,
     pub(super) text: String,
 }
 
-/// Whether a backend serves the GPUs that are asked for; where none is, at least one of the machine's.
+/// Checks that a backend serves the requested GPUs; if none is requested, at least one of the machine's.
 /// Returns remarks on the others.
 pub(super) fn check(
     offer: &Offer,
@@ -98,18 +97,18 @@ pub(super) fn check(
             ),
             Some(Lack::Code) if *is_slim => bail!(
                 "{shown} is slim and has no code for {gpu}, only for {}. Give its whole source with \
-                 --backend, or leave {gpu} out of --gpu (an earlier apply's is forgotten by `installer \
+                 --backend, or leave {gpu} out of --gpu (to forget that of an earlier apply, run `installer \
                  revert`)",
                 serves.code()
             ),
             Some(Lack::Code) => bail!(
-                "{shown} has no code for {gpu} in its library, only for {}. Give another backend, or \
-                 leave {gpu} out of --gpu (an earlier apply's is forgotten by `installer revert`)",
+                "{shown} has no code for {gpu} in its library, only for {}. Pass another backend, or \
+                 leave {gpu} out of --gpu (to forget that of an earlier apply, run `installer revert`)",
                 serves.code()
             ),
             Some(Lack::Tensile) => bail!(
                 "{shown} has no Tensile files for {gpu} (such as {}): its matrix products would abort \
-                 the program. Give the whole package, or its `{LIB}` directory with {} in it",
+                 the program. Pass the whole package, or its `{LIB}` directory with {} in it",
                 tensile::lazy_entry(gpu),
                 tensile::PLACES[0]
             ),
@@ -119,16 +118,16 @@ pub(super) fn check(
         return Ok(Vec::new());
     }
     if !machine.is_empty() && serves.is_for_none() {
-        // As the demonstration's, which has to work on a machine with any GPU.
-        let text = format!("{shown} has no code for any GPU: it computes on the CPU, if at all");
+        // Like the demonstration's backend, which must work on a machine with any GPU.
+        let text = format!("{shown} has no GPU code: it computes on the CPU, if at all");
         return Ok(vec![Remark { gpu: None, text }]);
     }
     let lacking: Vec<&String> = machine.iter().filter(|gpu| serves.lack(gpu).is_some()).collect();
     if !lacking.is_empty() && lacking.len() == machine.len() {
         bail!(
             "{shown} serves none of this machine's GPUs ({}): it has code for {}, and Tensile files that \
-             may be for fewer. Give another backend; to go on all the same, name with --gpu the GPUs \
-             that this tree is for",
+             may be for fewer. Pass another backend; to continue anyway, name the GPUs that this tree is for \
+             with --gpu",
             list(machine),
             serves.code()
         );
@@ -147,15 +146,15 @@ pub(super) fn check(
     Ok(lacking.into_iter().map(remark).collect())
 }
 
-/// Stops where the tree's own library serves every GPU that is wanted, unless the person knows.
+/// Stops if the tree's own library serves every wanted GPU, unless the user overrides it.
 pub(super) fn needed(stock: &Stock, wanted: &BTreeSet<String>, request: &Request) -> Result<()> {
     let is_served = |gpu: &String| stock.gpus.contains(gpu);
     if wanted.is_empty() || request.not_needed_ok || !wanted.iter().all(is_served) {
         return Ok(());
     }
     bail!(
-        "this tree's own rocBLAS ({}) serves {} already, with code and Tensile files: the shim is not \
-         needed. Nothing was changed; --not-needed-ok places it all the same",
+        "this tree's own rocBLAS ({}) already serves {}, with code and Tensile files: the shim is not \
+         needed. Nothing was changed; to install it anyway, pass --not-needed-ok",
         stock.path.display(),
         list(wanted)
     )
@@ -169,7 +168,7 @@ pub(super) struct Stock {
 }
 
 impl Stock {
-    /// Of the files that are it: several where a tree has two releases' names, together then.
+    /// The files that are it: several, combined, if a tree has the names of two releases.
     pub(super) fn of(root: &Root, files: &[PathBuf]) -> Result<Option<Self>> {
         let Some(first) = files.first() else { return Ok(None) };
         let mut stock = Self { path: first.clone(), gpus: BTreeSet::new() };
@@ -182,23 +181,23 @@ impl Stock {
 
 /// The GPUs that a tree serves before a change.
 pub(super) struct Before {
-    /// By the backend that is in use.
+    /// By the backend in use.
     pub(super) served: BTreeSet<String>,
     /// By its own library, if that stays in the store as a backend.
     pub(super) kept: BTreeSet<String>,
 }
 
-/// The GPUs of this machine that keep what they have by a route.
+/// The GPUs of this machine that keep their present rocBLAS by a route.
 #[derive(Default)]
 pub(super) struct Routed {
     pub(super) gpus: BTreeSet<String>,
-    /// Whether that route is to be written: there is no rule for one of them.
+    /// Whether that route must be written: one of them has no rule.
     pub(super) is_new: bool,
 }
 
 /// Compares which GPUs the tree serves with a backend and without it. A GPU of this machine that the tree's
-/// own library serves keeps that, by a route: these are answered. One that nothing serves any more is given up
-/// only where the person says so, which the journal records; losses of other GPUs are remarks.
+/// own library serves keeps it, by a route: these GPUs are returned. A GPU that nothing would serve any more
+/// is lost only if the user accepts that, which the journal records; losses of other GPUs are remarks.
 pub(super) fn weigh(
     planner: &mut Planner<'_>,
     offer: &Offer,
@@ -207,12 +206,12 @@ pub(super) fn weigh(
     request: &Request,
 ) -> Result<Routed> {
     let (root, lib) = (planner.lib.root(), planner.lib.path());
-    // What is wrong with settings is said where they are written, and by `status`.
+    // Errors in the settings are reported where they are written, and by `status`.
     let rules = settings::text(root, lib).and_then(|text| settings::route(&text));
     let rules = rules.unwrap_or_default();
     let mut lost = lost(planner.plan.journal.served.union(&before.served), &offer.serves);
     let mut routed = Routed::default();
-    // What a rule gives a backend that serves it is not lost.
+    // A GPU with a rule to a backend that serves it is not lost.
     let mut failing: Vec<(String, Rule, String)> = Vec::new();
     lost.retain(|gpu| match routes::ruled(root, lib, &rules, gpu) {
         Ruled::Not => true,
@@ -232,8 +231,8 @@ pub(super) fn weigh(
     if !request.gpu_loss_ok {
         if let Some((gpu, rule, why)) = failing.iter().find(|(gpu, ..)| new.contains(gpu)) {
             bail!(
-                "{gpu} would be served no more, which this machine has and this tree serves now: [route] {} = {:?} \
-                 in {}: {why}. Take that rule out, or give {gpu} one of its own; to give it up, say --gpu-loss-ok",
+                "{gpu}, which this machine has and this tree serves now, would no longer be served: [route] {} = {:?} \
+                 in {}: {why}. Remove that rule, or add one for {gpu}; to give the GPU up, pass --gpu-loss-ok",
                 rule.key,
                 rule.backend,
                 settings::path(lib).display()
@@ -246,8 +245,8 @@ pub(super) fn weigh(
     let kept = if routed.is_new { std::mem::take(&mut new) } else { BTreeSet::new() };
     if !new.is_empty() && !request.gpu_loss_ok && request.reach != Reach::Repair {
         bail!(
-            "{} would be served no more, which this machine has and this tree serves now: {}. Give a \
-             backend for all of this machine's GPUs; to give up {}, say --gpu-loss-ok",
+            "{}, which this machine has and this tree serves now, would no longer be served: {}. Pass a \
+             backend for all of this machine's GPUs; to give up {}, pass --gpu-loss-ok",
             list(&new),
             why(offer, &new),
             list(&new)
@@ -262,7 +261,7 @@ pub(super) fn weigh(
             if kept.len() == 1 { "keeps" } else { "keep" },
             why(offer, &kept),
         ));
-        // It is for all GPUs that have no rule, not only for those of this machine.
+        // The route is for all GPUs without a rule, not only for those of this machine.
         lost.retain(|gpu| !before.kept.contains(gpu));
         here.retain(|gpu| !kept.contains(gpu));
         routed.gpus.extend(kept);
@@ -270,7 +269,7 @@ pub(super) fn weigh(
     planner.plan.journal.options.given_up = here;
     if !lost.is_empty() {
         planner.remark(format!(
-            "{} {} served no more: {}",
+            "{} {} no longer served: {}",
             list(&lost),
             if lost.len() == 1 { "is" } else { "are" },
             why(offer, &lost)
@@ -279,7 +278,7 @@ pub(super) fn weigh(
     Ok(routed)
 }
 
-/// GPUs without those that are served.
+/// The GPUs that are not served.
 pub(crate) fn lost<'a>(
     before: impl IntoIterator<Item = &'a String>,
     serves: &Serves,
@@ -287,7 +286,7 @@ pub(crate) fn lost<'a>(
     before.into_iter().filter(|gpu| serves.lack(gpu).is_some()).cloned().collect()
 }
 
-/// What is missing for GPUs, a clause for each of the reasons.
+/// What is missing for GPUs, one clause for each reason.
 fn why(Offer { shown, serves, is_slim, .. }: &Offer, gpus: &BTreeSet<String>) -> String {
     let lacking = |lack| {
         let names: BTreeSet<String> =
@@ -306,8 +305,7 @@ fn list(gpus: &BTreeSet<String>) -> String {
     gpus.iter().cloned().collect::<Vec<_>>().join(", ")
 }
 
-/// The GPUs that the backend serves which is in use now; none where there is none, or none that can be
-/// read.
+/// The GPUs that the backend in use serves; none if there is no backend or none that can be read.
 pub(crate) fn served_now(root: &Root, lib: &Path, name: &str) -> BTreeSet<String> {
     let library = super::backend::library_of(root, lib, name);
     let serves = library.and_then(|library| Serves::of_library(root, &library));

@@ -1,5 +1,4 @@
-//! `apply`: from what is asked for and what is there to a plan, and from the plan to a tree that was
-//! checked.
+//! `apply`: from a request and the state of the tree to a plan, and from the plan to a verified tree.
 
 mod archives;
 pub(crate) mod backend;
@@ -37,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-/// What a person asks of `apply`. What is `None` stays as it was at the last apply.
+/// A request to `apply`. A field that is `None` stays as it was at the last apply.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// A library, directory or package of the machine.
@@ -50,29 +49,29 @@ pub struct Request {
     pub gpus: Option<Vec<String>>,
     /// Programs that were built for this tree, or directories of them, inside the root.
     pub built: Vec<PathBuf>,
-    /// What becomes of the stock library.
+    /// What happens to the stock library.
     pub original: Option<Original>,
     /// How libraries of old names are provided.
     pub compat: Option<Compat>,
     /// Whether the stock library's name stays for CMake.
     pub build_link: Option<bool>,
-    /// Reduce the backend's library to the kernels of the GPUs that were asked for and of this machine's.
+    /// Reduce the backend's library to the kernels of the requested GPUs and of this machine's.
     pub slim: Option<bool>,
     /// Give up GPUs of this machine that the tree serves now and the backend does not.
     pub gpu_loss_ok: bool,
-    /// Go on where the tree's own library serves all that is wanted.
+    /// Continue even if the tree's own library already serves all requested GPUs.
     pub not_needed_ok: bool,
     /// Put the backend into the store and change nothing else.
     pub only_add: bool,
     /// Make the plan and stop.
     pub dry_run: bool,
-    /// How much of what somebody changed since may be taken over.
+    /// Which foreign files may be replaced.
     pub reach: Reach,
-    /// How long another installer is waited for.
+    /// How long to wait for another installer.
     pub patience: Duration,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The directory of the libraries.
@@ -80,17 +79,17 @@ pub struct Report {
     pub lib: PathBuf,
     /// What was done, or would be.
     pub steps: Vec<Step>,
-    /// What a person should know.
+    /// Remarks for the user.
     pub remarks: Vec<String>,
     /// Whether the steps were carried out.
     pub carried_out: bool,
-    /// How many files the closure check went through.
+    /// How many files the closure check examined.
     pub checked: usize,
-    /// What is not as it was before the installer changed it after a revert, a sentence each.
+    /// After a revert: what is not as it was before the installer changed it, one sentence each.
     pub left: Vec<String>,
-    /// What a person wrote and a revert removes, line by line.
+    /// Text that a person wrote and that a revert removes, line by line.
     pub gone: Vec<String>,
-    /// What was deleted for good, and has to be installed again before a revert: package or path.
+    /// What was deleted and must be reinstalled before a revert: package or path.
     pub deleted: Vec<String>,
 }
 
@@ -110,7 +109,7 @@ impl Report {
         }
     }
 
-    /// 0, or 5 where a revert had to leave something.
+    /// 0, or 5 if a revert had to leave something.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.left.is_empty() { 0 } else { 5 }
@@ -119,7 +118,7 @@ impl Report {
 
 pub use checks::writable;
 
-/// Brings a tree to what is asked for. `say` tells a person what is being waited for.
+/// Brings a tree to the requested state. `say` reports what is being waited for.
 pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) -> Result<Report> {
     let path = tree.lib.as_path();
     if let Some(why) = tree.layout.immutable() {
@@ -143,7 +142,7 @@ pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) ->
     let complete = loaded.as_ref().is_some_and(|loaded| loaded.complete);
     let is_rebuilt = loaded.as_ref().is_some_and(|loaded| loaded.rebuilt);
     let (before, remarks) = loaded.map_or((None, Vec::new()), |l| (Some(l.journal), l.remarks));
-    // A journal that was made again without a backend says nothing of GPUs that were asked for.
+    // A journal that was rebuilt without a backend does not list the requested GPUs.
     let has_backend = |journal: &&Journal| {
         !is_rebuilt || journal.entries.keys().any(|place| place.starts_with(&Place::backends()))
     };
@@ -166,13 +165,13 @@ pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) ->
     if request.dry_run {
         return Ok(report);
     }
-    // A journal that was rebuilt or came from the copy is to be on disk again, and both the same.
+    // A journal that was rebuilt, or read from its copy, must be written again, so that both are equal.
     let settled =
         before.as_ref() == Some(&plan.journal) && plan.journal.phase == Phase::Applied && complete;
     if plan.steps.is_empty() && settled {
         drop(staging);
-        // An apply that was killed when all but tidying up was done left it behind.
-        Incoming::discard(&lib).context("cannot tidy up the store")?;
+        // An apply that was killed just before its cleanup left it behind.
+        Incoming::discard(&lib).context("cannot clean up the store")?;
         report.checked = checks::after(&lib, &built, &known_problems)?;
         return Ok(report);
     }
@@ -191,7 +190,7 @@ pub fn apply(root: &Root, tree: &Tree, request: &Request, say: &dyn Fn(&str)) ->
     Ok(report)
 }
 
-/// What a revert needs to be installed again.
+/// What must be reinstalled before a revert.
 fn deleted(lib: &LibDir, journal: &Journal) -> Vec<String> {
     let entries = journal.entries.iter();
     let deleted = entries.filter_map(|(place, entry)| match &entry.before {
@@ -204,7 +203,7 @@ fn deleted(lib: &LibDir, journal: &Journal) -> Vec<String> {
     deleted
 }
 
-/// Changes a tree that has the shim already, by a plan of its own.
+/// Changes a tree that has the shim already, with a plan of its own.
 pub fn change(
     root: &Root,
     tree: &Tree,
@@ -229,12 +228,12 @@ pub fn change(
     Ok(report)
 }
 
-/// After a failure: a tree that had no shim before has none again.
+/// After a failure: a tree that had no shim before has none afterwards.
 fn undo(lib: &LibDir, first: bool, error: anyhow::Error) -> Result<Journal> {
     if !first {
         return Err(error.context(
-            "apply did not finish. Fix what is said below and run it again; `installer revert` \
-             goes back to before the first apply",
+            "apply did not finish. Fix the error below and run it again; `installer revert` \
+             restores the state before the first apply",
         ));
     }
     let undone = revert::now(lib).map(|outcome| outcome.left);
@@ -243,12 +242,12 @@ fn undo(lib: &LibDir, first: bool, error: anyhow::Error) -> Result<Journal> {
             error.context("apply did not succeed, and the tree is as it was before")
         }
         Ok(left) => error.context(format!(
-            "apply did not succeed, and the tree is as it was before but for: {}",
+            "apply did not succeed, and the tree is as it was before except for: {}",
             left.join("; ")
         )),
         Err(e) => error.context(format!(
-            "apply did not finish, and taking it back did not either ({e:#}). Fix what is said \
-             below, then `installer apply` or `installer revert` completes one or the other"
+            "apply did not finish, and neither did rolling it back ({e:#}). Fix the error \
+             below, then run `installer apply` or `installer revert` to complete either"
         )),
     })
 }
@@ -265,8 +264,8 @@ fn options(request: &Request, asked: &gpus::Asked, before: Option<&Journal>) -> 
     options
 }
 
-/// The plan for what is asked for: first all that the switch depends on, then the switch, then what
-/// is in its way, with everything on disk in between.
+/// The plan for a request: first everything that the switch depends on, then the switch, then the removal of
+/// what is in its way, with a sync between them.
 fn plan(
     lib: &LibDir,
     tree: &Tree,
@@ -289,13 +288,13 @@ fn plan(
     if before.is_none() && now.is_bare(lib) {
         planner.plan.journal.bare = true;
         planner.remark(format!(
-            "there was no rocBLAS of ROCm 7 in {}, and a revert restores that",
+            "there was no rocBLAS of ROCm 7 in {}, and a revert restores that state",
             lib.path().display()
         ));
     }
     let offer = source.offer(lib.root(), lib.path())?;
     let machine = gpus::of_machine(lib.root());
-    // A backend that somebody chose with `backends use` need not serve what an earlier apply named.
+    // A backend chosen with `backends use` need not serve the GPUs that an earlier apply named.
     let is_chosen = source.is_known() && !asked.is_new;
     let required = if is_chosen { &[] } else { asked.required.as_slice() };
     let remarks = gpus::check(&offer, required, &machine)?;
@@ -323,14 +322,14 @@ fn plan(
     if request.only_add {
         return Ok(planner.plan);
     }
-    // Also of files that need nothing: what was closed to others is opened again.
+    // Also for files that need no change: permissions that were removed are restored.
     let placed: Vec<Place> = (planner.plan.journal.entries.iter())
         .filter(|(place, entry)| place.is_in_store() && entry.after != State::Absent)
         .map(|(place, _)| place.clone())
         .collect();
     for place in &placed {
         if let Some(directory) = place.parent() {
-            planner.directory(&directory, "for what is placed in it")?;
+            planner.directory(&directory, "for the files placed in it")?;
         }
         if matches!(source, backend::Asked::InStore(_)) {
             planner.permit(place)?;
@@ -346,21 +345,21 @@ fn plan(
     let interrupted = before.is_some_and(|journal| journal.phase == Phase::Changing);
     if (changes || interrupted) && ldconfig::concerns(lib) {
         ldconfig::check(lib)?;
-        planner.step(Action::Ldconfig, "the loader's cache is to name the shim");
+        planner.step(Action::Ldconfig, "the loader's cache must name the shim");
     }
-    planner.barrier("what was changed is on disk before it is said to be done");
+    planner.barrier("the changes are on disk before they are reported as done");
     Ok(planner.plan)
 }
 
-/// Whether a journal says what was there before the shim.
+/// Whether a journal records what was there before the shim.
 fn has_way_back(journal: &Journal) -> bool {
     let has_original = |entry: &Entry| entry.before.state() != &State::Absent;
     journal.bare || journal.entries.values().any(has_original)
 }
 
-/// What GPUs get by the plan, and what they lose. It comes before anything else is planned, so that a
-/// journal without entries is one of a first apply. Answers the GPUs of this machine that keep what they
-/// have by a route.
+/// What GPUs get by the plan, and what they lose. This runs before anything else is planned, so that a
+/// journal without entries is one of a first apply. Returns the GPUs of this machine that keep their present
+/// rocBLAS by a route.
 fn plan_gpus(
     planner: &mut Planner<'_>,
     stock_files: &[PathBuf],
@@ -392,15 +391,15 @@ fn plan_gpus(
     gpus::weigh(planner, offer, &gpus::Before { served: now, kept }, machine, request)
 }
 
-/// The shim to place.
+/// The shim to install.
 struct Shim {
-    /// For people.
+    /// Its path, for messages.
     path: PathBuf,
     source: Contents,
     version: String,
 }
 
-/// The shim that was named, or the one that came with this program, or the one that is placed.
+/// The shim that was named, or the one next to this program, or the installed one.
 fn shim_file(lib: &LibDir, given: Option<&Path>) -> Result<Shim> {
     let machine = Root::machine().context("cannot open the machine's root")?;
     let on_machine = |path: PathBuf| {
@@ -427,8 +426,8 @@ fn shim_file(lib: &LibDir, given: Option<&Path>) -> Result<Shim> {
                 return Ok(Shim { path: path.clone(), source, version });
             }
             Ok(None) if given.is_some() => bail!(
-                "{} is not the shim: it lacks the ELF note by which it is known. --shim takes the \
-                 librocblas.so that `cargo build --release --package rocblas-shim` makes",
+                "{} is not the shim: it lacks the shim's ELF note. --shim takes the \
+                 librocblas.so that `cargo build --release --package rocblas-shim` builds",
                 path.display()
             ),
             Err(e) if given.is_some() => return Err(e),
@@ -442,9 +441,9 @@ fn shim_file(lib: &LibDir, given: Option<&Path>) -> Result<Shim> {
     )
 }
 
-/// Where the shim is that came with this program, whether it is there or not.
+/// Where the shim next to this program would be, whether it exists or not.
 pub(crate) fn beside_this_program() -> Result<Vec<PathBuf>> {
-    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let program = std::env::current_exe().context("cannot determine this program's path")?;
     let directory = program.parent().unwrap_or(Path::new("/"));
     let places =
         [directory.to_owned(), directory.join("../lib"), directory.join("../lib").join(STORE)];
@@ -454,10 +453,10 @@ pub(crate) fn beside_this_program() -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-/// Where packages are unpacked to: nowhere until one is; in the store if the plan is to be carried
-/// out, so that nothing has to be copied again.
+/// Where packages are unpacked: nowhere until one is needed; in the store if the plan will be carried out, so
+/// that nothing has to be copied again.
 enum Unpacking<'a> {
-    /// For a plan that is only shown: the library alone is unpacked, to be judged.
+    /// For a plan that is only shown: only the library is unpacked, for inspection.
     Listing { place: Option<tempfile::TempDir> },
     /// In the store.
     Store { lib: &'a LibDir, incoming: Option<Incoming> },
@@ -499,14 +498,14 @@ impl<'a> Unpacking<'a> {
     }
 }
 
-/// What was unpacked and is not used goes, and the store with it if it was made for this.
+/// Removes what was unpacked and not used, and the store if it was created for this.
 impl Drop for Unpacking<'_> {
     fn drop(&mut self) {
         if let Self::Store { lib, incoming } = self
             && let Some(incoming) = incoming.take()
         {
-            // The error that led here matters more than one of tidying up, and the next apply or
-            // revert empties the directory first thing.
+            // The error that led here matters more than a failed cleanup, and the next apply or revert
+            // empties the directory first.
             let _ = incoming.close();
             let _ = lib.directory().remove_directory(Place::store().name());
         }

@@ -1,4 +1,4 @@
-//! The stock library: kept or deleted, and the shim in its place.
+//! The stock library, kept or deleted, and the shim in its place.
 
 use super::{Shim, archives, facts};
 use crate::{
@@ -24,15 +24,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The directory in the store that dpkg diverts to where the store has no other place for a file.
+/// The directory in the store to which dpkg diverts files that have no other place in the store.
 pub(crate) const DIVERTED: &str = "diverted";
 
 /// The rocBLAS of a tree before the plan.
 pub(super) struct Present {
     libraries: Vec<Library>,
-    /// The name that programs of this tree load, `librocblas.so.5` but for PyTorch's wheels.
+    /// The name that programs of this tree load: `librocblas.so.5` except in PyTorch's wheels.
     front: String,
-    /// The ROCm release, as far as known.
+    /// The ROCm release, if known.
     release: Option<String>,
 }
 
@@ -52,7 +52,7 @@ impl Present {
             && let Some(soname) = other
         {
             bail!(
-                "{} has {soname}, which is another ROCm's: the shim stands for {SONAME} of ROCm 7. \
+                "{} has {soname}, of another ROCm release: the shim replaces {SONAME} of ROCm 7. \
                  Name the ROCm 7 tree with --rocm DIR",
                 lib.path().display()
             );
@@ -60,11 +60,11 @@ impl Present {
         Ok(Self { front: front.to_owned(), libraries, release: tree.release.clone() })
     }
 
-    /// Files that are the stock library, and not the shim, 6.3 or somebody's backup.
+    /// The files that are the stock library, and not the shim, 6.3 or somebody's backup.
     pub(super) fn stock(&self) -> impl Iterator<Item = &str> {
         self.libraries.iter().filter_map(|library| {
             let named = present::is_versioned_name(&library.name) || library.name == self.front;
-            // What is under the shim's own name came there through a link to it.
+            // A file under the shim's own name was written through a symlink to it.
             let is_stray = library.name == SHIM_NAME;
             match &library.what {
                 What::Rocblas(soname) if named && !is_stray && !is_older(soname) => {
@@ -75,15 +75,15 @@ impl Present {
         })
     }
 
-    /// Whether programs find no rocBLAS at all here, and no shim.
+    /// Whether programs find neither a rocBLAS nor the shim here.
     pub(super) fn is_bare(&self, lib: &LibDir) -> bool {
         let is_none = |library: &Library| !matches!(library.what, What::Rocblas(_) | What::Shim(_));
         let front = lib.path().join(&self.front);
         self.libraries.iter().all(is_none) && lib.root().metadata(&front).is_err()
     }
 
-    /// The stock library's files, inside the root: in their place, or in the store if an earlier apply
-    /// moved them there.
+    /// The stock library's files, inside the root: in their place, or in the store if an earlier apply moved
+    /// them there.
     pub(super) fn stock_files(&self, lib: &LibDir, journal: &Journal) -> Vec<PathBuf> {
         let in_place: Vec<PathBuf> = self.stock().map(|name| lib.path().join(name)).collect();
         if !in_place.is_empty() {
@@ -98,11 +98,11 @@ impl Present {
         .collect()
     }
 
-    /// The name that the shim's file gets.
+    /// The file name of the shim.
     fn shim_name(&self) -> &str {
         let front = self.libraries.iter().find(|library| library.name == self.front);
-        // A tree whose only library is a file under the very name that is loaded knows no other
-        // names; the link to a versioned one is usual everywhere else.
+        // A tree whose only library is a regular file under the loaded name has no other names; everywhere
+        // else that name is a symlink to a versioned one.
         let has_versioned = self.libraries.iter().any(|library| {
             present::is_versioned_name(&library.name) && !matches!(library.what, What::Link(_))
         });
@@ -114,8 +114,8 @@ impl Present {
         if is_plain || self.front != SONAME { &self.front } else { SHIM_NAME }
     }
 
-    /// An upgrade to another version takes the old one away, from where dpkg was told to put it too:
-    /// what is to come back at a revert is the new one then.
+    /// An upgrade to another version removes the old library, from its diverted place too: a revert then
+    /// restores the new one.
     pub(super) fn forget_removed(&self, planner: &mut Planner<'_>) -> Result<()> {
         let lib = planner.lib;
         if self.stock().next().is_none() {
@@ -135,13 +135,13 @@ impl Present {
         Ok(())
     }
 
-    /// A backend must not have the name under which the stock library is going to be kept.
+    /// A backend must not have the name under which the stock library will be kept.
     pub(super) fn check_name(&self, backend: &str) -> Result<()> {
         for name in self.stock() {
             let release = release::of_library(name).or_else(|| self.release.clone());
             if release.as_deref().unwrap_or("stock") == backend {
                 bail!(
-                    "{backend} is the name of the stock library ({name}), which is kept under it: give \
+                    "{backend} is the name under which the stock library ({name}) is kept: give \
                      this backend another with --name"
                 );
             }
@@ -149,8 +149,8 @@ impl Present {
         Ok(())
     }
 
-    /// The links, other than the name that is loaded, by which the linker or a person finds the stock
-    /// library itself or an older one, and would pass the shim by.
+    /// The symlinks, other than the loaded name, by which the linker or a person would find the stock library
+    /// or an older one and bypass the shim.
     fn links_to_lead(&self) -> impl Iterator<Item = &str> {
         let stock: BTreeSet<&str> = self.stock().collect();
         self.libraries.iter().filter_map(move |library| match &library.what {
@@ -165,21 +165,21 @@ impl Present {
         })
     }
 
-    /// Says what was done to the tree by hand before.
+    /// Reports how the tree was patched by hand before.
     pub(super) fn remark_on_patches(&self, planner: &mut Planner<'_>) {
         for library in &self.libraries {
             match &library.what {
                 What::Link(target) if library.name == SONAME && leads_to_older(target) => {
                     planner.remark(format!(
-                        "{SONAME} was linked to {} by hand; the shim takes its place, and revert \
-                         brings that link back",
+                        "{SONAME} was symlinked to {} by hand; the shim takes its place, and revert \
+                         restores that symlink",
                         target.display()
                     ));
                 }
                 What::Rocblas(soname) if library.name == SONAME && is_older(soname) => {
                     planner.remark(format!(
                         "{SONAME} was overwritten by hand with a library of SONAME {soname}; it is \
-                         kept in the store, and revert brings it back"
+                         kept in the store, and revert restores it"
                     ));
                 }
                 What::Rocblas(soname)
@@ -188,8 +188,8 @@ impl Present {
                         && library.name != self.front =>
                 {
                     planner.remark(format!(
-                        "{} is a copy of the stock library under another name; it is left alone, \
-                         and the shim's name wins over it for ldconfig",
+                        "{} is a copy of the stock library under another name; it is left in place, \
+                         and ldconfig prefers the shim's name",
                         library.name
                     ));
                 }
@@ -199,8 +199,8 @@ impl Present {
     }
 }
 
-/// The name that programs load, if it is a symlink to a stock library in another directory, as some tools
-/// for Python environments install it.
+/// The name that programs load, if it is a symlink to a stock library in another directory, as some
+/// installers for Python environments create it.
 pub(super) fn behind_a_link(root: &Root, lib: &Path) -> Vec<PathBuf> {
     let front = present::front(root, lib).filter(|front| {
         let what = root.resolve(front).map_err(anyhow::Error::from);
@@ -210,7 +210,7 @@ pub(super) fn behind_a_link(root: &Root, lib: &Path) -> Vec<PathBuf> {
     front.into_iter().collect()
 }
 
-/// Whether a SONAME or file name is of a rocBLAS before the one that the shim stands for.
+/// Whether a SONAME or file name is of a rocBLAS older than the one that the shim replaces.
 pub(crate) fn is_older(soname: &str) -> bool {
     let major = |name: &str| version_of(name, ROCBLAS)?.split('.').next()?.parse::<u32>().ok();
     major(soname).is_some_and(|major| Some(major) < major_of_shim())
@@ -224,26 +224,26 @@ fn leads_to_older(target: &Path) -> bool {
     target.file_name().is_some_and(|name| is_older(&name.to_string_lossy()))
 }
 
-/// Whether a SONAME is of the release that the shim stands in for, or of a later one.
+/// Whether a SONAME is of the release that the shim replaces, or of a later one.
 pub(super) fn is_newer_than_backends(soname: &str) -> bool {
     let major = version_of(soname, ROCBLAS).and_then(|rest| rest.split('.').next());
     let major = major.and_then(|major| major.parse::<u32>().ok());
     major.is_some() && major >= major_of_shim()
 }
 
-/// What becomes of each name of the stock library that is in the way, and of what else is: where it
-/// is kept.
+/// What happens to each name of the stock library that is in the way, and to anything else in the way: where
+/// it is kept.
 struct Fates {
     deleting: bool,
     /// The stock library's files, and the package of each.
     stock: BTreeSet<String>,
     release: Option<String>,
-    /// The name that is kept in each backend's directory.
+    /// The name that each backend's directory reserves.
     taken: BTreeSet<Place>,
 }
 
 impl Fates {
-    /// Only what is there when deleting is asked for is deleted: what comes later is somebody's.
+    /// Only a library that exists when deletion is requested is deleted; a later one belongs to somebody.
     fn of(now: &Present, original: Option<Original>) -> Self {
         Self {
             deleting: original == Some(Original::Delete),
@@ -253,7 +253,7 @@ impl Fates {
         }
     }
 
-    /// The stock library stays at hand as a backend; anything else that is in the way is only kept.
+    /// The stock library stays available as a backend; anything else that is in the way is only kept.
     fn for_name(&mut self, planner: &mut Planner<'_>, name: &str) -> Result<Fate> {
         if !self.stock.contains(name) {
             return Ok(Fate::Kept(None));
@@ -264,7 +264,7 @@ impl Fates {
         let release = release::of_library(name).or_else(|| self.release.clone());
         let release = release.unwrap_or_else(|| "stock".to_owned());
         let prefix = Place::backends().join(release)?.join(LIB)?;
-        // Its SONAME's name is a link's in a backend, unless the file has no other.
+        // In a backend, the SONAME's name is a symlink, unless the file has no other name.
         let is_plain = name == SONAME && self.stock.len() > 1;
         let is_taken = planner.holds_another_original(&prefix, name);
         if is_plain || is_taken || !self.taken.insert(prefix.clone()) {
@@ -274,15 +274,15 @@ impl Fates {
     }
 }
 
-/// The package that a file beside the libraries belongs to, to be installed again.
+/// The package to which a file in the library directory belongs, which would have to be reinstalled.
 fn owner_of(lib: &LibDir, name: &str) -> Option<String> {
     let path = lib.path().join(name);
     let owners = owner::owners(lib.root(), &BTreeSet::from([path.clone()]), Path::new("rpm"));
     owners.get(&path).map(|owner| owner.package.clone())
 }
 
-/// What makes the kept stock libraries complete backends: the link of the SONAME, and one to the
-/// Tensile files that they have in the tree.
+/// Makes the kept stock libraries complete backends: adds the symlink of the SONAME, and one to their Tensile
+/// files in the tree.
 fn plan_beside(planner: &mut Planner<'_>, kept: &[Place]) -> Result<()> {
     for at in kept {
         let name = at.file_name().to_owned();
@@ -307,7 +307,7 @@ fn plan_beside(planner: &mut Planner<'_>, kept: &[Place]) -> Result<()> {
     Ok(())
 }
 
-/// An earlier apply kept what this one is to delete.
+/// An earlier apply kept what this one deletes.
 fn delete_kept(planner: &mut Planner<'_>, in_use: &str) -> Result<()> {
     let backends = Place::backends();
     let mut kept = Vec::new();
@@ -316,8 +316,8 @@ fn delete_kept(planner: &mut Planner<'_>, in_use: &str) -> Result<()> {
         if at.starts_with(&backends) {
             if at.path().iter().nth(2).is_some_and(|name| name == in_use) {
                 bail!(
-                    "the stock library is the backend in use ({in_use}): choose another with \
-                     `installer backends use NAME` before it is deleted"
+                    "the stock library is the backend in use ({in_use}): select another with \
+                     `installer backends use NAME` before deleting it"
                 );
             }
             kept.push(at.clone());
@@ -336,13 +336,13 @@ fn delete_kept(planner: &mut Planner<'_>, in_use: &str) -> Result<()> {
     Ok(())
 }
 
-/// Places the shim's file, where its name is not the one that programs load.
+/// Places the shim's file, if its name is not the loaded one.
 pub(super) fn plan_shim(planner: &mut Planner<'_>, now: &Present, shim: &Shim) -> Result<()> {
     if now.shim_name() == now.front {
         return Ok(());
     }
     let place = Place::new(now.shim_name().as_ref())?;
-    let reason = "the shim, under a name that wins over stock for ldconfig";
+    let reason = "the shim, under a name that ldconfig prefers to the stock library's";
     planner.want_with(&place, copy_of(shim)?, &Fate::Stray, reason)
 }
 
@@ -358,8 +358,8 @@ fn copy_of(shim: &Shim) -> Result<Wanted> {
     Ok(Wanted::Copy { from: shim.path.clone(), source: shim.source.clone(), state })
 }
 
-/// Makes every name of rocBLAS lead to the shim. The name that programs load comes first, and what
-/// it led to stays where it is until that is on disk.
+/// Makes every name of rocBLAS point to the shim. The name that programs load comes first, and its old target
+/// stays in place until that is on disk.
 pub(super) fn plan_switch(
     planner: &mut Planner<'_>,
     now: &Present,
@@ -371,13 +371,14 @@ pub(super) fn plan_switch(
     let own = now.shim_name().to_owned();
     let front = Place::new(now.front.as_ref())?;
     let names = names_to_vacate(planner, now, &own)?;
-    // Where each stock file goes, before anything of it is planned, so that the backend is complete.
+    // Decides where each stock file goes before planning any of it, so that the backend is complete.
     let mut planned = Vec::new();
     for name in names {
         let fate = fates.for_name(planner, &name)?;
         planned.push((name, fate));
     }
     let front_fate = fates.for_name(planner, &now.front)?;
+    let added = added_since(planner, now, &front);
     if fates.deleting {
         delete_kept(planner, backend)?;
     } else {
@@ -387,7 +388,7 @@ pub(super) fn plan_switch(
                 |fate| if let Fate::Kept(Some(at)) = fate { Some(at.clone()) } else { None },
             )
             .collect();
-        // Those that were kept before too: a revert that was interrupted has begun to take them apart.
+        // Includes those that were kept before: an interrupted revert has begun to take them apart.
         let backends = Place::backends();
         let journal = &planner.plan.journal;
         kept.extend(journal.kept().into_iter().filter(|at| at.starts_with(&backends)));
@@ -408,7 +409,7 @@ pub(super) fn plan_switch(
         planner.want(
             &place,
             Wanted::Link(now.front.clone().into()),
-            "it led to another rocBLAS",
+            "it pointed to another rocBLAS",
         )?;
     }
     planner.barrier("the switch is on disk before the stock library moves");
@@ -418,17 +419,54 @@ pub(super) fn plan_switch(
         let needed = planner.plan.journal.options.build_link
             && cmake_refers_to(lib.root(), lib.path(), &name);
         if needed {
-            let reason = "rocBLAS's CMake package names this file; programs are still built";
+            let reason = "rocBLAS's CMake package names this file, so builds need it";
             planner.want_with(&place, Wanted::Link(own.clone().into()), &fate, reason)?;
         } else {
-            planner.want_with(&place, Wanted::Nothing, &fate, "ldconfig would bring it back")?;
+            planner.want_with(&place, Wanted::Nothing, &fate, "ldconfig would restore it")?;
         }
+    }
+    if let Some(added) = added {
+        restore_newer(planner, &front, &added);
     }
     Ok(())
 }
 
-/// The names that are to be no stock library's: those that are, those that were at an earlier apply,
-/// and those that the CMake package refers to, since somebody may have removed the file by hand.
+/// The newest stock library that was added since the first apply, by a package upgrade.
+fn added_since(planner: &Planner<'_>, now: &Present, front: &Place) -> Option<String> {
+    let entries = &planner.plan.journal.entries;
+    entries.get(front)?;
+    let is_known = |name: &str| Place::new(name.as_ref()).is_ok_and(|p| entries.contains_key(&p));
+    let versioned = now.stock().filter(|name| present::is_versioned_name(name));
+    let added = versioned.filter(|name| !is_known(name));
+    added.max_by_key(|name| numbers(name)).map(str::to_owned)
+}
+
+/// Makes `revert` restore the symlink to a stock library that is newer than the one that it pointed to. Usually the
+/// package's own symlink has replaced the shim's, but pacman runs ldconfig, which turns it back to the shim at once.
+fn restore_newer(planner: &mut Planner<'_>, front: &Place, added: &str) {
+    let Some(entry) = planner.plan.journal.entries.get_mut(front) else { return };
+    let Before::Kept { at, state: State::Link { target } } = &mut entry.before else { return };
+    let is_older = target.to_str().is_some_and(|target| {
+        present::is_versioned_name(target) && numbers(target) < numbers(added)
+    });
+    if is_older {
+        *target = added.into();
+        let at = at.clone();
+        // Without the kept symlink, revert makes one from the journal.
+        if matches!(planner.lib.state(&at), Ok(State::Link { .. })) {
+            let action = Action::Link { path: at, target: added.into(), keep: None };
+            planner.step(action, "revert restores the newer stock library");
+        }
+    }
+}
+
+/// The numbers of a library's version: `librocblas.so.5.0.70002` is 5, 0, 70002.
+fn numbers(name: &str) -> Vec<u64> {
+    name.split('.').filter_map(|part| part.parse().ok()).collect()
+}
+
+/// The names that must not be a stock library's: those that are, those that were at an earlier apply, and
+/// those that the CMake package refers to, since somebody may have removed the file by hand.
 fn names_to_vacate(planner: &Planner<'_>, now: &Present, shim: &str) -> Result<BTreeSet<String>> {
     let entries = planner.plan.journal.entries.iter();
     let was_stock = entries.filter_map(|(place, entry)| {
@@ -445,7 +483,7 @@ fn names_to_vacate(planner: &Planner<'_>, now: &Present, shim: &str) -> Result<B
     Ok(names)
 }
 
-/// The texts of rocBLAS's CMake package.
+/// The text of rocBLAS's CMake package.
 fn cmake_texts(root: &Root, lib: &Path) -> Vec<String> {
     let package = lib.join("cmake/rocblas");
     let files = root.names(&package).unwrap_or_default();
@@ -453,7 +491,7 @@ fn cmake_texts(root: &Root, lib: &Path) -> Vec<String> {
     files.filter_map(|file| root.read_to_string(&package.join(file)).ok()).collect()
 }
 
-/// Whether rocBLAS's CMake package names a file: then `find_package(rocblas)` fails without it.
+/// Whether rocBLAS's CMake package names a file, without which `find_package(rocblas)` fails.
 fn cmake_refers_to(root: &Root, lib: &Path, name: &str) -> bool {
     cmake_names(root, lib).contains(name)
 }
@@ -466,8 +504,7 @@ pub(crate) fn cmake_names(root: &Root, lib: &Path) -> BTreeSet<String> {
     words.filter(|word| present::is_versioned_name(word)).map(str::to_owned).collect()
 }
 
-/// dpkg puts these files where the stock library is kept when their package is upgraded or installed
-/// again.
+/// Makes dpkg put these files where the stock library is kept when their package is upgraded or reinstalled.
 fn plan_diversions(
     planner: &mut Planner<'_>,
     planned: &[(String, Fate)],
@@ -482,11 +519,11 @@ fn plan_diversions(
         if (is_lost || is_made)
             && let Some(place) = diversion.to.parent()
         {
-            // A revert that was interrupted may have removed it.
-            planner.directory(&place, "for what dpkg brings")?;
+            // An interrupted revert may have removed it.
+            planner.directory(&place, "for files that dpkg installs")?;
         }
         if is_lost {
-            planner.step(Action::Divert(diversion), "it was ended since");
+            planner.step(Action::Divert(diversion), "the diversion was removed since");
         }
     }
     let mut names = Vec::new();
@@ -506,7 +543,7 @@ fn plan_diversions(
             _ => Place::in_store(DIVERTED)?.join(path.file_name())?,
         };
         if let Some(place) = to.parent() {
-            planner.directory(&place, "for what dpkg brings")?;
+            planner.directory(&place, "for files that dpkg installs")?;
         }
         dpkg::check(lib.root())?;
         let diversion = Diversion { path, to };

@@ -1,4 +1,4 @@
-//! What is known of each backend in the store.
+//! Properties of each backend in the store.
 
 use super::size::Files;
 use crate::{
@@ -18,7 +18,7 @@ use rocblas_contract::store;
 use serde::Serialize;
 use std::path::Path;
 
-/// The origin of what no journal knows.
+/// The origin of a backend that is in no journal.
 pub(super) const BY_HAND: &str = "placed by hand";
 
 /// A backend in the store.
@@ -30,34 +30,34 @@ pub struct Listed {
     pub library: Option<String>,
     /// Its SONAME.
     pub soname: Option<String>,
-    /// The ROCm release, where the library's name has it.
+    /// The ROCm release, if the library's name contains it.
     pub release: Option<String>,
-    /// Whether the shim uses it in programs that are not told otherwise.
+    /// Whether the shim uses it by default.
     pub in_use: bool,
-    /// Whether it is the stock library that `revert` puts back.
+    /// Whether it is the stock library that `revert` restores.
     #[serde(rename = "stock")]
     pub is_stock: bool,
-    /// Where it came from, if the journal says so.
+    /// Its source, if the journal records it.
     pub origin: Option<String>,
-    /// The GPUs that it has both code and Tensile files for.
+    /// The GPUs for which it has both code and Tensile files.
     pub gpus: Vec<String>,
-    /// The GPUs to whose kernels its library was reduced; empty: it is whole.
+    /// The GPUs to whose kernels its library was reduced; empty if it is whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slim: Vec<String>,
     /// The library's size, in bytes.
     pub library_bytes: u64,
     /// The size of the Tensile files that it uses, in bytes.
     pub tensile_bytes: u64,
-    /// Whether those are not in the store, but the tree's own.
+    /// Whether those are outside the store, in the tree.
     pub tensile_is_shared: bool,
     /// The size of all its files in the store, in bytes.
     pub bytes: u64,
 }
 
-/// All of them, by name.
+/// All backends, by name.
 ///
 /// # Errors
-/// A journal that cannot be read. A backend that cannot be is listed with what is known of it.
+/// A journal that cannot be read. A backend that cannot be read is listed with what is known about it.
 pub fn list(root: &Root, lib: &Path) -> Result<Vec<Listed>> {
     let loaded = Journal::load_or_rebuild(&LibDir::open(root, lib)?)?;
     let journal = loaded.filter(|loaded| !loaded.rebuilt).map(|loaded| loaded.journal);
@@ -128,7 +128,7 @@ impl Listed {
 #[must_use]
 pub fn text(list: &[Listed]) -> String {
     if list.is_empty() {
-        return "no backends; `installer apply --backend PATH` places one".to_owned();
+        return "no backends; `installer apply --backend PATH` adds one".to_owned();
     }
     let heading = ["", "NAME", "RELEASE", "LIBRARY", "TENSILE", "IN STORE", "GPUS", "FROM"]
         .map(str::to_owned);
@@ -140,7 +140,7 @@ pub fn text(list: &[Listed]) -> String {
     let widths: [usize; 8] = std::array::from_fn(width);
     let line = |row: &[String; 8]| {
         let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-            // Sizes are compared by eye.
+            // Sizes are right-aligned for comparison.
             let is_size = (3..=5).contains(&column);
             if is_size { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
         });

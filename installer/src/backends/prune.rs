@@ -18,15 +18,15 @@ pub struct Pruned {
     pub lib: PathBuf,
     /// The names of the backends.
     pub backends: Vec<String>,
-    /// How much room that makes, in bytes.
+    /// How much space that frees, in bytes.
     pub bytes: u64,
-    /// Why others stay.
+    /// Why others are kept.
     pub kept: Vec<Kept>,
-    /// Whether they are removed.
+    /// Whether they have been removed.
     pub carried_out: bool,
 }
 
-/// A backend that stays.
+/// A backend that is kept.
 #[derive(Debug, Serialize)]
 pub struct Kept {
     /// Its name.
@@ -35,21 +35,21 @@ pub struct Kept {
     pub reason: String,
 }
 
-/// How to go about it.
+/// Options.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// Say what would be removed and stop.
+    /// Report what would be removed and stop.
     pub dry_run: bool,
-    /// Do not ask a person at a terminal.
+    /// Do not ask at a terminal.
     pub yes: bool,
-    /// How long another installer is waited for.
+    /// How long to wait for another installer.
     pub patience: Duration,
 }
 
 /// Removes them, after asking a person at a terminal.
 ///
 /// # Errors
-/// As [`apply::change`]; an answer that is not yes.
+/// Those of [`apply::change`]; a reply that is not yes.
 pub fn prune(root: &Root, tree: &Tree, request: Request, say: &dyn Fn(&str)) -> Result<Pruned> {
     let Request { dry_run, yes, patience } = request;
     super::journal_of(&LibDir::open(root, &tree.lib)?)?;
@@ -76,7 +76,7 @@ pub fn prune(root: &Root, tree: &Tree, request: Request, say: &dyn Fn(&str)) -> 
         return Ok(pruned);
     }
     confirm(&pruned.question(), yes)?;
-    // What changed while the question was read is looked at again.
+    // The state is examined again, since it may have changed while the user was asked.
     apply::change(root, tree, patience, say, |planner| {
         pruned.backends.iter().try_for_each(|name| plan_remove(planner, name))
     })?;
@@ -107,7 +107,7 @@ impl Pruned {
         format!("Remove {} ({})?", self.backends.join(", "), HumanBytes(self.bytes))
     }
 
-    /// What was done, in lines.
+    /// The result, in lines.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();

@@ -1,5 +1,5 @@
-//! Which backend each GPU gets, by the rules that the shim goes by (`rocblas_contract::route`); and rules by
-//! which no GPU is lost.
+//! Which backend each GPU gets, by the shim's own rules (`rocblas_contract::route`); and rules with which no
+//! GPU is lost.
 
 use super::listed::{self, Listed};
 use crate::{
@@ -23,24 +23,24 @@ use std::path::{Path, PathBuf};
 /// What a GPU gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Routed {
-    /// HIP's number of it, where `HIP_VISIBLE_DEVICES` and the like change nothing; none for a GPU that was
-    /// asked about and is not this machine's.
+    /// HIP's number of it, unless `HIP_VISIBLE_DEVICES` or the like changes the numbers; none for a requested
+    /// GPU that is not this machine's.
     pub device: Option<u32>,
     /// Its target (`gfx906`).
     pub target: String,
-    /// Its PCI address, if the kernel tells.
+    /// Its PCI address, if the kernel reports it.
     pub pci: Option<String>,
-    /// The backend's name, or the file name of one that is not in the store.
+    /// The backend's name, or the file name of one outside the store.
     pub backend: Option<String>,
-    /// What decided: a rule, or the setting for all programs.
+    /// What selects it: a rule, or the setting for all programs.
     pub by: String,
     /// Why that does not work.
     pub fault: Option<String>,
-    /// The newest backend in the store that lacks nothing for it.
+    /// The newest backend in the store that fully serves it.
     pub best: Option<String>,
 }
 
-/// The GPUs to look at: those of this machine, or those targets.
+/// The GPUs to examine: this machine's, or these targets.
 #[must_use]
 pub fn gpus(targets: &[String]) -> Vec<machine::Gpu> {
     if targets.is_empty() {
@@ -51,8 +51,8 @@ pub fn gpus(targets: &[String]) -> Vec<machine::Gpu> {
     targets.iter().map(asked).collect()
 }
 
-/// What each of these GPUs gets in that tree. `of_machine` says that they are this machine's, in the order of
-/// their numbers.
+/// The backend of each of these GPUs in that tree. `of_machine` means that they are this machine's, ordered
+/// by number.
 ///
 /// # Errors
 /// Settings or a journal that cannot be read.
@@ -98,22 +98,22 @@ pub fn routes(
     Ok(all.collect())
 }
 
-/// What is known of the backends in a tree's store.
+/// Properties of the backends in a tree's store.
 pub(crate) fn known(root: &Root, lib: &Path) -> Vec<Known> {
     serves::known(root, &[lib.to_owned()])
 }
 
-/// What the rules of a tree do for the GPUs of a target.
+/// The effect of a tree's rules on the GPUs of a target.
 pub(crate) enum Ruled {
-    /// There is none for them.
+    /// No rule is for them.
     Not,
     /// They get a backend that serves them.
     Well,
-    /// They do not: the rule, and why.
+    /// They get one that does not: the rule, and why.
     Badly(Rule, String),
 }
 
-/// By rules that are for targets, not for single devices.
+/// By rules for targets, not for single devices.
 pub(crate) fn ruled(root: &Root, lib: &Path, rules: &[Rule], target: &str) -> Ruled {
     let gpu = Gpu { target, device: None, pci: None };
     let Some(rule) = rule_for(rules, |rule| &rule.gpus, &gpu) else { return Ruled::Not };
@@ -124,7 +124,7 @@ pub(crate) fn ruled(root: &Root, lib: &Path, rules: &[Rule], target: &str) -> Ru
     fault.map_or(Ruled::Well, |why| Ruled::Badly(rule.clone(), why))
 }
 
-/// Name and library of the backend that a rule gives a GPU.
+/// Name and library of the backend that a rule selects for a GPU.
 pub(crate) fn library_of(
     root: &Root,
     lib: &Path,
@@ -146,13 +146,13 @@ pub(crate) fn fault(root: &Root, library: &Path, target: &str) -> Option<String>
     match Serves::of_library(root, library) {
         Err(e) => Some(format!("{e:#}")),
         Ok(serves) => serves.lack(target).map(|lack| match lack {
-            Lack::Code => format!("it has no code for {target}: it has some for {}", serves.code()),
+            Lack::Code => format!("it has no code for {target}, only for {}", serves.code()),
             Lack::Tensile => format!("it has no Tensile files for {target}"),
         }),
     }
 }
 
-/// The newest backend that lacks nothing for a GPU.
+/// The newest backend that fully serves a GPU.
 fn best(listed: &[Listed], target: &str) -> Option<String> {
     let serving = listed.iter().filter(|backend| backend.gpus.iter().any(|gpu| gpu == target));
     let version =
@@ -163,7 +163,7 @@ fn best(listed: &[Listed], target: &str) -> Option<String> {
 /// A plan that writes a rule for each target, to the newest backend that serves it.
 ///
 /// # Errors
-/// No GPU to write one for, and one that nothing in the store serves.
+/// If there is no GPU to write a rule for, or one that nothing in the store serves.
 pub fn plan_write(
     planner: &mut Planner<'_>,
     gpus: &[machine::Gpu],
@@ -194,7 +194,7 @@ pub fn plan_write(
         let rule = rule_for(&written, |rule| &rule.gpus, &gpu);
         if let Some(rule) = rule.filter(|rule| rule.backend != *best) {
             bail!(
-                "[route] {} = {:?} in {} comes before a rule for {target}: take that one out first",
+                "[route] {} = {:?} in {} takes precedence over a rule for {target}: remove that rule first",
                 rule.key,
                 rule.backend,
                 settings::path(lib).display()
@@ -204,11 +204,11 @@ pub fn plan_write(
     planner.settings(&wanted, "a backend for each GPU")
 }
 
-/// The same for people.
+/// The same, as text.
 #[must_use]
 pub fn text(all: &[Routed]) -> String {
     if all.is_empty() {
-        return "this machine has no GPU that the kernel's driver lists; --gpu gfx906,gfx1100 asks about others"
+        return "this machine has no GPU that the kernel's driver lists; use --gpu gfx906,gfx1100 for others"
             .to_owned();
     }
     let line = |routed: &Routed| {

@@ -1,4 +1,4 @@
-//! How much room a backend takes, and how much removing it would free.
+//! The disk space that a backend uses, and how much removing it would free.
 
 use crate::root::Root;
 use std::{
@@ -10,10 +10,10 @@ use std::{
 /// Deeper than any backend is.
 const MOST_DEPTH: usize = 16;
 
-/// The regular files below a directory, each once whatever names it has. Links are not followed.
+/// The regular files below a directory, without counting hard links twice. Symlinks are not followed.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    /// By device and inode: the size, the names found, and those that there are.
+    /// By device and inode: the size, the number of names found, and the number of all names.
     files: BTreeMap<(u64, u64), (u64, u64, u64)>,
 }
 
@@ -24,7 +24,7 @@ impl Files {
         files
     }
 
-    /// Adds those below another directory. What cannot be read is left out.
+    /// Adds the files below another directory. Unreadable ones are skipped.
     pub(super) fn add(&mut self, root: &Root, directory: &Path) {
         let mut left: Vec<(PathBuf, usize)> = vec![(directory.to_owned(), 0)];
         while let Some((directory, depth)) = left.pop() {
@@ -47,7 +47,7 @@ impl Files {
         self.files.values().map(|(size, ..)| size).sum()
     }
 
-    /// The bytes of those that have no name elsewhere.
+    /// The total size of files without names elsewhere.
     pub(super) fn bytes_freed(&self) -> u64 {
         let only_here = self.files.values().filter(|(_, found, all)| found >= all);
         only_here.map(|(size, ..)| size).sum()

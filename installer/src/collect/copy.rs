@@ -1,5 +1,5 @@
-//! Copies files under the names that lead to them, links and directories on the way included, and
-//! leaves to a base system what it has. Files with GPU code may lose the kernels of other GPUs on the way.
+//! Copies files under the names by which they are found, including symlinks and directories on the way, and
+//! omits what a base system has. The kernels of other GPUs can be removed from files with GPU code.
 
 use crate::{
     directory::{Directory, Name},
@@ -23,18 +23,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bits that make a program run as its owner or group.
+/// Permission bits that make a program run as its owner or group.
 const SET_ID: u32 = 0o6000;
 
-/// Which files are copied without the kernels of other GPUs.
+/// Selects the files that are copied without the kernels of other GPUs.
 pub(super) struct Slim {
-    /// The GPUs whose kernels stay.
+    /// The GPUs whose kernels are kept.
     pub(super) gpus: Vec<String>,
-    /// Files that stay whole, by their resolved paths.
+    /// Files that are copied whole, by their resolved paths.
     pub(super) whole: BTreeSet<PathBuf>,
 }
 
-/// A copy in the making.
+/// A copy in progress.
 pub(super) struct Copy<'a> {
     root: &'a Root,
     base: Option<&'a Root>,
@@ -47,20 +47,20 @@ pub(super) struct Copy<'a> {
     pub(super) files: BTreeSet<PathBuf>,
     /// In bytes.
     pub(super) bytes: u64,
-    /// Names that were left to the base.
+    /// Names that the base already has.
     pub(super) left: BTreeSet<PathBuf>,
     /// Pipes, sockets and devices, which are not copied.
     pub(super) skipped: BTreeSet<PathBuf>,
     /// Files that were reduced, by their resolved paths.
     pub(super) reduced: BTreeMap<PathBuf, Reduced>,
-    /// Why files with kernels were not, by their resolved paths.
+    /// Why files with kernels were not reduced, by their resolved paths.
     pub(super) refused: BTreeMap<PathBuf, String>,
 }
 
 /// A file that was copied without some kernels.
 #[derive(Clone, Debug, Serialize)]
 pub struct Reduced {
-    /// The GPUs whose kernels stayed.
+    /// The GPUs whose kernels were kept.
     pub gpus: Vec<String>,
     /// The file's size.
     pub size: Size,
@@ -70,7 +70,7 @@ pub struct Reduced {
 }
 
 impl<'a> Copy<'a> {
-    /// Into an empty directory.
+    /// Creates a copy in an empty directory.
     pub(super) fn new(
         root: &'a Root,
         base: Option<&'a Root>,
@@ -94,7 +94,7 @@ impl<'a> Copy<'a> {
         }
     }
 
-    /// Writes these bytes in the place of what was copied of a file.
+    /// Replaces the copy of a file with these bytes.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let replace = || -> io::Result<()> {
             let entry = self.root.resolve(path)?;
@@ -109,12 +109,12 @@ impl<'a> Copy<'a> {
         replace().with_context(|| format!("cannot write the copy of {}", path.display()))
     }
 
-    /// Copies what a path inside leads to, under that path. Of a directory only the directory.
+    /// Copies what a path inside points to, under that path. For a directory, only the directory itself.
     pub(super) fn add(&mut self, path: &Path) -> Result<()> {
         self.walk(path).with_context(|| format!("cannot copy {}", path.display()))
     }
 
-    /// Copies a directory with all that is in it and `wanted`, a link's target too.
+    /// Copies a directory with everything in it that is `wanted`, including the targets of symlinks.
     pub(super) fn add_all(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<()> {
         self.add(path)?;
         let resolved = self.root.resolve(path)?;
@@ -123,7 +123,7 @@ impl<'a> Copy<'a> {
         }
         for name in self.root.names(&resolved)? {
             let entry = resolved.join(name);
-            // A link that leads nowhere is left behind.
+            // A broken symlink is not copied.
             if wanted(&entry) && self.root.metadata(&entry).is_ok() {
                 self.add_all(&entry, wanted)?;
             }
@@ -131,9 +131,9 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    /// Each component in turn, as [`Root::resolve`] goes.
+    /// Follows each component in turn, as [`Root::resolve`] does.
     fn walk(&mut self, path: &Path) -> Result<()> {
-        // The root's own rules first, with its limit for links.
+        // Apply the root's own rules first, including its limit for symlinks.
         self.root.resolve(path)?;
         let mut resolved = PathBuf::from("/");
         let mut rest = root::reversed(path);
@@ -170,7 +170,7 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    /// Whether the base has a name, be it a link or a file of another version.
+    /// Whether the base has a name, even as a symlink or as another version of the file.
     fn is_left(&mut self, entry: &Path) -> bool {
         let has = self.base.is_some_and(|base| base.metadata(entry).is_ok());
         if has {
@@ -191,7 +191,7 @@ impl<'a> Copy<'a> {
     }
 
     fn link(&mut self, entry: &Path, target: &Path) -> io::Result<()> {
-        // `/lib` and the like, which lead to the same in the base.
+        // `/lib` and the like, which point to the same directory in the base.
         let in_base = self.base.is_some_and(|base| base.metadata_of_entry(entry).is_ok());
         if in_base || !self.done.insert(entry.to_owned()) {
             return Ok(());
@@ -203,7 +203,7 @@ impl<'a> Copy<'a> {
         kept(chownat(&parent, name.as_os_str(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)).map(drop)
     }
 
-    /// With the time of the original, by which the journal knows placed files.
+    /// Keeps the original's time, by which the journal recognises placed files.
     fn file(&mut self, entry: &Path) -> Result<()> {
         if !self.done.insert(entry.to_owned()) {
             return Ok(());
@@ -214,7 +214,7 @@ impl<'a> Copy<'a> {
         let label = entry.file_name().unwrap_or_default().to_string_lossy();
         let (parent, name) = self.at(entry)?;
         let new = parent.create(name)?;
-        // The owner first: changing it takes the bits away that make a program run as its owner.
+        // The owner first: changing it clears the set-user-ID and set-group-ID bits.
         let owned = kept(fchown(&new, Some(uid(&metadata)), Some(gid(&metadata))))?;
         state.mode = permissions(&metadata, owned);
         match self.reduce(entry, &source, &new)? {
@@ -229,8 +229,8 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    /// Writes the copy without the kernels of other GPUs and returns its size; `None` where it is to be
-    /// a plain copy of a file, and nothing was written.
+    /// Writes the copy without the kernels of other GPUs and returns its size; `None` if the file must be
+    /// copied plainly, and nothing was written.
     fn reduce(&mut self, entry: &Path, source: &File, new: &File) -> Result<Option<u64>> {
         let Some(slim) = self.slim.as_ref().filter(|slim| !slim.whole.contains(entry)) else {
             return Ok(None);
@@ -245,7 +245,7 @@ impl<'a> Copy<'a> {
             Outcome::Refused(why) => drop(self.refused.insert(entry.to_owned(), why)),
             Outcome::Whole => {}
         }
-        // What was written before it was found to be nothing.
+        // Remove what was written before the file turned out to contain nothing to remove.
         new.set_len(0)?;
         let (mut source, mut new) = (source, new);
         source.rewind()?;
@@ -253,7 +253,7 @@ impl<'a> Copy<'a> {
         Ok(None)
     }
 
-    /// The directory of the copy that an entry goes to, and its name there.
+    /// The directory of the copy for an entry, and its name there.
     fn at<'b>(&self, entry: &'b Path) -> io::Result<(Directory, Name<'b>)> {
         let relative = entry.strip_prefix("/").unwrap_or(entry);
         let parent = self.into.below(relative.parent().unwrap_or(Path::new("")))?;
@@ -269,7 +269,7 @@ fn gid(metadata: &Metadata) -> Gid {
     Gid::from_raw(metadata.gid())
 }
 
-/// Whether an owner could be given: only the superuser may.
+/// Whether the owner could be set, which requires the superuser.
 fn kept(result: rustix::io::Result<()>) -> io::Result<bool> {
     match result {
         Ok(()) => Ok(true),
@@ -278,7 +278,7 @@ fn kept(result: rustix::io::Result<()>) -> io::Result<bool> {
     }
 }
 
-/// A program that runs as its owner does so only while it has that owner.
+/// A set-user-ID program keeps that bit only if its owner is kept.
 fn permissions(metadata: &Metadata, owned: bool) -> u32 {
     let mode = metadata.permissions().mode() & 0o7777;
     if owned { mode } else { mode & !SET_ID }

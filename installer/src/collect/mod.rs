@@ -1,5 +1,5 @@
-//! `collect`: programs and all that they load, copied out of the image that built them, for a last
-//! stage without compilers, headers and kernels for other GPUs.
+//! `collect`: copies programs and everything they load out of the image that built them, for a last stage
+//! without compilers, headers and kernels for other GPUs.
 
 mod copy;
 
@@ -37,18 +37,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Libraries that open others by names which are in their data: HIP's code object manager is not among
-/// the needs of AMD's runtime (clr's `comgrctx.cpp`), and without it no kernel is launched.
+/// Libraries that load others by names in their data: HIP's code object manager is not in the DT_NEEDED of
+/// AMD's runtime (clr's `comgrctx.cpp`), and without it no kernel can be launched.
 const OPENERS: [&str; 2] = [HIP, "libhsa-runtime64.so."];
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Programs, or directories that are copied as a whole, inside the root.
     pub programs: Vec<PathBuf>,
     /// A directory of the machine that is empty or does not exist.
     pub into: PathBuf,
-    /// The root of the image that the copy is to be put on: what it has is not copied.
+    /// The root of the image that the copy will be added to; files that it has are not copied.
     pub base: Option<PathBuf>,
     /// Leave out the kernels of GPUs that the tree was not applied for.
     pub slim: bool,
@@ -57,7 +57,7 @@ pub struct Request {
 /// What was copied.
 #[derive(Clone, Debug, Serialize)]
 pub struct Collected {
-    /// The directory of the machine that it is in.
+    /// The directory of the machine that contains it.
     #[serde(serialize_with = "crate::output::json::path")]
     pub into: PathBuf,
     /// Every file, by its path in the root.
@@ -70,22 +70,22 @@ pub struct Collected {
     /// Names of libraries that the base has.
     #[serde(serialize_with = "crate::output::json::paths")]
     pub left: BTreeSet<PathBuf>,
-    /// What a person should know.
+    /// Remarks for the user.
     pub remarks: Vec<String>,
 }
 
-/// Copies what programs need to run, the shim's store and its backends among it, and checks before
-/// that they would load.
+/// Copies what programs need to run, including the shim's store and its backends. It first checks that they
+/// would load.
 ///
 /// # Errors
-/// A tree whose shim is not in place, a program that would not load or does not reach rocBLAS, a
-/// directory that is not empty.
+/// A tree whose shim is not in place, a program that would not load or does not use rocBLAS, a directory that
+/// is not empty.
 pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected> {
     let lib = tree.lib.as_path();
     let status = status::status(root, lib)?;
     let loaded = Journal::load(&LibDir::open(root, lib)?)?;
     let (Status::Applied { .. }, Some(Loaded { journal, .. })) = (&status, loaded) else {
-        bail!("{}: {status}. Collect when `installer apply` has been", lib.display());
+        bail!("{}: {status}. Run `installer apply` before collect", lib.display());
     };
     let base = request.base.as_deref().map(|base| {
         Root::new(base).with_context(|| format!("--base {}: cannot be used", base.display()))
@@ -99,8 +99,8 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
     let slim = match request.slim {
         false => None,
         true if gpus.is_empty() => bail!(
-            "--slim leaves out the kernels of all GPUs that are not needed, and the shim was applied for \
-             all: name those that are with `installer apply --slim --gpu`, then collect"
+            "--slim leaves out the kernels of all GPUs that are not needed, but the shim was applied for \
+             all GPUs: name the needed ones with `installer apply --slim --gpu`, then collect"
         ),
         true => Some(Slim { gpus, whole: originals(root, lib, &journal) }),
     };
@@ -127,7 +127,7 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
         remarks.push(format!("{} was copied whole: {why}", path.display()));
     }
     for path in &skipped {
-        let what = "is neither file, link nor directory, and was left out";
+        let what = "is not a file, symlink or directory, and was not copied";
         remarks.push(format!("{} {what}", path.display()));
     }
     into.keep();
@@ -136,7 +136,7 @@ pub fn collect(root: &Root, tree: &Tree, request: &Request) -> Result<Collected>
     Ok(Collected { into: request.into.clone(), files, bytes, slim, left, remarks })
 }
 
-/// The GPUs that a tree was applied for, and those that its backend was reduced to; none if for all.
+/// The GPUs that a tree was applied for and those that its backend was reduced to; empty means all.
 fn gpus(root: &Root, lib: &Path, journal: &Journal) -> Result<Vec<String>> {
     let text = settings::text(root, lib)?;
     let name = settings::backend(&text)?;
@@ -148,13 +148,13 @@ fn gpus(root: &Root, lib: &Path, journal: &Journal) -> Result<Vec<String>> {
     Ok(all.into_iter().cloned().collect())
 }
 
-/// What `revert` puts back, by resolved paths: it is copied as it is.
+/// What `revert` restores, by resolved paths, which is copied unchanged.
 fn originals(root: &Root, lib: &Path, journal: &Journal) -> BTreeSet<PathBuf> {
     let kept = journal.kept().into_iter().map(|place| lib.join(place.path()));
     kept.filter_map(|path| root.resolve(&path).ok()).collect()
 }
 
-/// Writes into the copy of the journal what became of placed files that were reduced.
+/// Records placed files that were reduced in the copy of the journal.
 fn record(copy: &Copy<'_>, root: &Root, lib: &Path, mut journal: Journal) -> Result<()> {
     let mut is_changed = false;
     for (place, entry) in &mut journal.entries {
@@ -180,8 +180,7 @@ fn record(copy: &Copy<'_>, root: &Root, lib: &Path, mut journal: Journal) -> Res
     Ok(())
 }
 
-/// The directory that is copied into; empty again if the copy is not completed, so that a second try
-/// finds it as the first did.
+/// The directory that is copied into. It is emptied again if the copy fails, so that it can be repeated.
 struct Into {
     directory: Directory,
     completed: bool,
@@ -191,8 +190,8 @@ impl Into {
     fn empty(path: &Path) -> Result<Self> {
         let shown = || format!("--into {}", path.display());
         let directory = match (path.parent(), Name::last_of(path)) {
-            // The last component itself is never a link: whoever may rename it could lead the copy to
-            // a directory of their choice.
+            // The last component itself must not be a symlink: whoever may rename it could redirect the copy
+            // to a directory of their choice.
             (Some(parent), Some(name)) => {
                 let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
                 fs::create_dir_all(parent).with_context(shown)?;
@@ -202,7 +201,10 @@ impl Into {
             _ => Directory::of(fs::File::open(path).with_context(shown)?.into()),
         };
         if !directory.is_empty().with_context(shown)? {
-            bail!("--into {}: it is not empty; remove it, or name another", path.display());
+            bail!(
+                "--into {}: the directory is not empty; remove it, or choose another",
+                path.display()
+            );
         }
         Ok(Self { directory, completed: false })
     }
@@ -215,13 +217,13 @@ impl Into {
 impl Drop for Into {
     fn drop(&mut self) {
         if !self.completed {
-            // The error that led here matters more.
+            // The original error matters more.
             let _ = self.directory.remove_contents();
         }
     }
 }
 
-/// Everything that is loaded: by the programs, by the backends, and by name.
+/// Everything that is loaded: by the programs, by the backends, and by name at run time.
 fn closures(
     root: &Root,
     lib: &Path,
@@ -254,7 +256,7 @@ fn closures(
     problems.sort();
     problems.dedup();
     if !problems.is_empty() {
-        return Err(output::Listed::new("this would not load", problems).into());
+        return Err(output::Listed::new("these files would not load", problems).into());
     }
     let objects: BTreeSet<PathBuf> =
         closures.iter().flat_map(|closure| &closure.objects).map(|o| o.path.clone()).collect();
@@ -271,8 +273,8 @@ fn closures(
     Ok(closures)
 }
 
-/// The archives of a split library's GPU code, those of the chosen GPUs. A library that cannot be read has
-/// been said to be one.
+/// The archives of a split library's GPU code for the chosen GPUs. An unreadable library has been reported
+/// before.
 fn archives(root: &Root, library: &Path, gpus: &[String]) -> Vec<PathBuf> {
     let summary = root.open(library).ok().and_then(|file| elf::summary(&file).ok());
     let Some(reference) = summary.and_then(|summary| summary.split) else { return Vec::new() };
@@ -289,7 +291,7 @@ fn check(root: &Root, path: &Path, how: How) -> Closure {
     loader::check(root, &Start { path: path.to_owned(), how }, &[])
 }
 
-/// Libraries beside an opener that its data name.
+/// Libraries next to an opener that its data name.
 fn opened_by(root: &Root, opener: &Path) -> Result<BTreeSet<PathBuf>> {
     let name = opener.file_name().unwrap_or_default().to_string_lossy();
     let Some(directory) = opener.parent().filter(|_| OPENERS.iter().any(|o| name.starts_with(o)))
@@ -306,7 +308,7 @@ fn opened_by(root: &Root, opener: &Path) -> Result<BTreeSet<PathBuf>> {
     Ok(library_names(&bytes).into_iter().map(beside).filter(is_library).collect())
 }
 
-/// The strings in a library's data that are names of libraries, `libamd_comgr.so.3`.
+/// Library names among the strings in a library's data, such as `libamd_comgr.so.3`.
 fn library_names(bytes: &[u8]) -> BTreeSet<&str> {
     let strings = bytes.split(|byte| *byte == 0);
     let names = strings.filter(|string| string.starts_with(b"lib"));
@@ -320,7 +322,7 @@ fn library_names(bytes: &[u8]) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The files that tell ldconfig of directories in which something is.
+/// The configuration files of ldconfig that name directories with copied files.
 fn settings_of_the_loader(root: &Root, directories: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let parts = Path::new("/etc/ld.so.conf.d");
     let names = root.names(parts).unwrap_or_default();
@@ -333,21 +335,21 @@ fn settings_of_the_loader(root: &Root, directories: &BTreeSet<PathBuf>) -> Vec<P
     };
     let main = Path::new("/etc/ld.so.conf").to_owned();
     let files = names.into_iter().map(|name| parts.join(name)).filter(concerned);
-    // A sparse file has any size; ldconfig would not read that to its end either.
+    // A sparse file may have any size; ldconfig would not read it to the end either.
     let is_sane = |main: &PathBuf| {
         root.metadata(main).is_ok_and(|m| m.is_file() && m.len() <= ldconfig::MOST_SETTINGS)
     };
     files.chain([main].into_iter().filter(is_sane)).collect()
 }
 
-/// The store, with Tensile files of the chosen GPUs only, and every name that apply put beside it.
+/// The store, with only the chosen GPUs' Tensile files, and every name that apply created next to it.
 fn add_store(copy: &mut Copy<'_>, root: &Root, lib: &Path, journal: &Journal) -> Result<()> {
     let gpus = &journal.options.gpus;
     let wanted = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         gpus.is_empty() || source::is_for(&name, gpus)
     };
-    // A lock that is held and what an apply left unfinished stay behind.
+    // A held lock and the remains of an unfinished apply are not copied.
     for place in journal::places() {
         copy.add(&lib.join(place.path()))?;
     }

@@ -1,4 +1,4 @@
-//! Carries out `installer compare`, and prints.
+//! Runs `installer compare` and prints the result.
 
 use super::{Comparison, Request, compare, report, text};
 use crate::{
@@ -11,26 +11,35 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
-/// Everything but times is the same.
+/// The exit code if everything except times is the same.
 const SAME: u8 = 0;
-/// Something ends otherwise.
+/// The exit code if something differs.
 const DIFFERENT: u8 = 1;
 
-/// Carries the command out. Returns the exit code.
+/// Runs the command and returns the exit code.
 ///
 /// # Errors
-/// Why nothing could be compared, with the exit code for it.
+/// The reason why nothing could be compared, with its exit code.
 pub fn run(
     root: &Root,
     rocm: Option<&Path>,
     options: Compare,
     as_json: bool,
 ) -> Result<u8, Failure> {
-    let Compare { backend, runs, keep, report, rows, command } = options;
+    let Compare { backend, runs, results, differences, keep, report, rows, command } = options;
     if let Some(file) = &report {
         check_place(file)?;
     }
-    let request = Request { backends: backend, runs, keep, command, own_stdout: as_json };
+    let differences = differences.unwrap_or(1) as usize;
+    let request = Request {
+        backends: backend,
+        runs,
+        results,
+        differences,
+        keep,
+        command,
+        own_stdout: as_json,
+    };
     let mut comparison = compare(root, rocm, request)?;
     let written = report.map_or(Ok(()), |file| {
         write(&file, &comparison)?;
@@ -41,14 +50,14 @@ pub fn run(
     match written {
         Ok(()) => Ok(if comparison.same { SAME } else { DIFFERENT }),
         Err(error) => {
-            // The document has been printed, and is the only one.
+            // The document has already been printed, and must be the only one.
             output::error(&error, false);
             Ok(DIFFERENT)
         }
     }
 }
 
-/// Refuses a page that could not be written, before the program runs for hours.
+/// Rejects a page that cannot be written before the program runs for hours.
 fn check_place(file: &Path) -> Result<()> {
     let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
     if directory.is_some_and(|directory| !directory.is_dir()) || file.is_dir() {

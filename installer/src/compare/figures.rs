@@ -1,4 +1,4 @@
-//! The runs of a backend in figures: how they ended, how many calls they made, how long those took.
+//! Statistics of a backend's runs: how they ended, and the number and duration of their calls.
 
 use super::{runs::Ran, times::Spread};
 use crate::{
@@ -11,33 +11,33 @@ use rocblas_trace::read::NO_CALLS;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// A backend with its runs.
+/// A backend and its runs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Side {
-    /// As it was named.
+    /// Its name in the store, or its path.
     pub name: String,
-    /// What it says of itself; empty where no call was made.
+    /// The backend's version string; empty if no call was made.
     pub version: String,
-    /// The shim's version; empty where no call was made.
+    /// The shim's version; empty if no call was made.
     pub shim: String,
     /// Its runs.
     pub runs: Vec<Run>,
-    /// Time in rocBLAS of a run.
+    /// The time that a run spends in rocBLAS.
     pub time: Spread,
 }
 
 /// A run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
-    /// Its number among all, from 1.
+    /// Its number among all runs, from 1.
     pub number: usize,
     /// How the program ended.
     pub end: End,
-    /// Calls that were recorded.
+    /// How many calls were recorded.
     pub calls: u64,
-    /// Of these, calls that failed.
+    /// How many of these calls failed.
     pub errors: u64,
-    /// Of these, calls that had not returned at the end.
+    /// How many of these calls had not returned at the end.
     pub unfinished: u64,
     /// Its trace, if traces are kept.
     #[serde(serialize_with = "crate::output::json::optional_path")]
@@ -45,7 +45,7 @@ pub struct Run {
 }
 
 impl Side {
-    /// How its runs ended, with how many of them did so.
+    /// How its runs ended, and how many of them ended in each way.
     pub(super) fn ends(&self) -> BTreeMap<&End, usize> {
         let mut ends = BTreeMap::new();
         for run in &self.runs {
@@ -54,12 +54,12 @@ impl Side {
         ends
     }
 
-    /// Whether each of its runs made a call.
+    /// Whether each of its runs made at least one call.
     pub(super) fn has_calls(&self) -> bool {
         self.runs.iter().all(|run| run.calls > 0)
     }
 
-    /// Calls of all runs.
+    /// The number of calls in all runs.
     pub(super) fn calls(&self) -> u64 {
         self.runs.iter().map(|run| run.calls).sum()
     }
@@ -70,7 +70,7 @@ pub(super) fn summaries(runs: &[Ran]) -> Result<Vec<Summary>> {
     runs.iter().map(|run| summary::summary(&run.trace)).collect()
 }
 
-/// The figures of runs, which have these summaries.
+/// The statistics of runs with these summaries.
 pub(super) fn side(name: &str, runs: &[Ran], summaries: &[Summary], keeps: bool) -> Side {
     let process = summaries.iter().flat_map(|summary| &summary.processes).next();
     let of_runs = runs.iter().zip(summaries).map(|(run, summary)| Run {
@@ -90,7 +90,7 @@ pub(super) fn side(name: &str, runs: &[Ran], summaries: &[Summary], keeps: bool)
     }
 }
 
-/// Sentences on what the traces of runs lack.
+/// Sentences about what is missing from the traces of runs.
 pub(super) fn problems(name: &str, runs: &[Ran], summaries: &[Summary]) -> Vec<String> {
     let mut problems = Vec::new();
     for (run, summary) in runs.iter().zip(summaries) {

@@ -1,22 +1,21 @@
-//! Signals that end the command: the program that runs is stopped, and temporary files are removed.
+//! Signals that end the command: the running program is stopped, and temporary files are removed.
 //!
-//! The signals are blocked, and a thread waits for them. A handler could do next to nothing, and between
-//! two runs there is nobody who would look at a flag.
+//! The signals are blocked, and a thread waits for them. A handler could do very little, and between two runs
+//! nobody would check a flag.
 
+use crate::signals::{Arrived, arrival, block, is_ignored, set_of};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::{
     fs, io,
-    mem::MaybeUninit,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{self, Command, ExitStatus},
-    ptr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
-/// Ctrl-C, a service manager's request, and the end of a terminal.
+/// Ctrl-C, a request of a service manager, and the closing of a terminal.
 const SIGNALS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 
 /// How long a program may take to end after the signal.
@@ -30,37 +29,30 @@ pub(super) enum Outcome {
     Interrupted(i32),
 }
 
-/// Waits for signals from its start to the end of the process.
-pub(super) struct Watch {
+/// Waits for signals from its start until the process ends.
+pub(crate) struct Watch {
     state: Arc<Mutex<State>>,
-    /// The signals that were blocked before, as they are for programs.
+    /// The signals that were blocked before; programs are started with these.
     before: libc::sigset_t,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The program that runs. It is not reaped while its number is here, so nobody else has the number.
+    /// The running program. It is not reaped while its PID is here, so the PID cannot be reused.
     child: Option<Pid>,
-    /// What is removed if the process ends by a signal.
+    /// The directory to remove if a signal ends the process.
     temporary: Option<PathBuf>,
-    /// The signal that came.
+    /// The received signal.
     signal: Option<Signal>,
 }
 
-/// A signal that was waited for.
-struct Arrived {
-    signal: Signal,
-    /// Whether the terminal sent it, to the program as well.
-    by_terminal: bool,
-}
-
 impl Watch {
-    /// Takes the signals from here on, but those that whoever started this process wants ignored.
-    pub(super) fn start(temporary: Option<&Path>) -> io::Result<Self> {
+    /// Handles the signals from here on, except those that this process inherited as ignored.
+    pub(crate) fn start(temporary: Option<&Path>) -> io::Result<Self> {
         let temporary = temporary.map(Path::to_owned);
         let state = Arc::new(Mutex::new(State { temporary, ..State::default() }));
         let set = set_of(SIGNALS.into_iter().filter(|signal| !is_ignored(*signal)));
-        // Threads that are started later inherit it, and the one below.
+        // Threads that are started later inherit the mask, including the one below.
         let before = block(libc::SIG_BLOCK, &set)?;
         let shared = Arc::clone(&state);
         thread::Builder::new().name("signals".to_owned()).spawn(move || wait(&set, &shared))?;
@@ -96,85 +88,39 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the thread does.
+/// The thread's function.
 fn wait(set: &libc::sigset_t, shared: &Mutex<State>) {
     let Some(Arrived { signal, by_terminal }) = arrival(set, None) else { return };
     let mut state = lock(shared);
     state.signal = Some(signal);
     let Some(child) = state.child else {
-        // With the lock: no other program is started meanwhile.
+        // The lock is held, so that no other program is started meanwhile.
         if let Some(directory) = &state.temporary {
-            // There is nobody left to be told.
-            let _ = fs::remove_dir_all(directory);
+            remove(directory);
         }
         process::exit(128 + signal.as_raw());
     };
     if !by_terminal {
-        // A process that has just ended is no error.
+        // It is not an error if the process has just ended.
         let _ = kill_process(child, signal);
     }
     drop(state);
-    // A second signal does not wait any longer.
+    // A second signal ends the wait early.
     arrival(set, Some(GRACE));
     if let Some(child) = lock(shared).child {
-        // As above.
+        // Ignored for the same reason as above.
         let _ = kill_process(child, Signal::KILL);
     }
 }
 
-/// Waits for one of these signals, for so long at most.
-fn arrival(set: &libc::sigset_t, limit: Option<Duration>) -> Option<Arrived> {
-    let limit = limit.map(|limit| libc::timespec {
-        tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: limit.subsec_nanos().into(),
-    });
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    loop {
-        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: a complete set, memory for the answer, and a limit or null, for none.
-        let number = unsafe { libc::sigtimedwait(set, info.as_mut_ptr(), limit) };
-        if number > 0 {
-            // SAFETY: the call has filled it, and zeros are valid.
-            let info = unsafe { info.assume_init() };
-            let by_terminal = info.si_code == libc::SI_KERNEL;
-            return Some(Arrived { signal: Signal::from_named_raw(number)?, by_terminal });
-        }
-        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            return None;
+/// Removes a directory even while a child process that is being killed still writes files there.
+fn remove(directory: &Path) {
+    for _ in 0..100 {
+        match fs::remove_dir_all(directory) {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            // Errors cannot be reported at this point.
+            Err(_) => thread::sleep(Duration::from_millis(5)),
         }
     }
-}
-
-/// Changes which signals this thread blocks. Answers which it did before.
-fn block(how: libc::c_int, set: &libc::sigset_t) -> io::Result<libc::sigset_t> {
-    let mut before = MaybeUninit::zeroed();
-    // SAFETY: a complete set, and memory for the old one. Zeros are valid.
-    let (error, before) = unsafe {
-        let error = libc::pthread_sigmask(how, set, before.as_mut_ptr());
-        (error, before.assume_init())
-    };
-    if error == 0 { Ok(before) } else { Err(io::Error::from_raw_os_error(error)) }
-}
-
-fn set_of(signals: impl Iterator<Item = Signal>) -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: memory for a set, which the first call completes; the others get valid numbers.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        for signal in signals {
-            libc::sigaddset(set.as_mut_ptr(), signal.as_raw());
-        }
-        set.assume_init()
-    }
-}
-
-/// Whether this process was started with a signal ignored, as by nohup(1).
-fn is_ignored(signal: Signal) -> bool {
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: memory for the answer; nothing is set. Zeros are valid.
-    let action = unsafe {
-        libc::sigaction(signal.as_raw(), ptr::null(), action.as_mut_ptr());
-        action.assume_init()
-    };
-    action.sa_sigaction == libc::SIG_IGN
 }

@@ -1,26 +1,32 @@
-//! `compare`: one program on several backends, run by run, and what differs: how it ends, which calls it
+//! `compare`: runs one program on several backends and reports what differs: how it ends, which calls it
 //! makes, how they end, and how long they take on the host.
 //!
-//! | file | what it does |
+//! | file | concern |
 //! |---|---|
-//! | `command.rs` | carries the command out, and prints |
+//! | `command.rs` | runs the command, and prints |
 //! | `runs.rs` | starts the program, with the backends in turn |
 //! | `interrupt.rs` | stops the program and removes files when a signal ends the command |
 //! | `place.rs` | the directories of the traces |
-//! | `figures.rs` | a backend's runs in figures |
+//! | `figures.rs` | statistics of a backend's runs |
 //! | `times.rs` | times by function and shape, with their spread over the runs |
-//! | `first.rs` | the first call that ends otherwise |
-//! | `text.rs` | the comparison in words and tables |
+//! | `align/` | which threads of two runs correspond to each other, and their calls side by side |
+//! | `choice.rs` | the backends that are compared |
+//! | `first.rs` | the first call that ends differently |
+//! | `results/` | the calls whose results differ by more than rounding |
+//! | `text.rs` | the comparison as text and tables |
 //! | `report.rs`, `page.html` | the same as a page for a browser |
 //!
-//! Which calls are new or gone, and which end otherwise, is `trace/diff.rs`'s business.
+//! `trace/diff.rs` determines which calls are new or missing, and which end differently.
 
+mod align;
+mod choice;
 mod command;
 mod figures;
 mod first;
-mod interrupt;
+pub(crate) mod interrupt;
 mod place;
 mod report;
+mod results;
 mod runs;
 mod text;
 mod times;
@@ -28,44 +34,51 @@ mod times;
 pub use command::run;
 
 use crate::{
-    launch::{Backend, Failure, Program},
-    output::{Code, Coded},
+    launch::{Failure, Program},
     root::Root,
     trace::{
         diff::{self, Outcomes},
         summary::Summary,
     },
 };
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
+use choice::Chosen;
 use figures::Side;
 use first::First;
 use interrupt::Watch;
 use place::Place;
+use results::{Results, alone};
 use rocblas_contract::secrets;
 use runs::{Plan, Ran};
 use serde::Serialize;
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 use times::Timed;
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Names in the store, or paths if there is a slash in them; the others are compared with the first.
+    /// Names in the store, or paths, which contain a slash. The others are compared with the first. With none
+    /// or one, the first is the backend that the program uses by default.
     pub backends: Vec<OsString>,
     /// How often the program is run with each.
     pub runs: u32,
-    /// Where the traces are kept, if they are.
+    /// Whether the results of calls are compared.
+    pub results: bool,
+    /// How many differing calls are described, captured and replayed.
+    pub differences: usize,
+    /// The directory in which traces are kept, if they are.
     pub keep: Option<PathBuf>,
-    /// The program and what it is given.
+    /// The program and its arguments.
     pub command: Vec<OsString>,
-    /// Whether standard output is for the result alone: the program's goes to standard error.
+    /// Whether standard output is reserved for the result. The program's is then redirected to standard
+    /// error.
     pub own_stdout: bool,
 }
 
-/// What came of it. Times are in nanoseconds, on the host.
+/// The result. Times are in nanoseconds, on the host.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// The program's file.
@@ -73,20 +86,20 @@ pub struct Comparison {
     pub program: PathBuf,
     /// Its command line, without secrets.
     pub command: String,
-    /// How often it ran with each backend.
+    /// The number of runs with each backend.
     pub runs: u32,
-    /// Whether everything but times is the same.
+    /// Whether everything except times is equal.
     pub same: bool,
-    /// Where the traces are, if they are kept.
+    /// The directory of the traces, if they are kept.
     #[serde(serialize_with = "crate::output::json::optional_path")]
     pub traces: Option<PathBuf>,
-    /// Each backend, in the order in which they were named.
+    /// Each backend, in the order in which they were given.
     pub backends: Vec<Side>,
-    /// The others against the first.
+    /// The other backends, compared with the first.
     pub differences: Vec<Difference>,
-    /// What the traces lack.
+    /// What is missing from the traces.
     pub problems: Vec<String>,
-    /// The page that was written, if one was asked for.
+    /// The page that was written, if requested.
     #[serde(serialize_with = "crate::output::json::optional_path")]
     pub report: Option<PathBuf>,
 }
@@ -98,39 +111,41 @@ impl Comparison {
     }
 }
 
-/// A backend against the first one.
+/// A backend, compared with the first one.
 #[derive(Debug, Serialize)]
 pub struct Difference {
     /// The first one's name, and this one's.
     pub names: [String; 2],
-    /// Whether the program ends otherwise.
+    /// Whether the program ends differently.
     pub ends_differ: bool,
-    /// Calls that are new or gone, or that end otherwise, in all runs together.
+    /// Calls that are new or missing, or that end differently, in all runs together.
     #[serde(flatten)]
     pub outcomes: Outcomes,
-    /// Calls of both, by what the difference costs in a run, the most first.
+    /// Calls that both make, ordered by the cost of the difference in a run.
     pub times: Vec<Timed>,
-    /// The first call of both that ends otherwise.
+    /// The first call of both that ends differently.
     pub first: Option<First>,
+    /// The comparison of calls' results, if requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<Results>,
 }
 
 impl Difference {
-    /// Whether nothing but times is different.
+    /// Whether only times differ.
     fn is_same(&self) -> bool {
-        !self.ends_differ && self.outcomes.is_empty() && self.first.is_none()
+        let results_differ = self.results.as_ref().is_some_and(Results::differ);
+        !self.ends_differ && self.outcomes.is_empty() && self.first.is_none() && !results_differ
     }
 }
 
 /// Runs the program and compares.
 ///
 /// # Errors
-/// What is refused before the program starts, a program that cannot be started, a signal that ended the
-/// command, and traces that cannot be read.
+/// If a check before the first run fails, the program cannot be started, a signal ended the command, or
+/// traces cannot be read.
 pub fn compare(root: &Root, rocm: Option<&Path>, request: Request) -> Result<Comparison, Failure> {
     let program = Program::find(root, request.command)?;
-    let backends = backends(root, rocm, &program, &request.backends)?;
-    let names: Vec<String> =
-        request.backends.iter().map(|name| name.display().to_string()).collect();
+    let Chosen { names, backends } = choice::chosen(root, rocm, &program, &request.backends)?;
     let place = Place::new(request.keep.as_deref())?;
     let watch = Watch::start(place.temporary()).context("cannot wait for signals")?;
     let plan = Plan {
@@ -138,45 +153,28 @@ pub fn compare(root: &Root, rocm: Option<&Path>, request: Request) -> Result<Com
         backends: &backends,
         names: &names,
         runs: request.runs,
+        results: request.results,
         own_stdout: request.own_stdout,
     };
+    let described = request.results.then_some(request.differences);
     let ran = runs::all(&plan, &place, &watch)?;
-    Ok(compared(&program, names, &ran, &place)?)
-}
-
-/// The backends, which have to be different ones.
-fn backends(
-    root: &Root,
-    rocm: Option<&Path>,
-    program: &Program,
-    names: &[OsString],
-) -> Result<Vec<Backend>, Failure> {
-    let mut backends: Vec<Backend> = Vec::new();
-    for name in names {
-        let backend = program.backend(root, rocm, name)?;
-        if let Some(at) = backends.iter().position(|other| other.library == backend.library) {
-            return Err(same_twice([&names[at], name], &backend.library));
+    let mut comparison = compared(&program, &names, &ran, described, &place)?;
+    for (i, difference) in comparison.differences.iter_mut().enumerate() {
+        if let Some(results) = &mut difference.results {
+            let sides = [0, i + 1];
+            let replayed = |file: &Path| alone::replayed(root, rocm, &plan, sides, file);
+            alone::examine(results, sides, &plan, &place, &watch, &replayed)?;
         }
-        backends.push(backend);
     }
-    Ok(backends)
+    Ok(comparison)
 }
 
-fn same_twice(names: [&OsStr; 2], library: &Path) -> Failure {
-    let [first, second] = names.map(OsStr::display);
-    let error = anyhow!(
-        "--backend {first} and --backend {second} are the same library, {}: name two different \
-         backends; `installer backends list` lists them",
-        library.display()
-    );
-    Failure { error: Coded { code: Code::Usage, error }.into(), code: 2 }
-}
-
-/// Compares the traces of all runs, those of each backend in a list.
+/// Compares the traces of all runs, listed by backend.
 fn compared(
     program: &Program,
-    names: Vec<String>,
+    names: &[String],
     ran: &[Vec<Ran>],
+    described: Option<usize>,
     place: &Place,
 ) -> Result<Comparison> {
     let mut problems = Vec::new();
@@ -196,6 +194,10 @@ fn compared(
             outcomes: diff::outcomes(&summaries[0], &summaries[other]),
             times: times::times(&summaries[0], &summaries[other]),
             first: first::first(&ran[0], &ran[other])?,
+            results: match described {
+                Some(count) => Some(results::results(&ran[0], &ran[other], count)?),
+                None => None,
+            },
         });
     }
     let words = program.words().iter().map(|word| word.to_string_lossy());

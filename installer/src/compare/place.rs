@@ -1,4 +1,4 @@
-//! Where traces go: a directory for each run, in one that is kept or in a temporary one.
+//! The directories of the traces: one for each run, below a directory that is either kept or temporary.
 
 use crate::output::shown;
 use anyhow::{Context, Result, bail};
@@ -17,7 +17,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// A new place. One that is kept has to be empty: old traces would be taken for new ones.
+    /// Creates the directory. A kept one must be empty: old traces would be mistaken for new ones.
     pub(super) fn new(keep: Option<&Path>) -> Result<Self> {
         let Some(path) = keep else {
             let directory = tempfile::Builder::new().prefix("rocblas-compare-").tempdir();
@@ -25,7 +25,7 @@ impl Place {
                 directory.context("cannot make a temporary directory for the traces")?;
             return Ok(Self::Temporary(directory));
         };
-        // Programs may change their directory.
+        // The program may change its working directory.
         let path = std::path::absolute(path).context("cannot tell the current directory")?;
         let failed = || format!("--keep {}: cannot make a directory for the traces", shown(&path));
         fs::create_dir_all(&path).with_context(failed)?;
@@ -55,15 +55,16 @@ impl Place {
         }
     }
 
-    /// Makes the directory of a run: `1-6.3.0/run-2`, by the number of the backend and that of its run.
-    pub(super) fn of_run(&self, backend: usize, name: &str, run: u32) -> io::Result<PathBuf> {
+    /// Creates the directory of a run, such as `1-6.3.0/run-2`, from the number and name of the backend and
+    /// the name of the run.
+    pub(super) fn of(&self, backend: usize, name: &str, run: &str) -> io::Result<PathBuf> {
         let top = match self {
             Self::Kept(path) => path,
             Self::Temporary(directory) => directory.path(),
         };
-        // Of a path, what it is a path of; the number keeps two of the same name apart.
+        // For a path, this is the name of the file. The number distinguishes backends with the same name.
         let name = Path::new(name).file_name().unwrap_or_default().display();
-        let path = top.join(format!("{}-{name}", backend + 1)).join(format!("run-{run}"));
+        let path = top.join(format!("{}-{name}", backend + 1)).join(run);
         fs::create_dir_all(&path)?;
         Ok(path)
     }

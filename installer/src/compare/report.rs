@@ -1,8 +1,9 @@
-//! A comparison as a page for a browser: one file that needs no network, with the backends side by side.
+//! A comparison as a page for a browser: a single file that needs no network, with the backends side by side.
 
 use super::{
     Comparison, Difference,
     figures::Side,
+    results::{self, Results},
     text::{IN_ORDER, SAME, about, ends, signed, spread},
     times::{Spread, Timed},
 };
@@ -14,32 +15,33 @@ use crate::{
     },
 };
 use anyhow::Result;
-use rocblas_trace::text::Time;
+use rocblas_trace::{read::CallId, text::Time};
 use serde::Serialize;
 
-/// Rows of a table.
+/// The maximum number of rows of a table.
 const MOST_ROWS: usize = 500;
 
-/// Colours of backends; further ones share the last.
+/// The number of colours for backends; further backends share the last one.
 const COLOURS: usize = 6;
 
-/// What is in the page.
+/// The contents of the page.
 #[derive(Debug, Serialize)]
 struct Page {
     /// `llama-bench on 6.3.0 and 7.0.2`
     title: String,
     command: String,
-    /// What is to be seen at first sight.
+    /// Whether only times differ, which the page shows at a glance.
     same: bool,
+    outcome: &'static str,
     runs: String,
     backends: Vec<Backend>,
     differences: Vec<Section>,
     problems: Vec<String>,
-    /// This program's.
+    /// The version of this program.
     version: &'static str,
 }
 
-/// A backend with its runs.
+/// A backend and its runs.
 #[derive(Debug, Serialize)]
 struct Backend {
     colour: usize,
@@ -53,32 +55,34 @@ struct Backend {
     ends: String,
 }
 
-/// A backend against the first one.
+/// A backend, compared with the first one.
 #[derive(Debug, Serialize)]
 struct Section {
     names: [String; 2],
     colours: [usize; 2],
-    /// What ends otherwise, is new or gone.
-    otherwise: Vec<Otherwise>,
-    more_otherwise: Option<String>,
+    /// What ends differently, is new or is missing.
+    different: Vec<Different>,
+    more_different: Option<String>,
     first: Option<First>,
-    /// What is said where no call is the first that ends otherwise.
+    /// The sentence to show if no call ends differently.
     verdict: Option<&'static str>,
-    /// What the figures of the table are.
+    /// The comparison of calls' results, if requested.
+    results: Option<results::Page>,
+    /// What the numbers of the table are.
     about: String,
     times: Vec<Line>,
     more_times: Option<String>,
 }
 
-/// A call that ends otherwise, or that only one has; or the program.
+/// A call that ends differently or that only one side makes; or the program.
 #[derive(Debug, Serialize)]
-struct Otherwise {
+struct Different {
     what: String,
     shape: Option<String>,
     sides: [String; 2],
 }
 
-/// The first call that ends otherwise.
+/// The first call that ends differently.
 #[derive(Debug, Serialize)]
 struct First {
     call: String,
@@ -89,13 +93,12 @@ struct First {
 struct Found {
     name: String,
     outcome: String,
-    number: String,
-    thread: u32,
+    call: String,
     run: usize,
     process: String,
 }
 
-/// Times of a function with a shape.
+/// Times of a function with a certain shape.
 #[derive(Debug, Serialize)]
 struct Line {
     function: String,
@@ -110,20 +113,20 @@ struct Line {
 struct Measured {
     calls: Cell,
     mean: Cell,
-    /// From the least to the greatest, where there are several runs.
+    /// From the minimum to the maximum, if there are several runs.
     range: Option<String>,
-    /// Where the middle of its bar is, from the top.
+    /// The vertical centre of its bar, from the top.
     y: usize,
-    /// The median and the ends of the range, in percent of the longest of both sides.
+    /// The median and the ends of the range, in percent of the longest time of both sides.
     bar: String,
     from: String,
     to: String,
 }
 
-/// The page.
+/// Renders the page.
 ///
 /// # Errors
-/// None but those of the template.
+/// Only errors of the template.
 pub(super) fn page(comparison: &Comparison) -> Result<String> {
     let names: Vec<String> = comparison.backends.iter().map(|side| shown(&side.name)).collect();
     let program = comparison.program.file_name().unwrap_or_default().to_string_lossy();
@@ -132,6 +135,7 @@ pub(super) fn page(comparison: &Comparison) -> Result<String> {
         title: format!("{} on {}", shown(&program), names.join(", ")),
         command: shown(&comparison.command),
         same: comparison.same,
+        outcome: outcome(comparison),
         runs: grouped(comparison.runs.into()),
         backends: comparison.backends.iter().enumerate().map(backend).collect(),
         differences: differences
@@ -141,6 +145,17 @@ pub(super) fn page(comparison: &Comparison) -> Result<String> {
         version: env!("CARGO_PKG_VERSION"),
     };
     render(include_str!("page.html"), &page)
+}
+
+fn outcome(comparison: &Comparison) -> &'static str {
+    let mut differences = comparison.differences.iter();
+    match comparison.same {
+        true => "The same calls are made, perhaps not as often, and end the same",
+        false if differences.any(|it| it.results.as_ref().is_some_and(Results::differ)) => {
+            "Results differ by more than rounding"
+        }
+        false => "Something ends differently",
+    }
 }
 
 fn backend((i, side): (usize, &Side)) -> Backend {
@@ -163,9 +178,9 @@ fn colour(backend: usize) -> usize {
     backend.min(COLOURS - 1)
 }
 
-/// The section of a difference, whose second side is the backend of that number.
+/// The section for a difference. `second` is the number of the second side's backend.
 fn section(comparison: &Comparison, difference: &Difference, second: usize) -> Section {
-    let otherwise = otherwise(comparison, difference);
+    let different = different(comparison, difference);
     let names = difference.names.each_ref().map(|name| shown(name));
     let has_calls = comparison.sides(difference).all(Side::has_calls);
     let first = difference.first.as_ref().map(|first| First {
@@ -176,8 +191,7 @@ fn section(comparison: &Comparison, difference: &Difference, second: usize) -> S
             .map(|(name, found)| Found {
                 name: name.clone(),
                 outcome: found.outcome.clone(),
-                number: grouped(found.number),
-                thread: found.thread,
+                call: CallId { thread: found.thread, sequence: found.sequence }.to_string(),
                 run: found.run,
                 process: shown(&found.process),
             })
@@ -192,9 +206,10 @@ fn section(comparison: &Comparison, difference: &Difference, second: usize) -> S
             (None, false) => Some(IN_ORDER),
         },
         first,
+        results: difference.results.as_ref().map(|results| results.page(&difference.names)),
         names,
-        more_otherwise: more(otherwise.len()),
-        otherwise: otherwise.into_iter().take(MOST_ROWS).collect(),
+        more_different: more(different.len()),
+        different: different.into_iter().take(MOST_ROWS).collect(),
         about: about(comparison.runs),
         times: difference
             .times
@@ -206,21 +221,21 @@ fn section(comparison: &Comparison, difference: &Difference, second: usize) -> S
     }
 }
 
-/// How many rows are not in the page.
+/// How many rows the page omits.
 fn more(there_are: usize) -> Option<String> {
     let more = there_are.saturating_sub(MOST_ROWS);
     (more > 0).then(|| grouped(more as u64))
 }
 
-/// The program, calls that both make, and those that only one does.
-fn otherwise(comparison: &Comparison, difference: &Difference) -> Vec<Otherwise> {
+/// The program, then calls that both sides make, then those that only one makes.
+fn different(comparison: &Comparison, difference: &Difference) -> Vec<Different> {
     let mut rows = Vec::new();
     if difference.ends_differ {
         let mut sides = comparison.sides(difference).map(ends);
         let sides = [(); 2].map(|()| sides.next().unwrap_or_default());
-        rows.push(Otherwise { what: "The program".to_owned(), shape: None, sides });
+        rows.push(Different { what: "The program".to_owned(), shape: None, sides });
     }
-    let row = |function: &str, shape: &str, sides| Otherwise {
+    let row = |function: &str, shape: &str, sides| Different {
         what: short(function),
         shape: Some(shape.to_owned()),
         sides,

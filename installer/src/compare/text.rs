@@ -1,4 +1,4 @@
-//! A comparison in words and tables, for a terminal or a log file.
+//! A comparison as text and tables, for a terminal or a log file.
 
 use super::{
     Comparison, Difference,
@@ -12,12 +12,12 @@ use crate::{
 };
 use rocblas_trace::text::Time;
 
-/// What is said where nothing but times is different.
+/// The sentence to show if only times differ.
 pub(super) const SAME: &str = "The same calls are made, perhaps not as often, and end the same.";
-/// What is said where only the tables show a difference.
+/// The sentence to show if only the tables show a difference.
 pub(super) const IN_ORDER: &str = "Calls that both make end the same, one after another.";
 
-/// The text of a comparison, with so many rows of each table.
+/// The text of a comparison, with at most `rows` rows of each table.
 #[must_use]
 pub(super) fn text(comparison: &Comparison, rows: usize) -> Text {
     let mut page = Text::new();
@@ -54,7 +54,7 @@ fn head(side: &Side) -> String {
     format!("{}: {calls} in {runs}, {time}; {}", named(side), ends(side))
 }
 
-/// The name of a backend, and what it says of itself.
+/// The name of a backend, and its version.
 fn named(side: &Side) -> String {
     match side.version.as_str() {
         "" => side.name.clone(),
@@ -69,7 +69,7 @@ pub(super) fn spread(spread: Spread) -> String {
     format!("{} ({} to {})", Time(median), Time(min), Time(max))
 }
 
-/// `ended with exit code 0`, or what each of several ends was and how often.
+/// `ended with exit code 0`, or each of several endings and how often it occurred.
 pub(super) fn ends(side: &Side) -> String {
     let ends = side.ends();
     let is_one = ends.len() == 1;
@@ -87,7 +87,7 @@ fn text_of(difference: &Difference, comparison: &Comparison, rows: usize) -> Tex
     page.line(Line::new().styled(HEADING, format_args!("{second} against {first}")));
     if difference.ends_differ {
         page.line("");
-        page.line(Line::new().styled(BAD, "The program ends otherwise"));
+        page.line(Line::new().styled(BAD, "The program ends differently"));
         for side in comparison.sides(difference) {
             page.line(format_args!("  {}: {}", side.name, ends(side)));
         }
@@ -98,7 +98,7 @@ fn text_of(difference: &Difference, comparison: &Comparison, rows: usize) -> Tex
     page.append(&times(&difference.times, comparison.runs, rows));
     match &difference.first {
         Some(found) => page.append(&first_call(found, &difference.names)),
-        // What is said of traces without calls says it all.
+        // Here the notice about traces without calls is sufficient.
         None if !comparison.sides(difference).all(Side::has_calls) => {}
         None => {
             page.line("");
@@ -107,6 +107,9 @@ fn text_of(difference: &Difference, comparison: &Comparison, rows: usize) -> Tex
                 false => Line::from(IN_ORDER),
             });
         }
+    }
+    if let Some(results) = &difference.results {
+        page.append(&results.text(&difference.names));
     }
     page
 }
@@ -150,7 +153,7 @@ fn times(times: &[Timed], runs: u32, rows: usize) -> Text {
     page
 }
 
-/// What the figures are of.
+/// What the numbers in the table are.
 pub(super) fn about(runs: u32) -> String {
     let first = "A run's first call is left out unless it is the only one";
     match runs {
@@ -172,18 +175,18 @@ pub(super) fn signed(nanoseconds: f64) -> String {
 fn first_call(first: &First, names: &[String; 2]) -> Text {
     let mut page = Text::new();
     page.line("");
-    page.line(Line::new().styled(BAD, "The first call that ends otherwise"));
+    page.line(Line::new().styled(BAD, "The first call with a different outcome"));
     page.line(Line::from("  ").text(&first.call));
     for (name, side) in names.iter().zip(&first.sides) {
         page.line(format_args!(
-            "  {name}: {}, call {} of thread {} in run {}, {}",
-            side.outcome, side.number, side.thread, side.run, side.process
+            "  {name}: {}, call {}:{} in run {}, {}",
+            side.outcome, side.thread, side.sequence, side.run, side.process
         ));
     }
     page
 }
 
-/// Where the traces are.
+/// Where to find the traces.
 fn traces(comparison: &Comparison) -> String {
     match (&comparison.traces, comparison.backends.first().and_then(|side| side.runs.first())) {
         (Some(directory), Some(run)) => {

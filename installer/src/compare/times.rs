@@ -1,17 +1,17 @@
-//! Times by function and shape, and how much they vary from run to run.
+//! Times by function and shape, and how much they vary between runs.
 
 use crate::trace::summary::{Row, Summary};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The same figure of several runs.
+/// A number that was measured in several runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Spread {
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// The one in the middle, or halfway between the two.
+    /// The middle value, or the mean of the two middle values.
     pub median: f64,
-    /// The greatest.
+    /// The maximum.
     pub max: f64,
 }
 
@@ -37,13 +37,15 @@ pub struct Timed {
     pub function: String,
     /// The shape.
     pub shape: String,
-    /// How many calls, in all runs of each.
+    /// How many calls each backend makes, in all runs.
     pub calls: [u64; 2],
-    /// The mean time of a call in a run, of each. A run's first call is left out, unless it is the only one.
+    /// For each backend, the mean time of a call in a run. The first call of a run is excluded, unless it is
+    /// the only one.
     pub mean: [Spread; 2],
-    /// The second's median over the first's.
+    /// The second backend's median divided by the first's.
     pub ratio: f64,
-    /// What the second's calls take longer than the first's in a run, by the medians of the runs' totals.
+    /// By how much the second backend's calls in a run take longer than the first's, using the medians of the
+    /// runs' totals.
     pub difference: f64,
 }
 
@@ -58,7 +60,7 @@ fn keyed(runs: &[Summary]) -> Keyed<'_> {
     keyed
 }
 
-/// Those that both have, by what the difference costs in a run.
+/// The rows that both sides have, ordered by the cost of the difference in a run.
 pub(super) fn times(first: &[Summary], second: &[Summary]) -> Vec<Timed> {
     let (a, b) = (keyed(first), keyed(second));
     let both = a.iter().filter_map(|(key, rows)| Some((key, [rows, b.get(key)?])));
@@ -81,7 +83,7 @@ pub(super) fn times(first: &[Summary], second: &[Summary]) -> Vec<Timed> {
     times
 }
 
-/// The time of the calls of which the mean is.
+/// The total time of the calls that the mean covers.
 fn total(row: &Row) -> f64 {
     if row.others > 0.0 { row.others } else { row.first }
 }
@@ -90,7 +92,7 @@ fn total(row: &Row) -> f64 {
 mod tests {
     use super::*;
 
-    /// A run in which calls of a shape took these nanoseconds, the first one first.
+    /// A run in which calls of a shape took these nanoseconds, starting with the first call.
     fn run(shape: &str, times: &[f64]) -> Summary {
         let others: f64 = times[1..].iter().sum();
         let count = times.len() - 1;
@@ -108,6 +110,7 @@ mod tests {
             p99: 0.0,
             max: 0.0,
             work: None,
+            gpu: None,
             statuses: BTreeMap::new(),
         };
         Summary { shapes: vec![row], ..Summary::default() }

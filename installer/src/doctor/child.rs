@@ -1,5 +1,4 @@
-//! A child process that does what might crash or hang: the parent gets what it said and how it
-//! ended, whatever it does.
+//! A child process for code that may crash or hang: the parent gets its result and how it ended in any case.
 
 use crate::output;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -8,18 +7,18 @@ use std::{
     ffi::OsStr,
     fmt,
     io::{self, Read, Write},
-    os::unix::process::ExitStatusExt,
-    process::{Child, Command, ExitStatus, Stdio},
+    os::unix::process::{CommandExt, ExitStatusExt},
+    process::{self, Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-/// As much as is kept of each output of a child, in bytes: its end, where the answer is.
+/// How much of each output of a child is kept, in bytes: its end, which contains the result.
 const KEPT: usize = 1 << 20;
 
-/// How long outputs are waited for after the end of a child: something that it started may hold
-/// them open for ever.
+/// How long to read outputs after the end of a child: a process that it started may hold them open
+/// indefinitely.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a child ended.
@@ -28,9 +27,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub enum End {
     /// It exited with a code.
     Code(i32),
-    /// A signal ended it: it crashed.
+    /// A signal killed it: it crashed.
     Signal(i32),
-    /// It was killed, as it took longer than this many seconds.
+    /// It was killed after exceeding this many seconds.
     TimeLimit(u64),
 }
 
@@ -40,17 +39,17 @@ impl fmt::Display for End {
             Self::Code(code) => write!(f, "ended with exit code {code}"),
             Self::Signal(number) => match signal_name(*number) {
                 Some(name) => write!(f, "crashed with {name}"),
-                None => write!(f, "was ended by signal {number}"),
+                None => write!(f, "was killed by signal {number}"),
             },
-            Self::TimeLimit(seconds) => write!(f, "hung: it was ended after {seconds} s"),
+            Self::TimeLimit(seconds) => write!(f, "hung: it was killed after {seconds} s"),
         }
     }
 }
 
-/// The signals that a crash comes with.
+/// The signals of crashes.
 fn signal_name(number: i32) -> Option<&'static str> {
     Some(match number {
-        libc::SIGABRT => "SIGABRT (something in it called abort())",
+        libc::SIGABRT => "SIGABRT (its code called abort())",
         libc::SIGBUS => "SIGBUS (a file that is shorter than it says, or a bad address)",
         libc::SIGFPE => "SIGFPE",
         libc::SIGILL => "SIGILL (an instruction that this processor does not have)",
@@ -62,19 +61,19 @@ fn signal_name(number: i32) -> Option<&'static str> {
     })
 }
 
-/// What came of a child.
+/// The result of a child.
 #[derive(Debug)]
 pub(crate) struct Ended<T> {
-    /// Its answer, if it came to one.
+    /// Its result, if it returned one.
     pub(crate) answer: Option<T>,
     /// How it ended.
     pub(crate) end: End,
-    /// What it and the libraries in it complained about.
+    /// What it and the libraries in it printed to stderr.
     pub(crate) stderr: String,
 }
 
-/// Runs this program once more with other arguments, for at most that long. The answer is a line of
-/// its standard output, as [`answer`] prints it.
+/// Runs this program again with other arguments, for at most that long. The result is a line of its standard
+/// output, as printed by [`print_result`].
 pub(crate) fn run<T: DeserializeOwned>(
     arguments: &[&OsStr],
     limit: Duration,
@@ -82,36 +81,52 @@ pub(crate) fn run<T: DeserializeOwned>(
     run_command(Command::new(env::current_exe()?).args(arguments), limit)
 }
 
-fn run_command<T: DeserializeOwned>(
+/// Runs a command that prints its result in the same way. The kernel kills it if this thread ends before it does.
+pub(crate) fn run_command<T: DeserializeOwned>(
     command: &mut Command,
     limit: Duration,
 ) -> io::Result<Ended<T>> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let parent = process::id();
+    // SAFETY: the function only makes system calls, and allocates nothing.
+    unsafe { command.pre_exec(move || end_with(parent)) };
     let mut child = command.spawn()?;
     let stdout = child.stdout.take().map(Drain::start);
     let stderr = child.stderr.take().map(Drain::start);
     let end = wait(&mut child, limit)?;
     let text = |drain: Option<Drain>| drain.map(Drain::finish).unwrap_or_default();
     let (stdout, stderr) = (text(stdout), text(stderr));
-    // Libraries may print too, before it and, when C's buffers are written at exit, after it.
+    // Libraries may print too, before the result and, since C's buffers are flushed at exit, after it.
     let answer = stdout.lines().rev().find_map(|line| serde_json::from_str(line).ok());
     Ok(Ended { answer, end, stderr })
 }
 
-/// Prints a child's answer.
-pub(crate) fn answer(value: &impl Serialize) -> io::Result<()> {
+/// Has this process killed when its parent ends for any reason.
+fn end_with(parent: u32) -> io::Result<()> {
+    // SAFETY: this option takes a signal's number and changes no memory.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // The parent may have ended before the call.
+    // SAFETY: the function has no conditions.
+    let is_parent = u32::try_from(unsafe { libc::getppid() }) == Ok(parent);
+    if is_parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+}
+
+/// Prints a child's result.
+pub(crate) fn print_result(value: &impl Serialize) -> io::Result<()> {
     let line = serde_json::to_string(value)?;
-    // A line of its own, whatever a library printed before.
+    // On a line of its own, whatever a library printed before.
     let mut stdout = output::data();
     writeln!(stdout, "\n{line}")?;
     stdout.flush()
 }
 
-/// To be called in a child before it does what may crash: no core file is left in the directory of
-/// someone who asked what is wrong.
+/// A child calls this before it runs code that may crash, so that no core file is left in the current
+/// directory.
 pub(crate) fn leave_no_core() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    // What this protects from is a nuisance and no more.
+    // A core file would only be a nuisance, so failure is ignored.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
 
@@ -137,7 +152,7 @@ impl From<ExitStatus> for End {
     }
 }
 
-/// Reads an output as it comes, so that a child does not wait for a full pipe.
+/// Reads an output as it arrives, so that a child does not block on a full pipe.
 struct Drain {
     kept: Arc<Mutex<Vec<u8>>>,
     finished: mpsc::Receiver<()>,
@@ -158,14 +173,14 @@ impl Drain {
                     kept.drain(..superfluous);
                 }
             }
-            // Nobody waits any more if the time for last words is over.
+            // The receiver may be gone if the time for reading the rest is over.
             let _ = finish.send(());
         });
         Self { kept, finished }
     }
 
     fn finish(self) -> String {
-        // Either way what has come by now is what there is.
+        // In either case, use what has arrived by now.
         let _ = self.finished.recv_timeout(LAST_WORDS);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept).into_owned()
@@ -199,7 +214,7 @@ mod tests {
     #[test]
     fn what_a_child_leaves_running_is_not_waited_for() {
         let start = Instant::now();
-        // It has both outputs, and ends by itself.
+        // It writes to both outputs, and ends by itself.
         assert_eq!(shell("sleep 15 & echo 7", LONG).answer, Some(7));
         assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
     }
@@ -217,6 +232,6 @@ mod tests {
         let ended = shell("kill -s SEGV $$", LONG);
         assert_eq!(ended.end, End::Signal(libc::SIGSEGV));
         assert_eq!(ended.end.to_string(), "crashed with SIGSEGV (a bad address)");
-        assert_eq!(End::Signal(libc::SIGUSR1).to_string(), "was ended by signal 10");
+        assert_eq!(End::Signal(libc::SIGUSR1).to_string(), "was killed by signal 10");
     }
 }

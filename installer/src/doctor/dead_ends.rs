@@ -1,5 +1,5 @@
-//! The dead ends that people have tried on a GPU that ROCm 7 dropped, recognised by the files they
-//! leave: each looks like it should work, and fails later and elsewhere.
+//! Attempts that do not work on a GPU that ROCm 7 dropped, recognised by the files they leave: each looks as
+//! if it should work, and fails later and elsewhere.
 
 use crate::{
     apply::{built, stock},
@@ -22,16 +22,16 @@ use std::{
 };
 
 /// Why llama.cpp's `--override-tensor` does not help.
-pub(super) const WHY_OVERRIDE: &str = "It says where weights named ssm_ are kept. SOLVE_TRI works on \
+pub(super) const WHY_OVERRIDE: &str = "The argument places weights named ssm_. SOLVE_TRI works on \
      values that are computed during the run and has no weight of that name, so it stays on the GPU and \
-     fails as before; the layers that moved only become slower.";
+     fails as before; the moved layers only become slower.";
 
-/// Something that was tried and cannot work.
+/// An attempt that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadEnd {
     /// What was done.
     pub title: &'static str,
-    /// What shows it.
+    /// The evidence.
     pub seen: Vec<String>,
     /// Why it fails.
     pub why: &'static str,
@@ -39,17 +39,17 @@ pub struct DeadEnd {
     pub cure: &'static str,
 }
 
-/// Longer than a command line that a person writes, in bytes.
+/// Longer than a command line that a person types, in bytes.
 const COMMAND_LINE: u64 = 1 << 20;
 
-/// The dead ends in a tree's library directory, inside the root, and around it. `stock_targets` are
-/// the GPU targets that the stock library itself has code for; where nothing is known of it, none.
+/// The dead ends in a tree's library directory, inside the root, and around it. `stock_targets` are the GPU
+/// targets that the stock library has code for, or none if unknown.
 #[must_use]
 pub fn dead_ends(root: &Root, lib: &Path, stock_targets: &BTreeSet<String>) -> Vec<DeadEnd> {
     // A directory that cannot be read is a finding of the inspection.
     let libraries = library::of(root, lib).unwrap_or_default();
     let front = store::rocblas(lib, &libraries);
-    // With the shim in front, what is left of these is in nobody's way.
+    // With the shim in front, their remains do no harm.
     let tensile = front.filter(|library| is_stock(library)).and_then(|stock| {
         let files = tensile::of(root, lib, stock.version.as_deref())?;
         wrong_tensile_files(&files, stock_targets)
@@ -65,9 +65,9 @@ pub(super) fn is_stock(library: &Library) -> bool {
     library.shim.is_none() && library.soname.as_deref() == Some(SONAME)
 }
 
-/// Tensile files that belong to another rocBLAS: of GPUs that the library itself has no code for.
+/// Tensile files that belong to another rocBLAS: for GPUs that the library has no code for.
 fn wrong_tensile_files(files: &Tensile, stock_targets: &BTreeSet<String>) -> Option<DeadEnd> {
-    // Which features code depends on does not matter here.
+    // Target features do not matter here.
     let processor = |target: &String| target.split(':').next().map(str::to_owned);
     let stock: BTreeSet<String> = stock_targets.iter().filter_map(processor).collect();
     let runs = |device: &str, code: &str| {
@@ -83,14 +83,14 @@ fn wrong_tensile_files(files: &Tensile, stock_targets: &BTreeSet<String>) -> Opt
         .filter(|code| files.targets.keys().all(|device| !runs(device, code)))
         .collect();
     let mut seen = vec![format!(
-        "{} has files for {}, which the library itself has no code for",
+        "{} has files for {}, for which the library itself has no code",
         files.directory.display(),
         foreign.join(", ")
     )];
     if !lost.is_empty() {
-        seen.push(format!("and none for {}, which it has code for", lost.join(", ")));
+        seen.push(format!("and none for {}, for which it has code", lost.join(", ")));
     }
-    // `cp *gfx906*` brings one GPU, also into a directory that was pruned of others. The directory of
+    // `cp *gfx906*` adds one GPU, possibly to a directory from which others were pruned. The directory of
     // another release has several that this one dropped.
     if lost.is_empty() || foreign.len() == 1 {
         return Some(DeadEnd {
@@ -107,14 +107,14 @@ fn wrong_tensile_files(files: &Tensile, stock_targets: &BTreeSet<String>) -> Opt
         title: "the whole Tensile directory replaced by another release's",
         seen,
         why: "The library and its Tensile files belong together: names and parameters of kernels \
-              change between releases, and the GPUs of this release lost theirs. TRSM's kernels are \
+              change between releases, and the files for this release's GPUs are lost. TRSM's kernels are \
               not among these files at all, but in librocblas.so itself.",
-        cure: "apt-get install --reinstall rocblas   (brings this release's files back), then \
+        cure: "apt-get install --reinstall rocblas   (restores this release's files), then \
                installer apply --backend rocblas_4.3.0.60300-39~22.04_amd64.deb",
     })
 }
 
-/// `librocblas.so.5` linked to ROCm 6's library, or that library copied to the name.
+/// `librocblas.so.5` symlinked to ROCm 6's library, or that library copied to the name.
 fn older_in_front(front: &Library, lib: &Path, libraries: &Libraries) -> Option<DeadEnd> {
     let soname = front.soname.as_deref().filter(|soname| stock::is_older(soname))?;
     let name = lib.join(SONAME);
@@ -131,25 +131,25 @@ fn older_in_front(front: &Library, lib: &Path, libraries: &Libraries) -> Option<
     };
     let stock = libraries.files.iter().find(|l| l.path.starts_with(lib) && is_stock(l));
     let mut seen = vec![what];
-    seen.extend(stock.map(|stock| format!("{} is still there", stock.path.display())));
+    seen.extend(stock.map(|stock| format!("{} still exists", stock.path.display())));
     let why = match stock {
         Some(_) => {
-            "ldconfig, which every installation of a package runs, links librocblas.so.5 to the \
+            "ldconfig, which every package installation runs, points librocblas.so.5 to the \
              highest file of that SONAME, the stock one. Until then rocSOLVER, and with it hipBLAS, \
              lacks functions of rocBLAS 7 that ROCm 6's library does not have."
         }
         None => {
             "rocSOLVER, and with it hipBLAS, lacks functions of rocBLAS 7 that ROCm 6's library does not \
-             have. An upgrade of the package brings the stock library back, and ldconfig then links \
+             have. An upgrade of the package restores the stock library, and ldconfig then points \
              librocblas.so.5 to it."
         }
     };
-    let cure = "installer apply   (takes that name over, which revert restores: the shim has a file name \
-                that wins, and those functions)";
+    let cure = "installer apply   (replaces that symlink, which revert restores: the shim has a file name \
+                that ldconfig prefers, and those functions)";
     Some(DeadEnd { title, seen, why, cure })
 }
 
-/// The stock library removed by hand, so that rocBLAS's CMake package names a file that is not there.
+/// The stock library removed by hand, so that rocBLAS's CMake package names a missing file.
 fn removed_stock(root: &Root, lib: &Path) -> Option<DeadEnd> {
     let is_missing = |name: &String| root.metadata(&lib.join(name)).is_err();
     let missing: Vec<String> =
@@ -160,7 +160,7 @@ fn removed_stock(root: &Root, lib: &Path) -> Option<DeadEnd> {
     Some(DeadEnd {
         title: "the stock library removed by hand",
         seen: vec![format!(
-            "rocBLAS's CMake package in {} names {}, which is not there",
+            "rocBLAS's CMake package in {} names {}, which does not exist",
             lib.display(),
             missing.join(", ")
         )],
@@ -170,14 +170,14 @@ fn removed_stock(root: &Root, lib: &Path) -> Option<DeadEnd> {
     })
 }
 
-/// Whether `apply` keeps the stock library's name for CMake here: not where it was told otherwise.
+/// Whether `apply` keeps the stock library's name for CMake here: unless it was told not to.
 fn is_kept_for_cmake(root: &Root, lib: &Path) -> bool {
     let journal = LibDir::open(root, lib).and_then(|lib| Journal::load_or_rebuild(&lib));
-    // What cannot be read is a finding of the status.
+    // An unreadable journal is a finding of the status.
     journal.ok().flatten().is_none_or(|loaded| loaded.journal.options.build_link)
 }
 
-/// Programs of llama.cpp without a byte in them.
+/// Programs of llama.cpp that are empty files.
 fn empty_programs(root: &Root) -> Option<DeadEnd> {
     let seen: Vec<String> = built::PROGRAM_DIRECTORIES
         .iter()
@@ -190,7 +190,7 @@ fn empty_programs(root: &Root) -> Option<DeadEnd> {
         seen,
         why: "With librocblas.so.5.0.70002 removed, find_package(rocblas) fails: rocBLAS's CMake \
               package names that file. A shell line that hides the failure (`;` or `|| true` in a \
-              RUN) then copies programs that were never made.",
+              RUN) then copies programs that were never built.",
         cure: "installer apply   (keeps that name for CMake), then build llama.cpp again, with \
                `set -e` or `&&` in the RUN line",
     })
@@ -206,8 +206,8 @@ fn is_empty_program(root: &Root, path: &Path) -> bool {
     name.starts_with("llama-") && root.metadata(path).is_ok_and(|m| m.is_file() && m.len() == 0)
 }
 
-/// Running programs of llama.cpp that were told to keep tensors of state-space models on the CPU.
-/// Of their command lines only that argument is told: others may be secret.
+/// Running programs of llama.cpp that were told to keep tensors of state-space models on the CPU. Of their
+/// command lines only that argument is printed: others may be secret.
 fn overridden_tensors(root: &Root) -> Option<DeadEnd> {
     let proc = Path::new("/proc");
     let names = root.names(proc).unwrap_or_default();
@@ -225,14 +225,14 @@ fn overridden_tensors(root: &Root) -> Option<DeadEnd> {
         title: "--override-tensor ssm_=CPU",
         seen,
         why: WHY_OVERRIDE,
-        cure: "leave the argument out; installer apply makes SOLVE_TRI work on the GPU",
+        cure: "omit the argument; installer apply makes SOLVE_TRI work on the GPU",
     })
 }
 
-/// The value of the argument, where a process is llama.cpp's and has it.
+/// The value of the argument, if a process is llama.cpp's and has it.
 fn override_of(root: &Root, command_line: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    // Processes come and go, and others' may not be readable.
+    // Processes come and go, and those of other users may not be readable.
     root.open(command_line).ok()?.take(COMMAND_LINE).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let mut arguments = text.split('\0');

@@ -1,4 +1,4 @@
-//! Whether this process may use a GPU, by the device files and the driver's list.
+//! Whether this process may access a GPU, according to the device files and the driver's list.
 
 use super::{Finding, Severity};
 use crate::inspect::machine::{self, Device, Machine};
@@ -8,19 +8,19 @@ pub(crate) fn machine() -> Machine {
     machine::this()
 }
 
-/// What there is to say of a machine.
+/// Findings about a machine.
 pub(crate) fn finding(machine: &Machine) -> Finding {
     let refused: Vec<&Device> = machine.devices.iter().filter(|device| !device.usable).collect();
     let has_kfd = machine.devices.iter().any(|device| device.path.ends_with("kfd"));
     if machine.gpus.is_empty() || !has_kfd {
-        // An image is built on a machine without a GPU: not wrong in itself.
+        // An image is built on a machine without a GPU, so this is not an error by itself.
         return Finding {
             severity: Severity::Warning,
             title: "no AMD GPU is visible".to_owned(),
             seen: vec![if has_kfd {
-                "/dev/kfd is there, and the driver lists no GPU".to_owned()
+                "/dev/kfd exists, but the driver lists no GPU".to_owned()
             } else {
-                "there is no /dev/kfd".to_owned()
+                "/dev/kfd does not exist".to_owned()
             }],
             why:
                 "The amdgpu driver is not loaded, or this is a container (or a build of one) that \
@@ -39,7 +39,7 @@ pub(crate) fn finding(machine: &Machine) -> Finding {
             severity: Severity::Error,
             title: "no permission to use the GPU".to_owned(),
             seen: refused.iter().map(|device| in_words(device)).collect(),
-            why: "The devices belong to groups that this process is not in.".to_owned(),
+            why: "This process is not in the groups that own the devices.".to_owned(),
             cure: permission(machine),
             said: None,
         };
@@ -47,7 +47,7 @@ pub(crate) fn finding(machine: &Machine) -> Finding {
     let gpus = machine.gpus.iter().map(|gpu| format!("{} ({})", gpu.target, gpu.name));
     Finding {
         severity: Severity::Fine,
-        title: format!("GPUs that may be used: {}", gpus.collect::<Vec<_>>().join(", ")),
+        title: format!("accessible GPUs: {}", gpus.collect::<Vec<_>>().join(", ")),
         seen: Vec::new(),
         why: String::new(),
         cure: String::new(),
@@ -63,18 +63,18 @@ fn in_words(device: &Device) -> String {
 fn permission(machine: &Machine) -> String {
     let groups: Vec<String> = machine.groups_to_add.iter().map(ToString::to_string).collect();
     if groups.is_empty() {
-        return "chmod or chown the devices, or run as root: no group may use them".to_owned();
+        return "chmod or chown the devices, or run as root: no group has access".to_owned();
     }
     let numbers = groups.join(" and ");
     format!(
-        "on a host: usermod -a -G with the names of groups {numbers} (getent group {}), and log in \
+        "on a host: usermod -a -G with the names of groups {numbers} (getent group {}), then log in \
          again; for a container: docker run{} ...",
         groups.join(" "),
         group_options(machine)
     )
 }
 
-/// ` --group-add N` for each, by number: names differ between a host and its containers.
+/// ` --group-add N` for each, by number, since names differ between a host and its containers.
 fn group_options(machine: &Machine) -> String {
     machine.groups_to_add.iter().map(|group| format!(" --group-add {group}")).collect()
 }

@@ -7,7 +7,7 @@ use rocblas_contract::{
 };
 use std::env;
 
-/// The variables that matter, by name. Nothing else is looked at: an environment holds passwords.
+/// The variables that matter, by name. No others are read: an environment contains passwords.
 pub(super) fn variables() -> Vec<(String, String)> {
     let all = env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
@@ -19,7 +19,7 @@ pub(super) fn variables() -> Vec<(String, String)> {
     variables
 }
 
-/// What is worth a look among them.
+/// Findings about them.
 pub(super) fn findings() -> Vec<Finding> {
     variables().iter().filter_map(|(name, value)| finding(name, value)).collect()
 }
@@ -30,27 +30,27 @@ pub(super) const OVERRIDE: &str = "HSA_OVERRIDE_GFX_VERSION";
 /// PyTorch's: whether it calls hipBLASLt.
 pub(super) const PREFER_HIPBLASLT: &str = "TORCH_BLAS_PREFER_HIPBLASLT";
 
-/// Why a variable with this value is worth a look, where it is.
+/// Why a variable with this value deserves attention, if it does.
 pub(super) fn harm(name: &str, value: &str) -> Option<&'static str> {
     Some(match name {
         OVERRIDE => {
-            "It makes every GPU look like another one, and kernels for that one run on it. It is of use \
-             only to a GPU that no rocBLAS serves and that has the instructions of the other (gfx1032 as \
-             10.3.0). None can stand for gfx906: its neighbours have instructions that it lacks."
+            "It makes every GPU look like another one, so kernels for that one run on it. It helps \
+             only with a GPU that no rocBLAS serves and that has the other's instructions (gfx1032 as \
+             10.3.0). No other GPU can replace gfx906: its neighbours have instructions that it lacks."
         }
         _ if TENSILE_LIBPATH.to_str() == Ok(name) => {
-            "It is for one rocBLAS, and every rocBLAS of every program reads it. The shim hides it \
-             from its backend; the stock library and other copies load the wrong kernels by it."
+            "It is meant for one rocBLAS, but every rocBLAS of every program reads it. The shim hides it \
+             from its backend; the stock library and other copies load the wrong kernels because of it."
         }
         PRELOAD if value.contains("rocblas") => {
-            "A rocBLAS is loaded before every other library of every program, the shim included."
+            "It loads a rocBLAS before every other library of every program, including the shim."
         }
         LIBRARY_PATH if names_a_rocm(value) => {
-            "The libraries in it come before those that the loader's cache knows, the shim included: of \
-             another release, they are mixed with the program's."
+            "Libraries in it take precedence over those in the loader's cache, including the shim: if they \
+             are from another release, they are mixed with the program's."
         }
         PREFER_HIPBLASLT if value == "1" => {
-            "PyTorch then calls hipBLASLt, which has no kernels for gfx906 and others, in place of rocBLAS."
+            "PyTorch then calls hipBLASLt, which has no kernels for gfx906 and others, instead of rocBLAS."
         }
         _ if USE_HIPBLASLT.to_str() == Ok(name) && value == "1" => {
             "rocBLAS then calls hipBLASLt, which has no kernels for gfx906 and others."

@@ -1,4 +1,4 @@
-//! From what was found out to what is wrong, why, and what to do.
+//! Turns facts into findings: what is wrong, why, and what to do.
 
 use super::{
     Finding, Said, Severity,
@@ -23,15 +23,15 @@ use crate::{
 use anyhow::Error;
 use std::io;
 
-/// The command that puts the shim in place, with this package as its backend.
+/// The command that installs the shim, with this package as its backend.
 fn apply(package: &str) -> String {
     format!("installer apply --backend {package}")
 }
 
-/// As many lines of what a process said as help.
+/// How many lines of a process's output are useful.
 const LINES: usize = 20;
 
-fn finding(severity: Severity, title: impl Into<String>) -> Finding {
+pub(super) fn finding(severity: Severity, title: impl Into<String>) -> Finding {
     Finding {
         severity,
         title: title.into(),
@@ -43,22 +43,22 @@ fn finding(severity: Severity, title: impl Into<String>) -> Finding {
 }
 
 impl Finding {
-    fn seen(mut self, seen: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(super) fn seen(mut self, seen: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.seen.extend(seen.into_iter().map(Into::into));
         self
     }
 
-    fn because(mut self, why: impl Into<String>) -> Self {
+    pub(super) fn because(mut self, why: impl Into<String>) -> Self {
         self.why = why.into();
         self
     }
 
-    fn cured_by(mut self, cure: impl Into<String>) -> Self {
+    pub(super) fn cured_by(mut self, cure: impl Into<String>) -> Self {
         self.cure = cure.into();
         self
     }
 
-    /// With the cause and the cure of a known error, where there is one.
+    /// Adds the cause and the fix of a known error, if it is one.
     fn explained(self, known: Option<&Known>, advice: &Advice) -> Self {
         match known {
             Some(known) => self.because(known.why()).cured_by(known.cure(advice)),
@@ -68,7 +68,7 @@ impl Finding {
 }
 
 pub(super) fn no_tree(error: &Error, severity: Severity) -> Finding {
-    finding(severity, "it is not clear which tree is meant")
+    finding(severity, "cannot determine which tree to examine")
         .because(format!("{error:#}"))
         .cured_by("installer doctor --rocm DIR")
 }
@@ -83,7 +83,8 @@ pub(super) fn no_child(error: &io::Error) -> Finding {
         .cured_by("installer doctor, in a process that may start others and sees /proc")
 }
 
-/// Of the files of a tree, and of what `apply` left. `package` is AMD's of 6.3 for this distribution.
+/// Findings about the files of a tree, and about the state of what `apply` placed. `package` is AMD's of 6.3
+/// for this distribution.
 pub(super) fn of_tree(
     found: &Found,
     machine: &Machine,
@@ -102,7 +103,7 @@ pub(super) fn of_tree(
     let broken = found.libraries.broken.iter().map(|broken| {
         let leads = broken.target.as_ref().map(|target| format!(" -> {}", target.display()));
         let leads = leads.unwrap_or_default();
-        finding(Severity::Error, format!("{} leads to no library", broken.path.display()))
+        finding(Severity::Error, format!("{} does not point to a library", broken.path.display()))
             .seen([format!("{}{leads}: {}", broken.path.display(), broken.problem)])
             .because("The loader finds nothing under this name.")
             .cured_by("ldconfig; installer apply, where it is one of the shim's")
@@ -130,64 +131,61 @@ fn of_status(
         Err(e) => finding(Severity::Error, "the installer's record of this tree cannot be read")
             .because(format!("{e:#}")),
         Ok(applied @ Status::Applied { .. }) => finding(Severity::Fine, applied.to_string()),
-        Ok(busy @ Status::Busy { .. }) => {
-            finding(Severity::Warning, busy.to_string()).cured_by("look again when it has ended")
-        }
+        Ok(busy @ Status::Busy { .. }) => finding(Severity::Warning, busy.to_string())
+            .cured_by("run this again when it has finished"),
         Ok(Status::Disturbed { changes, lost }) if changes.is_empty() => {
-            finding(Severity::Error, "what `installer revert` needs is gone")
+            finding(Severity::Error, "a file that `installer revert` needs is missing")
                 .seen(lost)
-                .because("Programs work as before, but without it there is no way back.")
+                .because("Programs keep working, but `revert` cannot restore the tree without it.")
                 .cured_by(format!("{REINSTALL}, then installer repair"))
         }
         Ok(Status::Disturbed { changes, lost }) => {
-            finding(Severity::Error, "the tree is not as `installer apply` left it")
+            finding(Severity::Error, "the tree has changed since `installer apply`")
                 .seen(changes.iter().chain(lost))
                 .because("An upgrade of packages, ldconfig or a person changed it.")
                 .cured_by("installer repair")
         }
-        // Where the shim could be opened, what came of that says it.
+        // If the shim could be opened, the result of that reports it.
         Ok(Status::Unrecorded { no_backend: Some(why), .. })
             if matches!(live, Live::NotDone { .. }) =>
         {
             finding(Severity::Error, "the shim has no backend: its store was deleted")
                 .seen([why])
-                .because(
-                    "Programs that call rocBLAS fail, and `revert` does not know the way back.",
-                )
+                .because("Programs that call rocBLAS fail, and `revert` cannot restore the tree.")
                 .cured_by(apply(package))
         }
         Ok(Status::Unrecorded { .. }) => {
-            finding(Severity::Warning, "the shim is here, but not by the installer")
-                .because("An upgrade or ldconfig may undo it, and `revert` does not know of it.")
+            finding(Severity::Warning, "the shim is in place, but has no journal")
+                .because("An upgrade or ldconfig may undo it, and `revert` has no record of it.")
                 .cured_by("installer repair")
         }
         Ok(Status::NotApplied) if front.is_none() => {
-            finding(Severity::Error, "there is no rocBLAS")
+            finding(Severity::Error, "rocBLAS is not installed")
                 .seen([format!("{} has no {SONAME}", found.tree.lib.display())])
                 .because("AMD's plain images lack it.")
                 .cured_by(format!("apt-get install rocblas hipblas-dev; {}", apply(package)))
         }
         Ok(Status::NotApplied) if !found.libraries.files.iter().any(dead_ends::is_stock) => {
             let names = front.and_then(|library| Some((library, library.soname.as_deref()?)));
-            finding(Severity::Warning, "no rocBLAS of ROCm 7 is here")
+            finding(Severity::Warning, "no rocBLAS of ROCm 7 was found")
                 .seen(names.map(|(library, soname)| {
                     format!("{} has the SONAME {soname}", library.path.display())
                 }))
-                .because(format!("The shim stands for {SONAME} of ROCm 7."))
+                .because(format!("The shim replaces {SONAME} of ROCm 7."))
                 .cured_by(
-                    "installer apply, if this is a tree of ROCm 7 patched by hand; else name that \
+                    "installer apply, if this is a tree of ROCm 7 patched by hand; otherwise name the ROCm 7 \
                      tree with --rocm DIR",
                 )
         }
         Ok(Status::NotApplied) if machine.gpus.is_empty() => {
             finding(Severity::Warning, "the shim is not in place")
-                .because("Without a GPU to be seen it cannot be told whether it is needed.")
+                .because("No GPU is visible, so it is unknown whether the shim is needed.")
                 .cured_by(format!(
-                    "{}   (for gfx906 and others that ROCm 7 dropped)",
+                    "{}   (for gfx906 and other GPUs that ROCm 7 dropped)",
                     apply(package)
                 ))
         }
-        // What the stock library lacks is said for each GPU.
+        // What the stock library lacks is reported for each GPU.
         Ok(Status::NotApplied) if found.coverage.iter().any(|coverage| !coverage.covered) => {
             return None;
         }
@@ -219,13 +217,13 @@ fn of_coverage(coverage: &Coverage, has_shim: bool, package: &str) -> Finding {
         missing
             .because(
                 "rocBLAS of ROCm 7 dropped this GPU: programs fail with \
-                 hipErrorInvalidDeviceFunction, or for want of Tensile files.",
+                 hipErrorInvalidDeviceFunction, or because Tensile files are missing.",
             )
             .cured_by(format!("{} --gpu {target}", apply(package)))
     }
 }
 
-/// Of an engine of LM Studio's, for each GPU.
+/// Findings about an engine of LM Studio, for each GPU.
 fn of_engine(engine: &Engine, coverage: &[Coverage]) -> Vec<Finding> {
     let of_gpu = |target: &str| {
         let (why, cure) = engine.refusal(target)?;
@@ -235,26 +233,24 @@ fn of_engine(engine: &Engine, coverage: &[Coverage]) -> Vec<Finding> {
     coverage.iter().filter_map(|of| of_gpu(&of.target)).collect()
 }
 
-/// Of functions that the shim lacks.
+/// Findings about functions that the shim lacks.
 pub(super) fn of_lacking(lacking: &Lacking) -> Finding {
     let broken = lacking.broken();
     let severity = if broken.is_empty() { Severity::Warning } else { Severity::Error };
     finding(severity, "this ROCm's rocBLAS is newer than the shim")
         .seen([lacking.to_string()])
         .seen(broken)
-        .because(
-            "A program or library that imports one of them does not load with the shim in front.",
-        )
-        .cured_by("take a newer release of the shim, and run installer apply with it")
+        .because("A program or library that imports one of them does not load with the shim.")
+        .cured_by("get a newer release of the shim, and run its installer apply")
 }
 
-/// Of what came of opening the shim.
+/// Findings about the result of opening the shim.
 pub(super) fn of_live(live: &Live, package: &str) -> Option<Finding> {
     Some(match live {
         Live::NotDone { why } => {
             finding(Severity::Fine, "the live check was not done").because(why.as_str())
         }
-        // What is in its place is said by the files.
+        // The findings about files describe what is in its place.
         Live::NoShim { .. } => return None,
         Live::NotLoaded { file, error, stderr } => {
             let title = format!("{} cannot be loaded", file.display());
@@ -262,16 +258,16 @@ pub(super) fn of_live(live: &Live, package: &str) -> Option<Finding> {
             finding(Severity::Error, title)
                 .seen([error.as_str()])
                 .seen(lines(stderr))
-                .because("The loader refuses it, and every program that needs it.")
-                .cured_by("installer verify   (are the files what was placed?); installer apply")
+                .because("The loader rejects it, and so every program that needs it.")
+                .cured_by("installer verify   (have placed files changed?); installer apply")
                 .explained(known.as_ref(), &in_place(package))
         }
         Live::Died { end, stderr } => finding(Severity::Error, format!("opening the shim {end}"))
             .seen(lines(stderr))
-            .because("The backend, or a library that it loads, ends the process: so it does in programs.")
+            .because("The backend, or a library that it loads, crashes the process; programs crash in the same way.")
             .cured_by(
-                "installer verify   (are the files what was placed?); installer backends list, and \
-                 use another",
+                "installer verify   (have placed files changed?); or select another backend: installer backends \
+                 list, installer backends use NAME",
             )
             .explained(known::explain(stderr).first(), &in_place(package)),
         Live::Opened { answer, stderr } => of_answer(answer, stderr, package),
@@ -280,15 +276,15 @@ pub(super) fn of_live(live: &Live, package: &str) -> Option<Finding> {
 
 fn of_answer(answer: &Answer, stderr: &str, package: &str) -> Finding {
     if answer.backend.is_empty() || answer.mode != "direct" {
-        // The first line says that there is none, and the later ones why.
-        return finding(Severity::Error, "the shim loads and has no backend")
+        // The first line says that there is none, and later ones say why.
+        return finding(Severity::Error, "the shim loads but has no backend")
             .seen(lines(&answer.error))
-            .because("Every call of rocBLAS answers rocblas_status_internal_error.")
+            .because("Every rocBLAS call returns rocblas_status_internal_error.")
             .cured_by(apply(package))
             .explained(known::explain(&answer.error).last(), &in_place(package));
     }
     let title = format!(
-        "the shim {} loads, and backend {} answers (rocBLAS {})",
+        "the shim {} loads with backend {} (rocBLAS {})",
         answer.shim, answer.backend, answer.version
     );
     // Most names are mangled, and longer than a line.
@@ -320,24 +316,24 @@ pub(super) fn of_dead_end(dead_end: DeadEnd) -> Finding {
     finding(Severity::Error, format!("dead end: {title}")).seen(seen).because(why).cured_by(cure)
 }
 
-/// Of the shim that was opened: where it stands, its backend is to be placed.
+/// Whether an opened shim has been installed, so that a backend can be added.
 fn in_place(package: &str) -> Advice {
     Advice { package: package.to_owned(), ..Advice::default() }
 }
 
-/// Of what a program printed.
+/// Findings about a program's output.
 pub(super) fn of_log(reading: &Reading, advice: &Advice) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         reading.found.iter().map(|known| of_line(known, advice)).collect();
     findings.extend(of_crash(reading));
     if reading.empty {
         let empty = finding(Severity::Warning, "the log is empty");
-        let why = "Programs print errors on stderr, which `PROGRAM > FILE` leaves out.";
+        let why = "Programs print errors to stderr, which `PROGRAM > FILE` does not redirect.";
         findings
             .push(empty.because(why).cured_by("PROGRAM > FILE 2>&1; installer doctor --log FILE"));
     } else if findings.is_empty() {
-        let nothing = finding(Severity::Warning, "nothing in the log is known to this installer");
-        let why = "Only errors that have to do with ROCm's libraries on a dropped GPU are.";
+        let nothing = finding(Severity::Warning, "the log contains no known error");
+        let why = "Only errors related to ROCm's libraries on GPUs that ROCm 7 dropped are known.";
         findings.push(nothing.because(why).cured_by("installer doctor --report FILE"));
     }
     findings.extend(reading.settings.iter().map(of_setting));
@@ -358,7 +354,7 @@ fn of_line(known: &Known, advice: &Advice) -> Finding {
     let in_log = in_log.seen([line.shown.as_str()]).seen(known.also.as_deref());
     let gpu = match line.gpu.as_deref() {
         Some(gpu) if !line.shown.contains(gpu) => {
-            Some(format!("the GPU is {gpu}, by other lines of the log"))
+            Some(format!("the GPU is {gpu}, according to other lines of the log"))
         }
         None if advice.gpus.len() > 1 && known.cause.is_of_one_gpu() => {
             Some(format!("the GPU is {}", advice.candidates()))
@@ -370,7 +366,7 @@ fn of_line(known: &Known, advice: &Advice) -> Finding {
     Finding { said, ..in_log.explained(Some(known), advice) }
 }
 
-/// A crash without a word, where settings that the log names may be the reason.
+/// A crash without a message, if settings in the log may be the reason.
 fn of_crash(reading: &Reading) -> Option<Finding> {
     let crash = reading.crash.as_deref().filter(|_| !reading.settings.is_empty())?;
     let names: Vec<&str> = reading.settings.iter().map(|setting| setting.name.as_str()).collect();
@@ -400,7 +396,7 @@ fn of_setting(setting: &Setting) -> Finding {
         Some(why) => found.because(why).cured_by(format!("unset {name}")),
         None => found
             .because(dead_ends::WHY_OVERRIDE)
-            .cured_by("leave the argument out: SOLVE_TRI has no weight of that name"),
+            .cured_by("omit the argument: SOLVE_TRI has no weight of that name"),
     }
 }
 
@@ -434,7 +430,7 @@ mod tests {
         let two = "Device 0: AMD, gfx1030 (0x1030)\nDevice 1: AMD, gfx906 (0x906)\n";
         let fault = "ROCm error: an illegal memory access was encountered\n";
         let by_number = seen(&format!("{two}{fault}  current device: 1, in function x\n"));
-        assert_eq!(by_number[1], "the GPU is gfx906, by other lines of the log");
+        assert_eq!(by_number[1], "the GPU is gfx906, according to other lines of the log");
         let unknown = seen(&format!("{two}{fault}"));
         assert_eq!(unknown[1], "the GPU is gfx1030 or gfx906; the log does not say which");
         // Near: one GPU, and an error that is of none.
@@ -454,10 +450,10 @@ mod tests {
         for (log, title) in [
             ("", "the log is empty"),
             (" \r\n", "the log is empty"),
-            ("main: server is listening\n", "nothing in the log is known to this installer"),
+            ("main: server is listening\n", "the log contains no known error"),
             (
                 "test hipErrorInvalidDeviceFunction handling ... ok\n",
-                "nothing in the log is known to this installer",
+                "the log contains no known error",
             ),
         ] {
             let finding = of(log);

@@ -1,12 +1,13 @@
-//! Error texts that people meet, what each comes from and what helps.
+//! Known error texts, their causes and fixes.
 //!
-//! The texts are data, in `data/errors.toml`, each with the source of its wording; `cause.rs` explains
-//! them, `advice.rs` says what to do for this GPU, tree and distribution, and `shim.rs` has the shim's own
-//! sentences. `system.rs` knows package managers, and `quotation.rs` tells an error from words about it.
-//! `reading.rs` reads a whole log.
+//! The texts are data, in `data/errors.toml`, each with the source of its wording; `cause.rs` explains them,
+//! `advice.rs` says what to do for this GPU, tree and distribution, and `shim.rs` explains the shim's own
+//! sentences. `system.rs` knows package managers, and `quotation.rs` tells an error from text about it.
+//! `reading.rs` reads a whole log, and `page.rs` writes TROUBLESHOOTING.md.
 
 pub mod advice;
 pub mod cause;
+pub mod page;
 mod quotation;
 pub mod reading;
 mod shim;
@@ -38,18 +39,18 @@ struct Texts {
     texts: Vec<Text>,
 }
 
-/// How an error reads.
+/// The pattern of an error.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
     cause: Cause,
-    /// What a message begins with; stars stand for any text.
+    /// How a message begins; `*` stands for any text.
     sign: String,
-    /// The sign is all of the error: a message that continues with a word is about it.
+    /// The sign is the whole error: a message that continues with a word is about the error.
     #[serde(default)]
     whole: bool,
-    /// Where the wording is public.
-    #[allow(dead_code, reason = "for people who read the table; a test sees that it is there")]
+    /// Where the wording is published.
+    #[allow(dead_code, reason = "for readers of the table; a test checks that it exists")]
     source: String,
 }
 
@@ -65,7 +66,7 @@ impl Text {
         starts.any(|at| self.goes_on(message, at, at + lead.len(), parts.clone()))
     }
 
-    /// Whether the other parts follow the first one, and what they make is an error and no quotation.
+    /// Whether the other parts follow the first one, and form an error and not a quotation.
     fn goes_on<'a>(
         &self,
         message: &str,
@@ -83,26 +84,26 @@ impl Text {
             && (!self.whole || quotation::is_end(&message[end..]))
     }
 
-    /// A part that each line with this error has, whatever way it is quoted.
+    /// A part that every line with this error contains, however it is quoted.
     fn part(&self) -> &str {
         let parts = self.sign.split(['*', '"', '\\']);
         parts.max_by_key(|part| part.len()).unwrap_or_default()
     }
 }
 
-/// An error that is understood.
+/// A recognised error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// What it comes from.
+    /// Its cause.
     pub cause: Cause,
-    /// The first line that shows it, with what later ones add.
+    /// The first line that shows it, with additions from later ones.
     pub line: Line,
     /// Another line that belongs to it.
     pub also: Option<String>,
 }
 
 impl Known {
-    /// How much it matters.
+    /// How important it is.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.cause.severity()
@@ -127,14 +128,14 @@ impl Known {
     }
 }
 
-/// Everything in a text that is understood, in the order of the text.
+/// All recognised errors of a text, in order.
 #[must_use]
 pub fn explain(text: &str) -> Vec<Known> {
     Reading::of(text.as_bytes()).map(|reading| reading.found).unwrap_or_default()
 }
 
-/// The cause that a line shows: the shim's sentence, or else another program's text. Where the shim quotes
-/// the loader, the loader's reason says more.
+/// The cause that a line shows: the shim's sentence, or else another program's text. If the shim quotes the
+/// loader, the loader's reason is more specific.
 fn understand(line: &Line) -> Option<Cause> {
     let message = line.message.as_str();
     let of_others = || {
@@ -151,10 +152,10 @@ fn understand(line: &Line) -> Option<Cause> {
     }
 }
 
-/// Finds the lines that `understand` may know, and those with the other `parts`.
+/// Finds the lines that `understand` may recognise, and those with the other `parts`.
 fn scanner(parts: &[&str]) -> Scanner {
-    let sentences =
-        Sentence::ALL.iter().filter_map(|sentence| sentence.fixed().max_by_key(|p| p.len()));
+    let sentences = Sentence::ALL.iter().flat_map(|sentence| sentence.fixed());
+    let sentences = sentences.filter_map(|parts| parts.max_by_key(|part| part.len()));
     let texts = TEXTS.iter().map(Text::part);
     Scanner::new(texts.chain(sentences).chain([PREFIX]).chain(parts.iter().copied()))
 }

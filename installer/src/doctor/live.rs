@@ -1,5 +1,5 @@
-//! The live check: a child process opens the shim as a program would and asks it which backend
-//! answers. Everything that can go wrong at load time goes wrong there, in the loader's own words.
+//! The live check: a child process opens the shim as a program would and asks it which backend it uses.
+//! Everything that can fail at load time fails there, with the loader's own message.
 
 use super::{
     child::{self, End},
@@ -14,10 +14,10 @@ use std::{
     time::Duration,
 };
 
-/// Longer than a library of a gigabyte takes to be read from a slow disk.
+/// Longer than it takes to read a library of a gigabyte from a slow disk.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What came of opening the shim.
+/// The result of opening the shim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "live", rename_all = "snake_case")]
 pub enum Live {
@@ -26,40 +26,40 @@ pub enum Live {
         /// Why.
         why: String,
     },
-    /// The shim answered.
+    /// The shim was opened.
     Opened {
-        /// What it said.
+        /// What it reported.
         #[serde(flatten)]
         answer: Answer,
-        /// What it and the libraries in the process complained about.
+        /// What it and the libraries in the process printed to stderr.
         stderr: String,
     },
-    /// The loader refused a file.
+    /// The loader rejected a file.
     NotLoaded {
-        /// Which.
+        /// The file.
         #[serde(serialize_with = "crate::output::json::path")]
         file: PathBuf,
-        /// The loader's own sentence.
+        /// The loader's message.
         error: String,
-        /// What else was said.
+        /// What else was printed.
         stderr: String,
     },
-    /// It was loaded and is no shim.
+    /// The file was loaded but is not a shim.
     NoShim {
         /// The file.
         #[serde(serialize_with = "crate::output::json::path")]
         file: PathBuf,
     },
-    /// The process did not come to an answer.
+    /// The process returned no result.
     Died {
         /// How it ended.
         end: End,
-        /// The last that was heard of it.
+        /// Its last output.
         stderr: String,
     },
 }
 
-/// What the shim says of itself.
+/// What the shim reports about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Its version.
@@ -68,9 +68,9 @@ pub struct Answer {
     pub backend: String,
     /// Its file.
     pub path: String,
-    /// What its `rocblas_get_version_string` answers.
+    /// The result of its `rocblas_get_version_string`.
     pub version: String,
-    /// The promises of ROCm 7 that the shim keeps for it, with commas.
+    /// The promises of ROCm 7 that the shim keeps for it, separated by commas.
     pub compat: String,
     /// What the exported functions jump to: "direct" if all is well.
     pub mode: String,
@@ -96,14 +96,14 @@ enum Said {
     },
 }
 
-/// Opens the shim at a path of the machine in a child process. Only for the running system: a
-/// library of another root would be loaded with this one's loader and libraries.
+/// Opens the shim at a path of the machine in a child process. Only for the running system: a library of
+/// another root would be loaded with this system's loader and libraries.
 ///
 /// The error is the one of starting the child.
 pub fn check(root: &Root, shim: &Path) -> io::Result<Live> {
     if !root.is_system() {
         let why = format!(
-            "{} is not the running system; run `installer doctor` inside of it",
+            "{} is not the running system; run `installer doctor` inside it",
             root.directory().display()
         );
         return Ok(Live::NotDone { why });
@@ -116,20 +116,20 @@ pub fn check(root: &Root, shim: &Path) -> io::Result<Live> {
             Live::NotLoaded { file, error, stderr }
         }
         (Some(Said::NoShim { file }), End::Code(0)) => Live::NoShim { file },
-        // It may also crash after its answer, when the process is torn down.
+        // It may also crash after printing the result, while the process exits.
         (_, end) => Live::Died { end, stderr },
     })
 }
 
 /// The child's part.
-pub fn answer(shim: &Path) -> io::Result<()> {
+pub fn respond(shim: &Path) -> io::Result<()> {
     child::leave_no_core();
-    child::answer(&look(shim))
+    child::print_result(&look(shim))
 }
 
 fn look(shim: &Path) -> Said {
     let not_loaded = |file: &Path, error| Said::NotLoaded { file: file.to_owned(), error };
-    // A program of ROCm's has its HIP runtime when rocBLAS comes.
+    // A ROCm program has loaded its HIP runtime by the time it loads rocBLAS.
     if let Some(hip) = peers::hip_of(shim)
         && let Err(error) = SharedObject::open(&hip)
     {
@@ -146,10 +146,10 @@ fn look(shim: &Path) -> Said {
 
 type Text = unsafe extern "C" fn() -> *const c_char;
 
-/// All that `rocblas_shim.h` has to ask; `None` for a library that is no shim.
+/// Everything that `rocblas_shim.h` reports; `None` for a library that is not a shim.
 pub(crate) fn ask(library: &SharedObject) -> Option<Answer> {
     let text_of = |name: &CStr| {
-        // SAFETY: the header's type for all functions that are asked for here.
+        // SAFETY: the header's type for all functions that are looked up here.
         let function = unsafe { library.function::<Text>(name) }?;
         // SAFETY: may be called at any time; the string is valid until the process ends.
         Some(unsafe { text(function()) })

@@ -1,9 +1,9 @@
-//! What a program printed, from a file or a pipe. It is read in blocks, so a log may be as long as a disk.
+//! A program's output, from a file or a pipe. It is read in blocks, so a log may be larger than memory.
 //!
-//! | file | what it does |
+//! | file | concern |
 //! |---|---|
 //! | `scan.rs` | finds the lines that may matter |
-//! | `encoding.rs` | UTF-16 as UTF-8 |
+//! | `encoding.rs` | converts UTF-16 to UTF-8 |
 //! | `prefix.rs` | the message of a line, without containers' names, dates and colours |
 //! | `line.rs` | the facts in a line |
 
@@ -23,10 +23,10 @@ use std::{
     path::Path,
 };
 
-/// More than a program prints before someone asks what is wrong, in bytes; it takes a minute to read.
+/// The maximum size of a log's text, in bytes; reading that much takes a minute.
 const MOST: u64 = 16 << 30;
 
-/// Reads a log of the machine; `-` is standard input. What is not UTF-8 in it is replaced.
+/// Reads a log of the machine; `-` is standard input. Invalid UTF-8 is replaced.
 pub fn read(path: &Path) -> Result<Reading> {
     let cannot = || format!("--log {}: cannot be read", shown(path));
     if path == Path::new("-") {
@@ -35,7 +35,7 @@ pub fn read(path: &Path) -> Result<Reading> {
     let file = open(path).with_context(cannot)?;
     if file.metadata().with_context(cannot)?.len() > MOST {
         bail!(
-            "--log {}: it is larger than {} GiB; give the part with the error",
+            "--log {}: larger than {} GiB; pass only the part with the error",
             shown(path),
             MOST >> 30
         );
@@ -45,19 +45,19 @@ pub fn read(path: &Path) -> Result<Reading> {
 
 /// The text of a log. logrotate compresses old logs, and trackers take archives.
 fn plain<'a>(mut input: impl Read + 'a) -> io::Result<impl Read + 'a> {
-    /// What archives with several files begin with.
+    /// How archives of several files begin.
     const ARCHIVES: [&[u8]; 3] = [b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!"];
     let mut head = Vec::new();
     input.by_ref().take(4).read_to_end(&mut head)?;
     if ARCHIVES.iter().any(|magic| head == *magic) {
-        let what = "an archive of files; unpack it, and give the log in it";
+        let what = "an archive of several files; unpack it and pass the log itself";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
-    // The limit is one of the text: a small archive may unpack to no end.
+    // The limit applies to the text, since a small archive may unpack without end.
     Ok(decompress(Cursor::new(head).chain(input))?.take(MOST))
 }
 
-/// Opens a regular file. Opening some devices has effects, so that they are not opened at all.
+/// Opens a regular file. Other files are not opened, since opening some devices has side effects.
 fn open(path: &Path) -> io::Result<File> {
     if path.metadata()?.is_file() {
         return open_regular(path);
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(found(&members).expect("two members, as `cat a.gz b.gz` makes them"), 1);
         let zstd = zstd::encode_all(LINE.as_bytes(), 0).expect("zstd");
         assert_eq!(found(&zstd).expect("zstd"), 1);
-        // Near: short logs, and a text that begins like none.
+        // Short logs, and text that begins almost like an archive.
         for near in [&b""[..], b"B", b"BZ", b"PK is a name"] {
             assert_eq!(found(near).expect("a text"), 0, "{near:?}");
         }

@@ -1,19 +1,20 @@
-//! `doctor`: for a person in trouble. It looks at everything that the other commands look at, opens
-//! the shim in a child process, and says what is wrong, why, and which command helps.
+//! `doctor` diagnoses problems. It examines everything that the other commands examine, opens the shim in a
+//! child process, and reports what is wrong, why, and which command fixes it.
 //!
-//! | file | what it finds out |
+//! | file | concern |
 //! |---|---|
 //! | `known.rs` | what an error text means |
 //! | `dead_ends.rs` | what was tried by hand and cannot work |
-//! | `log.rs`, `log/` | what a program printed: its lines, and the facts in each |
-//! | `named.rs` | what is known of the trees that lines name |
-//! | `live.rs` | which backend answers a program, or why none does |
-//! | `devices.rs` | whether this process may use a GPU |
-//! | `environment.rs` | variables that change what happens |
-//! | `findings.rs` | from all of that to sentences |
-//! | `text.rs`, `report.rs` | the sentences on a terminal, and in a file with the rest |
+//! | `log.rs`, `log/` | a program's log: its lines, and the facts in each |
+//! | `named.rs` | facts about the trees that lines name |
+//! | `live.rs` | which backend a program gets, or why it gets none |
+//! | `devices.rs` | whether this process may access a GPU |
+//! | `traced.rs` | problems that a trace shows |
+//! | `environment.rs` | environment variables with an effect |
+//! | `findings.rs` | turns all of that into sentences |
+//! | `text.rs`, `report.rs` | prints the sentences, or writes them into a file with further details |
 //!
-//! `child.rs` and `shared_object.rs` run what may crash; `selftest` uses them too.
+//! `child.rs` and `shared_object.rs` run code that may crash; `selftest` uses them too.
 
 pub(crate) mod child;
 pub mod dead_ends;
@@ -27,6 +28,7 @@ mod named;
 pub mod report;
 pub(crate) mod shared_object;
 mod text;
+mod traced;
 
 pub use child::End;
 pub use text::text;
@@ -38,6 +40,7 @@ use crate::{
     present,
     root::Root,
     status::{self, Status},
+    trace::summary::Summary,
     tree,
 };
 use known::reading::Reading;
@@ -48,35 +51,35 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How much a finding matters, the most important first.
+/// How important a finding is, the most important first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// It does not work like this.
+    /// Something does not work.
     Error,
-    /// It may work, and is worth a look.
+    /// It may work, but should be checked.
     Warning,
     /// As it should be.
     Fine,
 }
 
-/// One thing that was found out.
+/// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How much it matters.
+    /// How important it is.
     pub severity: Severity,
     /// What it is, in a few words.
     pub title: String,
-    /// What shows it: lines and paths.
+    /// The evidence: lines and paths.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<String>,
     /// Why that is so.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub why: String,
-    /// What to do, a command where there is one.
+    /// What to do, a command if there is one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cure: String,
-    /// What the line of a log said that it is about.
+    /// The facts in the line of a log that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<Said>,
 }
@@ -99,12 +102,12 @@ pub struct Said {
     /// The name of an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Its number.
+    /// Its error number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<u32>,
 }
 
-/// All that was found out.
+/// All findings.
 #[derive(Debug, Serialize)]
 pub struct Diagnosis {
     /// The tree's library directory, if it is clear which tree is meant.
@@ -114,32 +117,37 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// The state of the tree.
     pub status: Option<Status>,
-    /// What came of opening the shim.
+    /// The result of opening the shim.
     pub live: Live,
-    /// What is here.
+    /// What was found on this machine.
     pub inspection: Inspection,
 }
 
 impl Diagnosis {
-    /// 0 where nothing is wrong, 1 where something is. What is worth a look is not wrong.
+    /// 0 if nothing is wrong, 1 if something is. A warning is not wrong.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         u8::from(self.findings.iter().any(|finding| finding.severity == Severity::Error))
     }
 }
 
-/// Examines a root: the named tree, or the only one there is. `log` is what a program printed, and `gpus`
-/// are those that are meant instead of the machine's.
-/// Whatever fails on the way is a finding.
+/// Examines a root: the named tree, or the only one there is. `log` is a program's output, `gpus` replace the
+/// machine's, and `trace` is the summary of a program's calls. A failure on the way is a finding too.
 #[must_use]
-pub fn doctor(root: &Root, named: Option<&Path>, gpus: &[Gpu], log: Option<&Reading>) -> Diagnosis {
+pub fn doctor(
+    root: &Root,
+    named: Option<&Path>,
+    gpus: &[Gpu],
+    log: Option<&Reading>,
+    trace: Option<&Summary>,
+) -> Diagnosis {
     let mut findings = Vec::new();
     let lib = match tree::choose(root, named) {
         Ok(tree) => Some(tree.lib),
         Err(e) => {
-            // A log says what it says, whatever is on this machine.
-            let matters =
-                if log.is_some() && named.is_none() { Severity::Warning } else { Severity::Error };
+            // A log or a trace is explained regardless of what is on this machine.
+            let is_elsewhere = (log.is_some() || trace.is_some()) && named.is_none();
+            let matters = if is_elsewhere { Severity::Warning } else { Severity::Error };
             findings.push(findings::no_tree(&e, matters));
             None
         }
@@ -172,6 +180,7 @@ pub fn doctor(root: &Root, named: Option<&Path>, gpus: &[Gpu], log: Option<&Read
         let advice = named::advice(root, lib.as_deref(), gpus, &inspection.machine, reading);
         findings.extend(findings::of_log(reading, &advice));
     }
+    findings.extend(trace.map(traced::findings).into_iter().flatten());
     findings.sort_by_key(|finding| finding.severity);
     Diagnosis { lib, findings, status, live, inspection }
 }
@@ -186,8 +195,8 @@ fn live_of(root: &Root, lib: &Path, findings: &mut Vec<Finding>) -> Live {
     })
 }
 
-/// What the stock library exports and the shim lacks: the shim that is in front, or the one that came
-/// with this program. What cannot be read is a finding of the inspection.
+/// What the stock library exports and the shim lacks: the installed shim, or the one next to this program.
+/// Unreadable files are findings of the inspection.
 fn lacking(root: &Root, lib: &Path, found: &Found) -> Option<Lacking> {
     let backends = found.backends.iter().map(|backend| &backend.libraries);
     let mut libraries = std::iter::once(&found.libraries).chain(backends);
@@ -203,7 +212,7 @@ fn lacking(root: &Root, lib: &Path, found: &Found) -> Option<Lacking> {
     exports::lacking(root, lib, &stock.path, &shim).ok()?
 }
 
-/// The targets that the stock library has code for, be it in its place or kept as a backend.
+/// The targets that the stock library has code for, whether in its place or kept as a backend.
 fn stock_targets(found: &Found) -> BTreeSet<String> {
     let own = stock_of(&found.libraries);
     let kept = || found.backends.iter().find_map(|backend| stock_of(&backend.libraries));

@@ -1,5 +1,5 @@
-//! What is known of the trees that a log names, as far as they are here: whether the shim is in place,
-//! and which GPUs what is there covers. Without this, advice is for a machine like the log's.
+//! Facts about the trees that a log names, if they exist here: whether the shim is in place, and which GPUs
+//! are covered. Without this, advice assumes a machine like the log's.
 
 use super::known::{
     advice::{Advice, BACKEND, Tree},
@@ -19,10 +19,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Reading a tree takes a second; a log does not have more that matter.
+/// Reading a tree takes a second, and no log names more trees that matter.
 const MOST: usize = 8;
 
-/// What advice depends on: for `lib`, the tree that is meant, and those that lines name.
+/// What advice depends on: for `lib`, the tree to assume, and the trees that lines name.
 pub(super) fn advice(
     root: &Root,
     lib: Option<&Path>,
@@ -46,7 +46,7 @@ pub(super) fn advice(
         reading.found.iter().filter_map(|known| known.line.tree.as_ref()).collect();
     let trees = named.into_iter().take(MOST);
     let trees = trees.filter_map(|tree| Some((tree.clone(), look(root, tree, &gpus)?))).collect();
-    // Nothing is read for a log in which nothing is known.
+    // Nothing is read for a log without known errors.
     let own = lib.filter(|_| !reading.found.is_empty()).and_then(|lib| look(root, lib, &gpus));
     Advice {
         package: package(root),
@@ -64,7 +64,7 @@ pub(super) fn package(root: &Root) -> String {
     fetch::package_name(root, BACKEND).unwrap_or_default()
 }
 
-/// A tree that is here.
+/// A tree that exists here.
 fn look(root: &Root, lib: &Path, gpus: &[Gpu]) -> Option<Tree> {
     root.metadata(lib).ok().filter(std::fs::Metadata::is_dir)?;
     let applied =

@@ -1,5 +1,4 @@
-//! `doctor --report`: one text file with all that a bug report needs, and nothing that is nobody
-//! else's business.
+//! `doctor --report`: one text file with everything that a bug report needs, and nothing private.
 
 use super::{Diagnosis, environment};
 use crate::{
@@ -18,7 +17,7 @@ use std::{
     path::Path,
 };
 
-/// What a reader, and first of all whoever sends it, should know of the file.
+/// What a reader, and first the sender, should know about the file.
 const HEAD: &str = "\
 Report of `installer doctor`, for a bug report.
 
@@ -28,16 +27,15 @@ variables of ROCm, of the loader and of the shim. It contains no other variables
 no logs of programs. Names of home directories are replaced by ~. Read it before you send it.
 ";
 
-/// As wide as a text file is read comfortably, in columns.
+/// A comfortable width for a text file, in columns.
 const WIDTH: u16 = 100;
 
-/// Writes the report into a new file of the machine. A file that exists is left alone: that is an
-/// error.
+/// Writes the report into a new file of the machine. An existing file is not overwritten: that is an error.
 pub fn write(path: &Path, root: &Root, diagnosis: &Diagnosis) -> Result<()> {
     let shown = shown(path);
     let mut file = File::create_new(path).map_err(|e| match e.kind() {
         ErrorKind::AlreadyExists => {
-            anyhow::anyhow!("{shown} exists and is not overwritten; give another name")
+            anyhow::anyhow!("{shown} already exists: choose another name")
         }
         _ => anyhow::Error::new(e).context(format!("cannot write {shown}")),
     })?;
@@ -49,7 +47,7 @@ pub fn write(path: &Path, root: &Root, diagnosis: &Diagnosis) -> Result<()> {
 fn text(root: &Root, diagnosis: &Diagnosis) -> String {
     let mut text = Text::new();
     text.block(HEAD);
-    // Whoever reads the file in a terminal gets no escape sequences of a file's name either.
+    // A reader in a terminal must not get escape sequences from a file's name either.
     let mut section = |title: &str, body: &str| {
         text.line("");
         text.line(format_args!("== {title}"));
@@ -105,7 +103,7 @@ fn in_json(value: &impl serde::Serialize) -> String {
 /// The same text with `~` for home directories: this user's, `/root`, and each in `/home`.
 fn without_homes(text: &str, home: &str) -> String {
     let home = home.trim_end_matches('/');
-    // `HOME=/` of a daemon is no name.
+    // `HOME=/` of a daemon is not a home directory.
     let text = if home.is_empty() { text.to_owned() } else { replaced(text, home) };
     let text = replaced(&text, "/root");
     let mut parts = text.split("/home/");
@@ -124,7 +122,7 @@ fn without_homes(text: &str, home: &str) -> String {
     kept
 }
 
-/// With `~` for a directory, where it is a whole path or the beginning of one.
+/// With `~` for a directory, if it is a whole path or the beginning of one.
 fn replaced(text: &str, directory: &str) -> String {
     let mut parts = text.split(directory);
     let mut kept = parts.next().unwrap_or_default().to_owned();

@@ -1,5 +1,4 @@
-//! A library that is loaded into this very process: only in a child process, since what is loaded
-//! may end it.
+//! A library that is loaded into this process: only in a child process, since loading may crash it.
 
 use std::{
     ffi::{CStr, CString, c_char, c_void},
@@ -9,25 +8,25 @@ use std::{
     ptr::NonNull,
 };
 
-/// A library that is open until the process ends.
+/// A library that stays open until the process ends.
 #[derive(Debug)]
 pub(crate) struct SharedObject(NonNull<c_void>);
 
 impl SharedObject {
-    /// Loads a file as the loader loads what a program is linked with: into the scope of all, and
-    /// functions bound when they are called first. The error is the loader's own sentence.
+    /// Loads a file as the loader loads a linked library: into the global scope, with lazy binding. The error
+    /// is the loader's own message.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let name = CString::new(path.as_os_str().as_bytes())
-            .map_err(|_| format!("{}: a path cannot hold a NUL", path.display()))?;
-        // SAFETY: a valid C string. Constructors run; the process is there for that.
+            .map_err(|_| format!("{}: a path cannot contain a NUL byte", path.display()))?;
+        // SAFETY: a valid C string. Constructors run, which is what the process is for.
         let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_GLOBAL) };
         NonNull::new(handle).map(Self).ok_or_else(loader_error)
     }
 
-    /// A function of the library or of what it needs.
+    /// A function of the library or of its dependencies.
     ///
     /// # Safety
-    /// `F` is a function pointer type, and that of the function of this name.
+    /// `F` is a function pointer type, and the type of the function of this name.
     pub(crate) unsafe fn function<F: Copy>(&self, name: &CStr) -> Option<F> {
         const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
         // SAFETY: an open library and a valid C string.

@@ -1,4 +1,4 @@
-//! A diagnosis for a tired person: what is wrong, what shows it, why, and what to type.
+//! Prints a diagnosis: what is wrong, the evidence, the reason, and the command to run.
 
 use super::{Diagnosis, Finding, Severity};
 use crate::output::{BAD, GOOD, Line, NOTE, Text};
@@ -6,8 +6,8 @@ use anstyle::Style;
 
 const DO: Style = Style::new().bold();
 
-/// The findings, the most important first, and a last line that counts them. Lines are the
-/// terminal's to break.
+/// The findings, the most important first, and a last line that counts them. Lines are not wrapped: the
+/// terminal does that.
 #[must_use]
 pub fn text(diagnosis: &Diagnosis) -> Text {
     let mut text = Text::new();
@@ -21,7 +21,7 @@ pub fn text(diagnosis: &Diagnosis) -> Text {
         (0, 0) => Line::new().styled(GOOD, "Nothing is wrong."),
         (0, _) => Line::new()
             .styled(GOOD, "Nothing is wrong")
-            .text(format_args!("; {} worth a look.", things(warnings))),
+            .text(format_args!("; {} worth checking.", things(warnings))),
         _ => Line::new()
             .styled(BAD, format_args!("{} wrong.", things(errors)))
             .text(" For a bug report: installer doctor --report FILE"),

@@ -1,4 +1,4 @@
-//! The dynamic section and its strings: what the loader goes by.
+//! The dynamic section and its strings, which the loader uses.
 
 use super::{
     image::{Image, context},
@@ -10,10 +10,10 @@ use goblin::elf::{
 };
 use std::cell::Cell;
 
-/// More than any real library has.
+/// More than in any real library.
 const MOST_ENTRIES: u64 = 1 << 12;
 
-/// The entries of a dynamic section, empty for a file without one.
+/// The entries of a dynamic section; empty if the file has none.
 #[derive(Debug)]
 pub(super) struct Dynamic {
     entries: Vec<Dyn>,
@@ -31,10 +31,10 @@ impl Dynamic {
             return Err(Fault::Excessive { what: "dynamic entries", count }.at(offset));
         }
         let bytes = image.read(offset, size, "the dynamic entries")?;
-        // goblin finds them by their segment; this is the one that consists of them alone.
+        // goblin finds them by their segment; the range given here consists of them alone.
         let alone = ProgramHeader { p_type: PT_DYNAMIC, p_filesz: size, ..Default::default() };
         let entries = dynamic::Dynamic::parse(&bytes, &[alone], context())
-            .map_err(|e| Fault::Invalid(format!("a bad dynamic section: {e}")).at(offset))?
+            .map_err(|e| Fault::Invalid(format!("malformed dynamic section: {e}")).at(offset))?
             .map(|parsed| parsed.dyns)
             .unwrap_or_default();
         let mut dynamic = Self { entries, strings: Strings::default() };
@@ -49,7 +49,7 @@ impl Dynamic {
         Ok(dynamic)
     }
 
-    /// The value of the last entry of a tag: the loader lets later ones win.
+    /// The value of the last entry of a tag, which the loader uses.
     pub(super) fn value(&self, tag: u64) -> Option<u64> {
         self.values(tag).last()
     }
@@ -59,12 +59,12 @@ impl Dynamic {
         self.entries.iter().filter(move |entry| entry.d_tag == tag).map(|entry| entry.d_val)
     }
 
-    /// The string that the entry of a tag names.
+    /// The string named by the entry of a tag.
     pub(super) fn string(&self, tag: u64) -> Result<Option<String>, Malformed> {
         self.value(tag).map(|at| self.strings.get(at)).transpose()
     }
 
-    /// The strings that the entries of a tag name.
+    /// The strings named by the entries of a tag.
     pub(super) fn strings(&self, tag: u64) -> Result<Vec<String>, Malformed> {
         self.values(tag).map(|at| self.strings.get(at)).collect()
     }
@@ -75,12 +75,12 @@ impl Dynamic {
 pub(super) struct Strings {
     bytes: Vec<u8>,
     offset: u64,
-    /// How many bytes may still be taken. Entries may share strings, but a file in which a million
-    /// of them share one of a megabyte is not one that a linker made.
+    /// How many more bytes may be returned. Entries may share strings, but no linker produces a file in which
+    /// a million entries share a string of a megabyte.
     left: Cell<usize>,
 }
 
-/// How many times its size the strings taken from a table may be together.
+/// The limit for the strings returned from a table, relative to its size.
 const MOST_SHARED: usize = 16;
 
 impl Strings {
@@ -89,7 +89,7 @@ impl Strings {
         Self { bytes, offset, left }
     }
 
-    /// The string at a place of the table. Bytes that are not UTF-8 are replaced.
+    /// The string at an offset of the table. Invalid UTF-8 is replaced.
     pub(super) fn get(&self, at: u64) -> Result<String, Malformed> {
         let place = self.offset.saturating_add(at);
         let string = usize::try_from(at)

@@ -1,5 +1,4 @@
-//! The hash table of a library's symbols: which of them the loader can find, and so how many there
-//! are.
+//! The hash table of a library's symbols: which of them the loader can find, and thereby how many there are.
 
 use super::{
     dynamic::Dynamic,
@@ -10,7 +9,7 @@ use super::{
 use goblin::elf::dynamic::{DT_GNU_HASH, DT_HASH};
 use std::ops::Range;
 
-/// How much is read at once, in bytes: at first, as most chains are short, and then.
+/// How much is read at once, in bytes: at first little, since most chains are short, and then more.
 const SHORT: u64 = 1 << 12;
 const PART: u64 = 1 << 20;
 
@@ -35,9 +34,9 @@ impl Hashed {
         Ok(Self { start: 0, end: end.into() })
     }
 
-    /// Number of buckets, index of the first hashed symbol, number of 64-bit words of the filter,
-    /// its shift; the filter; per bucket the index of its first symbol or zero; per symbol its hash,
-    /// of which the lowest bit says that it is the last of its bucket.
+    /// Number of buckets, index of the first hashed symbol, number of 64-bit words of the filter, its shift;
+    /// the filter; per bucket the index of its first symbol or zero; per symbol its hash, in which the lowest
+    /// bit marks the last of its bucket.
     fn read_gnu(image: &Image<'_>, offset: u64, end: u64) -> Result<Self, Malformed> {
         let header: [u8; 16] = image.array(offset, HASHES)?;
         let [buckets, start, filter, _] = words(header).map(u64::from);
@@ -57,7 +56,7 @@ impl Hashed {
         if last < start {
             return Ok(Self { start: 0, end: 0 });
         }
-        // The bucket of the highest symbols ends the table.
+        // The bucket with the highest symbols ends the table.
         let chain = first_hash + 4 * (last - start);
         let most = end.min(chain.saturating_add(4 * MOST_SYMBOLS));
         let mut ended = false;
@@ -82,7 +81,7 @@ fn words<const N: usize, const M: usize>(bytes: [u8; N]) -> [u32; M] {
     })
 }
 
-/// Shows the 32-bit words of a part of the file until it is enough.
+/// Passes 32-bit words of a part of the file to a function until it has enough.
 fn each_word(
     image: &Image<'_>,
     range: Range<u64>,

@@ -15,11 +15,11 @@ use goblin::{
 };
 use std::{fs::File, io, os::unix::fs::FileExt};
 
-/// More than any real file has of each; a sparse file can be as long as it likes.
+/// The limits for each, above any real file; a sparse file can have any length.
 const MOST_SEGMENTS: u64 = 1 << 12;
 const MOST_BYTES: u64 = 256 << 20;
 
-/// Where the bytes come from.
+/// The source of the bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source<'a> {
     File(&'a File),
@@ -36,13 +36,13 @@ pub(super) struct Image<'a> {
     pub(super) segments: Vec<ProgramHeader>,
 }
 
-/// The one container that is read: 64-bit, little-endian.
+/// The only supported format: 64-bit, little-endian.
 pub(super) fn context() -> Ctx {
     Ctx::new(Container::Big, Endian::Little)
 }
 
 impl<'a> Image<'a> {
-    /// Reads the headers, and checks that the file is as long as they say.
+    /// Reads the headers, and checks the file's length against them.
     pub(super) fn open(source: Source<'a>) -> Result<Self, Malformed> {
         let size = match source {
             Source::File(file) => file.metadata().map_err(|e| Fault::Unreadable(e).at(0))?.len(),
@@ -64,7 +64,7 @@ impl<'a> Image<'a> {
             && self.header.e_machine == EM_X86_64
     }
 
-    /// Bytes of the file, whole or not at all.
+    /// Reads bytes of the file, all or none.
     pub(super) fn read(
         &self,
         offset: u64,
@@ -81,7 +81,7 @@ impl<'a> Image<'a> {
         Ok(bytes)
     }
 
-    /// A few bytes at an offset.
+    /// Reads a few bytes at an offset.
     pub(super) fn array<const N: usize>(
         &self,
         offset: u64,
@@ -93,7 +93,7 @@ impl<'a> Image<'a> {
         Ok(bytes)
     }
 
-    /// The offset of an address of the loaded image, and how many bytes follow in its segment.
+    /// The file offset of an address of the loaded image, and how many bytes follow in its segment.
     pub(super) fn locate(&self, address: u64, what: &str) -> Result<(u64, u64), Malformed> {
         self.segments
             .iter()
@@ -110,19 +110,19 @@ impl<'a> Image<'a> {
             })
     }
 
-    /// The section headers; none where they are stripped.
+    /// The section headers; none if they are stripped.
     pub(super) fn sections(&self) -> Result<Vec<SectionHeader>, Malformed> {
         let offset = self.header.e_shoff;
-        // Above 65,279 sections the number is elsewhere; no linked file has as many.
+        // Above 65,279 sections the number is stored elsewhere; no linked file has that many.
         if offset == 0 || self.header.e_shnum == 0 {
             return Ok(Vec::new());
         }
         let bytes = self.read(offset, self.sections_size(), "the section headers")?;
         SectionHeader::parse_from(&bytes, 0, self.header.e_shnum.into(), context())
-            .map_err(|e| Fault::Invalid(format!("bad section headers: {e}")).at(offset))
+            .map_err(|e| Fault::Invalid(format!("malformed section headers: {e}")).at(offset))
     }
 
-    /// Whether the file reaches as far as that.
+    /// Checks that the file contains a range.
     pub(super) fn check(
         &self,
         offset: u64,
@@ -143,7 +143,7 @@ impl<'a> Image<'a> {
     ) -> Result<(), Malformed> {
         match self.source {
             Source::File(file) => file.read_exact_at(bytes, offset).map_err(|e| match e.kind() {
-                // It has shrunk since its length was asked for.
+                // The file has shrunk since its length was read.
                 io::ErrorKind::UnexpectedEof => Fault::Truncated(what).at(offset),
                 _ => Fault::Unreadable(e).at(offset),
             }),
@@ -169,7 +169,7 @@ impl<'a> Image<'a> {
             return Err(Fault::Truncated("the ELF header's bytes").at(0));
         }
         Elf::parse_header(&bytes)
-            .map_err(|e| Fault::Invalid(format!("a bad ELF header: {e}")).at(0))
+            .map_err(|e| Fault::Invalid(format!("malformed ELF header: {e}")).at(0))
     }
 
     fn read_segments(&self) -> Result<Vec<ProgramHeader>, Malformed> {
@@ -185,14 +185,14 @@ impl<'a> Image<'a> {
         }
         let bytes = self.read(offset, count * size, "the program headers")?;
         let segments = ProgramHeader::parse(&bytes, 0, count as usize, context())
-            .map_err(|e| Fault::Invalid(format!("bad program headers: {e}")).at(offset))?;
+            .map_err(|e| Fault::Invalid(format!("malformed program headers: {e}")).at(offset))?;
         for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
             self.check(segment.p_offset, segment.p_filesz, "a segment's bytes")?;
         }
         Ok(segments)
     }
 
-    /// Sections come last in a file, so a copy that broke off lacks them first.
+    /// Sections come last in a file, so a truncated copy lacks them first.
     fn check_sections(&self) -> Result<(), Malformed> {
         let (offset, count) = (self.header.e_shoff, self.header.e_shnum);
         if offset == 0 || count == 0 {

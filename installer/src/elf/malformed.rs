@@ -1,8 +1,8 @@
-//! What is wrong with an ELF file, and where.
+//! The fault of an ELF file, and its position.
 
 use std::io;
 
-/// A file that is no ELF file, or a broken one.
+/// A file that is not an ELF file, or a malformed one.
 #[derive(Debug, thiserror::Error)]
 #[error("at offset {offset:#x}: {what}")]
 pub struct Malformed {
@@ -12,21 +12,21 @@ pub struct Malformed {
     pub what: Fault,
 }
 
-/// What is wrong at a place of an ELF file.
+/// A fault at a position of an ELF file.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// It does not begin as every ELF file does.
+    /// It lacks the magic number of ELF files.
     #[error("this is not an ELF file")]
     NotElf,
-    /// The file is shorter than its headers say, as a download that broke off.
+    /// The file is shorter than its headers say, like an interrupted download.
     #[error("{0} end beyond the file")]
     Truncated(&'static str),
     /// More of something than any real file has.
-    #[error("{count} {what} are claimed")]
+    #[error("it claims {count} {what}")]
     Excessive {
-        /// What there would be too much of.
+        /// The things counted.
         what: &'static str,
-        /// How much.
+        /// Their number.
         count: u64,
     },
     /// Something contradicts the format or the rest of the file.
@@ -38,7 +38,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// This fault at that offset.
+    /// This fault, at that offset.
     pub(super) fn at(self, offset: u64) -> Malformed {
         Malformed { offset, what: self }
     }

@@ -1,12 +1,12 @@
-//! Reading ELF files of which nothing is known, and writing one kind of library.
+//! Reads arbitrary ELF files, and writes one kind of library.
 //!
-//! A rocBLAS is up to a gigabyte, so a file is never read whole nor mapped (a file that shrinks
-//! under a map kills with SIGBUS): the parts that matter are read where the headers say they are.
-//! The parsers are goblin's; before one sees a part, its place and size are checked against the
-//! file's length, so no claim of a file makes this allocate, loop or panic.
+//! A rocBLAS has up to a gigabyte, so a file is never read whole or mapped (if a mapped file shrinks,
+//! accesses raise SIGBUS): the relevant parts are read from where the headers say they are. The parsers are
+//! goblin's; before one is given a part, its position and size are checked against the file's length, so
+//! nothing that a file claims makes this allocate excessively, loop or panic.
 //!
-//! Like the loader, this goes by the program headers and the dynamic section; section headers are
-//! only asked for `.hip_fatbin`, which nothing else names, and what a split library has in its place.
+//! Like the loader, this uses the program headers and the dynamic section; section headers are used only for
+//! `.hip_fatbin`, which nothing else names, and for its replacement in a split library.
 
 mod dynamic;
 mod hashed;

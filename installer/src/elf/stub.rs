@@ -1,12 +1,12 @@
-//! Writes a library without code: a name, what it needs, and the version nodes that it stands for.
+//! Writes a library without code: a name, its dependencies, and the version nodes that it defines.
 //!
-//! A library built for ROCm 6 asks for `libamdhip64.so.6`. A link of that name to `.so.7` is found
-//! where a search path leads to it, but never through the loader's cache, which knows a file by its
-//! SONAME alone. A stub whose SONAME is `libamdhip64.so.6` and which needs `libamdhip64.so.7` is
-//! cached like any library, and maps one runtime, not two.
+//! A library built for ROCm 6 needs `libamdhip64.so.6`. A symlink of that name to `.so.7` is found through a
+//! search path, but never through the loader's cache, which lists a file by its SONAME only. A stub whose
+//! SONAME is `libamdhip64.so.6` and which needs `libamdhip64.so.7` is cached like any library, and the
+//! program loads one runtime, not two.
 //!
-//! The loader checks version nodes against the file of the name asked for, so the stub defines
-//! them; the symbols themselves it then finds in what the stub needs.
+//! The loader checks version nodes against the file of the needed name, so the stub defines them; it then
+//! finds the symbols themselves in the stub's dependencies.
 
 use object::{
     Endianness, elf,
@@ -22,23 +22,23 @@ const PAGE: u64 = 0x1000;
 /// `sizeof(Elf64_Sym)`
 const SYMBOL: u64 = 24;
 
-/// Symbols name their version in 15 bits; the first two values are taken.
+/// Symbols identify their version by 15 bits; the first two values are reserved.
 const MOST_VERSIONS: usize = 0x7ffd;
 
-/// What to write.
+/// The description of a stub.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stub {
-    /// The name that it stands for.
+    /// Its SONAME.
     pub soname: String,
-    /// The libraries that it leads to.
+    /// Its dependencies.
     pub needed: Vec<String>,
-    /// Where the loader looks for them first: `$ORIGIN` for its own directory.
+    /// Where the loader searches for them first: `$ORIGIN` for its own directory.
     pub runpath: Option<String>,
-    /// The version nodes that others need of this name.
+    /// The version nodes that others need from this name.
     pub versions: Vec<String>,
 }
 
-/// Why there can be no such stub.
+/// Why the stub cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("a library {soname} cannot be written: {why}")]
 pub struct Unwritable {
@@ -46,7 +46,7 @@ pub struct Unwritable {
     why: String,
 }
 
-/// The bytes of a stub library for x86-64; the same for the same description.
+/// The bytes of a stub library for x86-64; equal for equal descriptions.
 pub fn stub(stub: &Stub) -> Result<Vec<u8>, Unwritable> {
     let unwritable = |why: String| Unwritable { soname: stub.soname.clone(), why };
     if stub.versions.len() > MOST_VERSIONS {
@@ -54,7 +54,7 @@ pub fn stub(stub: &Stub) -> Result<Vec<u8>, Unwritable> {
     }
     let mut names = stub.needed.iter().chain(&stub.versions).chain(&stub.runpath);
     if stub.soname.contains('\0') || names.any(|name| name.contains('\0')) {
-        return Err(unwritable("a name has a NUL byte in it".to_owned()));
+        return Err(unwritable("a name contains a NUL byte".to_owned()));
     }
     write(stub).map_err(|e| unwritable(e.to_string()))
 }
@@ -75,7 +75,7 @@ fn write(stub: &Stub) -> Result<Vec<u8>, object::write::Error> {
 
 /// What is said by strings.
 struct Contents<'a> {
-    /// The file's own name and then its version nodes; nothing if it has none.
+    /// The file's own name and then its version nodes; empty if it has none.
     nodes: Vec<(&'a str, StringId)>,
     /// Entries of the dynamic section.
     names: Vec<(elf::DynamicTag, StringId)>,
@@ -101,23 +101,23 @@ impl<'a> Contents<'a> {
         self.nodes.len() as u16
     }
 
-    /// The null symbol, and a constant named after each node as GNU ld makes them: it does not link
-    /// with a library that has versions and no symbol.
+    /// The null symbol, and a constant named after each node, as GNU ld creates them: it does not link with a
+    /// library that has versions but no symbol.
     fn symbol_count(&self) -> u32 {
         u32::from(self.node_count()).max(1)
     }
 }
 
-/// Offsets in the file, which are addresses too. Read-only: headers, symbols, versions, strings. On
-/// a page of its own the dynamic section, into which the loader writes. After it, in no segment,
-/// the section headers.
+/// Offsets in the file, which are also addresses. Read-only: headers, symbols, versions, strings. Then, on a
+/// page of its own, the dynamic section, into which the loader writes. After it, in no segment, the section
+/// headers.
 struct Layout {
     symbols: u64,
     hash: u64,
     symbol_versions: u64,
     nodes: u64,
     strings: u64,
-    /// The end of what is read-only.
+    /// The end of the read-only part.
     constant: u64,
     dynamic: u64,
     /// The end of the dynamic section.
@@ -195,7 +195,7 @@ fn write_headers(file: &mut Writer<'_>, layout: &Layout) -> Result<(), object::w
         (elf::PT_LOAD, read, 0..layout.constant, PAGE),
         (elf::PT_LOAD, write, layout.dynamic..layout.end, PAGE),
         (elf::PT_DYNAMIC, write, layout.dynamic..layout.end, 8),
-        // Without this one the stack of the process would become executable.
+        // Without this header, the stack of the process would become executable.
         (elf::PT_GNU_STACK, write, 0..0, 16),
     ] {
         let (start, size) = (range.start, range.end - range.start);

@@ -1,4 +1,4 @@
-//! What an ELF file says of itself, short of its symbols.
+//! The properties of an ELF file, without its symbols.
 
 use super::{
     dynamic::Dynamic,
@@ -27,11 +27,11 @@ use std::{collections::BTreeMap, fs::File, ops::Range};
 /// The owner and type of the shim's ELF note, whose description is the version.
 const SHIM_NOTE: (&str, u32) = (note::NAME, note::TYPE);
 
-/// More than any real file has, in bytes.
+/// Larger than in any real file, in bytes.
 const MOST_NOTES: u64 = 1 << 16;
 const MOST_INTERPRETER: u64 = 1 << 12;
 
-/// What kind of ELF file.
+/// The type of an ELF file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -39,53 +39,53 @@ pub enum Kind {
     Shared,
     /// A program, at a fixed address or position-independent.
     Executable,
-    /// An object file that is still to be linked.
+    /// An object file that has not been linked.
     Relocatable,
-    /// A dump of a process.
+    /// A core dump.
     Core,
 }
 
-/// What an ELF file says of itself. Of one for another machine only `kind` and `machine` are known.
+/// The properties of an ELF file. For another machine only `kind` and `machine` are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// What kind of file.
+    /// The type of the file.
     pub kind: Kind,
-    /// The machine that it is for, in words.
+    /// The machine that it is for, as text.
     pub machine: String,
     /// Whether that is x86-64: 64-bit, little-endian.
     pub machine_is_x86_64: bool,
-    /// The name that those linked with it ask for.
+    /// Its SONAME.
     pub soname: Option<String>,
-    /// The libraries that it asks for, in order.
+    /// The libraries that it needs, in order.
     pub needed: Vec<String>,
-    /// DT_RPATH, by directory; empty where there is a DT_RUNPATH, as the loader ignores it then.
+    /// DT_RPATH, split into directories; empty if there is a DT_RUNPATH, since the loader then ignores it.
     pub rpath: Vec<String>,
-    /// DT_RUNPATH, by directory.
+    /// DT_RUNPATH, split into directories.
     pub runpath: Vec<String>,
     /// The shim's version, if it is one.
     pub shim: Option<String>,
-    /// The dynamic loader that a program asks for.
+    /// The dynamic loader that a program requests.
     pub interpreter: Option<String>,
-    /// Whether all its functions are bound at load, so that a missing one is an error then.
+    /// Whether all its functions are bound at load time, so that a missing one is an error then.
     pub bind_now: bool,
-    /// Whether any of it can be executed; not so for a [stub](mod@super::stub).
+    /// Whether any part is executable; not so for a [stub](mod@super::stub).
     pub has_code: bool,
-    /// Where the sections named `.hip_fatbin` are in the file: code objects for GPUs.
+    /// The file ranges of the sections named `.hip_fatbin`: code objects for GPUs.
     pub fatbin: Vec<Range<u64>>,
-    /// The archives that have its code for GPUs, if that was split from it.
+    /// The archives with its GPU code, if that was split off.
     pub split: Option<Reference>,
     /// The version nodes that it defines.
     pub versions_defined: Vec<String>,
-    /// The version nodes that it needs, by the file that has to define them.
+    /// The version nodes that it needs, by the file that must define them.
     pub versions_needed: BTreeMap<String, Vec<String>>,
 }
 
-/// Reads a file's summary, a few pages of it.
+/// Reads a file's summary, which takes a few pages of it.
 pub fn summary(file: &File) -> Result<Summary, Malformed> {
     read(Source::File(file))
 }
 
-/// As [`summary`], of a file in memory.
+/// Like [`summary`], for a file in memory.
 pub fn summary_of(bytes: &[u8]) -> Result<Summary, Malformed> {
     read(Source::Bytes(bytes))
 }
@@ -101,12 +101,11 @@ fn read(source: Source<'_>) -> Result<Summary, Malformed> {
         ET_REL => Kind::Relocatable,
         ET_EXEC => Kind::Executable,
         ET_CORE => Kind::Core,
-        // Linkers of before 2016 did not mark position-independent programs. libc.so.6 names an
-        // interpreter too.
+        // Linkers before 2016 did not mark position-independent programs. libc.so.6 names an interpreter too.
         ET_DYN if flags(DT_FLAGS_1) & DF_1_PIE != 0 => Kind::Executable,
         ET_DYN if interpreter.is_some() && soname.is_none() => Kind::Executable,
         ET_DYN => Kind::Shared,
-        // Where the header has the type.
+        // The position of the type in the header.
         other => return Err(Fault::Invalid(format!("type {other} is unknown")).at(0x10)),
     };
     let directories = |tag| -> Result<Vec<String>, Malformed> {
@@ -167,7 +166,7 @@ fn shim(image: &Image<'_>) -> Result<Option<String>, Malformed> {
         let alignment = if segment.p_align == 8 { 8 } else { 4 };
         let ctx = (alignment, context());
         let mut notes = NoteDataIterator { data: &data, size: data.len(), offset: 0, ctx };
-        // Notes that goblin cannot read are not the shim's.
+        // Notes that goblin cannot parse are not the shim's.
         let ours =
             notes.find_map(|note| note.ok().filter(|note| (note.name, note.n_type) == SHIM_NOTE));
         if let Some(note) = ours {
@@ -178,7 +177,7 @@ fn shim(image: &Image<'_>) -> Result<Option<String>, Malformed> {
     Ok(None)
 }
 
-/// Where a section with contents is.
+/// The file range of a section with contents.
 fn section(image: &Image<'_>, wanted: &str) -> Result<Vec<Range<u64>>, Malformed> {
     if !image.is_native() {
         return Ok(Vec::new());
@@ -189,7 +188,7 @@ fn section(image: &Image<'_>, wanted: &str) -> Result<Vec<Range<u64>>, Malformed
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    // A split library's `.hip_fatbin` is SHT_NOBITS: it keeps its size, and its bytes are gone.
+    // A split library's `.hip_fatbin` is SHT_NOBITS: it keeps its size but has no bytes.
     for section in sections.iter().filter(|section| section.sh_type != SHT_NOBITS) {
         let name = section.sh_name as u64;
         let length = wanted.len() as u64;
@@ -206,14 +205,14 @@ fn section(image: &Image<'_>, wanted: &str) -> Result<Vec<Range<u64>>, Malformed
     Ok(found)
 }
 
-/// The marker of a library whose GPU code was split from it. Records that are not of a split library,
-/// and a marker without any, are refused: the runtime would not take them either.
+/// The marker of a library whose GPU code was split off. Records that are not of a split library, and a
+/// marker without records, are rejected, as the runtime does.
 fn split(image: &Image<'_>) -> Result<Option<Reference>, Malformed> {
     let Some(marker) = section(image, kpack::REFERENCE_SECTION)?.into_iter().next() else {
         return Ok(None);
     };
     let invalid = |e: offload::Malformed| Fault::Invalid(e.what.into_owned()).at(e.offset);
-    // One byte more than is allowed is as good as all of them.
+    // One byte over the limit is as good as all of them.
     let length = (marker.end - marker.start).min(kpack::MOST_REFERENCE as u64 + 1);
     let bytes = image.read(marker.start, length, "the bytes of the marker")?;
     let reference = Reference::parse(&bytes, marker.start).map_err(invalid)?;

@@ -1,7 +1,7 @@
-//! What a library takes from others and what it gives, with versions: as the loader would.
+//! A library's imports and exports, with versions, as the loader sees them.
 //!
-//! The loader looks up what relocations refer to and finds what the hash table leads to, and so
-//! does this. Nothing else tells how many symbols there are, once section headers are stripped.
+//! The loader looks up the symbols that relocations refer to, and finds those in the hash table; this module
+//! does the same. Nothing else gives the number of symbols if section headers are stripped.
 
 use super::{
     dynamic::Dynamic,
@@ -22,7 +22,7 @@ use goblin::elf::{
 };
 use std::{collections::HashMap, fs::File};
 
-/// More than any real library has.
+/// More than in any real library.
 pub(super) const MOST_SYMBOLS: u64 = 1 << 22;
 const MOST_RELOCATIONS: u64 = 1 << 24;
 
@@ -30,13 +30,13 @@ const MOST_RELOCATIONS: u64 = 1 << 24;
 const SYMBOL: u64 = 24;
 const RELOCATION: u64 = 24;
 
-/// `SHN_ABS`: a value that is no address.
+/// `SHN_ABS`: a value that is not an address.
 const ABSOLUTE: usize = 0xfff1;
 
-/// How much is read at once of tables that need not be held.
+/// How much is read at once of tables that are not kept.
 const PART: u64 = RELOCATION << 15;
 
-/// The version that a symbol is asked for with.
+/// The version with which a symbol is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     /// The node.
@@ -45,16 +45,16 @@ pub struct Version {
     pub file: String,
 }
 
-/// A symbol that has to come from elsewhere.
+/// A symbol that must be defined elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     /// Its name.
     pub name: String,
-    /// `None` if any will do.
+    /// `None` if any version will do.
     pub version: Option<Version>,
-    /// Whether the loader is content without it.
+    /// Whether the loader accepts its absence.
     pub weak: bool,
-    /// Whether it is a function that is only called, so that lazy binding looks for it at the first
+    /// Whether it is a function that is only called, so that with lazy binding it is looked up at the first
     /// call: every relocation that refers to it is an `R_X86_64_JUMP_SLOT`.
     pub only_called: bool,
 }
@@ -62,30 +62,29 @@ pub struct Import {
 /// One definition of an exported name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
-    /// Its version node; `None` for the name without one.
+    /// Its version node; `None` if it is unversioned.
     pub version: Option<String>,
-    /// Whether it is only for those who ask for its version (`name@V`, not `name@@V`).
+    /// Whether it is only found with its version (`name@V`, not `name@@V`).
     pub hidden: bool,
-    /// Whether it is of the first node: what a program from before there were versions gets.
+    /// Whether it belongs to the first node, which unversioned programs get.
     first: bool,
 }
 
 /// What a file imports and exports.
 #[derive(Clone, Debug, Default)]
 pub struct Symbols {
-    /// In the order of its symbol table.
+    /// In symbol table order.
     pub imports: Vec<Import>,
     /// By name.
     pub exports: HashMap<String, Vec<Definition>>,
     /// The version nodes that it needs, in its order.
     pub versions_needed: Vec<NeededVersion>,
-    /// Whether its symbols have versions at all.
+    /// Whether its symbols have versions.
     pub versioned: bool,
 }
 
 impl Symbols {
-    /// Whether the loader, looking for a name with that version or any, would take one from here
-    /// (glibc's `check_match`).
+    /// Whether the loader would find a name here with that version or any (glibc's `check_match`).
     #[must_use]
     pub fn provide(&self, name: &str, version: Option<&str>) -> bool {
         self.exports.get(name).is_some_and(|definitions| {
@@ -104,7 +103,7 @@ pub fn symbols(file: &File) -> Result<Symbols, Malformed> {
     read(Source::File(file))
 }
 
-/// As [`symbols`], of a file in memory.
+/// Like [`symbols`], for a file in memory.
 pub fn symbols_of(bytes: &[u8]) -> Result<Symbols, Malformed> {
     read(Source::Bytes(bytes))
 }
@@ -132,9 +131,9 @@ fn read(source: Source<'_>) -> Result<Symbols, Malformed> {
     }
     let bytes = image.read(offset, count * SYMBOL, SYMBOLS)?;
     let table = Symtab::parse(&bytes, 0, count as usize, context())
-        .map_err(|e| Fault::Invalid(format!("a bad symbol table: {e}")).at(offset))?;
+        .map_err(|e| Fault::Invalid(format!("malformed symbol table: {e}")).at(offset))?;
     let indices = indices(&image, &dynamic, count)?;
-    // A version's index leads to its node, and to the file if it is one that is needed.
+    // A version's index identifies its node, and the file if it is a needed one.
     let mut nodes: HashMap<u16, (&str, &str)> = HashMap::new();
     nodes.extend(versions.needed.iter().map(|v| (v.index, (v.name.as_str(), v.file.as_str()))));
     let own = versions.defined.iter().filter(|version| !version.base);
@@ -192,12 +191,12 @@ fn is_found(symbol: &Sym) -> bool {
 enum Reference {
     #[default]
     None,
-    /// By the slots of calls only.
+    /// Only by call slots.
     Called,
     Otherwise,
 }
 
-/// The references of all relocations, by the index of the symbol.
+/// The references of all relocations, by symbol index.
 fn references(image: &Image<'_>, dynamic: &Dynamic) -> Result<Vec<Reference>, Malformed> {
     let mut references = Vec::new();
     for (table, size) in [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)] {
@@ -219,7 +218,7 @@ fn references(image: &Image<'_>, dynamic: &Dynamic) -> Result<Vec<Reference>, Ma
         while offset < end {
             let bytes = image.read(offset, PART.min(end - offset), RELOCATIONS)?;
             let relocations = RelocSection::parse(&bytes, 0, bytes.len(), true, context())
-                .map_err(|e| Fault::Invalid(format!("bad relocations: {e}")).at(offset))?;
+                .map_err(|e| Fault::Invalid(format!("malformed relocations: {e}")).at(offset))?;
             for relocation in &relocations {
                 refer(&mut references, &relocation)
                     .map_err(|count| Fault::Excessive { what: "symbols", count }.at(offset))?;
@@ -232,7 +231,7 @@ fn references(image: &Image<'_>, dynamic: &Dynamic) -> Result<Vec<Reference>, Ma
 
 const RELOCATIONS: &str = "the relocations";
 
-/// The error is the number of symbols that there would have to be.
+/// The error is the number of symbols that would be required.
 fn refer(references: &mut Vec<Reference>, relocation: &Reloc) -> Result<(), u64> {
     let symbol = relocation.r_sym;
     if symbol == 0 {
@@ -251,7 +250,7 @@ fn refer(references: &mut Vec<Reference>, relocation: &Reloc) -> Result<(), u64>
     Ok(())
 }
 
-/// The indices of the versions of so many symbols; none where they have none.
+/// The version indices of that many symbols; none if they have none.
 fn indices(image: &Image<'_>, dynamic: &Dynamic, count: u64) -> Result<Vec<u16>, Malformed> {
     const INDICES: &str = "the versions of symbols";
     let Some(address) = dynamic.value(DT_VERSYM) else {

@@ -1,4 +1,4 @@
-//! Libraries and programs for tests, made by the machine's C compiler.
+//! Libraries and programs for tests, built with the machine's C compiler.
 
 use std::{
     fs,
@@ -6,21 +6,21 @@ use std::{
     process::{Command, Output},
 };
 
-/// Runs a command that has to succeed, without a library path of the environment.
+/// Runs a command that must succeed, without the environment's library path.
 pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.env_remove("LD_LIBRARY_PATH").output().expect("started");
     assert!(output.status.success(), "{command:?}: {output:?}");
     output
 }
 
-/// Compiles C into a file of that directory, which is the compiler's working directory.
+/// Compiles C into a file in that directory, which is the compiler's working directory.
 pub(crate) fn cc(directory: &Path, output: &str, source: &str, arguments: &[&str]) {
     fs::write(directory.join("source.c"), source).expect("written");
     let mut command = Command::new("cc");
     run(command.current_dir(directory).args(["source.c", "-o", output]).args(arguments));
 }
 
-/// As [`cc`], of a shared library of that SONAME.
+/// Like [`cc`], for a shared library with that SONAME.
 pub(crate) fn library(directory: &Path, soname: &str, source: &str, arguments: &[&str]) {
     let name = format!("-Wl,-soname,{soname}");
     let mut all = vec!["-shared", "-fPIC", name.as_str()];
@@ -28,7 +28,7 @@ pub(crate) fn library(directory: &Path, soname: &str, source: &str, arguments: &
     cc(directory, soname, source, &all);
 }
 
-/// As [`library`], with a version script: `NODE { global: NAME; local: *; };`.
+/// Like [`library`], with a version script: `NODE { global: NAME; local: *; };`.
 pub(crate) fn versioned(directory: &Path, soname: &str, source: &str, script: &str) {
     fs::write(directory.join("script"), script).expect("written");
     library(directory, soname, source, &["-Wl,--version-script=script"]);

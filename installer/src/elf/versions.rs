@@ -1,7 +1,7 @@
-//! Version nodes: which a library defines, and which it needs of which file.
+//! Version nodes: which ones a library defines, and which ones it needs from which file.
 //!
-//! The records are chains of relative offsets (`<elf.h>`, `Elf64_Verdef` and so on; "ELF Symbol
-//! Versioning" by Ulrich Drepper), without a size anywhere, so they are read one at a time.
+//! The records are chains of relative offsets (`<elf.h>`, `Elf64_Verdef` and so on; "ELF Symbol Versioning"
+//! by Ulrich Drepper) without a total size, so they are read one at a time.
 
 use super::{
     dynamic::{Dynamic, Strings},
@@ -14,19 +14,19 @@ use goblin::elf::{
 };
 use serde::Serialize;
 
-/// A symbol names its version in 15 bits.
+/// A symbol identifies its version by 15 bits.
 const MOST_VERSIONS: usize = 1 << 15;
 
-/// A version node that a file needs of another.
+/// A version node that a file needs from another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NeededVersion {
-    /// The file it has to be defined in, by its SONAME.
+    /// The file that must define it, by its SONAME.
     pub file: String,
     /// The node.
     pub name: String,
-    /// Whether the loader takes the file without it.
+    /// Whether the loader accepts the file without it.
     pub weak: bool,
-    /// By which symbols name it, without the hidden bit.
+    /// The index by which symbols name it, without the hidden bit.
     #[serde(skip)]
     pub(super) index: u16,
 }
@@ -36,7 +36,7 @@ pub struct NeededVersion {
 pub(super) struct DefinedVersion {
     pub(super) name: String,
     pub(super) index: u16,
-    /// Names the file itself; no version that a symbol can be asked for with.
+    /// Names the file itself; not a version that a symbol can be requested with.
     pub(super) base: bool,
 }
 
@@ -111,10 +111,10 @@ fn needed(image: &Image<'_>, dynamic: &Dynamic) -> Result<Vec<NeededVersion>, Ma
     Ok(all)
 }
 
-/// A symbol's version without the bit that hides it.
+/// A symbol's version without the hidden bit.
 pub(super) const INDEX: u16 = 0x7fff;
 
-/// Records of which each says how far it is to the next.
+/// Records that each contain the offset of the next.
 struct Chain<'a> {
     image: &'a Image<'a>,
     offset: u64,
@@ -132,13 +132,13 @@ impl<'a> Chain<'a> {
         self.image.array(self.offset, RECORDS)
     }
 
-    /// Goes on to the next record; zero ends the chain.
+    /// Moves to the next record; zero ends the chain.
     fn advance(&mut self, distance: u32) -> bool {
         self.offset = self.offset.saturating_add(distance.into());
         distance != 0
     }
 
-    /// A chain that starts so far from this record.
+    /// A chain that starts at that distance from this record.
     fn branch(&self, distance: u32) -> Result<Self, Malformed> {
         let offset = self.offset.saturating_add(distance.into());
         Ok(Self { image: self.image, offset })

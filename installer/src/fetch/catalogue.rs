@@ -1,6 +1,6 @@
-//! What can be downloaded: releases of ROCm, the distributions that AMD packages rocBLAS for, the
-//! URL and the digest of each package. All of it is data, in `data/packages.toml`, so that a new
-//! release needs no code, and a test can name a server of its own.
+//! What can be downloaded: ROCm releases, the distributions that AMD packages rocBLAS for, the URL and the
+//! digest of each package. All of it is data, in `data/packages.toml`, so that a new release needs no code,
+//! and a test can name its own server.
 
 use super::digest::Sha256;
 use anyhow::{Context, Result, bail};
@@ -13,7 +13,7 @@ const EMBEDDED: &str = include_str!("../../data/packages.toml");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Catalogue {
-    /// How long to wait, and how much to accept.
+    /// Timeouts and size limits.
     pub(super) limits: Limits,
     /// Oldest first.
     #[serde(rename = "distribution")]
@@ -23,7 +23,7 @@ pub(super) struct Catalogue {
     pub(super) releases: Vec<Release>,
 }
 
-/// How long to wait for a server, and how much to accept from it.
+/// Timeouts and size limits for a server.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Limits {
@@ -39,12 +39,12 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// For the look-up of a host, and for a connection to it.
+    /// Separately for the look-up of a host and for connecting to it.
     pub(super) fn connect(&self) -> Duration {
         Duration::from_millis(self.connect_ms)
     }
 
-    /// Without a byte received.
+    /// Without receiving a byte.
     pub(super) fn stall(&self) -> Duration {
         Duration::from_millis(self.stall_ms)
     }
@@ -60,11 +60,11 @@ impl Limits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Distribution {
-    /// What `--for` takes, and `ID-VERSION_ID` of its `/etc/os-release`.
+    /// The argument of `--for`, and `ID-VERSION_ID` of its `/etc/os-release`.
     pub(super) name: String,
-    /// What people call it.
+    /// Its full name.
     pub(super) title: String,
-    /// What `--for` takes too, and `UBUNTU_CODENAME` of its derivatives.
+    /// Another argument of `--for`, and `UBUNTU_CODENAME` of its derivatives.
     pub(super) codename: String,
     /// The version of its C library.
     pub(super) glibc: Glibc,
@@ -89,13 +89,13 @@ pub(super) struct Release {
 pub(super) struct Package {
     /// The distribution's name.
     pub(super) distribution: String,
-    /// What apt calls it, with the version.
+    /// Its name in apt, with the version.
     pub(super) apt: String,
-    /// Where AMD has it.
+    /// Its URL in AMD's repository.
     pub(super) url: String,
     /// Its digest, if known.
     pub(super) sha256: Option<Sha256>,
-    /// Where the digest comes from.
+    /// The origin of the digest.
     pub(super) evidence: Option<String>,
 }
 
@@ -134,7 +134,7 @@ impl std::fmt::Display for Glibc {
 }
 
 impl Catalogue {
-    /// The one in the program, or one in a file.
+    /// The built-in catalogue, or one from a file.
     pub(super) fn load(file: Option<&Path>) -> Result<Self> {
         let Some(file) = file else { return Self::parse(EMBEDDED) };
         let text = fs::read_to_string(file);
@@ -168,7 +168,7 @@ impl Catalogue {
         })
     }
 
-    /// A distribution by what `--for` takes: `ubuntu-24.04`, `24.04` or `noble`.
+    /// A distribution by an argument of `--for`: `ubuntu-24.04`, `24.04` or `noble`.
     pub(super) fn distribution(&self, name: &str) -> Option<&Distribution> {
         let name = name.to_ascii_lowercase();
         self.distributions.iter().find(|distribution| {

@@ -1,5 +1,5 @@
-//! HTTP: one GET, through the proxy and the redirects that it needs, with a verdict on each failure:
-//! worth a retry or final.
+//! HTTP: one GET, through a proxy and redirects if needed, with each failure classified as temporary or
+//! final.
 
 use super::catalogue::Limits;
 use anyhow::{Context, Result, anyhow, bail};
@@ -12,9 +12,9 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-/// The longest wait that a server may ask for.
+/// The longest wait that a server may request.
 const MOST_WAIT: Duration = Duration::from_secs(60);
-/// Longer than any validator of a server that means well.
+/// Longer than any validator of a well-behaved server.
 const MOST_VALIDATOR: usize = 256;
 
 /// An absolute URL of http or https.
@@ -43,8 +43,7 @@ impl Url {
         self.0.host().unwrap_or_default()
     }
 
-    /// What a `Location` header means here (RFC 3986, 4.2), without the dot segments that no server
-    /// of packages sends.
+    /// Resolves a `Location` header (RFC 3986, 4.2), without dot segments, which no package server sends.
     fn join(&self, location: &str) -> Result<Self> {
         let location = location.split('#').next().unwrap_or_default();
         let scheme = self.0.scheme_str().unwrap_or_default();
@@ -79,7 +78,7 @@ impl std::fmt::Display for Url {
     }
 }
 
-/// What tells one version of a file from another, as the server wrote it.
+/// Identifies one version of a file, as the server wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Validator {
@@ -88,7 +87,7 @@ pub(super) enum Validator {
 }
 
 impl Validator {
-    /// Weak entity tags are left out: they may be the same for other bytes.
+    /// Weak entity tags are ignored: they may be equal for different bytes.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let text = |name| {
             let text = headers.get(name)?.to_str().ok()?;
@@ -107,7 +106,7 @@ impl Validator {
     }
 }
 
-/// Where a response begins and how long the whole file is.
+/// The offset of a response and the total length of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ContentRange {
     start: Option<u64>,
@@ -128,9 +127,9 @@ impl ContentRange {
     }
 }
 
-/// What a server answers.
+/// A server's response.
 pub(super) enum Answer {
-    /// Bytes from an offset on, 0 unless a range was asked for.
+    /// Bytes from an offset on, 0 unless a range was requested.
     Content {
         start: u64,
         /// Of the whole file.
@@ -138,14 +137,14 @@ pub(super) enum Answer {
         validator: Option<Validator>,
         body: Box<dyn Read>,
     },
-    /// There is nothing at that offset.
+    /// The offset is beyond the end.
     NoSuchRange {
         /// Of the whole file.
         size: Option<u64>,
     },
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Another attempt may succeed, after this time if the server says so.
@@ -159,7 +158,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Asks for files.
+/// Requests files.
 #[derive(Debug)]
 pub(super) struct Client {
     limits: Limits,
@@ -168,13 +167,13 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(limits: Limits) -> Self {
-        // ureq takes the process's provider; a second call finds the first one's there.
+        // ureq uses the process's provider; a second call finds it already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { limits, roots: OnceLock::new() }
     }
 
-    /// Asks for a file from an offset on: for the rest of the one that the validator is of, or all of
-    /// another.
+    /// Requests a file from an offset on: the rest of the file that the validator identifies, or all of
+    /// another one.
     pub(super) fn get(
         &self,
         url: &Url,
@@ -285,7 +284,7 @@ fn proxy(url: &Url, variable: impl Fn(&str) -> Option<String>) -> Result<Option<
     Ok(Some(proxy))
 }
 
-/// Whether a host is on the list of those that are reached without a proxy: names, also of a domain,
+/// Whether a host is on the list of those that are reached without a proxy: names, which may be of a domain,
 /// or `*`.
 fn is_exempt(host: &str, list: &str) -> bool {
     let host = host.to_ascii_lowercase();
@@ -297,7 +296,7 @@ fn is_exempt(host: &str, list: &str) -> bool {
     })
 }
 
-/// What a response that is not a redirect says.
+/// Interprets a response that is not a redirect.
 fn answer(url: &Url, offset: u64, response: Response<Body>) -> Result<Answer, Failure> {
     let status = response.status();
     let headers = response.headers();
@@ -335,16 +334,16 @@ fn answer(url: &Url, offset: u64, response: Response<Body>) -> Result<Answer, Fa
     }
 }
 
-/// What an error without a response means.
+/// Interprets an error without a response.
 fn failure(url: &Url, error: ureq::Error) -> Failure {
     let shown = match &error {
         ureq::Error::Io(e) => anyhow!("{url}: {e}"),
         ureq::Error::HostNotFound => anyhow!("{url}: the host {} is not found", url.host()),
-        ureq::Error::Timeout(timeout) => anyhow!("{url}: no answer in time ({timeout})"),
+        ureq::Error::Timeout(timeout) => anyhow!("{url}: timed out ({timeout})"),
         other => anyhow!("{url}: {other}"),
     };
     let passing = match &error {
-        // Bad certificates come so, of which another attempt has no better ones.
+        // Invalid certificates are reported this way; retrying would not help.
         ureq::Error::Io(e) => e.kind() != std::io::ErrorKind::InvalidData,
         ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_) => true,
         _ => false,

@@ -1,4 +1,4 @@
-//! SHA-256 digests: as people write them, and of what a file holds.
+//! SHA-256 digests: parsing them, and computing those of files.
 
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ impl fmt::Display for Sha256 {
 }
 
 impl Sha256 {
-    /// The digest of a whole file, wherever its position is.
+    /// The digest of a whole file, regardless of its current position.
     pub fn of(file: &File) -> io::Result<Self> {
         let mut context = Context::new(&SHA256);
         let mut buffer = vec![0; 1 << 16];
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_file_has_the_digest_that_sha256sum_prints() {
-        // Of FIPS 180-2.
+        // From FIPS 180-2.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(b"abc").expect("write");

@@ -1,17 +1,17 @@
-//! Which package is for a system: by `/etc/os-release`, and where that names a relative of a known
-//! distribution, by the C library.
+//! Which package fits a system: by `/etc/os-release`, and if that names a derivative of a known distribution,
+//! by the C library.
 //!
-//! A package is only unpacked, never installed, so what counts is whether its library loads. glibc
-//! loads what was built with an older glibc.
+//! A package is only unpacked, never installed, so all that matters is whether its library loads. glibc loads
+//! libraries that were built with an older glibc.
 
 use super::catalogue::{Catalogue, Distribution, Glibc, Package, Release};
 use crate::{elf, loader, root::Root};
 use anyhow::{Context, Result, bail};
 use std::{collections::BTreeMap, io::Read, path::Path};
 
-/// Where systems say what they are (os-release(5)).
+/// Where systems describe themselves (os-release(5)).
 const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
-/// Larger than any; a hostile image's may have any size.
+/// Larger than any; in a hostile image it may have any size.
 const MOST_OS_RELEASE: u64 = 1 << 16;
 
 /// A package, and why it is the right one.
@@ -25,7 +25,7 @@ pub(super) struct Choice<'a> {
     pub(super) reason: String,
 }
 
-/// The package of a release for the distribution that is asked for, or the one of a root.
+/// The package of a release for the requested distribution, or for that of a root.
 pub(super) fn choose<'a>(
     root: &Root,
     catalogue: &'a Catalogue,
@@ -44,7 +44,7 @@ pub(super) fn choose<'a>(
     }
     let Some(system) = System::of(root) else {
         bail!(
-            "cannot tell which distribution this is, without a readable {}. Name one with --for: \
+            "cannot determine the distribution without a readable {}. Name one with --for: \
              {list}",
             OS_RELEASE[0]
         );
@@ -90,12 +90,12 @@ fn list(catalogue: &Catalogue, release: &Release) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// `ID` and the words of `ID_LIKE`; none where the system does not say.
+/// `ID` and the words of `ID_LIKE`; none if the system does not set them.
 pub(super) fn families(root: &Root) -> Vec<String> {
     System::of(root).map(|system| system.families).unwrap_or_default()
 }
 
-/// What a system says of itself.
+/// How a system describes itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct System {
     title: String,
@@ -143,7 +143,7 @@ impl System {
         self.families.iter().any(|known| known == family)
     }
 
-    /// The distribution that it is, or is built on.
+    /// The distribution itself, or the one it is based on.
     fn known<'a>(&self, catalogue: &'a Catalogue) -> Option<(&'a Distribution, String)> {
         let title = &self.title;
         let known = &catalogue.distributions;
@@ -173,7 +173,7 @@ fn unquoted(value: &str) -> String {
         .collect()
 }
 
-/// The version of a root's C library: the newest that it has symbols of.
+/// The version of a root's C library: the newest version of its symbols.
 fn glibc(root: &Root) -> Option<Glibc> {
     let file = root.open(&loader::find(root, "libc.so.6")?).ok()?;
     let versions = elf::summary(&file).ok()?.versions_defined;
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// What is chosen on a system with this `/etc/os-release` and no libc.
+    /// The package chosen on a system with this `/etc/os-release` and no libc.
     fn chosen(os_release: &str, asked: Option<&str>) -> Result<(String, String)> {
         let directory = tempfile::tempdir().expect("a directory");
         fs::create_dir_all(directory.path().join("etc")).expect("a directory");

@@ -1,5 +1,5 @@
-//! `fetch`: downloads the rocBLAS package of a ROCm release, as `apply --backend` takes it, and checks
-//! it against a digest that was known before.
+//! `fetch`: downloads the rocBLAS package of a ROCm release for `apply --backend`, and verifies it against a
+//! digest that was known before.
 
 mod catalogue;
 mod client;
@@ -19,7 +19,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use target::Target;
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// A release of ROCm, such as `6.3`.
@@ -32,7 +32,7 @@ pub struct Request {
     pub output: Option<PathBuf>,
     /// The URL of the package instead of AMD's.
     pub source: Option<String>,
-    /// Only say what would be downloaded.
+    /// Only report what would be downloaded.
     pub dry_run: bool,
     /// A catalogue instead of the program's own.
     pub catalogue: Option<PathBuf>,
@@ -45,31 +45,31 @@ pub struct Fetched {
     pub release: String,
     /// The distribution that the package was built for.
     pub distribution: String,
-    /// Why that one.
+    /// Why that distribution.
     pub reason: String,
     /// Where the package is.
     pub url: String,
     /// The digest that it must have.
     pub sha256: Sha256,
-    /// Where that digest comes from.
+    /// The origin of that digest.
     pub evidence: String,
     /// The file of the machine.
     pub path: PathBuf,
     /// Its size; none if it was not downloaded.
     pub bytes: Option<u64>,
-    /// What was done.
+    /// The outcome.
     pub outcome: Outcome,
     /// The byte at which an interrupted download was resumed; 0 if it was not.
     pub resumed_at: u64,
 }
 
-/// What was done.
+/// The outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was downloaded and checked.
+    /// It was downloaded and verified.
     Downloaded,
-    /// The file was there already, with that digest.
+    /// The file existed already, with that digest.
     Present,
     /// Nothing was done: `--dry-run`.
     Planned,
@@ -78,8 +78,8 @@ pub enum Outcome {
 /// Downloads the package of a release for a root's distribution.
 ///
 /// # Errors
-/// A release or distribution without a known package, no digest to check it against, a server that
-/// does not have it, another digest, a file in the way.
+/// A release or distribution without a known package, no digest to verify it against, a server that does not
+/// have it, a wrong digest, an existing other file.
 pub fn fetch(root: &Root, request: &Request, notice: &dyn Fn(&str)) -> Result<Fetched> {
     let catalogue = Catalogue::load(request.catalogue.as_deref())?;
     let release = catalogue.release(&request.release)?;
@@ -138,7 +138,7 @@ pub fn fetch(root: &Root, request: &Request, notice: &dyn Fn(&str)) -> Result<Fe
     Ok(fetched)
 }
 
-/// The digest that the file must have, and where that comes from.
+/// The digest that the file must have, and its origin.
 fn digest(
     package: &Package,
     given: Option<Sha256>,
@@ -165,7 +165,7 @@ fn digest(
     }
 }
 
-/// The size of the file, if it is there already as it should be.
+/// The size of the file, if it exists with the right digest.
 fn present(target: &Target, sha256: Sha256) -> Result<Option<u64>> {
     let Some(file) = target.existing()? else { return Ok(None) };
     let shown = target.path().display();
@@ -184,7 +184,7 @@ fn checked(download: &Download<'_>, evidence: &str) -> Result<(u64, u64)> {
     let mut part = download.target.part()?;
     loop {
         if let Err(error) = download.complete(&mut part) {
-            // An empty part is of no use to a later run. The first error is the one to report.
+            // An empty part is useless to a later run. The first error is the one to report.
             if part.length() == 0 {
                 let _ = part.discard();
             }
@@ -205,14 +205,14 @@ fn checked(download: &Download<'_>, evidence: &str) -> Result<(u64, u64)> {
                 download.sha256
             );
         }
-        // The earlier part may have been damaged since, as by a power failure.
+        // The earlier part may have been damaged since, for example by a power failure.
         (download.notice)("the resumed download has the wrong SHA-256; starting over");
         part = download.target.part()?;
     }
 }
 
-/// The file name of AMD's package of a release for the distribution of a root; where that is not known, the
-/// one that loads on the most.
+/// The file name of AMD's package of a release for the distribution of a root; if that is unknown, of the
+/// package that loads on the most systems.
 #[must_use]
 pub fn package_name(root: &Root, release: &str) -> Option<String> {
     let catalogue = Catalogue::load(None).ok()?;
@@ -222,13 +222,13 @@ pub fn package_name(root: &Root, release: &str) -> Option<String> {
     Some(package.file().to_owned())
 }
 
-/// The distribution of a root and those that it is built on, as its os-release(5) names them.
+/// The distribution of a root and those that it is based on, from its os-release(5).
 #[must_use]
 pub fn families(root: &Root) -> Vec<String> {
     distribution::families(root)
 }
 
-/// What a person reads of it.
+/// The printed text.
 #[must_use]
 pub fn text(fetched: &Fetched) -> String {
     let path = fetched.path.display();

@@ -1,9 +1,9 @@
-//! The files of a download: `FILE`, which appears complete and checked or not at all, `FILE.part`,
-//! which grows and outlives an interruption, and `FILE.part.json`, which says what the part is of.
+//! The files of a download: `FILE`, which appears complete and verified or not at all, `FILE.part`, which
+//! grows and survives an interruption, and `FILE.part.json`, which describes the part.
 //!
-//! The directory may be one that others can write to, such as /tmp, and the user may be root. So it is
-//! opened once, all names are relative to it, no symlink is followed, and a part is resumed only if
-//! it is a regular file of this user's without a second name.
+//! The directory may be writable by others, such as /tmp, and the user may be root. It is therefore opened
+//! once, all names are relative to it, no symlink is followed, and a part is resumed only if it is a regular
+//! file of this user without further hard links.
 
 use super::{client::Validator, digest::Sha256};
 use anyhow::{Context, Result, bail};
@@ -24,31 +24,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Larger than any note of ours.
+/// Larger than any such description.
 const MOST_NOTE: u64 = 1 << 14;
 
 /// Where a download goes.
 #[derive(Debug)]
 pub(super) struct Target {
     directory: OwnedFd,
-    /// As shown.
+    /// The path, for messages.
     path: PathBuf,
     name: OsString,
 }
 
-/// What a part is of. Written before its first byte, so that a part without one is not resumed.
+/// Describes a part. It is written before the part's first byte; a part without it is not resumed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Note {
     pub(super) url: String,
     /// Of the whole file.
     pub(super) sha256: Sha256,
-    /// Of the whole file, if the server said so.
+    /// Of the whole file, if the server sent it.
     pub(super) size: Option<u64>,
     pub(super) validator: Option<Validator>,
 }
 
 impl Target {
-    /// A file named `file` in a directory, the current one if none is given, or a file of another name.
+    /// A file named `file` in a directory (by default the current one), or a file with another name.
     pub(super) fn open(output: Option<&Path>, file: &str) -> Result<Self> {
         let path = match output {
             None => PathBuf::from(file),
@@ -97,14 +97,14 @@ impl Target {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let stat = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(None),
-            other => other.with_context(|| format!("cannot look at {}", shown()))?,
+            other => other.with_context(|| format!("cannot stat {}", shown()))?,
         };
         if !is_regular(&stat) {
             bail!("refusing to replace {}: it is {}", shown(), kind(&stat));
         }
         let file = openat(&self.directory, &self.name, flags, Mode::empty())
             .with_context(|| format!("cannot read {}", shown()))?;
-        let stat = fstat(&file).with_context(|| format!("cannot look at {}", shown()))?;
+        let stat = fstat(&file).with_context(|| format!("cannot stat {}", shown()))?;
         if !is_regular(&stat) {
             bail!("refusing to replace {}: it is {}", shown(), kind(&stat));
         }
@@ -134,7 +134,7 @@ impl Target {
             }
             other => other.with_context(|| cannot("lock"))?,
         }
-        // Another download may have ended in between: then this is its complete file.
+        // Another download may have finished in between: then this is its complete file.
         let now = look().ok().filter(|now| (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino));
         if now.is_none() {
             bail!("{} was replaced meanwhile; run the command again", shown.display());
@@ -144,7 +144,7 @@ impl Target {
         Ok(Part { target: self, file: File::from(file), length, resumed_at: length, note })
     }
 
-    /// Removes the note of a download that was killed when all but this was done.
+    /// Removes the description left by a download that was killed just before it would have done so.
     pub(super) fn tidy(&self) -> io::Result<()> {
         let part = statat(&self.directory, self.part_name(), AtFlags::SYMLINK_NOFOLLOW);
         if matches!(part, Err(Errno::NOENT)) && self.note().is_some() {
@@ -177,7 +177,7 @@ impl Target {
         }
     }
 
-    /// The bytes that this user can still write there.
+    /// The space that is available to this user there.
     pub(super) fn free(&self) -> io::Result<u64> {
         let free = fstatvfs(&self.directory)?;
         Ok(free.f_bavail.saturating_mul(free.f_frsize))
@@ -208,7 +208,7 @@ impl Part<'_> {
         self.note.as_ref()
     }
 
-    /// Empties it, for what the note says.
+    /// Empties it, for the file in the description.
     pub(super) fn restart(&mut self, note: Note) -> Result<()> {
         let shown = self.target.part_path();
         self.length = 0;
@@ -228,20 +228,20 @@ impl Part<'_> {
         Ok(())
     }
 
-    /// The digest of what is in it, on disk.
+    /// Syncs it and returns its digest.
     pub(super) fn digest(&self) -> Result<Sha256> {
         let shown = self.target.part_path();
         fdatasync(&self.file).with_context(|| format!("cannot write {}", shown.display()))?;
         Sha256::of(&self.file).with_context(|| format!("cannot read {}", shown.display()))
     }
 
-    /// Gives it its name, unless something has that name meanwhile.
+    /// Renames it, unless the name has been taken meanwhile.
     pub(super) fn publish(self) -> Result<()> {
         let Target { directory, path, name } = self.target;
         let part = self.target.part_name();
         let renamed = match renameat_with(directory, &part, directory, name, RenameFlags::NOREPLACE)
         {
-            // Not every file system has that flag; none replaces a file by a hard link.
+            // Not every file system has that flag; a hard link never replaces a file.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 linkat(directory, &part, directory, name, AtFlags::empty())
                     .and_then(|()| unlinkat(directory, &part, AtFlags::empty()))
@@ -275,7 +275,7 @@ impl Part<'_> {
     }
 }
 
-/// Whether a file that is there may be resumed by this user.
+/// Checks that this user may resume an existing file.
 fn usable(shown: &Path, stat: &Stat) -> Result<()> {
     let why = if !is_regular(stat) {
         kind(stat).to_owned()

@@ -80,10 +80,13 @@ fn what_is_no_gpu_is_named() {
         "gfx906x",
     ] {
         let error = list(text).expect_err(text).to_string();
-        assert!(error.contains("is no GPU target; they are named like gfx906"), "{text}: {error}");
+        assert!(
+            error.contains("is not a GPU target; expected a target such as gfx906"),
+            "{text}: {error}"
+        );
     }
     let error = list(" ,; ").expect_err("empty").to_string();
-    assert!(error.contains("names no GPU"), "{error}");
+    assert!(error.contains("does not name a GPU"), "{error}");
 }
 
 #[test]

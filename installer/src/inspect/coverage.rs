@@ -1,6 +1,6 @@
-//! Whether the rocBLAS that a tree's programs get has what a GPU needs, and by which file: code for
-//! its target, kernels of the functions that are asked for, and Tensile's files for the products.
-//! One of the three missing is a failure at run time, each in its own words.
+//! Whether the rocBLAS that a tree's programs use has what a GPU needs, and in which file: code for its
+//! target, kernels of the given functions, and Tensile's files for matrix products. If one of the three is
+//! missing, programs fail at run time, each with its own message.
 
 use super::{
     kernels::{self, Counts},
@@ -17,12 +17,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A GPU target that is asked for.
+/// A requested GPU target.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    /// As it was given.
+    /// As given.
     pub(super) text: String,
-    /// The device that is meant.
+    /// The device that it denotes.
     pub(super) device: Target,
 }
 
@@ -38,27 +38,27 @@ impl Asked {
 /// What a tree has for a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Coverage {
-    /// The target as it was asked for.
+    /// The requested target.
     pub target: String,
-    /// Whether all that a GPU needs is there.
+    /// Whether everything that a GPU needs exists.
     pub covered: bool,
-    /// The rocBLAS that answers programs: the tree's own, or the shim's backend.
+    /// The rocBLAS that programs use: the tree's own, or the shim's backend.
     #[serde(serialize_with = "crate::output::json::optional_path")]
     pub library: Option<PathBuf>,
     /// Whether it has code for the target.
     pub code: bool,
-    /// How many kernels it has of each function that was asked for.
+    /// How many kernels it has of each requested function.
     pub kernels: BTreeMap<String, usize>,
     /// Why they could not be counted.
     pub problem: Option<String>,
-    /// The file by which Tensile finds its kernels for the target.
+    /// The file in which Tensile finds its kernels for the target.
     #[serde(serialize_with = "crate::output::json::optional_path")]
     pub tensile: Option<PathBuf>,
-    /// All of this in a sentence.
+    /// All of this in one sentence.
     pub sentence: String,
 }
 
-/// The rocBLAS that answers the programs of a tree, with its Tensile files.
+/// The rocBLAS that the programs of a tree use, with its Tensile files.
 #[derive(Debug)]
 pub(super) struct Serving {
     library: Library,
@@ -68,15 +68,14 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    /// A library as it serves programs of a library directory.
+    /// A library as programs of a library directory use it.
     fn new(root: &Root, lib: &Path, library: Library, tensile: Option<Tensile>) -> Self {
         let unread_by = library.split.as_ref().and_then(|_| hip_archives::unread_by(root, lib));
         Self { library, tensile, unread_by }
     }
 }
 
-/// Finds the rocBLAS that answers the programs of a library directory. The error says why there is
-/// none.
+/// Finds the rocBLAS that the programs of a library directory use. The error is the reason why there is none.
 pub(super) fn serving(
     root: &Root,
     lib: &Path,
@@ -90,8 +89,7 @@ pub(super) fn serving(
     Ok(Serving::new(root, lib, library.clone(), tensile.cloned()))
 }
 
-/// A library that is asked about by its name, `entry` in the directory `lib`. A shim stands for what
-/// answers behind it.
+/// A library that was given by its name, `entry` in the directory `lib`. For a shim, its backend is examined.
 pub(super) fn named(root: &Root, lib: &Path, entry: &Path) -> Result<Serving, String> {
     let library = library::read(root, entry)
         .map_err(|e| format!("{} cannot be read: {e}", entry.display()))?;
@@ -106,25 +104,25 @@ pub(super) fn named(root: &Root, lib: &Path, entry: &Path) -> Result<Serving, St
 }
 
 fn behind_the_shim(root: &Root, lib: &Path) -> Result<Serving, String> {
-    // Without the environment, which is a process's own.
+    // Without the environment, which differs between processes.
     let chosen = choice::backend(root, &[lib.to_owned()], None, Path::new("/"));
     let path = chosen.map_err(|why| format!("the shim has no backend: {why}"))?.path;
     let backend = library::read(root, &path)
         .map_err(|e| format!("the shim's backend {} cannot be read: {e}", path.display()))?;
     if backend.shim.is_some() {
-        return Err(format!("the shim's backend {} is a shim itself", path.display()));
+        return Err(format!("the shim's backend {} is itself a shim", path.display()));
     }
     let beside = backend.path.parent().unwrap_or(Path::new("/"));
     let tensile = tensile::of(root, beside, backend.version.as_deref());
     Ok(Serving::new(root, lib, backend, tensile))
 }
 
-/// Whether a program or library that is no rocBLAS has code for each target.
+/// Whether a program or library other than rocBLAS has code for each target.
 pub(super) fn of_object(root: &Root, library: Library, targets: &[Asked]) -> Vec<Coverage> {
     coverage(root, &Ok(Serving { library, tensile: None, unread_by: None }), &[], targets)
 }
 
-/// What the serving rocBLAS has for each target.
+/// What the rocBLAS in use has for each target.
 pub(super) fn coverage(
     root: &Root,
     serving: &Result<Serving, String>,
@@ -139,7 +137,7 @@ pub(super) fn coverage(
     targets.iter().map(|target| of_target(serving, &counted, functions, target)).collect()
 }
 
-/// Kernels, as far as they could be counted.
+/// Kernel counts, as far as they could be determined.
 #[derive(Default)]
 struct Counted {
     counts: Counts,
@@ -220,7 +218,7 @@ fn of_target(
     coverage.sentence = sentence(&coverage, target.device.processor(), library, tensile.as_ref());
     if let Some(runtime) = unread_by {
         coverage.sentence.push_str(&format!(
-            " {} does not read archives of GPU code (ROCm's do from 7.13 on).",
+            " {} does not read archives of GPU code (only ROCm 7.13 and later do).",
             runtime.display()
         ));
     }
@@ -237,7 +235,7 @@ fn sentence(
     let mut parts = vec![match (coverage.code, &coverage.problem) {
         (true, _) => "has code for it".to_owned(),
         (false, None) => without_code(library, processor),
-        (false, Some(_)) => "has no code for it that could be read".to_owned(),
+        (false, Some(_)) => "has no readable code for it".to_owned(),
     }];
     parts.extend(coverage.kernels.iter().map(|(function, count)| match count {
         0 => format!("no kernels of {function}"),
@@ -261,7 +259,7 @@ fn sentence(
     let parts = in_words(&parts);
     let mut sentence = format!("{} {is}: {} {parts}.", coverage.target, library.path.display());
     if let Some(problem) = &coverage.problem {
-        sentence.push_str(&format!(" It could not be read whole: {problem}."));
+        sentence.push_str(&format!(" It could not be read completely: {problem}."));
     }
     sentence
 }
@@ -277,7 +275,7 @@ fn without_code(library: &Library, processor: &str) -> String {
         Some(place) => format!("has no code for it in its archive {}", show(place)),
         None => {
             let places = places.iter().map(show).collect::<Vec<_>>().join(" or ");
-            format!("is split: code for {processor} is in {places}, which is not there")
+            format!("is split: code for {processor} is in {places}, which does not exist")
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Whether a library has the kernels of a function for a GPU target, by the kernels' names. A
-//! library can have code for a target and lack what a program needs.
+//! Whether a library has the kernels of a function for a GPU target, according to the kernels' names. A
+//! library may have code for a target and still lack what a program needs.
 //!
-//! Unlike targets, which are in the bundles' headers, this takes reading the code objects of the
-//! targets that are asked for, decompressed where they are compressed.
+//! Unlike the targets, which are in the bundles' headers, this requires reading the code objects of the
+//! requested targets, decompressing them if necessary.
 
 use super::split::Split;
 use crate::{progress::Bar, root::Root};
@@ -13,13 +13,13 @@ use std::{
     ops::Range,
 };
 
-/// How many kernels, by the device and the function that were asked for.
+/// The number of kernels, by requested device and function.
 pub type Counts = BTreeMap<(Target, String), usize>;
 
-/// Counts the kernels whose names contain one of the functions, in any case, among the code that
-/// runs on each device. A name counts once in a bundle, which is a translation unit, as a device may
-/// run several variants of its code. `what` labels the bar. What could not be read comes second, by
-/// its offset; the rest is counted all the same.
+/// Counts the kernels whose names contain one of the functions, ignoring case, among the code that runs on
+/// each device. A name counts once in a bundle, which is a translation unit, since a device may run several
+/// variants of its code. `what` labels the progress bar. The second result lists parts that could not be
+/// read, by offset; the rest is counted anyway.
 pub fn count(
     file: &File,
     fatbin: &[Range<u64>],
@@ -52,7 +52,7 @@ pub fn count(
     (counts, problems)
 }
 
-/// As [`count`], of a split library. A name counts once in an archive's code object. Problems name the
+/// Like [`count`], for a split library. A name counts once in an archive's code object. Problems name the
 /// archive.
 pub(super) fn count_split(
     root: &Root,
@@ -74,7 +74,7 @@ pub(super) fn count_split(
     (counts, problems)
 }
 
-/// The kernels in a bundle that run on each device, in lower case, in the order of the devices.
+/// The kernels in a bundle that run on each device, in lower case, ordered by device.
 fn names(
     file: &File,
     bundle: &Bundle,

@@ -1,11 +1,12 @@
-//! Where the ROCm trees are: as packages, wheels and applications install them, or at given paths.
+//! Finds ROCm trees: where packages, wheels and applications install them, or at given paths.
 //!
-//! Most places are patterns of paths, which cost as many directory reads as they have stars. Python
-//! environments can be anywhere, so a bounded search follows (`search.rs`).
+//! Most places are path patterns, which cost one directory read per star and match. Python environments can
+//! be anywhere, so a bounded search follows (`search.rs`).
 
 use super::{reading::text_up_to, search};
 use crate::{elf, journal::STORE, root::Root};
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use rocblas_contract::libraries;
 use serde::Serialize;
 use std::{
@@ -15,8 +16,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// How a tree came to be where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// How a tree was installed. `ValueEnum` lists the values for the test of the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
     /// AMD's packages and images: `/opt/rocm-7.0.2`, from 7.14 on `/opt/rocm/core-7.14`.
@@ -29,9 +30,9 @@ pub enum Layout {
     Arch,
     /// A PyTorch wheel: `torch/lib`.
     PytorchWheel,
-    /// AMD's wheels: `_rocm_sdk_libraries/lib`, or with a suffix for a family of GPUs.
+    /// AMD's wheels: `_rocm_sdk_libraries/lib`, possibly with a suffix for a family of GPUs.
     RocmWheel,
-    /// What rocm_sdk_builder installs: `/opt/rocm_sdk_612/lib64`.
+    /// Installations of rocm_sdk_builder: `/opt/rocm_sdk_612/lib64`.
     SdkBuilder,
     /// Ollama's `lib/ollama/rocm*`.
     Ollama,
@@ -43,7 +44,7 @@ pub enum Layout {
     Flatpak,
     /// A mounted snap.
     Snap,
-    /// A given directory that is like none of these.
+    /// A given directory of none of these layouts.
     Other,
 }
 
@@ -54,7 +55,7 @@ impl Layout {
         match self {
             Self::Nix => Some(
                 "the Nix store is read-only, and its files are shared between generations. Copy the \
-                 directories of rocBLAS and HIP to one outside of the store, patch that with --rocm \
+                 directories of rocBLAS and HIP to one outside the store, patch that with --rocm \
                  COPY, and start the program with LD_LIBRARY_PATH=COPY",
             ),
             Self::Flatpak => Some(
@@ -72,18 +73,18 @@ impl Layout {
     }
 }
 
-/// A directory with ROCm's libraries, and what it is part of.
+/// A directory with ROCm's libraries, and what it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tree {
-    /// How it came there.
+    /// How it was installed.
     pub layout: Layout,
-    /// The directory that all of it is in, resolved, inside the root.
+    /// The installation's top directory, resolved, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub top: PathBuf,
     /// The directory with the libraries, resolved, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub lib: PathBuf,
-    /// ROCm's release ("7.0.2"): from `.info/version` in `top` where that is, else from its name.
+    /// ROCm's release ("7.0.2"): from `.info/version` in `top` if that exists, else from its name.
     pub release: Option<String>,
 }
 
@@ -124,15 +125,15 @@ const LIBS_OF_HOME: [&str; 4] = [
     ".local/lib/ollama/rocm*",
 ];
 
-/// What has Python's packages in `lib/python3*`.
+/// Directories with Python packages in `lib/python3*`.
 const PYTHONS: [&str; 7] =
     ["/usr", "/usr/local", "/opt/conda", "/opt/conda/envs/*", "/opt/venv", "/opt/python*", "/venv"];
 
-/// The same in a home directory. A name with a star counts where it is a virtual environment.
+/// The same in a home directory. A name with a star counts if it is a virtual environment.
 const PYTHONS_OF_HOME: [&str; 6] =
     [".local", "*conda*", "*conda*/envs/*", "miniforge3", "miniforge3/envs/*", ".pyenv/versions/*"];
 
-/// Where virtual environments are kept in a home directory; each has this file.
+/// Where virtual environments are kept in a home directory; each contains this file.
 const ENVIRONMENTS_OF_HOME: [&str; 3] = ["*", "*/*", ".virtualenvs/*"];
 const ENVIRONMENT_FILE: &str = "pyvenv.cfg";
 
@@ -149,7 +150,7 @@ const PACKAGES_OF_PYTHON: [&str; 4] = [
     "lib64/python3*/dist-packages",
 ];
 
-/// Where the libraries may be in a given directory, besides those of Python packages.
+/// Where the libraries may be in a given directory, besides those in Python packages.
 const LIBS_OF_GIVEN: [&str; 9] = [
     "",
     "lib",
@@ -162,12 +163,12 @@ const LIBS_OF_GIVEN: [&str; 9] = [
     "lib/ollama/rocm*",
 ];
 
-/// Beginnings of file names of which a given tree has to have one.
+/// Prefixes of file names; a given tree must contain one such file.
 const WANTED: [&str; 3] = [libraries::ROCBLAS, libraries::HIP, libraries::HIPBLAS];
 
-/// The trees at the given paths, each the tree's top, its library directory or a library in it; or,
-/// where none is given, all with a rocBLAS in the usual places. Each library directory comes once,
-/// however many links lead to it. A given path without a ROCm library is an error.
+/// The trees at the given paths, each the tree's top, its library directory or a library in it; or, if none
+/// is given, all trees with a rocBLAS in the usual places. Each library directory is listed once, however
+/// many symlinks point to it. A given path without a ROCm library is an error.
 pub fn find(root: &Root, given: &[PathBuf]) -> Result<Vec<Tree>> {
     let mut trees = if given.is_empty() { find_usual(root) } else { Trees::new(root) };
     if given.is_empty() {
@@ -184,7 +185,7 @@ pub fn find(root: &Root, given: &[PathBuf]) -> Result<Vec<Tree>> {
     Ok(trees.all)
 }
 
-/// The trees that patterns find, without the search.
+/// The trees that the patterns find, without the search.
 #[must_use]
 pub fn usual_trees(root: &Root) -> Vec<Tree> {
     find_usual(root).all
@@ -198,7 +199,7 @@ fn find_usual(root: &Root) -> Trees<'_> {
     trees
 }
 
-/// Trees, each library directory once: symlinks and bind mounts give one several paths.
+/// Trees, each library directory once: it may have several paths through symlinks and bind mounts.
 struct Trees<'a> {
     root: &'a Root,
     all: Vec<Tree>,
@@ -211,10 +212,10 @@ impl<'a> Trees<'a> {
         Self { root, all: Vec::new(), seen: BTreeSet::new() }
     }
 
-    /// Adds the tree of a place that was not named, if it is one.
+    /// Adds the tree at a place that was not named, if there is one.
     fn add_usual(&mut self, found: &Path) {
         let Ok(lib) = self.root.resolve(found) else { return };
-        // With a store and no rocBLAS, a tree is in the middle of something.
+        // A tree with a store and without rocBLAS is in the middle of a change.
         if has(self.root, &lib, &WANTED[..1]) || is_directory(self.root, &lib.join(STORE)) {
             self.add(found, lib);
         }
@@ -228,19 +229,19 @@ impl<'a> Trees<'a> {
     }
 }
 
-/// The library that a given path is, in its directory, resolved; `None` for anything else.
+/// The library at a given path, in its directory, resolved; `None` for anything else.
 pub fn library(root: &Root, given: &Path) -> Option<PathBuf> {
     let given = absolute(root, given).ok()?;
     let is_file = root.metadata(&given).is_ok_and(|metadata| metadata.is_file());
     is_file.then(|| root.resolve_entry(&given).ok()).flatten()
 }
 
-/// A path on the running system may be relative to where one is.
+/// A path on the running system may be relative to the current directory.
 pub(crate) fn absolute(root: &Root, given: &Path) -> io::Result<PathBuf> {
     if root.is_system() { std::path::absolute(given) } else { Ok(given.to_owned()) }
 }
 
-/// Library directories in the usual places, those that exist.
+/// The existing library directories in the usual places.
 fn usual(root: &Root) -> Vec<PathBuf> {
     let nowhere = Path::new("/");
     let all = |base: &Path, patterns: &[&str]| -> Vec<PathBuf> {
@@ -274,18 +275,18 @@ fn libs_of_packages(root: &Root, packages: &Path) -> Vec<PathBuf> {
     LIBS_OF_PACKAGES.iter().flat_map(|pattern| expand(root, packages, pattern)).collect()
 }
 
-/// The library directories that a given path means: as found, and resolved.
+/// The library directories that a given path denotes: as found, and resolved.
 fn at(root: &Root, given: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     let given = absolute(root, given)?;
     let shown = given.display();
-    let failed = || format!("cannot look at {shown}");
+    let failed = || format!("cannot examine {shown}");
     let metadata = root.metadata(&given).with_context(failed)?;
     let candidates = if metadata.is_dir() {
         let own = LIBS_OF_GIVEN.iter().flat_map(|pattern| expand(root, &given, pattern));
         let packages = libs_of_packages(root, &given);
         own.chain(packages).chain(libs_of_pythons(root, std::slice::from_ref(&given))).collect()
     } else {
-        // The directory that the library's name is in: links from it may lead elsewhere.
+        // The directory that contains the library's name: symlinks in it may point elsewhere.
         let entry = root.resolve_entry(&given).with_context(failed)?;
         entry.parent().map(Path::to_owned).into_iter().collect::<Vec<_>>()
     };
@@ -298,19 +299,19 @@ fn at(root: &Root, given: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
         let summary = elf::summary(&root.open(&given).with_context(failed)?);
         let why = summary.map_or_else(|e| e.to_string(), |_| "nothing loads it".to_owned());
         bail!(
-            "{shown} is no library or program ({why}); give one, or the directory of a ROCm installation, \
+            "{shown} is not a library or program ({why}); pass one, or the directory of a ROCm installation, \
              of its libraries, or a Python environment"
         );
     }
     if found.is_empty() {
         bail!(
-            "{shown} has none of {}, nor do its lib, lib64 and lib/x86_64-linux-gnu, nor PyTorch's \
-             or AMD's wheels in it; give the directory of a ROCm installation, of its libraries, or a \
+            "{shown} contains none of {}, and neither do its lib, lib64 and lib/x86_64-linux-gnu, or PyTorch's \
+             or AMD's wheels in it; pass the directory of a ROCm installation, of its libraries, or a \
              Python environment",
             WANTED.map(|name| format!("{name}*")).join(", "),
         );
     }
-    // A directory of HIP alone beside one with rocBLAS is not what is meant.
+    // A directory that contains only HIP, next to one with rocBLAS, is not intended.
     let with_rocblas: Vec<_> =
         found.iter().filter(|(_, lib)| has(root, lib, &WANTED[..1])).cloned().collect();
     if !with_rocblas.is_empty() {
@@ -319,8 +320,8 @@ fn at(root: &Root, given: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     Ok(found)
 }
 
-/// The tree of a library directory. Its kind is known by the path that it was found at, as what is
-/// behind a link may have any name; where that says nothing, by the resolved one.
+/// The tree of a library directory. Its layout is determined from the path by which it was found, since a
+/// symlink's target may have any name; if that is inconclusive, from the resolved one.
 fn tree(root: &Root, found: &Path, lib: PathBuf) -> Tree {
     let (layout, top) = match recognise(root, found) {
         (Layout::Other, _) => recognise(root, &lib),
@@ -331,7 +332,7 @@ fn tree(root: &Root, found: &Path, lib: PathBuf) -> Tree {
     Tree { layout, top, lib, release }
 }
 
-/// What a library directory is by its path, and the directory that it is part of.
+/// The layout of a library directory according to its path, and the installation's top directory.
 pub(super) fn recognise(root: &Root, lib: &Path) -> (Layout, PathBuf) {
     let names: Vec<&str> = lib
         .components()
@@ -373,7 +374,7 @@ pub(super) fn recognise(root: &Root, lib: &Path) -> (Layout, PathBuf) {
     }
 }
 
-/// Whether pacman's packages are what is in `/opt/rocm`, rather than a link to AMD's tree.
+/// Whether `/opt/rocm` belongs to pacman's packages, and is not a symlink to AMD's tree.
 fn is_arch(root: &Root) -> bool {
     let own = root.metadata_of_entry(Path::new("/opt/rocm")).is_ok_and(|m| m.is_dir());
     own && is_directory(root, Path::new("/var/lib/pacman/local"))
@@ -381,7 +382,7 @@ fn is_arch(root: &Root) -> bool {
 
 /// ROCm's release.
 fn release(root: &Root, top: &Path) -> Option<String> {
-    // AMD's file says "7.0.2-56".
+    // AMD's file contains "7.0.2-56".
     let said = text_up_to(root, &top.join(".info/version"), 1 << 10).ok();
     said.and_then(|text| leading_version(&text)).or_else(|| {
         let name = top.file_name()?.to_str()?;
@@ -390,7 +391,7 @@ fn release(root: &Root, top: &Path) -> Option<String> {
     })
 }
 
-/// The numbers with dots that a text begins with.
+/// The dotted numbers at the beginning of a text.
 fn leading_version(text: &str) -> Option<String> {
     let text = text.trim_start();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -411,8 +412,8 @@ pub(super) fn is_directory(root: &Root, path: &Path) -> bool {
     root.metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
-/// The directories that match a pattern of path components, each with at most stars, below a base.
-/// What cannot be read has no matches: another user's home directory is not an error.
+/// The directories below a base that match a pattern of path components, each of which may contain stars.
+/// Unreadable directories have no matches: another user's home directory is not an error.
 fn expand(root: &Root, base: &Path, pattern: &str) -> Vec<PathBuf> {
     let mut found = vec![base.to_owned()];
     for component in pattern.split('/').filter(|component| !component.is_empty()) {
@@ -432,7 +433,7 @@ fn step(root: &Root, directory: &Path, component: &str) -> BTreeSet<PathBuf> {
     matching.map(|name| directory.join(name)).collect()
 }
 
-/// Whether a name matches a pattern in which each star is any run of characters.
+/// Whether a name matches a pattern in which each star stands for any characters.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|start| name.strip_prefix(start)) else {

@@ -1,6 +1,5 @@
-//! The libraries of a ROCm tree that matter here: files, the names that lead to them, and what the
-//! files themselves say. A name is what a library is found by and no more; what it is, its ELF
-//! headers tell.
+//! The relevant libraries of a ROCm tree: their files, the names that point to them, and their contents. A
+//! name only locates a library; its ELF headers identify it.
 
 use super::{owner::Owner, split::Split};
 use crate::{elf, root::Root};
@@ -16,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The target of code that the runtime compiles for whatever device there is: SPIR-V.
+/// The target of code that the runtime compiles for the actual device: SPIR-V.
 pub const PORTABLE: &str = "amdgcnspirv";
 
 /// Which of ROCm's libraries.
@@ -33,73 +32,73 @@ pub enum Kind {
     Rocsolver,
     /// `libamdhip64`, the HIP runtime.
     Hip,
-    /// A program or library that is none of ROCm's and may have GPU code.
+    /// A program or other library, which may have GPU code.
     Other,
 }
 
 /// A library file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Library {
-    /// What its name says it is.
+    /// The kind according to its name.
     pub kind: Kind,
     /// Where the file is, resolved, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
-    /// The links in the library directory that lead to it.
+    /// The symlinks in the library directory that point to it.
     pub links: Vec<Link>,
     /// In bytes.
     pub size: u64,
-    /// The name that those linked with it ask for.
+    /// Its SONAME.
     pub soname: Option<String>,
     /// The version in its file name ("5.0.70002"), or else in its SONAME.
     pub version: Option<String>,
     /// The shim's version, if it is one.
     pub shim: Option<String>,
-    /// The GPUs to whose kernels `slim` reduced it; empty: it is whole.
+    /// The GPUs to whose kernels `slim` reduced it; empty if it is whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slim: Vec<String>,
-    /// The libraries that it asks for, in order.
+    /// The libraries that it needs, in order.
     pub needed: Vec<String>,
-    /// How many of its bundles, one for a translation unit, have code for each GPU target.
+    /// How many of its bundles, one per translation unit, have code for each GPU target.
     pub targets: BTreeMap<String, usize>,
     /// Its archives, if its code was split from it.
     pub split: Option<Split>,
-    /// The package that put it there.
+    /// The package that installed it.
     pub owner: Option<Owner>,
     /// Why the file, or a part of it, could not be read.
     pub problem: Option<String>,
-    /// Where in the file the code for GPUs is.
+    /// Where the GPU code is in the file.
     #[serde(skip)]
     pub fatbin: Vec<Range<u64>>,
 }
 
-/// A symbolic link to a library.
+/// A symlink to a library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Link {
     /// Where it is, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
-    /// As written in it.
+    /// Its target as written.
     #[serde(serialize_with = "crate::output::json::path")]
     pub target: PathBuf,
-    /// The package that put it there.
+    /// The package that installed it.
     pub owner: Option<Owner>,
 }
 
-/// A library's name behind which there is none.
+/// A library's name that does not resolve to a library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Broken {
     /// Where it is, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
-    /// What is written in it, if it is a link.
+    /// Its target, if it is a symlink.
     #[serde(serialize_with = "crate::output::json::optional_path")]
     pub target: Option<PathBuf>,
     /// Why there is no library.
     pub problem: String,
 }
 
-/// What a library directory has.
+/// The contents of a library directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Libraries {
     /// By kind and path.
@@ -109,7 +108,7 @@ pub struct Libraries {
 }
 
 impl Kind {
-    /// The library that a file name is one of, versions and all.
+    /// The library to which a file name belongs, in any version.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
         let kinds = [
@@ -125,7 +124,7 @@ impl Kind {
 }
 
 impl Libraries {
-    /// The file that a name in the library directory leads to.
+    /// The file that a name in the library directory points to.
     #[must_use]
     pub fn behind(&self, path: &Path) -> Option<&Library> {
         let is = |file: &&Library| file.path == path || file.links.iter().any(|l| l.path == path);
@@ -133,14 +132,14 @@ impl Libraries {
     }
 }
 
-/// The libraries of a directory. A file that cannot be read is part of the answer, with the reason.
+/// The libraries of a directory. An unreadable file is part of the result, with the reason.
 pub fn of(root: &Root, lib: &Path) -> Result<Libraries> {
     let names = root.names(lib).with_context(|| format!("cannot read {}", lib.display()))?;
     let mut files: BTreeMap<(Kind, PathBuf), Library> = BTreeMap::new();
     let mut broken = Vec::new();
     for (name, kind) in names.iter().filter_map(|name| Some((name, Kind::of(name.to_str()?)?))) {
         let path = lib.join(name);
-        // What cannot be read is no link.
+        // An unreadable entry is not a symlink.
         let target = root.read_link(&path).ok();
         let place = root.resolve(&path).and_then(|place| Ok((root.open(&place)?, place)));
         match place {
@@ -156,20 +155,20 @@ pub fn of(root: &Root, lib: &Path) -> Result<Libraries> {
     Ok(Libraries { files: files.into_values().collect(), broken })
 }
 
-/// A library at a path, of whatever kind its name says; what has another name is taken for a
-/// rocBLAS. Links to it are not looked for.
+/// A library at a path, of the kind that its name denotes; with another name it is taken for a rocBLAS.
+/// Symlinks to it are not collected.
 pub fn read(root: &Root, path: &Path) -> io::Result<Library> {
     let name = path.file_name().and_then(|name| name.to_str());
     read_as(root, name.and_then(Kind::of).unwrap_or(Kind::Rocblas), path)
 }
 
-/// As [`read`], of a kind that is known.
+/// Like [`read`], with a known kind.
 pub(super) fn read_as(root: &Root, kind: Kind, path: &Path) -> io::Result<Library> {
     let place = root.resolve(path)?;
     Ok(library(root, kind, &place, &root.open(&place)?))
 }
 
-/// Whether a device runs code that is labelled so in a library.
+/// Whether a device runs code with this label in a library.
 #[must_use]
 pub fn runs(device: &Target, label: &str) -> bool {
     match Target::parse(label) {
@@ -178,8 +177,8 @@ pub fn runs(device: &Target, label: &str) -> bool {
     }
 }
 
-/// How many bundles of a library have code for each GPU target. The error is the first problem, which
-/// names the offset.
+/// How many bundles of a library have code for each GPU target. The error is the first problem, with its
+/// offset.
 pub fn targets_of(file: &File) -> Result<BTreeMap<String, usize>> {
     let Targets { counts, problems } = targets_in(file, &distinct(elf::summary(file)?.fatbin));
     match problems.into_iter().next() {
@@ -188,14 +187,14 @@ pub fn targets_of(file: &File) -> Result<BTreeMap<String, usize>> {
     }
 }
 
-/// The GPUs to whose kernels `slim` reduced a file; none where it is whole or cannot be read.
+/// The GPUs to whose kernels `slim` reduced a file; none if it is whole or cannot be read.
 #[must_use]
 pub fn slim_gpus(file: &File) -> Vec<String> {
     let size = file.metadata().map_or(0, |metadata| metadata.len());
     offload::slim::note(file, size).ok().flatten().map(|note| note.gpus).unwrap_or_default()
 }
 
-/// Ranges without those that others overlap: sections may all claim the same bytes.
+/// Ranges without overlaps: sections may all claim the same bytes.
 fn distinct(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges.sort_by_key(|range| (range.start, range.end));
     let mut end = 0;
@@ -219,7 +218,7 @@ fn targets_in(file: &File, fatbin: &[Range<u64>]) -> Targets {
     all
 }
 
-/// Problems in a clause: the first, and how many more there are.
+/// Problems as a clause: the first, and the number of others.
 pub(super) fn in_short(problems: &[Malformed]) -> Option<String> {
     let (first, others) = problems.split_first()?;
     Some(match others.len() {
@@ -249,7 +248,7 @@ fn library(root: &Root, kind: Kind, path: &Path, file: &File) -> Library {
         Err(e) => library.problem = Some(e.to_string()),
         Ok(summary) => {
             let name = path.file_name().and_then(|name| name.to_str());
-            // The shim's file name only has to win over others.
+            // The shim's file name only has to sort last for ldconfig.
             library.version = summary
                 .shim
                 .is_none()

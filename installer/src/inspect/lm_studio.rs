@@ -1,6 +1,6 @@
 //! LM Studio's manifests. An engine (`backends/llama.cpp-linux-*-rocm-*/backend-manifest.json`) names the
-//! vendor directories that it loads libraries from and the GPUs on which LM Studio offers it, whatever
-//! the libraries have kernels for. <https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1004>
+//! vendor directories from which it loads libraries and the GPUs on which LM Studio offers it, regardless of
+//! which kernels the libraries have. <https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1004>
 
 use super::layout::Tree;
 use crate::{inspect::layout::Layout, root::Root};
@@ -16,11 +16,11 @@ pub struct Engine {
     /// Its manifest, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub manifest: PathBuf,
-    /// The GPUs on which LM Studio offers it; none where the manifest does not say.
+    /// The GPUs on which LM Studio offers it; none if the manifest does not list any.
     pub targets: Vec<String>,
 }
 
-/// What matters of a manifest.
+/// The relevant fields of a manifest.
 #[derive(Deserialize)]
 struct Manifest {
     #[serde(default)]
@@ -35,7 +35,7 @@ struct Gpu {
     targets: Vec<String>,
 }
 
-/// The engines that use a tree's libraries. A manifest that cannot be read is not LM Studio's.
+/// The engines that use a tree's libraries. An unreadable manifest is ignored.
 #[must_use]
 pub fn engines(root: &Root, tree: &Tree) -> Vec<Engine> {
     if tree.layout != Layout::LmStudio {
@@ -60,7 +60,7 @@ pub fn engines(root: &Root, tree: &Tree) -> Vec<Engine> {
 }
 
 impl Engine {
-    /// Why LM Studio does not offer it on a GPU, and what to do; `None` where it does.
+    /// Why LM Studio does not offer it on a GPU, and what to do; `None` if it does.
     #[must_use]
     pub fn refusal(&self, gpu: &str) -> Option<(String, String)> {
         let processor = gpu.split(':').next().unwrap_or(gpu);
@@ -70,11 +70,11 @@ impl Engine {
         let manifest = self.manifest.display();
         Some((
             format!(
-                "LM Studio offers this engine on {} only, whatever its libraries have: {manifest} says so.",
+                "LM Studio offers this engine on {} only, as listed in {manifest}, regardless of its libraries.",
                 self.targets.join(", ")
             ),
             format!(
-                "add \"{processor}\" to gpu.targets in {manifest}, again after each update of the engine, \
+                "add \"{processor}\" to gpu.targets in {manifest} (again after each update of the engine) \
                  and restart LM Studio"
             ),
         ))

@@ -1,8 +1,8 @@
-//! The GPUs of this machine, as the kernel's driver lists them, and whether this process may use
-//! them. No ROCm is needed for it, and none is asked.
+//! The GPUs of this machine, as listed by the kernel's driver, and whether this process may use them. This
+//! needs no ROCm.
 //!
-//! The tree that is inspected may be another root's; GPUs are the machine's own always. The base
-//! directories are arguments so that a test can lay out others.
+//! The inspected tree may be in another root; GPUs are always the machine's own. The base directories are
+//! parameters for tests.
 
 use super::reading::machine_text_up_to;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Files of sysfs have at most a page.
+/// Files in sysfs have at most a page.
 const PAGE: u64 = 1 << 12;
 
 /// GPUs and the permission to use them.
@@ -24,8 +24,8 @@ pub struct Machine {
     pub gpus: Vec<Gpu>,
     /// `/dev/kfd` and the render nodes in `/dev/dri`, those that exist.
     pub devices: Vec<Device>,
-    /// The groups that a container has to be given with `--group-add`, as numbers: names differ
-    /// between a host and its containers.
+    /// The groups that a container needs with `--group-add`, as numbers: names differ between a host and its
+    /// containers.
     pub groups_to_add: Vec<u32>,
 }
 
@@ -36,41 +36,41 @@ pub struct Gpu {
     pub node: u32,
     /// Its target ("gfx906").
     pub target: String,
-    /// Its PCI address ("0000:03:00.0"), if the driver tells.
+    /// Its PCI address ("0000:03:00.0"), if the driver reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pci: Option<String>,
-    /// What the driver calls it ("vega20").
+    /// The driver's name for it ("vega20").
     pub name: String,
     /// Its number of SIMD units, four to a compute unit on GCN.
     pub simd_count: u64,
-    /// Its own memory, in bytes; 0 where it shares the machine's.
+    /// Its own memory, in bytes; 0 if it shares the machine's.
     pub memory: u64,
 }
 
 /// A device file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Device {
-    /// On the machine.
+    /// Its path on the machine.
     #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
     /// Permission bits, as chmod takes them.
     pub mode: u32,
-    /// The owner's number.
+    /// The owner's UID.
     pub uid: u32,
-    /// The group's number.
+    /// The GID.
     pub gid: u32,
     /// Whether this process may open it for reading and writing.
     pub usable: bool,
 }
 
-/// Looks at the running machine.
+/// Examines the running machine.
 #[must_use]
 pub fn this() -> Machine {
     look(Path::new("/sys"), Path::new("/dev"))
 }
 
-/// The targets of the GPUs that programs here can reach. While an image is built the kernel lists the
-/// host's, but without their driver's device they are none of the image's.
+/// The targets of the GPUs that programs here can access. During an image build the kernel lists the host's
+/// GPUs, but without their driver's device they are not accessible.
 #[must_use]
 pub fn targets() -> BTreeSet<String> {
     let machine = this();
@@ -78,10 +78,10 @@ pub fn targets() -> BTreeSet<String> {
     machine.gpus.into_iter().filter(|_| can_be_reached).map(|gpu| gpu.target).collect()
 }
 
-/// The device of AMD's driver for computing.
+/// The compute device of AMD's driver.
 const DRIVER: &str = "kfd";
 
-/// Looks at a machine whose sysfs and device files are in these directories: `/sys` and `/dev`.
+/// Examines a machine with sysfs and device files in these directories: `/sys` and `/dev`.
 #[must_use]
 pub fn look(sys: &Path, dev: &Path) -> Machine {
     let gpus = gpus(&sys.join("class/kfd/kfd/topology/nodes"));
@@ -94,8 +94,8 @@ pub fn look(sys: &Path, dev: &Path) -> Machine {
     Machine { gpus, devices, groups_to_add }
 }
 
-/// The target of KFD's `gfx_target_version`: decimal major, minor and stepping of two digits each,
-/// of which the name has the last two in hexadecimal (90010 is gfx90a).
+/// The target for KFD's `gfx_target_version`: decimal major, minor and stepping of two digits each; in the
+/// target's name the last two are hexadecimal (90010 is gfx90a).
 #[must_use]
 pub fn target_of(version: u64) -> String {
     let (major, minor, stepping) = (version / 10_000, version / 100 % 100, version % 100);
@@ -111,7 +111,7 @@ fn gpus(nodes: &Path) -> Vec<Gpu> {
     numbered(nodes, "").into_iter().filter_map(|(node, path)| gpu(node, &path)).collect()
 }
 
-/// The GPU of a node; `None` for a processor's node.
+/// The GPU of a node; `None` for a CPU node.
 fn gpu(node: u32, directory: &Path) -> Option<Gpu> {
     let properties = machine_text_up_to(&directory.join("properties"), PAGE).ok()?;
     let property = |name: &str| {
@@ -130,8 +130,7 @@ fn gpu(node: u32, directory: &Path) -> Option<Gpu> {
     })
 }
 
-/// The sizes of a GPU's own banks of memory, together. `local_mem_size` in its properties is 0 on
-/// current kernels.
+/// The total size of a GPU's own memory banks. `local_mem_size` in its properties is 0 on current kernels.
 fn memory(banks: &Path) -> u64 {
     // HSA_HEAPTYPE_FRAME_BUFFER_PUBLIC and _PRIVATE.
     let is_own = |heap: &str| matches!(heap.trim(), "1" | "2");
@@ -145,7 +144,7 @@ fn memory(banks: &Path) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
-/// What is in a directory under a name that ends in a number, by the number.
+/// The entries of a directory whose names end in a number, by that number.
 fn numbered(directory: &Path, beginning: &str) -> Vec<(u32, PathBuf)> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(beginning)?.parse().ok();
@@ -162,15 +161,14 @@ fn device(path: &Path) -> Option<Device> {
         mode: metadata.mode() & 0o7777,
         uid: metadata.uid(),
         gid: metadata.gid(),
-        // By the effective ids, which an open goes by, and without opening: opening kfd makes a
-        // process known to the driver.
+        // With the effective IDs, which an open uses, and without opening: opening kfd registers a process
+        // with the driver.
         usable: metadata.file_type().is_char_device()
             && accessat(CWD, path, Access::READ_OK | Access::WRITE_OK, AtFlags::EACCESS).is_ok(),
     })
 }
 
-/// The group by which a device may be used, where it is not everyone's. Group 0 is the one that a
-/// container's root is in anyway.
+/// The group that may use a device, unless everyone may. A container's root is in group 0 anyway.
 fn group_to_add(device: &Device) -> Option<u32> {
     let group = device.mode & 0o060 == 0o060;
     let everyone = device.mode & 0o006 == 0o006;

@@ -1,24 +1,24 @@
-//! What is here: ROCm trees, the libraries in them, and which GPUs those have code for. It answers
-//! "is my gfx906 covered, and by which file?" before anything runs.
+//! Lists ROCm trees, the libraries in them, and the GPUs that these have code for. This shows whether a
+//! gfx906 is covered, and by which file, before anything runs.
 //!
-//! Everything is read from the files themselves, with their headers first: of a library of a
-//! gigabyte a few pages, unless kernels are to be counted. A file that cannot be read is part of the
-//! answer and not the end of it.
+//! Everything is read from the files themselves, beginning with their headers: a few pages of a library of a
+//! gigabyte, unless kernels are counted. An unreadable file is part of the result, and the inspection
+//! continues.
 //!
-//! | file | what it finds out |
+//! | file | concern |
 //! |---|---|
 //! | `layout.rs`, `search.rs` | where the trees are |
 //! | `library.rs` | the library files and the links to them |
 //! | `lm_studio.rs` | on which GPUs LM Studio uses a tree |
-//! | `object.rs` | a program or library that is none of ROCm's |
-//! | `split.rs` | the archives of libraries whose GPU code was split from them |
-//! | `owner.rs` | which packages they are from |
-//! | `tensile.rs` | Tensile's files by GPU target |
-//! | `store.rs` | the shim's backends, and which one it would open |
+//! | `object.rs` | other programs and libraries |
+//! | `split.rs` | the archives of libraries whose GPU code was split off |
+//! | `owner.rs` | the packages they belong to |
+//! | `tensile.rs` | Tensile's files, by GPU target |
+//! | `store.rs` | the shim's backends, and the one it would open |
 //! | `kernels.rs` | kernels by name |
-//! | `coverage.rs` | all of that for one GPU target |
+//! | `coverage.rs` | the combined result for one GPU target |
 //! | `machine.rs` | the GPUs of this machine |
-//! | `text.rs` | the words for it |
+//! | `text.rs` | prints the result |
 
 pub mod coverage;
 pub mod kernels;
@@ -56,25 +56,25 @@ use std::{
 use store::Backend;
 use tensile::Tensile;
 
-/// The function whose kernels are counted unless others are named: TRSM is what rocBLAS dropped
-/// GPUs with, as its kernels are in the library itself.
+/// The function whose kernels are counted by default: TRSM fails on GPUs that rocBLAS dropped, since its
+/// kernels are in the library itself.
 pub const DEFAULT_FUNCTION: &str = "trsm";
 
-/// What was found.
+/// The result.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
     /// This machine's GPUs.
     pub machine: Machine,
-    /// The trees, in the order of the places looked at or of the paths given.
+    /// The trees, in the order of the searched places or of the given paths.
     pub trees: Vec<Found>,
-    /// The programs and libraries that were given and are none of ROCm's.
+    /// The given programs and libraries other than ROCm's.
     pub objects: Vec<Object>,
 }
 
-/// What was found in a tree.
+/// The result for a tree.
 #[derive(Clone, Debug, Serialize)]
 pub struct Found {
-    /// Where it is.
+    /// Its paths and layout.
     #[serde(flatten)]
     pub tree: Tree,
     /// Its libraries.
@@ -83,8 +83,8 @@ pub struct Found {
     pub tensile: Option<Tensile>,
     /// The backends in the shim's store.
     pub backends: Vec<Backend>,
-    /// For each target, whether the rocBLAS that programs get, or a library that was given by its
-    /// name, has what it needs.
+    /// For each target, whether the rocBLAS that programs use, or a library that was given by name, has what
+    /// it needs.
     pub coverage: Vec<Coverage>,
     /// The engines of LM Studio that use it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -93,11 +93,11 @@ pub struct Found {
     pub problem: Option<String>,
 }
 
-/// Looks at the trees at the given paths, or where none is given at those in the usual places.
+/// Examines the trees at the given paths, or by default those in the usual places.
 ///
-/// Kernels are counted for `functions` (none: [`DEFAULT_FUNCTION`]) and `targets` (none: those of
-/// this machine's GPUs). A path to neither a program nor a ROCm library, or a name that is no target,
-/// is an error.
+/// Kernels are counted for `functions` (by default [`DEFAULT_FUNCTION`]) and `targets` (by default those of
+/// this machine's GPUs). A path to neither a program nor a ROCm library, and a name that is not a target, are
+/// errors.
 pub fn inspect(
     root: &Root,
     given: &[PathBuf],
@@ -144,12 +144,12 @@ fn inspect_for(
     Ok(Inspection { machine, trees, objects })
 }
 
-/// A tree, and what of it is asked about.
+/// A tree, and what is examined in it.
 struct Subject {
     tree: Tree,
-    /// The rocBLAS that programs get.
+    /// The rocBLAS that programs use.
     served: bool,
-    /// Libraries that were given by their names, inside the root.
+    /// Libraries that were given by name, inside the root.
     named: Vec<PathBuf>,
 }
 
@@ -198,7 +198,7 @@ fn found(root: &Root, subject: Subject, functions: &[String], asked: &[Asked]) -
     Found { tree, libraries, tensile, backends, coverage, engines, problem }
 }
 
-/// Adds the HIP runtime that the tree's rocBLAS gets, which may be in another directory.
+/// Adds the HIP runtime that the tree's rocBLAS loads, which may be in another directory.
 fn with_hip(root: &Root, lib: &Path, mut libraries: Libraries) -> Libraries {
     if let Some(hip) = peers::Peers::of(root, lib).hip()
         && libraries.files.iter().all(|file| file.path != hip.path)
@@ -209,7 +209,7 @@ fn with_hip(root: &Root, lib: &Path, mut libraries: Libraries) -> Libraries {
     libraries
 }
 
-/// Fills in the owners, of all trees at once: the databases are long.
+/// Fills in the owners of all trees at once, since the databases are long.
 fn own(root: &Root, trees: &mut [Found]) {
     let mut places: Vec<(&Path, &mut Option<Owner>)> = Vec::new();
     for tree in trees {

@@ -1,6 +1,6 @@
-//! A program or library that is none of ROCm's: the GPU code in it, and which of ROCm's libraries it
-//! would load. PyPI's ROCm plug-ins have search paths of up to sixty places, of which the first that
-//! has a library decides.
+//! A program or library other than ROCm's: the GPU code in it, and which of ROCm's libraries it would load.
+//! PyPI's ROCm plug-ins have search paths of up to sixty directories, of which the first that has a library
+//! decides.
 
 use super::{
     coverage::{self, Asked, Coverage},
@@ -17,23 +17,23 @@ use crate::{
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// What was found of it.
+/// The result for it.
 #[derive(Debug, Serialize)]
 pub struct Object {
     /// Whether it is a program.
     pub program: bool,
-    /// What the file says.
+    /// The file's properties.
     pub file: Library,
-    /// Whether its own kernels are for each target.
+    /// Whether it has its own kernels for each target.
     pub coverage: Vec<Coverage>,
     /// What it would load.
     #[serde(flatten)]
     pub uses: Uses,
-    /// Why it would not load, a sentence each, with the cure.
+    /// Why it would not load, one sentence each, with the fix.
     pub problems: Vec<String>,
 }
 
-/// Where a given path is, inside the root, if it is a program or library that is none of ROCm's.
+/// The resolved path, inside the root, if it is a program or library other than ROCm's.
 pub(super) fn place(root: &Root, given: &Path) -> Option<PathBuf> {
     let given = super::layout::absolute(root, given).ok()?;
     let file = root.open(&given).ok()?;
@@ -45,7 +45,7 @@ pub(super) fn place(root: &Root, given: &Path) -> Option<PathBuf> {
     (is_loaded && !known).then_some(given)
 }
 
-/// Reads it. The kernels of its code are not counted: they are its own.
+/// Examines it. Its kernels are not counted: they are not rocBLAS's.
 pub(super) fn of(root: &Root, path: &Path, asked: &[Asked]) -> std::io::Result<Object> {
     let file = library::read_as(root, Kind::Other, path)?;
     let kind = root.open(path).ok().and_then(|file| elf::summary(&file).ok()).map(|s| s.kind);

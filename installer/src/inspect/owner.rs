@@ -1,10 +1,10 @@
-//! Which package put a file where it is, by the package databases themselves: a tree that is not the
-//! running system's has no `dpkg` or `pacman` to ask.
+//! Which package installed a file, read from the package databases themselves: a tree in another root has no
+//! `dpkg` or `pacman` to run.
 //!
-//! A database lists paths as the package spells them. On a system with a merged `/usr`, a package
-//! may say `/lib/...` of what is in `/usr/lib/...`, and links in `/opt` do the same. So a listed
-//! path whose last component is one that is asked for is resolved and then compared; the others,
-//! nearly all, cost a comparison of names.
+//! A database lists paths as the package spells them. On a system with a merged `/usr`, a package may list
+//! `/lib/...` for a file in `/usr/lib/...`, and symlinks in `/opt` have the same effect. A listed path whose
+//! last component matches is therefore resolved and then compared; nearly all others cost only a comparison
+//! of names.
 
 use super::reading::{bytes_up_to, text_up_to};
 use crate::root::Root;
@@ -18,24 +18,24 @@ use std::{
     process::Command,
 };
 
-/// Larger than any package's list of files, in bytes; the largest seen has 6 MB.
+/// Larger than any package's list of files, in bytes; the largest known has 6 MB.
 const MOST_LIST: u64 = 64 << 20;
 
 /// dpkg's database.
 const DPKG: &str = "/var/lib/dpkg";
-/// pacman's database of what is installed.
+/// pacman's database of installed packages.
 const PACMAN: &str = "/var/lib/pacman/local";
-/// Where rpm's database is, of old and now.
+/// The places of rpm's database, old and new.
 const RPM: [&str; 2] = ["/var/lib/rpm", "/usr/lib/sysimage/rpm"];
 
 /// A package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Owner {
-    /// Whose database says so.
+    /// The package manager.
     pub manager: Manager,
     /// The package's name.
     pub package: String,
-    /// Its version, where the database has it.
+    /// Its version, if the database contains it.
     pub version: Option<String>,
 }
 
@@ -58,9 +58,9 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The owners of files or links, of which the directories are resolved. Those that no package has
-/// are not in the answer. All are looked for in one pass over the databases. `rpm` is the program to
-/// ask where there is an rpm database, whose formats are its own.
+/// The owners of files or symlinks whose directories are resolved. Files that no package owns are not in the
+/// result. All are searched for in one pass over the databases. `rpm` is the program to run if there is an
+/// rpm database, whose formats are private.
 #[must_use]
 pub fn owners(root: &Root, paths: &BTreeSet<PathBuf>, rpm: &Path) -> BTreeMap<PathBuf, Owner> {
     let asked = Asked::new(root, paths);
@@ -73,7 +73,7 @@ pub fn owners(root: &Root, paths: &BTreeSet<PathBuf>, rpm: &Path) -> BTreeMap<Pa
     found
 }
 
-/// What is asked for.
+/// The query.
 struct Asked<'a> {
     root: &'a Root,
     paths: &'a BTreeSet<PathBuf>,
@@ -86,7 +86,7 @@ impl<'a> Asked<'a> {
         Self { root, paths, names }
     }
 
-    /// The path that is asked for and that a listed one, relative to the root or not, leads to.
+    /// The requested path to which a listed one, relative to the root or not, resolves.
     fn is(&self, listed: &[u8]) -> Option<PathBuf> {
         let name = listed.rsplit(|byte| *byte == b'/').next()?;
         if !self.names.contains(name) {
@@ -108,7 +108,8 @@ fn dpkg(asked: &Asked<'_>, found: &mut BTreeMap<PathBuf, Owner>) {
     let diversions = Diversions::parse(&bytes);
     let mut owned = Vec::new();
     for name in root.names(&info).unwrap_or_default() {
-        // `rocblas.list`, or `librocblas4:amd64.list` of a package that may be there several times.
+        // `rocblas.list`, or `librocblas4:amd64.list` for a package that may be installed for several
+        // architectures.
         let Some(package) = name.to_str().and_then(|name| name.strip_suffix(".list")) else {
             continue;
         };
@@ -117,7 +118,7 @@ fn dpkg(asked: &Asked<'_>, found: &mut BTreeMap<PathBuf, Owner>) {
             None => (package, None),
         };
         let Ok(list) = bytes_up_to(root, &info.join(&name), MOST_LIST) else { continue };
-        // A diversion may give a file any name, so it comes before names are compared.
+        // A diversion may give a file any name, so it is applied before names are compared.
         let places = lines(&list).map(|listed| diversions.place_of(listed, package));
         owned.extend(places.filter_map(|place| {
             Some((asked.is(place)?, package.to_owned(), architecture.map(str::to_owned)))
@@ -133,19 +134,20 @@ fn dpkg(asked: &Asked<'_>, found: &mut BTreeMap<PathBuf, Owner>) {
     }
 }
 
-/// Which files dpkg puts elsewhere than packages list them, and for which package it does not.
+/// dpkg's diversions: which files are elsewhere than packages list them, and for which package this does not
+/// apply.
 struct Diversions<'a>(BTreeMap<&'a [u8], (&'a [u8], &'a [u8])>);
 
 impl<'a> Diversions<'a> {
-    /// The database: three lines each, the path, where it goes, and the package that has the path
-    /// for itself (`:` is the administrator).
+    /// The database: three lines each, the path, its diverted name, and the package that keeps the original
+    /// path (`:` is the administrator).
     fn parse(bytes: &'a [u8]) -> Self {
         let lines: Vec<&[u8]> = lines(bytes).collect();
         let (threes, _) = lines.as_chunks::<3>();
         Self(threes.iter().map(|[from, to, by]| (*from, (*to, *by))).collect())
     }
 
-    /// Where the file of that package is which it lists at that path.
+    /// The actual place of a file that a package lists at that path.
     fn place_of(&self, listed: &'a [u8], package: &str) -> &'a [u8] {
         match self.0.get(listed) {
             Some((to, by)) if *by != package.as_bytes() => to,
@@ -154,7 +156,7 @@ impl<'a> Diversions<'a> {
     }
 }
 
-/// The version that dpkg's status file has of a package.
+/// The version of a package in dpkg's status file.
 fn dpkg_version(status: &str, package: &str, architecture: Option<&str>) -> Option<String> {
     fn field<'a>(paragraph: &'a str, name: &str) -> Option<&'a str> {
         paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
@@ -189,8 +191,8 @@ fn pacman(asked: &Asked<'_>, found: &mut BTreeMap<PathBuf, Owner>) {
     }
 }
 
-/// Asks rpm, where the root has its database and the machine the program. What it says is only
-/// shown; where it says nothing usable, the file has no owner.
+/// Runs rpm, if the root has its database and the machine has the program. Its output is only displayed; if
+/// it is unusable, the file has no owner.
 fn ask_rpm(
     root: &Root,
     rpm: &Path,
@@ -206,7 +208,7 @@ fn ask_rpm(
             command.arg("--root").arg(root.directory());
         }
         command.args(["-qf", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\n"]).arg(path);
-        // Without the program there is nobody to ask about the other paths either.
+        // Without the program, the other paths have no owner either.
         let Ok(output) = command.env("LC_ALL", "C").output() else { return };
         let said = String::from_utf8_lossy(&output.stdout);
         let answer = said.lines().next().and_then(|line| line.split_once(' '));

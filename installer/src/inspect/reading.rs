@@ -1,5 +1,4 @@
-//! Reading small files of which only a bounded part may be taken: a file in an image may have any
-//! size, and a sparse one has it for nothing.
+//! Reads small files up to a limit: a file in an image may have any size, and a sparse one costs nothing.
 
 use crate::root::{Root, open_regular};
 use std::{
@@ -13,12 +12,12 @@ pub(super) fn bytes_up_to(root: &Root, inside: &Path, most: u64) -> io::Result<V
     whole(root.open(inside)?, most)
 }
 
-/// The text of a file of at most that many bytes. What is not UTF-8 in it is replaced.
+/// The text of a file of at most that many bytes. Invalid UTF-8 is replaced.
 pub(super) fn text_up_to(root: &Root, inside: &Path, most: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes_up_to(root, inside, most)?).into_owned())
 }
 
-/// The same of a file of the machine.
+/// The same for a file of the machine.
 pub(super) fn machine_text_up_to(path: &Path, most: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&whole(open_regular(path)?, most)?).into_owned())
 }
@@ -27,7 +26,7 @@ fn whole(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        let what = format!("it has more than {most} bytes");
+        let what = format!("it is larger than {most} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(bytes)

@@ -1,10 +1,10 @@
-//! The bounded search for Python environments and applications with ROCm's libraries: people put
-//! them anywhere below a few directories.
+//! The bounded search for Python environments and applications with ROCm's libraries, which people put
+//! anywhere below a few directories.
 //!
-//! It is breadth first, so that what is deep in one place does not hide what is shallow in another.
-//! It ends at a depth and at a number of directories, and says when it does. It does not enter the
-//! homes of other users, network mounts and the kernel's file systems, and follows no symlink but
-//! to look for a Python environment right behind it.
+//! The search is breadth first, so that a deep place does not hide a shallow one. It has limits for the depth
+//! and the number of directories, and reports when it stops early. It does not enter the homes of other
+//! users, network mounts and the kernel's file systems, and follows a symlink only to check for a Python
+//! environment directly behind it.
 
 use super::layout::{self, Layout};
 use crate::{output, root::Root};
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where environments are put, besides the user's own home.
+/// Where environments are created, besides the user's own home.
 const PREFIXES: [&str; 10] = [
     "/opt",
     "/usr/local",
@@ -35,13 +35,13 @@ const PREFIXES: [&str; 10] = [
 /// Levels below a prefix. `/media/USER/DISK/programs/AI/ComfyUI/venv` is six below.
 const MOST_LEVELS: usize = 8;
 
-/// Directories that are read at most. On a warm ext4 that takes under a second.
+/// The maximum number of directories to read. On a warm ext4 that takes under a second.
 const MOST_DIRECTORIES: usize = 20_000;
 
-/// When a person is told what takes so long.
+/// When the user is told about a slow search.
 const LONG: Duration = Duration::from_secs(2);
 
-/// Directories without installed libraries: caches, histories, sources, and the shim's own store.
+/// Directories that contain no installed libraries: caches, histories, sources, and the shim's own store.
 const SKIPPED: [&str; 12] = [
     STORE,
     ".cache",
@@ -53,15 +53,15 @@ const SKIPPED: [&str; 12] = [
     "__pycache__",
     "lost+found",
     "node_modules",
-    // conda's unpacked packages, which environments have hard links to.
+    // conda's unpacked packages, which environments hard-link.
     "pkgs",
     "site-packages",
 ];
 
-/// The first user number that belongs to a person, and the last: `nobody` follows.
+/// The first and last user IDs of people; `nobody` follows.
 const PEOPLE: std::ops::Range<u32> = 1000..65_534;
 
-/// What was found, inside the root.
+/// The result, inside the root.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Directories that have `lib/python3*`.
@@ -70,7 +70,7 @@ pub(super) struct Found {
     pub(super) libs: Vec<PathBuf>,
 }
 
-/// Searches a root, and tells a person when it takes long and when it had to stop.
+/// Searches a root, and reports when it takes long and when it had to stop.
 pub(super) fn search(root: &Root) -> Found {
     Search::new(root).run(MOST_DIRECTORIES)
 }
@@ -80,7 +80,7 @@ struct Search<'a> {
     found: Found,
     /// Directories to read, with their level.
     queue: VecDeque<(PathBuf, usize)>,
-    /// Device and inode of those that were read: bind mounts may make loops.
+    /// Device and inode of directories that have been read: bind mounts may form loops.
     seen: BTreeSet<(u64, u64)>,
     homes_of_others: BTreeSet<PathBuf>,
     /// Types of the mounted file systems by device.
@@ -115,8 +115,8 @@ impl<'a> Search<'a> {
         while let Some((directory, level)) = self.queue.pop_front() {
             if self.seen.len() >= most {
                 output::notice(&format!(
-                    "stopped looking for ROCm's libraries after {most} directories, before {}: name \
-                     a tree that is missing with --rocm DIR",
+                    "stopped searching for ROCm's libraries after {most} directories, before {}: name \
+                     a missing tree with --rocm DIR",
                     output::shown(&directory)
                 ));
                 break;
@@ -124,7 +124,7 @@ impl<'a> Search<'a> {
             if !is_said && begun.elapsed() > LONG {
                 is_said = true;
                 output::notice(&format!(
-                    "looking for ROCm's libraries below {}; --rocm DIR names a tree without a search",
+                    "searching for ROCm's libraries below {}; --rocm DIR avoids the search",
                     PREFIXES.join(", ")
                 ));
             }
@@ -133,7 +133,7 @@ impl<'a> Search<'a> {
         self.found
     }
 
-    /// Reads a directory. One that cannot be read has nothing for this user.
+    /// Reads a directory. An unreadable one has nothing for this user.
     fn read(&mut self, directory: &Path, level: usize) {
         let Ok(opened) = self.root.open_directory(directory) else { return };
         let Ok(metadata) = opened.metadata() else { return };
@@ -173,9 +173,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether reading a file system may wait for another machine, or finds no files of people's.
+    /// Whether reading a file system may wait for another machine, or finds no user files.
     fn is_remote(&self, device: u64) -> bool {
-        // A subvolume of Btrfs has a device of its own that is not listed.
+        // A Btrfs subvolume has a device of its own that is not listed.
         self.mounts.get(&device).is_some_and(|kind| is_remote_type(kind))
     }
 }
@@ -191,7 +191,7 @@ fn is_python(root: &Root, directory: &Path) -> bool {
     })
 }
 
-/// Only `fuseblk` of FUSE is on a disk of this machine (NTFS); `fuse.sshfs` and others may wait.
+/// Of FUSE, only `fuseblk` is on a disk of this machine (NTFS); `fuse.sshfs` and others may block.
 fn is_remote_type(kind: &str) -> bool {
     const BEGINNINGS: [&str; 14] = [
         "nfs", "cifs", "smb", "9p", "ceph", "afs", "lustre", "gluster", "gpfs", "beegfs", "fuse.",
@@ -202,7 +202,7 @@ fn is_remote_type(kind: &str) -> bool {
     KERNELS.contains(&kind) || BEGINNINGS.iter().any(|beginning| kind.starts_with(beginning))
 }
 
-/// Of the machine, whatever root is searched: devices are the kernel's.
+/// From the machine, whatever root is searched: devices are the kernel's.
 fn mounts() -> BTreeMap<u64, String> {
     let text = super::reading::machine_text_up_to(Path::new("/proc/self/mountinfo"), 1 << 22);
     text.unwrap_or_default().lines().filter_map(mount).collect()
@@ -216,7 +216,7 @@ fn mount(line: &str) -> Option<(u64, String)> {
     Some((device, kind.split(' ').next()?.to_owned()))
 }
 
-/// The people of a root with their homes.
+/// The users of a root with their homes.
 fn people(root: &Root) -> Vec<(u32, PathBuf)> {
     let text = root.read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
     let person = |line: &str| {
@@ -228,7 +228,7 @@ fn people(root: &Root) -> Vec<(u32, PathBuf)> {
     text.lines().filter_map(person).collect()
 }
 
-/// The homes of whoever runs this, also by sudo. In another root that is nobody's but root's.
+/// The homes of the user who runs this, including through sudo. In another root only root's own counts.
 fn own_homes(root: &Root, people: &[(u32, PathBuf)]) -> BTreeSet<PathBuf> {
     if !root.is_system() {
         return BTreeSet::new();

@@ -1,5 +1,5 @@
-//! A library whose GPU code was split from it: which archives its marker names, which are there, and
-//! what they have. Of an archive, the header and the table are read, however long it is.
+//! A library whose GPU code was split off: which archives its marker names, which exist, and what they
+//! contain. Only the header and the table of an archive are read, whatever its size.
 
 use super::library;
 use crate::root::Root;
@@ -14,13 +14,13 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// What is known of a split library's code.
+/// The properties of a split library's code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Split {
     /// The marker.
     #[serde(flatten)]
     pub reference: Reference,
-    /// The archives that are there.
+    /// The existing archives.
     pub archives: Vec<Found>,
 }
 
@@ -32,7 +32,7 @@ pub struct Found {
     pub path: PathBuf,
     /// The file's length in bytes.
     pub bytes: u64,
-    /// What it has of the library for each target.
+    /// The library's code in it, for each target.
     pub targets: BTreeMap<String, Code>,
     /// Why it could not be read.
     pub problem: Option<String>,
@@ -41,9 +41,9 @@ pub struct Found {
 /// Code for one target in an archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Code {
-    /// How many code objects, one for a translation unit.
+    /// The number of code objects, one per translation unit.
     pub objects: usize,
-    /// Their length together, decompressed.
+    /// Their total size, decompressed.
     pub bytes: u64,
 }
 
@@ -51,7 +51,7 @@ pub struct Code {
 const MOST_ARCHIVES: usize = 256;
 
 impl Split {
-    /// Looks for the archives of a library in `lib`, a directory without links, as the runtime finds it.
+    /// Finds the archives of a library in `lib`, a directory without symlinks, as the runtime does.
     pub(crate) fn of(root: &Root, lib: &Path, reference: Reference) -> Self {
         let mut paths: Vec<PathBuf> =
             reference.search_paths.iter().flat_map(|path| matching(root, lib, path)).collect();
@@ -62,7 +62,7 @@ impl Split {
         Self { reference, archives }
     }
 
-    /// How many code objects there are for each target.
+    /// The number of code objects for each target.
     pub(super) fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for (target, code) in self.archives.iter().flat_map(|archive| &archive.targets) {
@@ -71,13 +71,13 @@ impl Split {
         counts
     }
 
-    /// The archives in which the runtime would look for a processor's code, those that are there or not.
+    /// The archives in which the runtime would search for a processor's code, existing or not.
     pub(super) fn places(&self, lib: &Path, processor: &str) -> Vec<PathBuf> {
         let place = |path: &String| plain(&lib.join(kpack::archive(path, processor)));
         self.reference.search_paths.iter().map(place).collect()
     }
 
-    /// The problems of archives in a clause each.
+    /// The problems of archives, one clause each.
     pub(super) fn problems(&self) -> Vec<String> {
         let problem =
             |found: &Found| Some(format!("{}: {}", found.path.display(), found.problem.as_ref()?));
@@ -121,7 +121,7 @@ fn matching(root: &Root, lib: &Path, path: &str) -> Vec<PathBuf> {
         return root.resolve(&lib.join(path)).into_iter().collect();
     };
     let (directory, start) = before.rsplit_once('/').unwrap_or((".", before));
-    // The splitter has the target in the file's name, once.
+    // The splitter inserts the target into the file name once.
     if after.contains('/') || after.contains(kpack::PLACEHOLDER) {
         return Vec::new();
     }
@@ -150,7 +150,7 @@ fn archive(root: &Root, path: PathBuf, kernel_name: &str) -> Found {
     found
 }
 
-/// What an archive has of a library.
+/// What an archive contains for a library.
 fn table<R: ReadAt + ?Sized>(
     reader: &R,
     length: u64,
@@ -166,7 +166,7 @@ fn table<R: ReadAt + ?Sized>(
     Ok(targets)
 }
 
-/// A path without `.` and `..`, for people.
+/// A path without `.` and `..`, for messages.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {

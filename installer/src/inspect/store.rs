@@ -1,4 +1,4 @@
-//! The shim's store beside the libraries: the backends in it.
+//! The shim's store in the library directory: the backends in it.
 
 use super::{
     library::{self, Libraries, Library},
@@ -28,7 +28,7 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Its rocBLAS: the one with the shortest name that has a version, or else the one without.
+    /// Its rocBLAS: the one with the shortest versioned name, or else the one without a version.
     #[must_use]
     pub fn rocblas(&self) -> Option<&Library> {
         let names = || names(&self.lib, &self.libraries);
@@ -37,8 +37,8 @@ impl Backend {
     }
 }
 
-/// The backends in the store of a library directory. One that cannot be read is left out; the
-/// choice says why if it is the chosen one.
+/// The backends in the store of a library directory. An unreadable one is skipped; if it is the selected one,
+/// the choice reports why.
 #[must_use]
 pub fn backends(root: &Root, lib: &Path) -> Vec<Backend> {
     let directory = store::backends(lib);
@@ -54,9 +54,8 @@ pub fn backends(root: &Root, lib: &Path) -> Vec<Backend> {
     names.into_iter().filter_map(|name| backend(name.into_string().ok()?)).collect()
 }
 
-/// The rocBLAS that a library directory stands for, as programs ask for it: the one behind the name
-/// with the highest SONAME version alone (`librocblas.so.5`), else the one behind `librocblas.so`,
-/// else any.
+/// The rocBLAS of a library directory, as programs load it: the target of the name with the highest SONAME
+/// version only (`librocblas.so.5`), else that of `librocblas.so`, else any.
 #[must_use]
 pub fn rocblas<'a>(lib: &Path, libraries: &'a Libraries) -> Option<&'a Library> {
     let rank = |name: &str| match version_of(name, ROCBLAS)? {
@@ -70,7 +69,7 @@ pub fn rocblas<'a>(lib: &Path, libraries: &'a Libraries) -> Option<&'a Library> 
     ranked.max_by_key(|(rank, _)| *rank).map(|(_, library)| library)
 }
 
-/// The names in a library directory, links' and files', that lead to a library.
+/// The names in a library directory, symlinks and files, that resolve to a library.
 fn names<'a>(lib: &Path, libraries: &'a Libraries) -> impl Iterator<Item = (&'a str, &'a Library)> {
     let paths = libraries.files.iter().flat_map(|library| {
         let links = library.links.iter().map(|link| &link.path);

@@ -1,8 +1,8 @@
-//! Tensile's files: the matrix products' kernels of each GPU target, beside a rocBLAS.
+//! Tensile's files next to a rocBLAS: the kernels of matrix products for each GPU target.
 //!
-//! rocBLAS takes one directory, the first that exists of several, and in it a target's own
-//! sub-directory where there is one. Without an entry file for the GPU it ends the process at the
-//! first product, whatever else is there.
+//! rocBLAS uses one directory, the first existing one of several, and in it a target's own sub-directory if
+//! there is one. Without an entry file for the GPU it aborts the process at the first product, whatever other
+//! files exist.
 
 use crate::root::Root;
 use crate::source::gpu::gpu_of;
@@ -17,7 +17,7 @@ use std::{
 /// More directories than any build has targets.
 const MOST_DIRECTORIES: usize = 256;
 
-/// The entry file that older builds have for all targets.
+/// The entry file for all targets in older builds.
 const COMMON_ENTRY: &str = contract::ENTRY;
 
 /// The files that a rocBLAS would use.
@@ -26,26 +26,26 @@ pub struct Tensile {
     /// The directory, resolved, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub directory: PathBuf,
-    /// What there is for each target.
+    /// The files for each target.
     pub targets: BTreeMap<String, Files>,
-    /// Whether there is an entry file that is no target's own.
+    /// Whether there is an entry file for no particular target.
     pub common_entry: bool,
 }
 
 /// One target's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Files {
-    /// How many.
+    /// Their number.
     pub files: usize,
-    /// Their sizes together, in bytes.
+    /// Their total size, in bytes.
     pub bytes: u64,
-    /// The file that rocBLAS reads first, where it is there.
+    /// The file that rocBLAS reads first, if it exists.
     #[serde(serialize_with = "crate::output::json::optional_path")]
     pub entry: Option<PathBuf>,
 }
 
 impl Tensile {
-    /// The entry file by which a target's products find their kernels.
+    /// The entry file in which a target's products find their kernels.
     #[must_use]
     pub fn entry(&self, target: &str) -> Option<PathBuf> {
         let files = self.targets.get(target)?;
@@ -54,8 +54,8 @@ impl Tensile {
     }
 }
 
-/// The files that a rocBLAS in a library directory would use; `None` where there is no directory of
-/// them. `version` is the library's ("4.4"), by which Debian's builds name theirs.
+/// The files that a rocBLAS in a library directory would use; `None` if there is no directory of them.
+/// `version` is the library's ("4.4"), which is part of the path in Debian's builds.
 #[must_use]
 pub fn of(root: &Root, lib: &Path, version: Option<&str>) -> Option<Tensile> {
     let directory = directory(root, lib, version)?;
@@ -77,7 +77,7 @@ pub fn of(root: &Root, lib: &Path, version: Option<&str>) -> Option<Tensile> {
     for (name, path) in sub_directories.into_iter().take(MOST_DIRECTORIES) {
         if let Some(target) = target_of(&name).filter(|target| name == target.as_str()) {
             let files = of_sub_directory(root, &target, &path);
-            // rocBLAS looks nowhere else once the sub-directory is there.
+            // rocBLAS searches nowhere else if the sub-directory exists.
             tensile.targets.insert(target, files);
         }
     }
@@ -116,7 +116,7 @@ fn target_of(name: &OsString) -> Option<String> {
     gpu_of(name.to_str()?).map(str::to_owned)
 }
 
-/// The directory that rocBLAS 4.3 and later take, by their order, and Debian's.
+/// The directories of rocBLAS 4.3 and later, in search order, and Debian's.
 fn directory(root: &Root, lib: &Path, version: Option<&str>) -> Option<PathBuf> {
     let fixed = contract::PLACES_OF_ROCBLAS.map(|path| lib.join(path));
     let debian = debian_directory(root, lib, version);
@@ -125,9 +125,8 @@ fn directory(root: &Root, lib: &Path, version: Option<&str>) -> Option<PathBuf> 
     root.resolve(&found).ok()
 }
 
-/// Debian's: `rocblas/4.4.1/library` beside 4.4, `rocblas/5/library` beside 5.2. The path is
-/// compiled in; its version has more or fewer parts than the file's. Without a version, where there
-/// is only one.
+/// Debian's: `rocblas/4.4.1/library` for 4.4, `rocblas/5/library` for 5.2. The path is compiled in; its
+/// version has more or fewer parts than the file's. Without a version, only if there is exactly one.
 fn debian_directory(root: &Root, lib: &Path, version: Option<&str>) -> Option<PathBuf> {
     let base = lib.join(contract::ROCBLAS);
     let names = root.names(&base).ok()?;
@@ -147,7 +146,7 @@ fn debian_directory(root: &Root, lib: &Path, version: Option<&str>) -> Option<Pa
     Some(base.join(name).join(contract::LIBRARY))
 }
 
-/// Whether two versions are the same in all parts that both have.
+/// Whether two versions are equal in all parts that both have.
 fn agree(one: &str, other: &str) -> bool {
     one.split('.').zip(other.split('.')).all(|(one, other)| one == other)
 }

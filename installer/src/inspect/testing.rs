@@ -1,5 +1,5 @@
-//! Roots for tests: a directory that is to be a file system, and libraries in it with what the test
-//! wants of GPU code.
+//! Roots for tests: a directory that represents a file system, and libraries in it with GPU code as the test
+//! requires.
 
 use crate::root::Root;
 use std::{
@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-/// A root in a temporary directory, which has a neighbour that nothing inside may lead to.
+/// A root in a temporary directory, next to a directory that nothing inside may reach.
 pub(super) struct Image {
     outer: tempfile::TempDir,
     pub(super) root: Root,
@@ -24,12 +24,12 @@ impl Image {
         Self { outer, root }
     }
 
-    /// What is outside of the root, and beside it.
+    /// A directory outside the root, next to it.
     pub(super) fn outside(&self) -> &Path {
         self.outer.path()
     }
 
-    /// The path on the machine of one inside, its directory made.
+    /// The path on the machine of one inside; creates its directory.
     pub(super) fn place(&self, inside: &str) -> PathBuf {
         let path = self.root.directory().join(inside.trim_start_matches('/'));
         fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
@@ -48,7 +48,7 @@ impl Image {
         fs::create_dir_all(self.place(inside)).expect("a directory");
     }
 
-    /// A rocBLAS whose GPU code was split from it, with this marker and one record.
+    /// A rocBLAS whose GPU code was split off, with this marker and one record.
     pub(super) fn split(&self, inside: &str, marker: &[u8]) {
         let scratch = tempfile::tempdir_in(self.outside()).expect("a directory");
         let records = offload::kpack::testing::segments(1);
@@ -66,7 +66,7 @@ impl Image {
         assert!(output.status.success(), "{output:?}");
     }
 
-    /// A library by C's compiler.
+    /// A library, built with the C compiler.
     pub(super) fn library(&self, inside: &str, library: &Library<'_>) {
         let scratch = tempfile::tempdir_in(self.outside()).expect("a directory");
         let fatbin: Vec<u8> = library.bundles.concat();
@@ -92,7 +92,7 @@ impl Image {
     }
 }
 
-/// What to put into a library.
+/// The contents of a library.
 #[derive(Default)]
 pub(super) struct Library<'a> {
     pub(super) soname: &'a str,

@@ -1,4 +1,4 @@
-//! An inspection in words, for a terminal or a log file.
+//! Prints an inspection, for a terminal or a log file.
 
 use super::{
     Found, Inspection,
@@ -21,11 +21,11 @@ use std::path::Path;
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 
-/// Where what belongs to a heading begins.
+/// The indentation of text below a heading.
 const INDENT: &str = "  ";
 
-/// The text of an inspection, in lines of at most `width` columns where words can be broken there.
-/// Without colours nothing is lost: they repeat what the words say.
+/// The text of an inspection, in lines of at most `width` columns if words can be wrapped there. Colours
+/// carry no information of their own.
 #[must_use]
 pub fn text(inspection: &Inspection, width: u16) -> Text {
     let mut page = Page { text: Text::new(), width: width.max(40) };
@@ -34,7 +34,7 @@ pub fn text(inspection: &Inspection, width: u16) -> Text {
         page.line("");
         page.paragraph(
             "",
-            "No ROCm tree with a rocBLAS in the usual places; give the path of one.",
+            "No ROCm tree with a rocBLAS in the usual places; pass the path of one.",
         );
     }
     for tree in &inspection.trees {
@@ -62,7 +62,7 @@ impl Page {
         self.text.line(Line::new().styled(style, line));
     }
 
-    /// Words in lines, the second and later ones indented further.
+    /// Wraps words, indenting the second and later lines further.
     fn paragraph(&mut self, indent: &str, text: &str) {
         for line in self.wrapped(indent, text) {
             self.line(&line);
@@ -70,7 +70,7 @@ impl Page {
     }
 
     fn wrapped(&self, indent: &str, text: &str) -> Vec<String> {
-        // Before its width is counted.
+        // Escaped before its width is counted.
         let text = printable(text);
         let mut lines = Vec::new();
         let mut line = indent.to_owned();
@@ -94,7 +94,7 @@ impl Page {
     fn machine(&mut self, machine: &Machine) {
         self.styled(HEADING, "This machine");
         if machine.gpus.is_empty() {
-            self.paragraph(INDENT, "no GPU that the amdgpu driver offers for computing");
+            self.paragraph(INDENT, "no GPU that the amdgpu driver offers for compute");
         }
         for gpu in &machine.gpus {
             let memory = match gpu.memory {
@@ -204,7 +204,7 @@ impl Page {
         }
     }
 
-    /// What a library's file says, in rows.
+    /// The properties of a library's file, in rows.
     fn facts(&mut self, lib: &Path, library: &Library) {
         let targets: Vec<&str> = library.targets.keys().map(String::as_str).collect();
         let owner = library.owner.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -219,7 +219,7 @@ impl Page {
         let known = rows.into_iter().filter(|(_, value)| !value.is_empty());
         self.rows(known.map(|(name, value)| [name.to_owned(), value]));
         if let Some(problem) = &library.problem {
-            self.bad(&format!("cannot be read whole: {problem}"));
+            self.bad(&format!("cannot be read completely: {problem}"));
         }
     }
 
@@ -243,7 +243,7 @@ impl Page {
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(self.width);
-        // A cell with a line break is several lines.
+        // A cell with a line break occupies several lines.
         table.add_rows(rows.map(|row| row.map(|cell| printable(&cell).into_owned())));
         if let Some(names) = table.column_mut(0) {
             names.set_padding((2 * INDENT.len() as u16, 1));
@@ -265,7 +265,7 @@ fn facts(library: &Library) -> String {
     facts.join(", ")
 }
 
-/// The archives of a split library, each with what it has.
+/// The archives of a split library, each with its contents.
 fn archives(lib: &Path, library: &Library) -> String {
     let Some(split) = &library.split else { return String::new() };
     let size = |archive: &super::split::Found| {
@@ -276,7 +276,7 @@ fn archives(lib: &Path, library: &Library) -> String {
         format!("{} ({})", within(lib, &archive.path), targets)
     };
     match split.archives.as_slice() {
-        [] => format!("archives that are not there: {}", split.reference.search_paths.join(", ")),
+        [] => format!("missing archives: {}", split.reference.search_paths.join(", ")),
         found => found.iter().map(size).collect::<Vec<_>>().join(", "),
     }
 }
@@ -286,7 +286,7 @@ fn links(lib: &Path, links: &[Link]) -> String {
     links.join(", ")
 }
 
-/// A path as seen from a library directory.
+/// A path relative to a library directory.
 fn within(lib: &Path, whole: &Path) -> String {
     path(whole.strip_prefix(lib).unwrap_or(whole))
 }
@@ -309,7 +309,7 @@ fn words(layout: Layout) -> &'static str {
         Layout::Nix => "the Nix store, which is read-only",
         Layout::Flatpak => "Flatpak, which replaces it at each update",
         Layout::Snap => "a snap, which is read-only",
-        Layout::Other => "a directory that is none of the usual ones",
+        Layout::Other => "a directory of no known layout",
     }
 }
 

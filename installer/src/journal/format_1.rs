@@ -1,5 +1,5 @@
-//! Journals as installer 0.1.0 first wrote them: absolute paths, entries in a list, links recreated
-//! instead of kept. A tree that was changed by it can still be reverted, also after it was moved.
+//! Journals in the format of installer 0.1.0: absolute paths, entries in a list, symlinks recreated instead
+//! of kept. A tree with such a journal can still be reverted, even after it was moved.
 
 use super::{Before, Diversion, Entry, FORMAT, Journal, Options, Origin, Phase};
 use crate::{
@@ -49,14 +49,14 @@ struct OldPackage {
     gpus: Vec<String>,
 }
 
-/// Reads one.
+/// Parses one.
 pub(super) fn read(text: &str) -> Result<Journal> {
     let old: Old = serde_json::from_str(text)?;
     let lib = lib_of(&old).context("it names no path in a store")?;
     let place = |path: &Path| -> Result<Place> {
         let relative = path.strip_prefix(&lib).with_context(|| {
             format!(
-                "it names {}, which is not in {}: it is not followed",
+                "it names {}, which is not in {}, so it is not followed",
                 path.display(),
                 lib.display()
             )
@@ -65,7 +65,7 @@ pub(super) fn read(text: &str) -> Result<Journal> {
     };
     let mut entries = BTreeMap::new();
     for OldEntry { path, before, after, kept } in old.entries {
-        // Directories of the store have no entries any more: they go when they are empty.
+        // Directories of the store no longer have entries: they are removed when empty.
         if after == State::Directory {
             continue;
         }
@@ -73,7 +73,7 @@ pub(super) fn read(text: &str) -> Result<Journal> {
             (State::Absent, _) => Before::Nothing,
             (state, Some(kept)) => Before::Kept { at: place(&kept)?, state },
             (state @ State::Link { .. }, None) => {
-                // It was not kept, so it is missing where it would be, and made again.
+                // It was not kept, so it is missing from the store and will be recreated.
                 let name = path.file_name().unwrap_or_default();
                 Before::Kept { at: Place::in_store(Path::new("kept").join(name))?, state }
             }
@@ -103,7 +103,7 @@ pub(super) fn read(text: &str) -> Result<Journal> {
     })
 }
 
-/// The directory of the libraries when it was written: what is before the store in its paths.
+/// The library directory at the time of writing: the part before the store in its paths.
 fn lib_of(old: &Old) -> Option<PathBuf> {
     old.entries.iter().find_map(|entry| {
         let mut above = PathBuf::new();

@@ -1,7 +1,6 @@
-//! A journal made again from what is in the store and beside it, for a tree whose journal and its
-//! copy are gone. What is kept carries its own name, the shim is known by its note, and backends are
-//! in directories of their own; only links of compatibility cannot be told from a user's, so they
-//! are left alone and said.
+//! Rebuilds a journal from the store and the files next to it, for a tree whose journal and copy are missing.
+//! Kept files have their own names, the shim is known by its note, and backends are in directories of their
+//! own; only compatibility symlinks cannot be told from a user's, so they are left in place and reported.
 
 use super::{Before, Diversion, Entry, Journal, Loaded, Options, Phase, places};
 use crate::{
@@ -14,23 +13,23 @@ use crate::{
 use anyhow::{Context, Result};
 use rocblas_contract::store::{COMPAT, LIB, SETTINGS};
 
-/// The directory in the store where originals are that are no backend.
+/// The directory in the store for originals that are not backends.
 pub const KEPT: &str = "kept";
 
-/// What can be told; `None` where there is no trace of an apply.
+/// The rebuilt journal; `None` if there are no remains of an apply.
 pub(super) fn rebuild(lib: &LibDir, why: &str) -> Result<Option<Loaded>> {
     let (shims, originals) = (shims(lib)?, originals(lib)?);
     let is_shim = |(place, _): &&(Place, State)| {
         let what = present::what(lib.root(), &lib.inside(place));
         matches!(what, Ok(What::Shim(_)))
     };
-    // A store with neither is what somebody made by hand, or what a killed apply leaves before it has
-    // written its journal.
+    // A store with neither was created by hand, or left by an apply that was killed before it wrote its
+    // journal.
     if originals.is_empty() && !shims.iter().any(|shim| is_shim(&shim)) {
         return Ok(None);
     }
     let mut journal = Journal::new(Options::default());
-    // Nothing says that a run was interrupted, and of what is there nothing better is known.
+    // Nothing shows an interrupted run, and no better state is known.
     journal.phase = Phase::Applied;
     for (place, after) in shims {
         journal.entries.insert(place, Entry { before: Before::Nothing, after });
@@ -51,7 +50,7 @@ pub(super) fn rebuild(lib: &LibDir, why: &str) -> Result<Option<Loaded>> {
     own.extend(everything_below(lib, &Place::in_store(COMPAT)?)?);
     own.push(Place::in_store(SETTINGS)?);
     let kept = journal.kept();
-    // Without an original the shim may have been placed by hand, and so may the backends.
+    // Without an original, the shim and the backends may have been placed by hand.
     for place in own.into_iter().filter(|place| is_of_an_apply && !kept.contains(place)) {
         let after = look(lib, &place)?;
         if after != State::Absent {
@@ -60,19 +59,19 @@ pub(super) fn rebuild(lib: &LibDir, why: &str) -> Result<Option<Loaded>> {
     }
     journal.diversions = diversions(lib)?;
     let remark = format!(
-        "{} {why}: what could be told from the store is used instead. Links such as \
-         libamdhip64.so.6 that apply may have made are left as they are",
+        "{} {why}: it was rebuilt from the store as far as possible. Symlinks such as \
+         libamdhip64.so.6 that apply may have created are left in place",
         lib.show(&places()[0])
     );
     Ok(Some(Loaded { journal, remarks: vec![remark], rebuilt: true, complete: false }))
 }
 
 fn look(lib: &LibDir, place: &Place) -> Result<State> {
-    lib.state(place).with_context(|| format!("cannot look at {}", lib.show(place)))
+    lib.state(place).with_context(|| format!("cannot stat {}", lib.show(place)))
 }
 
-/// The shim's files beside the libraries, and the links to its own name, also where that is gone. Other
-/// links lead to it by way of these, and are the tree's.
+/// The shim's files in the library directory, and the symlinks to its own name, even if that file is missing.
+/// Other symlinks point to it through these, and belong to the tree.
 fn shims(lib: &LibDir) -> Result<Vec<(Place, State)>> {
     let mut found = Vec::new();
     for library in present::libraries(lib.root(), lib.path())? {
@@ -90,11 +89,11 @@ fn shims(lib: &LibDir) -> Result<Vec<(Place, State)>> {
     Ok(found)
 }
 
-/// The originals in the store: where each was, and where it is.
+/// The originals in the store: their original places, and where they are now.
 fn originals(lib: &LibDir) -> Result<Vec<(Place, Place)>> {
     let mut found = Vec::new();
     let kept = Place::in_store(KEPT)?;
-    // `NAME~2` is one that something newer has replaced: it stays in the store.
+    // `NAME~2` is one that a newer file has replaced: it stays in the store.
     for name in lib.names(&kept)?.iter().filter(|name| !name.contains('~')) {
         let original =
             if name == SETTINGS { Place::in_store(name)? } else { Place::new(name.as_ref())? };

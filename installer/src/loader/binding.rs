@@ -1,4 +1,4 @@
-//! Whether loaded objects find the version nodes and symbols that they need of each other.
+//! Whether loaded objects find the version nodes and symbols that they need from each other.
 
 use super::{
     objects::{Object, Objects},
@@ -14,7 +14,7 @@ use std::{
 /// The nodes of glibc, libstdc++ and libgcc count upwards: `GLIBC_2.36`.
 const COUNTED: [&str; 4] = ["GLIBC_", "GLIBCXX_", "CXXABI_", "GCC_"];
 
-/// Binds objects, and keeps what it finds wrong.
+/// Binds objects, and collects problems.
 #[derive(Debug)]
 pub(super) struct Binder<'a> {
     search: &'a Search<'a>,
@@ -30,8 +30,8 @@ impl<'a> Binder<'a> {
         Self { search, symbols: HashMap::new(), problems, remarks }
     }
 
-    /// Checks versions and symbols of the `unbound` objects, as they find them in a scope. Where a
-    /// library is missing, symbols tell nothing more.
+    /// Checks versions and symbols of the `unbound` objects in a scope. If a library is missing, symbols give
+    /// no further information.
     pub(super) fn bind(
         &mut self,
         objects: &Objects<'_>,
@@ -54,7 +54,7 @@ impl<'a> Binder<'a> {
             if !complete {
                 continue;
             }
-            // What has an absent version is absent with it.
+            // The symbols of a missing version are missing with it.
             let is_absent = |import: &Import| {
                 let version = import.version.as_ref();
                 version.is_some_and(|v| absent.contains(&(v.name.as_str(), v.file.as_str())))
@@ -76,14 +76,14 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Whether the loader is content, glibc's `match_symbol` of `dl-version.c`.
+    /// Whether the loader accepts a version; glibc's `match_symbol` of `dl-version.c`.
     fn find_version(
         &mut self,
         objects: &Objects<'_>,
         object: &Object,
         version: &NeededVersion,
     ) -> bool {
-        // Without the library, its absence has been told.
+        // A missing library has already been reported.
         let Some(library) = objects.named(&version.file) else { return true };
         let defined = &library.found.summary.versions_defined;
         if version.weak || defined.contains(&version.name) {
@@ -128,7 +128,7 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// The highest of the nodes that begin so and go on with numbers.
+/// The highest of the nodes with this prefix followed by numbers.
 fn newest(defined: &[String], kind: &str) -> Option<String> {
     let numbers = |name: &str| -> Option<Vec<u32>> {
         name.strip_prefix(kind)?.split('.').map(|number| number.parse().ok()).collect()

@@ -1,4 +1,4 @@
-//! `/etc/ld.so.cache`: which file the loader takes for a name, as ldconfig wrote it down.
+//! `/etc/ld.so.cache`: which file the loader uses for a name, as recorded by ldconfig.
 //!
 //! The layout is that of glibc's `sysdeps/generic/dl-cache.h`, little-endian:
 //!
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Names and paths are offsets from the header, names of sub-directories from the file's beginning.
-//! Nothing is copied: a hostile cache takes no more memory than its own size.
+//! Nothing is copied: a hostile cache uses no more memory than its own size.
 
 use std::{
     ffi::OsStr,
@@ -32,8 +32,8 @@ const ENTRY: usize = 24;
 /// `_DL_CACHE_DEFAULT_ID` of x86-64: FLAG_ELF_LIBC6 and FLAG_X8664_LIB64.
 const X86_64: u32 = 0x0303;
 
-/// Of an entry's last field: the lower half is an index of a sub-directory of `glibc-hwcaps`.
-/// Without it, bits other than zero are conditions that glibc 2.37 dropped, with their entries.
+/// In an entry's last field, the lower half is the index of a sub-directory of `glibc-hwcaps`. Without it,
+/// bits other than zero are conditions that glibc 2.37 dropped, together with their entries.
 const SUBDIRECTORY: u64 = 1 << 62;
 
 const EXTENSIONS_MAGIC: u32 = 0xeaa4_2174;
@@ -41,7 +41,7 @@ const SUBDIRECTORIES_TAG: u32 = 1;
 /// glibc has defined two.
 const MOST_EXTENSIONS: usize = 64;
 
-/// More than any real cache has, in bytes.
+/// Larger than any real cache, in bytes.
 const MOST: u64 = 64 << 20;
 
 /// PATH_MAX, in bytes.
@@ -54,7 +54,7 @@ pub enum Broken {
     #[error(transparent)]
     Unreadable(#[from] io::Error),
     /// Its contents are not a cache.
-    #[error("at offset {offset:#x}: {what}; `ldconfig` makes it anew")]
+    #[error("at offset {offset:#x}: {what}; `ldconfig` rebuilds it")]
     Malformed {
         /// Bytes from the file's beginning.
         offset: usize,
@@ -67,10 +67,10 @@ pub enum Broken {
 #[derive(Clone, Debug)]
 pub struct Cache {
     bytes: Vec<u8>,
-    /// Where the header is, which names and paths are relative to.
+    /// The offset of the header, to which names and paths are relative.
     base: usize,
     count: usize,
-    /// Where the offsets of the names of sub-directories are, and how many.
+    /// The offset and number of the sub-directories' names.
     subdirectories: (usize, usize),
 }
 
@@ -85,22 +85,22 @@ impl Cache {
         Self::parse(bytes)
     }
 
-    /// Takes the contents of a cache file.
+    /// Parses the contents of a cache file.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, Broken> {
         let base = if bytes.starts_with(OLD_MAGIC) {
             let count = word(&bytes, OLD_MAGIC.len()).ok_or_else(|| truncated(0))?;
-            // As many as 2^32 of 12 bytes do not overflow 64 bits.
+            // 2^32 entries of 12 bytes do not overflow 64 bits.
             (OLD_HEADER + count as usize * OLD_ENTRY).next_multiple_of(8)
         } else {
             0
         };
         let header = bytes.get(base..).ok_or_else(|| truncated(0))?;
         if !header.starts_with(MAGIC) {
-            return Err(malformed(base, "this is no loader cache of a known format"));
+            return Err(malformed(base, "this is not a loader cache of a known format"));
         }
         let field = |at| word(header, at).ok_or_else(|| truncated(base));
         let count = field(20)? as usize;
-        // 0: not said, as before glibc 2.33; 2: little-endian.
+        // 0: unspecified, as before glibc 2.33; 2: little-endian.
         if !matches!(header.get(28).map(|byte| byte & 3), Some(0 | 2)) {
             return Err(malformed(base + 28, "the byte order is not this machine's"));
         }
@@ -115,8 +115,8 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The path for a name: for the first of these sub-directories of `glibc-hwcaps` that has one,
-    /// such as `x86-64-v3`, else for any processor.
+    /// The path for a name: from the first of these sub-directories of `glibc-hwcaps` that has one, such as
+    /// `x86-64-v3`, else for any processor.
     #[must_use]
     pub fn find(&self, name: &str, subdirectories: &[&str]) -> Option<&Path> {
         let rank = |entry: &Entry| match entry.processors {
@@ -169,7 +169,7 @@ impl Cache {
         Some(&rest[..end])
     }
 
-    /// Where in the file the name of a sub-directory is.
+    /// The offset of a sub-directory's name.
     fn subdirectory(&self, index: u32) -> Option<usize> {
         let (start, count) = self.subdirectories;
         let index = Some(index as usize).filter(|index| *index < count)?;
@@ -179,7 +179,7 @@ impl Cache {
     fn find_subdirectories(&self, offset: usize) -> Result<(usize, usize), Broken> {
         let field = |at| word(&self.bytes, at).ok_or_else(|| truncated(offset));
         if field(offset)? != EXTENSIONS_MAGIC {
-            return Err(malformed(offset, "the extensions do not begin as they should"));
+            return Err(malformed(offset, "the extensions have a wrong magic number"));
         }
         let count = field(offset + 4)? as usize;
         if count > MOST_EXTENSIONS {
@@ -216,7 +216,7 @@ fn malformed(offset: usize, what: &'static str) -> Broken {
 }
 
 fn truncated(offset: usize) -> Broken {
-    malformed(offset, "what begins here is longer than the file")
+    malformed(offset, "the data at this offset extends beyond the file")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Everything that a program or a backend brings into a process, and what is wrong with it.
+//! Everything that a program or a backend loads into a process, and the problems with it.
 
 use super::{
     binding::Binder,
@@ -13,64 +13,63 @@ use rocblas_contract::libraries::{HIP as ANY_HIP, HIP_7 as HIP};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// What is loaded.
+/// What is loaded first.
 #[derive(Clone, Debug)]
 pub struct Start {
-    /// A file, inside the root, by the path that the loader is given.
+    /// A file, inside the root, by the path passed to the loader.
     pub path: PathBuf,
-    /// And how.
+    /// How it is loaded.
     pub how: How,
 }
 
-/// How something is loaded.
+/// How an object is loaded.
 #[derive(Clone, Debug)]
 pub enum How {
-    /// As a program is started; a library as one that a program links.
+    /// As when a program is started; a library as one that a program links.
     Program,
-    /// As the shim opens its backend: in a process that has loaded the shim and the HIP runtime, it
-    /// first asks, as itself, for what the backend needs, and does not mind failures. That makes
-    /// libraries and links beside the shim known by those names. Then it opens the backend,
-    /// `RTLD_LAZY`.
+    /// As the shim opens its backend: in a process that has loaded the shim and the HIP runtime, the shim
+    /// first loads the backend's dependencies, ignoring failures. That makes libraries and symlinks next to
+    /// the shim known by those names. Then it opens the backend with `RTLD_LAZY`.
     Backend {
-        /// The shim, inside the root, by the path that programs find it.
+        /// The shim, inside the root, by the path through which programs find it.
         shim: PathBuf,
     },
 }
 
-/// What is loaded in the end.
+/// The resulting set of objects.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Closure {
-    /// In the order of loading, from the start itself (or the shim) on.
+    /// In loading order, beginning with the start object (or the shim).
     pub objects: Vec<Loaded>,
-    /// What the loader would refuse to go on with, all of it at once.
+    /// Everything that the loader would reject, collected.
     pub problems: Vec<Problem>,
-    /// What it would accept, though something may fail later.
+    /// What it would accept although something may fail later.
     pub remarks: Vec<Problem>,
 }
 
 /// A loaded file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loaded {
-    /// The file behind all links, inside the root.
+    /// The file behind all symlinks, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub path: PathBuf,
-    /// The path by which the loader came to it, inside the root.
+    /// The path by which the loader found it, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub found: PathBuf,
-    /// The name that it was first asked for by.
+    /// The name by which it was first needed.
     pub name: String,
-    /// The file that asked, if one did.
+    /// The file that needed it, if any.
     #[serde(serialize_with = "crate::output::json::optional_path")]
     pub needed_by: Option<PathBuf>,
 }
 
-/// Foretells what the loader does. `library_path` is what `LD_LIBRARY_PATH` would hold.
+/// Predicts what the loader does. `library_path` is the value of `LD_LIBRARY_PATH`.
 #[must_use]
 pub fn check(root: &Root, start: &Start, library_path: &[PathBuf]) -> Closure {
     check_in(root, start, &Environment { library_path: library_path.to_vec(), preload: Vec::new() })
 }
 
-/// As [`check`], with all of a process's environment that the loader goes by.
+/// Like [`check`], with everything in a process's environment that affects the loader.
 #[must_use]
 pub fn check_in(root: &Root, start: &Start, environment: &Environment) -> Closure {
     let (search, bad_cache) = Search::new(root, &environment.library_path);
@@ -88,7 +87,7 @@ pub fn check_in(root: &Root, start: &Start, environment: &Environment) -> Closur
     closure
 }
 
-/// A program with its loader, which is loaded before anything asks for it.
+/// A program with its loader, which is loaded before anything needs it.
 fn run(
     search: &Search<'_>,
     objects: &mut Objects<'_>,
@@ -104,8 +103,8 @@ fn run(
         Some(interpreter) => {
             objects.load(&interpreter, program)?;
         }
-        None if is_program => {} // It is linked statically.
-        // What a program that links the library brings.
+        None if is_program => {} // It is statically linked.
+        // What a program that links the library would load.
         None => {
             let _ = objects.load(INTERPRETER, program);
         }
@@ -115,7 +114,7 @@ fn run(
         match objects.load(name, program) {
             Ok(object) if first.contains(&object) => {}
             Ok(object) => first.push(object),
-            // The loader prints a warning and goes on without it.
+            // The loader prints a warning and continues.
             Err(problem) => binder.remarks.push(problem),
         }
     }
@@ -134,7 +133,7 @@ fn open(
     let found = search.open(shim).map_err(|miss| not_opened(miss, shim))?;
     let backend = search.open(path).map_err(|miss| not_opened(miss, path))?;
     let shim = objects.start(found, false);
-    // The client brings the loader; its own search leads to where the shim is too.
+    // The client has loaded the loader; its own search finds the shim's directory too.
     let _ = objects.load(INTERPRETER, shim);
     let mut clients = vec![shim];
     clients.extend(objects.load(HIP, shim).ok());
@@ -160,7 +159,7 @@ fn open(
     Ok(())
 }
 
-/// Loads and binds what an object needs; those from the `new`th on have not been bound.
+/// Loads and binds what an object needs; objects from index `new` on have not been bound.
 fn dlopen(
     objects: &mut Objects<'_>,
     binder: &mut Binder<'_>,
@@ -200,7 +199,7 @@ fn loaded(objects: &Objects<'_>) -> Vec<Loaded> {
         .collect()
 }
 
-/// A stub is none: it has no code.
+/// A stub is not one: it has no code.
 fn second_hip_runtime(objects: &Objects<'_>) -> Option<Problem> {
     let mut runtimes = objects.all().iter().map(|object| &object.found).filter(|found| {
         found.summary.has_code

@@ -1,5 +1,5 @@
-//! The directories that a loader searches when nothing else says where: each distribution builds
-//! its own list into `ld.so`, so it is read from there.
+//! The directories that a loader searches by default: each distribution compiles its own list into `ld.so`,
+//! so it is read from there.
 
 use crate::root::Root;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The dynamic loader of x86-64 by its ABI's name, and by where distributions keep the file.
+/// The dynamic loader of x86-64 by its ABI name, and by the paths that distributions use.
 const LOADERS: [&str; 5] = [
     INTERPRETER,
     "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
@@ -19,7 +19,7 @@ const LOADERS: [&str; 5] = [
 /// The name by which programs ask for it.
 pub(super) const INTERPRETER: &str = "/lib64/ld-linux-x86-64.so.2";
 
-/// Where no loader is, or none whose list can be told: Debian's and Ubuntu's, then glibc's own.
+/// If there is no loader, or its list cannot be determined: Debian's and Ubuntu's, then glibc's own.
 const USUAL: [&str; 6] = [
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
@@ -44,22 +44,22 @@ pub(super) fn defaults(root: &Root) -> Vec<PathBuf> {
         .unwrap_or_else(|| USUAL.iter().map(PathBuf::from).collect())
 }
 
-/// What `$LIB` stands for, which is built in too but not to be told from other strings: the first
-/// default directory, below `/` or `/usr`.
+/// The value of `$LIB`, which is compiled in too but cannot be told from other strings: the first default
+/// directory, relative to `/` or `/usr`.
 pub(super) fn lib(defaults: &[PathBuf]) -> &Path {
     let first = defaults.first().map_or(Path::new("lib64"), PathBuf::as_path);
     let below = first.strip_prefix("/usr").or_else(|_| first.strip_prefix("/"));
     below.unwrap_or(first)
 }
 
-/// `system_dirs` of glibc's `elf/dl-load.c`: the directories, each with a slash at its end and a NUL
-/// behind it, one after the other. It is the longest such row of strings in a loader.
+/// `system_dirs` of glibc's `elf/dl-load.c`: the directories, each ending in a slash and a NUL, one after the
+/// other. It is the longest such sequence of strings in a loader.
 fn built_in(bytes: &[u8]) -> Option<Vec<PathBuf>> {
     let strings: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
     let longest = strings
         .chunk_by(|a, b| is_directory(a) && is_directory(b))
         .filter(|row| is_directory(row[0]))
-        // The first of equals.
+        // The first of equal length.
         .rev()
         .max_by_key(|row| row.len())?;
     let text = longest.iter().filter_map(|string| std::str::from_utf8(string).ok());

@@ -1,4 +1,4 @@
-//! What the loader takes from a process's environment, and from `/etc/ld.so.preload`.
+//! The loader's inputs from a process's environment, and from `/etc/ld.so.preload`.
 
 use crate::root::Root;
 use std::{
@@ -11,20 +11,20 @@ use std::{
 /// The list of libraries that every program loads first.
 const PRELOAD: &str = "/etc/ld.so.preload";
 
-/// More than any real list has, in bytes.
+/// Larger than any real list, in bytes.
 const MOST_PRELOAD: u64 = 1 << 16;
 
-/// Where the loader looks first, and what it loads first.
+/// Where the loader searches first, and what it loads first.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `LD_LIBRARY_PATH`.
     pub library_path: Vec<PathBuf>,
-    /// `LD_PRELOAD`, then `/etc/ld.so.preload`: names, and paths where there is a slash.
+    /// `LD_PRELOAD`, then `/etc/ld.so.preload`: names, or paths if they contain a slash.
     pub preload: Vec<String>,
 }
 
 impl Environment {
-    /// That of a process with these two variables, which starts in a directory.
+    /// The environment of a process with these two variables, started in a directory.
     #[must_use]
     pub fn of(
         root: &Root,
@@ -32,7 +32,7 @@ impl Environment {
         preload: Option<&OsStr>,
         working_directory: &Path,
     ) -> Self {
-        // glibc takes an empty directory for the current one, but an empty variable for none.
+        // glibc treats an empty directory as the current one, but ignores an empty variable.
         let directories = library_path.filter(|list| !list.is_empty()).map(|list| {
             let directories = list.as_bytes().split(|byte| matches!(byte, b':' | b';'));
             directories.map(|d| working_directory.join(OsStr::from_bytes(d))).collect()
@@ -50,7 +50,7 @@ impl Environment {
     }
 }
 
-/// Names in a list, which spaces or colons separate.
+/// The names in a list, separated by spaces or colons.
 fn names(list: &str) -> Vec<String> {
     let names = list.split(|c: char| c == ':' || c.is_ascii_whitespace());
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()

@@ -17,7 +17,7 @@ pub(super) fn levels() -> Vec<&'static str> {
     levels
 }
 
-/// LAHF in 64-bit mode, which belongs to it too, all processors have that have the others.
+/// LAHF in 64-bit mode belongs to it too; all processors with the others have it.
 #[cfg(target_arch = "x86_64")]
 fn v2() -> bool {
     is_x86_feature_detected!("cmpxchg16b")

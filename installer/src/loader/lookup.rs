@@ -1,10 +1,10 @@
-//! Where one library's needs are found, without following what these need in turn.
+//! Finds a library's direct dependencies, without following theirs.
 
 use super::search::Search;
 use crate::root::Root;
 use std::path::{Path, PathBuf};
 
-/// The places in which the loader looks for what a library needs.
+/// The places in which the loader searches for a library's dependencies.
 #[derive(Debug)]
 pub struct Lookup<'a> {
     search: Search<'a>,
@@ -13,8 +13,8 @@ pub struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// For a library in the directory `origin` that has this DT_RPATH and DT_RUNPATH. `more` follows
-    /// them: directories in which whoever loads the library looks.
+    /// For a library in the directory `origin` with this DT_RPATH and DT_RUNPATH. `more` follows them:
+    /// directories that the library's loading object searches.
     #[must_use]
     pub fn new(
         root: &'a Root,
@@ -22,7 +22,7 @@ impl<'a> Lookup<'a> {
         (rpath, runpath): (&[String], &[String]),
         more: &[PathBuf],
     ) -> Self {
-        // Without a cache, or with a damaged one, the loader goes on.
+        // Without a cache, or with a damaged one, the loader continues.
         let (search, _) = Search::new(root, &[]);
         let directories = |path: &[String]| -> Vec<PathBuf> {
             path.iter().filter_map(|directory| search.expand(directory, origin)).collect()
@@ -33,7 +33,7 @@ impl<'a> Lookup<'a> {
         Self { search, rpaths, runpaths }
     }
 
-    /// The path by which the loader comes to the library of a name; symlinks are not resolved.
+    /// The path by which the loader finds the library of a name; symlinks are not resolved.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<PathBuf> {
         self.search.find(name, &self.rpaths, &self.runpaths).ok().map(|found| found.path)

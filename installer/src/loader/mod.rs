@@ -1,10 +1,9 @@
-//! What the dynamic loader would do with a program, foretold without running anything: which files
-//! it maps, and what it would complain of.
+//! Predicts what the dynamic loader would do with a program, without running anything: which files it maps,
+//! and what it would reject.
 //!
-//! The model is glibc's `ld.so` (`elf/dl-load.c`, `dl-deps.c`, `dl-lookup.c`, `dl-version.c`),
-//! inside a [`Root`], whose libc need not be this machine's. Left out: audit libraries, filters
-//! (DT_FILTER), `-z nodeflib`, and the directories per processor that glibc searched before 2.37
-//! besides `glibc-hwcaps`.
+//! The model is glibc's `ld.so` (`elf/dl-load.c`, `dl-deps.c`, `dl-lookup.c`, `dl-version.c`), inside a
+//! [`Root`], whose libc may differ from this machine's. Not modelled: audit libraries, filters (DT_FILTER),
+//! `-z nodeflib`, and the directories per processor that glibc searched before 2.37 besides `glibc-hwcaps`.
 
 mod binding;
 pub mod cache;
@@ -28,7 +27,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Whether the loader's cache has files of a directory, which is resolved.
+/// Whether the loader's cache lists files of a directory, which is resolved.
 #[must_use]
 pub fn caches(root: &Root, directory: &Path) -> bool {
     let Ok(file) = root.open(Path::new(search::CACHE)) else { return false };

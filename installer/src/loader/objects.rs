@@ -1,4 +1,4 @@
-//! What a process has loaded, by what names, and what it loads when asked for another.
+//! The objects that a process has loaded, their names, and what is loaded for another name.
 
 use super::{
     problem::Problem,
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub(super) struct Object {
     pub(super) found: Found,
-    /// All names that it was asked for by. A link's name is one of them once it has been followed,
-    /// which is why asking for `libamdhip64.so.6` once makes it known.
+    /// All names by which it was needed. A symlink's name becomes one of them once it has been followed,
+    /// which is why loading `libamdhip64.so.6` once makes it known.
     names: Vec<String>,
     /// The object that caused it to be loaded.
     pub(super) loader: Option<usize>,
@@ -20,7 +20,7 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// The name that it was first asked for by.
+    /// The name by which it was first needed.
     pub(super) fn name(&self) -> &str {
         self.names.first().map_or("", String::as_str)
     }
@@ -47,8 +47,8 @@ impl<'a> Objects<'a> {
         &self.all
     }
 
-    /// Adds what is there from the start. A program's `$ORIGIN` is where its file is, a library's
-    /// where the path says.
+    /// Adds an initial object. A program's `$ORIGIN` is the directory of its file, a library's that of its
+    /// path.
     pub(super) fn start(&mut self, found: Found, is_program: bool) -> usize {
         let path = if is_program { &found.resolved } else { &found.path };
         let origin = path.parent().unwrap_or(path).to_owned();
@@ -57,12 +57,12 @@ impl<'a> Objects<'a> {
         self.all.len() - 1
     }
 
-    /// The loaded object of a name that was asked for.
+    /// The loaded object that has a name.
     pub(super) fn named(&self, name: &str) -> Option<&Object> {
         self.all.iter().find(|object| object.is_named(name))
     }
 
-    /// glibc's `_dl_map_object`: the object that a name means to `loader`, loaded if it is not.
+    /// glibc's `_dl_map_object`: the object that a name denotes for `loader`, loaded if necessary.
     pub(super) fn load(&mut self, name: &str, loader: usize) -> Result<usize, Problem> {
         if let Some(known) = self.all.iter().position(|object| object.is_named(name)) {
             return Ok(known);
@@ -83,8 +83,8 @@ impl<'a> Objects<'a> {
         Ok(self.all.len() - 1)
     }
 
-    /// Loads what these need, and what that needs, breadth first: the order in which symbols are
-    /// looked up, glibc's `_dl_map_object_deps`. Goes on where the loader would give up.
+    /// Loads the dependencies of these objects, breadth first: the order of symbol lookup, glibc's
+    /// `_dl_map_object_deps`. Continues where the loader would give up.
     pub(super) fn load_needed(&mut self, first: &[usize]) -> (Vec<usize>, Vec<Problem>) {
         let mut scope = first.to_vec();
         let mut problems = Vec::new();
@@ -113,7 +113,7 @@ impl<'a> Objects<'a> {
         let runpaths = self.directories(loader, &self.all[loader].found.summary.runpath);
         let mut rpaths = Vec::new();
         if self.all[loader].found.summary.runpath.is_empty() {
-            // Its own, and those of all that led to it.
+            // Its own, and those of all objects through which it was loaded.
             let mut next = Some(loader);
             while let Some(object) = next {
                 rpaths.extend(self.directories(object, &self.all[object].found.summary.rpath));

@@ -1,14 +1,14 @@
-//! What the loader would complain of, in sentences that name the file and the cure.
+//! The loader's errors, in sentences that name the file and the fix.
 
 use rocblas_contract::libraries::{Renamed, renamed};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Something that the loader would refuse, or that would fail at the first call.
+/// Something that the loader would reject, or that would fail at the first call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "problem", rename_all = "kebab-case")]
 pub enum Problem {
-    /// No file of that name is where the loader looks.
+    /// No directory that the loader searches contains a file of that name.
     #[error(
         "{} needs {name}, which is not in {}: {}",
         needed_by.display(),
@@ -16,9 +16,9 @@ pub enum Problem {
         cure(name)
     )]
     MissingLibrary {
-        /// The name asked for.
+        /// The needed name.
         name: String,
-        /// The file that asks.
+        /// The file that needs it.
         #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
         /// The directories, or the path if the name is one.
@@ -27,25 +27,25 @@ pub enum Problem {
     },
     /// The only files of that name are for another machine.
     #[error(
-        "{} needs {name}, and {} is for another machine ({machine}): install the x86-64 library",
+        "{} needs {name}, but {} is for another machine ({machine}): install the x86-64 library",
         needed_by.display(),
         path.display()
     )]
     WrongArchitecture {
-        /// The name asked for.
+        /// The needed name.
         name: String,
-        /// The file that asks.
+        /// The file that needs it.
         #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
         /// The file found.
         #[serde(serialize_with = "crate::output::json::path")]
         path: PathBuf,
-        /// What it is for.
+        /// The machine it is for.
         machine: String,
     },
     /// A file that cannot be loaded.
     #[error(
-        "{} cannot be loaded: at offset {offset:#x}: {what}; install it anew",
+        "{} cannot be loaded: at offset {offset:#x}: {what}; reinstall it",
         path.display()
     )]
     Malformed {
@@ -57,7 +57,7 @@ pub enum Problem {
         /// What is wrong there.
         what: String,
     },
-    /// A file that is there and cannot be read.
+    /// A file that exists but cannot be read.
     #[error("{} cannot be read: {why}", path.display())]
     Unreadable {
         /// The file.
@@ -66,9 +66,9 @@ pub enum Problem {
         /// The system's reason.
         why: String,
     },
-    /// A library does not define a version node that another needs of it.
+    /// A library does not define a version node that another needs from it.
     #[error(
-        "version '{version}' not found in {}, and {} needs it: install the release of that library \
+        "version '{version}' not found in {}, but {} needs it: install the release of that library \
          that it was built with, or a newer one",
         library.display(),
         needed_by.display()
@@ -85,7 +85,7 @@ pub enum Problem {
     },
     /// The same for glibc and libstdc++, which are the distribution's.
     #[error(
-        "{} was built on a newer system: it needs {wanted}, and {} has {}: take a build for this \
+        "{} was built on a newer system: it needs {wanted}, but {} has {}: use a build for this \
          distribution, or a newer distribution",
         needed_by.display(),
         library.display(),
@@ -103,9 +103,9 @@ pub enum Problem {
         #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
     },
-    /// A library has lost its version nodes; the loader warns of that, and binds.
+    /// A library without version nodes although some are needed; the loader warns about that, and binds.
     #[error(
-        "{} has no version information, of which {} needs some: it is not the library it was built \
+        "{} has no version information, but {} needs some: it is not the library it was built \
          with",
         library.display(),
         needed_by.display()
@@ -120,7 +120,7 @@ pub enum Problem {
     },
     /// No loaded file defines a symbol.
     #[error(
-        "symbol {} not found, and {} needs it{}: a library that it needs is of another release",
+        "symbol {} not found, but {} needs it{}: a library that it needs is from another release",
         versioned(symbol, version.as_deref()),
         needed_by.display(),
         if *only_called { " at its first call" } else { "" }
@@ -128,17 +128,17 @@ pub enum Problem {
     MissingSymbol {
         /// Its name, mangled.
         symbol: String,
-        /// The version that it is asked for with.
+        /// The version with which it is needed.
         version: Option<String>,
-        /// Whether all goes well until it is called.
+        /// Whether it fails only when it is called.
         only_called: bool,
         /// The file that needs it.
         #[serde(serialize_with = "crate::output::json::path")]
         needed_by: PathBuf,
     },
-    /// Streams and pointers of one mean nothing to the other.
+    /// Streams and pointers of one are invalid in the other.
     #[error(
-        "two HIP runtimes would be loaded, {} and {}: let both names lead to one file",
+        "two HIP runtimes would be loaded, {} and {}: make both names point to one file",
         first.display(),
         second.display()
     )]
@@ -166,5 +166,5 @@ fn cure(name: &str) -> String {
         return "install it, or name its directory in a file in /etc/ld.so.conf.d and run ldconfig"
             .to_owned();
     };
-    format!("ROCm 7 has {new} for it, and `installer apply` makes the one lead to the other")
+    format!("ROCm 7 has {new} instead, and `installer apply` provides it under this name")
 }

@@ -1,4 +1,4 @@
-//! Where a library is: the order of places of ld.so(8), and what the loader passes over there.
+//! Finds a library: the search order of ld.so(8), and which files the loader skips.
 
 use super::{
     cache::{Broken, Cache},
@@ -20,27 +20,27 @@ pub(super) const CACHE: &str = "/etc/ld.so.cache";
 /// A library that can be loaded.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    /// As the loader names it: the directory searched and the name.
+    /// The path in the loader's form: the searched directory and the name.
     pub(super) path: PathBuf,
-    /// The file behind all links.
+    /// The file behind all symlinks.
     pub(super) resolved: PathBuf,
-    /// Device and inode: what makes two names one file.
+    /// Device and inode, which identify the file.
     pub(super) id: (u64, u64),
     pub(super) summary: Summary,
 }
 
-/// Why there is none.
+/// Why it was not found.
 #[derive(Debug)]
 pub(super) enum Miss {
-    /// It is not in any of these.
+    /// It is not in any of these directories.
     Absent(Vec<PathBuf>),
-    /// A file of that name is there, for another machine.
+    /// A file of that name exists, but for another machine.
     Foreign { path: PathBuf, machine: String },
-    /// The loader takes a file that it then refuses.
+    /// The loader selects a file that it then rejects.
     Refused(Problem),
 }
 
-/// All that is the same for each library of a process.
+/// The state common to all libraries of a process.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     root: &'a Root,
@@ -51,7 +51,7 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// The problem is one of the cache, without which the loader goes on too.
+    /// A problem with the cache; the loader continues without it.
     pub(super) fn new(root: &'a Root, library_path: &'a [PathBuf]) -> (Self, Option<Problem>) {
         let (cache, problem) = match root.open(Path::new(CACHE)).map(read_cache) {
             Ok(Ok(cache)) => (Some(cache), None),
@@ -62,7 +62,7 @@ impl<'a> Search<'a> {
         (Self { root, library_path, cache, defaults, levels: hwcaps::levels() }, problem)
     }
 
-    /// Finds a name without a slash. `rpaths` come before the library path, `runpaths` after it.
+    /// Finds a name without a slash. `rpaths` precede the library path, `runpaths` follow it.
     pub(super) fn find(
         &self,
         name: &str,
@@ -94,7 +94,7 @@ impl<'a> Search<'a> {
         Err(foreign.unwrap_or(Miss::Absent(looked_in)))
     }
 
-    /// Takes a file by its path.
+    /// Uses a file given by its path.
     pub(super) fn open(&self, path: &Path) -> Result<Found, Miss> {
         let mut foreign = None;
         match self.probe(path, &mut foreign)? {
@@ -112,13 +112,13 @@ impl<'a> Search<'a> {
         self.root.open(&found.resolved).map_err(why)
     }
 
-    /// A directory of a search path with its variables replaced. `None` for a relative one, which
-    /// depends on where the process is started.
+    /// A directory of a search path with its variables replaced. `None` for a relative one, which depends on
+    /// where the process is started.
     pub(super) fn expand(&self, text: &str, origin: &Path) -> Option<PathBuf> {
         let text = replace_variables(text, |variable| match variable {
             "ORIGIN" => Some(origin.to_string_lossy().into_owned()),
             "LIB" => Some(directories::lib(&self.defaults).to_string_lossy().into_owned()),
-            // AT_PLATFORM, as the kernel has it.
+            // AT_PLATFORM, from the kernel.
             "PLATFORM" => Some("x86_64".to_owned()),
             _ => None,
         });
@@ -140,8 +140,8 @@ impl<'a> Search<'a> {
         self.probe(&directory.join(name), foreign)
     }
 
-    /// The loader goes on when there is no file, or none that it may read, or one of another class
-    /// or machine; it gives up at a file that is none of these and no library.
+    /// The loader continues if the file does not exist, is not readable, or is for another class or machine;
+    /// it fails on any other file that is not a library.
     fn probe(&self, path: &Path, foreign: &mut Option<Miss>) -> Result<Option<Found>, Miss> {
         let Ok(resolved) = self.root.resolve(path) else { return Ok(None) };
         let Ok(file) = self.root.open(&resolved) else { return Ok(None) };
@@ -161,7 +161,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A file that cannot be parsed, as a problem.
+/// Reports a file that cannot be parsed as a problem.
 pub(super) fn refusal(path: &Path, malformed: elf::Malformed) -> Problem {
     let path = path.to_owned();
     match malformed.what {
@@ -179,7 +179,7 @@ fn read_cache(file: File) -> Result<Cache, Problem> {
     })
 }
 
-/// Replaces `$NAME` and `${NAME}` for the names that are known.
+/// Replaces `$NAME` and `${NAME}` for known names.
 fn replace_variables(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut replaced = String::new();
     let mut rest = text;

@@ -1,9 +1,8 @@
-//! The two ends of this program's output. Everything that is printed goes through here, and
-//! `clippy.toml` refuses other ways.
+//! Standard output and standard error. Everything that is printed goes through here; `clippy.toml` forbids
+//! other ways.
 //!
-//! A failure to write is never a panic: the first one is remembered, commands go on, and [`finish`]
-//! decides at the end of `main`. Whoever closed a pipe (`| head -1`) has read enough, which is no
-//! error; a full disk is one.
+//! A failure to write never panics: the first one is remembered, commands continue, and [`finish`] decides at
+//! the end of `main`. A reader that closed a pipe (`| head -1`) is not an error; a full disk is.
 
 use super::{
     escaping::EscapingWriter,
@@ -16,14 +15,14 @@ use std::{
     sync::Mutex,
 };
 
-/// What kept this program from printing its result.
+/// What prevented this program from printing its result.
 static FAILURE: Mutex<Option<Failure>> = Mutex::new(None);
 
 #[derive(Debug)]
 enum Failure {
-    /// Nobody reads any more.
+    /// The reader closed the pipe.
     Closed,
-    /// Why, in words.
+    /// The reason.
     Failed(String),
 }
 
@@ -33,13 +32,13 @@ fn remember(failure: Failure) {
     first.get_or_insert(failure);
 }
 
-/// The result could not be printed, for another reason than standard output.
+/// Records that the result could not be written somewhere other than standard output.
 pub(super) fn fail(why: String) {
     remember(Failure::Failed(why));
 }
 
-/// Opens standard output for data: exports and lines of a trace. Programs get it as it is; on a
-/// terminal it is escaped.
+/// Opens standard output for data: exports and lines of a trace. Programs receive it unchanged; on a terminal
+/// it is escaped.
 #[must_use]
 pub fn data() -> Box<dyn Write> {
     let out = stdout();
@@ -76,18 +75,30 @@ fn failed(error: &io::Error) {
     }
 }
 
-/// Prints a text on standard output, with colours where that is a terminal.
+/// Prints a text on standard output, with colours if that is a terminal.
 pub(super) fn print(text: &Text) {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-    let choice = AutoStream::choice(&io::stdout());
-    // A failure is remembered.
-    let _ = stdout().write_all(coloured(text, choice).as_bytes());
+    print_data(for_stdout(text).as_bytes());
 }
 
-/// Prints on standard output what is made for programs: documents, scripts, pages.
+/// A text in the form for standard output.
+pub(super) fn for_stdout(text: &Text) -> String {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let choice = AutoStream::choice(&io::stdout());
+    coloured(text, choice)
+}
+
+/// Prints output for programs on standard output (documents, scripts, pages), and control sequences that move
+/// a terminal's cursor.
 pub(super) fn print_data(data: &[u8]) {
+    let mut out = stdout();
     // A failure is remembered.
-    let _ = stdout().write_all(data);
+    let _ = out.write_all(data).and_then(|()| out.flush());
+}
+
+/// Whether standard output is unusable: its reader has closed it, or a disk is full.
+#[must_use]
+pub fn has_failed() -> bool {
+    FAILURE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
 }
 
 /// Prints a text on standard error.
@@ -95,11 +106,11 @@ pub fn print_error(text: &Text) {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     let mut out = io::stderr().lock();
     let choice = AutoStream::choice(&out);
-    // There is no place left where a failure could be reported.
+    // There is nowhere left to report a failure.
     let _ = out.write_all(coloured(text, choice).as_bytes());
 }
 
-/// Prints the beginning of a line that a person completes.
+/// Prints the beginning of a line that the user completes.
 pub fn print_prompt(line: Line) {
     let mut text = Text::from(line);
     text.unfinished();
@@ -110,10 +121,10 @@ fn coloured(text: &Text, choice: ColorChoice) -> String {
     if choice == ColorChoice::Never { text.plain() } else { text.styled().to_owned() }
 }
 
-/// The exit code for a command that ended with this one, once all its output is written.
+/// The exit code for a command that ended with this one, after all its output has been written.
 #[must_use]
 pub fn finish(code: u8) -> ExitCode {
-    // What std still holds back would be written at exit, where errors are ignored.
+    // Data that std still buffers would be written at exit, where errors are ignored.
     let _ = stdout().flush();
     let failure = FAILURE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     match failure {

@@ -1,36 +1,36 @@
-//! Error codes: a short word for each kind of refusal, stable across versions, by which programs
-//! that read `--json` tell them apart.
+//! Error codes: a short word for each kind of error, stable across versions, for programs that read `--json`.
 
 use crate::plan::Disturbed;
+use clap::ValueEnum;
 use serde::Serialize;
 use std::{error::Error as StdError, fmt, io};
 
-/// A kind of refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// A kind of error. `ValueEnum` lists the values for the test of the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Code {
-    /// The command line is not one that this program takes.
+    /// The command line is not valid.
     Usage,
-    /// There is no ROCm tree to work on, or it is not clear which one is meant.
+    /// There is no ROCm tree to work on, or several.
     NoTree,
-    /// This user may not do that.
+    /// The user lacks permission.
     NoPermission,
     /// The disk is full, or would be.
     NoSpace,
-    /// Somebody else is changing the tree.
+    /// Another process is changing the tree.
     Busy,
-    /// Something was changed by others and would be lost.
+    /// A change by somebody else would be lost.
     Disturbed,
-    /// A person was asked and did not say yes.
+    /// The user declined at the prompt.
     Declined,
-    /// A trace is not one, or cannot be read.
+    /// A file is not a trace or a capture, or cannot be read.
     Unreadable,
     /// Any other failure.
     Failed,
 }
 
-/// An error with its code. It reads as the error alone.
+/// An error with its code. Its message is the error's own.
 #[derive(Debug)]
 pub struct Coded {
     /// The kind.
@@ -47,17 +47,17 @@ impl fmt::Display for Coded {
 
 impl StdError for Coded {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        // This one shows the error itself, so that what follows is its cause.
+        // This type displays the error itself, so its source is the error's source.
         self.error.source()
     }
 }
 
 /// Adds a code to the error of a result.
 pub trait WithCode<T> {
-    /// The same result; an error gets this code unless it has one.
+    /// Returns the same result; an error gets this code unless it has one.
     ///
     /// # Errors
-    /// That of the result.
+    /// The result's error.
     fn code(self, code: Code) -> anyhow::Result<T>;
 }
 
@@ -75,7 +75,7 @@ fn coded(error: &anyhow::Error) -> Option<Code> {
 }
 
 impl Code {
-    /// The code of an error: the one it was given, or what its causes tell.
+    /// The code of an error: its own, or one derived from its causes.
     #[must_use]
     pub fn of(error: &anyhow::Error) -> Self {
         coded(error).or_else(|| error.chain().find_map(of_cause)).unwrap_or(Self::Failed)
@@ -83,7 +83,9 @@ impl Code {
 }
 
 fn of_cause(cause: &(dyn StdError + 'static)) -> Option<Code> {
-    if cause.is::<rocblas_trace::read::Unreadable>() {
+    if cause.is::<rocblas_trace::read::Unreadable>()
+        || cause.is::<rocblas_trace::capture::Unreadable>()
+    {
         return Some(Code::Unreadable);
     }
     if cause.is::<Disturbed>() {

@@ -1,4 +1,4 @@
-//! Data for other programs, such as an export, on its way to a terminal.
+//! Escapes data for other programs, such as an export, on its way to a terminal.
 
 use super::printable::is_printable;
 use std::{
@@ -6,10 +6,10 @@ use std::{
     io::{self, Write},
 };
 
-/// Escapes what is not printable, but for line breaks and tabs, which data has of its own.
+/// Escapes unprintable characters, except line breaks and tabs, which belong to the data.
 pub(super) struct EscapingWriter<W> {
     inner: W,
-    /// The beginning of a character whose other bytes are still to come.
+    /// The beginning of a character whose other bytes have not arrived.
     rest: Vec<u8>,
 }
 
@@ -18,7 +18,7 @@ impl<W: Write> EscapingWriter<W> {
         Self { inner, rest: Vec::new() }
     }
 
-    /// Writes what is known. At the end nothing more is waited for.
+    /// Writes complete characters, and at the end the incomplete one too.
     fn pass_on(&mut self, at_end: bool) -> io::Result<()> {
         let bytes = std::mem::take(&mut self.rest);
         let mut text = String::with_capacity(bytes.len());

@@ -1,5 +1,5 @@
-//! JSON documents. Each is an object whose first member is the version of its schema, and all its
-//! strings are safe to print on a terminal, since what is not printable is escaped as JSON does it.
+//! JSON documents. Each is an object whose first member is the schema version, and all strings are safe to
+//! print on a terminal, since unprintable characters are escaped as in JSON.
 
 use super::printable::is_printable;
 use serde::{Serialize, Serializer};
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Raised when a member changes its meaning or goes; new members do not raise it.
+/// Incremented when a member changes its meaning or is removed, but not for new members.
 pub const SCHEMA: u32 = 1;
 
 #[derive(Serialize)]
@@ -19,19 +19,19 @@ struct Document<'a, T> {
     value: &'a T,
 }
 
-/// A document in lines that people can read, with a line break at its end.
+/// A document with indentation, ending in a line break.
 ///
 /// # Errors
-/// A value that is no object, or that holds what JSON cannot: a path that is not UTF-8 and is not
+/// A value that is not an object, or that JSON cannot represent: a path that is not UTF-8 and is not
 /// serialized by [`path`].
 pub fn document(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     write(value, PrettyFormatter::new())
 }
 
-/// A document in one line, with a line break at its end.
+/// A document in one line, ending in a line break.
 ///
 /// # Errors
-/// As [`document`].
+/// As for [`document`].
 pub fn line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     write(value, CompactFormatter)
 }
@@ -44,18 +44,18 @@ fn write(value: &impl Serialize, format: impl Formatter) -> serde_json::Result<V
     Ok(bytes)
 }
 
-/// Serializes a path; bytes that are not UTF-8 become `\xff`, since JSON has none.
+/// Serializes a path; bytes that are not UTF-8 become `\xff`, since JSON cannot represent them.
 ///
 /// # Errors
-/// The serializer's.
+/// Any error of the serializer.
 pub fn path<S: Serializer>(path: &(impl AsRef<Path> + ?Sized), to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&path_text(path.as_ref()))
 }
 
-/// As [`path`], where there may be none.
+/// Like [`path`], for an optional path.
 ///
 /// # Errors
-/// The serializer's.
+/// Any error of the serializer.
 pub fn optional_path<S: Serializer>(
     path: &Option<impl AsRef<Path>>,
     to: S,
@@ -66,10 +66,10 @@ pub fn optional_path<S: Serializer>(
     }
 }
 
-/// As [`path`], for several.
+/// Like [`path`], for several paths.
 ///
 /// # Errors
-/// The serializer's.
+/// Any error of the serializer.
 pub fn paths<P, S: Serializer>(paths: &P, to: S) -> Result<S::Ok, S::Error>
 where
     for<'a> &'a P: IntoIterator<Item = &'a PathBuf>,
@@ -77,7 +77,7 @@ where
     to.collect_seq(paths.into_iter().map(|path| path_text(path)))
 }
 
-/// A path as a string: as it is if it is UTF-8.
+/// A path as a string, unchanged if it is UTF-8.
 #[must_use]
 pub fn path_text(path: &Path) -> String {
     use std::{fmt::Write as _, os::unix::ffi::OsStrExt};
@@ -92,12 +92,12 @@ pub fn path_text(path: &Path) -> String {
     text
 }
 
-/// A format whose strings have `\u202e` for what is not printable.
+/// A formatter that escapes unprintable characters as `\u202e`.
 struct Printable<F> {
     format: F,
 }
 
-/// Passes methods on.
+/// Forwards methods.
 macro_rules! pass_on {
     ($($method:ident($($argument:ident: $type:ty),*);)*) => {
         $(
@@ -129,7 +129,7 @@ impl<F: Formatter> Formatter for Printable<F> {
         writer.write_all(rest.as_bytes())
     }
 
-    // What a pretty format changes.
+    // Methods that the pretty formatter overrides.
     pass_on! {
         begin_array();
         end_array();

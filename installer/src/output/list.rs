@@ -1,14 +1,13 @@
-//! An error with a list: each item is printed on a line of its own, which an error's text, being one
-//! line, cannot have.
+//! An error with a list: each item is printed on its own line, while an error's message is a single line.
 
 use std::fmt;
 
-/// Several things that are wrong.
+/// Several faults.
 #[derive(Debug)]
 pub struct Listed {
     /// What they have in common.
     pub what: String,
-    /// Each of them.
+    /// Each fault.
     pub items: Vec<String>,
 }
 

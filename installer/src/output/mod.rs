@@ -1,17 +1,18 @@
-//! What people and programs read: text with colours where stdout is a terminal, or one JSON
-//! document. Nothing is printed past this module; installer/clippy.toml refuses that.
+//! Output for people and programs: text, with colours if stdout is a terminal, or one JSON document. Nothing
+//! is printed outside this module; installer/clippy.toml forbids it.
 //!
-//! | file | what it does |
+//! | file | concern |
 //! |---|---|
-//! | `channel.rs` | standard output and standard error, and what a failure to write means |
-//! | `text.rs` | text to print, in lines whose content is escaped |
-//! | `printable.rs` | what is escaped, and how |
+//! | `channel.rs` | standard output and standard error, and failures to write |
+//! | `text.rs` | printed text, in lines whose content is escaped |
+//! | `printable.rs` | which characters are escaped, and how |
 //! | `escaping.rs` | data that is printed on a terminal |
 //! | `plan.rs` | the steps of a plan |
 //! | `json.rs` | JSON documents |
 //! | `code.rs` | error codes |
 //! | `list.rs` | an error with a list |
 //! | `number.rs` | numbers |
+//! | `screen.rs` | a terminal screen that is redrawn repeatedly |
 
 mod channel;
 pub mod code;
@@ -21,13 +22,15 @@ mod list;
 mod number;
 mod plan;
 mod printable;
+mod screen;
 mod text;
 
-pub use channel::{data, finish, print_error, print_prompt};
+pub use channel::{data, finish, has_failed, print_error, print_prompt};
 pub use code::{Code, Coded, WithCode};
 pub use list::Listed;
 pub use number::{count, grouped};
 pub use printable::{Shown, is_printable, printable, quoted, shown};
+pub use screen::Screen;
 pub use text::{Line, Text};
 
 use crate::{apply::Report, collect::Collected};
@@ -39,24 +42,24 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-/// What is fine.
+/// Good states.
 pub const GOOD: Style = AnsiColor::Green.on_default();
-/// What is wrong.
+/// Errors.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What a person should know.
+/// Warnings.
 pub const NOTE: Style = AnsiColor::Yellow.on_default();
-/// What matters less.
+/// Less important text.
 pub const DIM: Style = Style::new().dimmed();
-/// The head of a paragraph.
+/// Headings.
 pub const HEADING: Style = Style::new().bold();
 
-/// How much is printed.
+/// Verbosity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Verbosity {
-    /// Errors, JSON documents and data such as exports.
+    /// Errors, JSON documents and data such as exports only.
     Quiet,
-    /// What matters.
+    /// The important parts.
     #[default]
     Normal,
     /// Every step.
@@ -65,7 +68,7 @@ pub enum Verbosity {
 
 static VERBOSITY: AtomicU8 = AtomicU8::new(Verbosity::Normal as u8);
 
-/// Sets how much is printed from now on.
+/// Sets the verbosity from now on.
 pub fn set_verbosity(verbosity: Verbosity) {
     VERBOSITY.store(verbosity as u8, Ordering::Relaxed);
 }
@@ -74,7 +77,7 @@ fn is(verbosity: Verbosity) -> bool {
     VERBOSITY.load(Ordering::Relaxed) == verbosity as u8
 }
 
-/// An error with its causes, to stderr, and as JSON to stdout if that is asked for.
+/// Prints an error with its causes to stderr, and as JSON to stdout if requested.
 pub fn error(error: &anyhow::Error, as_json: bool) {
     if as_json {
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
@@ -95,13 +98,13 @@ pub fn error(error: &anyhow::Error, as_json: bool) {
     print_error(&text);
 }
 
-/// The document of a refusal.
+/// The document for an error.
 fn refusal(code: Code, message: &str, causes: &[String]) {
     document(&json!({"error": {"code": code, "message": message, "causes": causes}}));
 }
 
-/// Prints what clap returned instead of a command: help, or what is wrong with the arguments.
-/// Returns the exit code. `error` must have no hostile characters.
+/// Prints what clap returned instead of a command: help, or an error about the arguments. Returns the exit
+/// code. `error` must be safe to print.
 pub fn from_clap(error: &clap::Error, as_json: bool) -> u8 {
     let text = Text::from_clap(&error.render());
     let is_help = !error.use_stderr();
@@ -125,7 +128,7 @@ pub fn from_clap(error: &clap::Error, as_json: bool) -> u8 {
     u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
-/// The columns of the terminal, or as many as read well.
+/// The columns of the terminal, or a readable default.
 #[must_use]
 pub fn width() -> u16 {
     #[expect(clippy::disallowed_methods, reason = "nothing is written")]
@@ -133,14 +136,14 @@ pub fn width() -> u16 {
     rustix::termios::tcgetwinsize(out).map_or(0, |size| size.ws_col).clamp(80, 120)
 }
 
-/// Something that a waiting person should know at once, in one line.
+/// Prints a line that a waiting user must see immediately.
 pub fn notice(text: &str) {
     if !is(Verbosity::Quiet) {
         print_error(&Line::new().styled(NOTE, text).into());
     }
 }
 
-/// A value for programs or a text for people. A string is one line: see [`Text`].
+/// Prints a value for programs or a text for people. A string is one line: see [`Text`].
 pub fn result(as_json: bool, value: &impl Serialize, text: impl Into<Text>) {
     if as_json {
         document(value);
@@ -149,15 +152,23 @@ pub fn result(as_json: bool, value: &impl Serialize, text: impl Into<Text>) {
     }
 }
 
-/// A hint for people behind a result, in one line.
+/// Prints a document in one line; a command may print several.
+///
+/// # Errors
+/// Any error of [`json::line`].
+pub fn line(value: &impl Serialize) -> serde_json::Result<()> {
+    channel::print_data(&json::line(value)?);
+    Ok(())
+}
+
+/// Prints a hint for people after a result, in one line.
 pub fn hint(as_json: bool, text: &str) {
     if !as_json && !is(Verbosity::Quiet) {
         channel::print(&text.into());
     }
 }
 
-/// What a command prints for others to use: a script, a page. With --json it is a member of a
-/// document.
+/// Prints output that other programs use: a script, a page. With --json it is a member of a document.
 pub fn product(as_json: bool, name: &str, data: &[u8]) {
     if as_json {
         document(&json!({name: String::from_utf8_lossy(data)}));
@@ -166,7 +177,7 @@ pub fn product(as_json: bool, name: &str, data: &[u8]) {
     }
 }
 
-/// The only document of a command.
+/// Prints the only document of a command.
 fn document(value: &impl Serialize) {
     match json::document(value) {
         Ok(bytes) => channel::print_data(&bytes),
@@ -181,7 +192,7 @@ fn document(value: &impl Serialize) {
     }
 }
 
-/// The steps, remarks and the last line of a command that changes something.
+/// Prints the steps, remarks and the last line of a command that makes changes.
 pub fn report(as_json: bool, report: &Report, end: &str) {
     let mut text = Text::new();
     if !report.steps.is_empty() {
@@ -195,7 +206,7 @@ pub fn report(as_json: bool, report: &Report, end: &str) {
     for left in &report.left {
         lost.line(Line::new().styled(BAD, "left").text(": ").text(left));
     }
-    // With --quiet, too: nothing says it again.
+    // Printed even with --quiet, since nothing else reports it.
     if !as_json && is(Verbosity::Quiet) {
         print_error(&lost);
     }
@@ -210,7 +221,7 @@ fn remarks(text: &mut Text, remarks: &[String]) {
     }
 }
 
-/// What was collected: the large files, and how much it is.
+/// Prints what was collected: the large files, and the total size.
 #[must_use]
 pub fn collected(collected: &Collected) -> Text {
     let mut text = Text::new();
@@ -225,7 +236,7 @@ pub fn collected(collected: &Collected) -> Text {
         ));
     }
     let end = format!(
-        "{} files, {}, are in {}; {} names are left to the base.",
+        "{} files, {}, are in {}; {} names are omitted, since the base has them.",
         collected.files.len(),
         indicatif::HumanBytes(collected.bytes),
         shown(&collected.into),

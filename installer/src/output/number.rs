@@ -1,4 +1,4 @@
-//! Numbers as a person reads them.
+//! Formats numbers for people.
 
 /// With commas between thousands: `1,234,567`.
 #[must_use]
@@ -14,7 +14,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A number of things: `1 call`, `1,234 calls`.
+/// A count of things: `1 call`, `1,234 calls`.
 #[must_use]
 pub fn count(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

@@ -1,4 +1,4 @@
-//! The steps of a plan as a person reads them: hundreds of Tensile files are one line.
+//! Prints the steps of a plan: hundreds of Tensile files are one line.
 
 use super::{
     DIM,
@@ -9,11 +9,11 @@ use crate::plan::{Action, Step};
 use indicatif::HumanBytes;
 use std::path::Path;
 
-/// The fewest steps that are worth one line for all.
+/// The minimum number of steps that are combined into one line.
 const FEWEST: usize = 4;
 
-/// A line for each step and for each reason. Unless all are wanted, consecutive files of one
-/// directory, with one reason, are a line with their number and size.
+/// A line for each step and for each reason. Unless all are requested, consecutive files of one directory
+/// with the same reason are combined into a line with their number and size.
 #[must_use]
 pub(super) fn text(steps: &[Step], all: bool) -> Text {
     let mut text = Text::new();
@@ -50,14 +50,14 @@ fn belong_together(a: &Step, b: &Step) -> bool {
     a.reason == b.reason && place(a).is_some() && place(a) == place(b)
 }
 
-/// What is done to a file, its directory, and its size where that is known.
+/// The action on a file, the file's directory, and its size if known.
 fn file(action: &Action) -> Option<(&'static str, &Path, Option<u64>)> {
     let (verb, path, size) = match action {
         Action::Copy { path, size, keep: None, .. } => ("place", path, Some(*size)),
         Action::Remove { path } => ("remove", path, None),
         _ => return None,
     };
-    // Those beside the libraries have no directory to be named by.
+    // Files directly in the library directory have no directory name to print.
     Some((verb, path.path().parent().filter(|parent| !parent.as_os_str().is_empty())?, size))
 }
 

@@ -1,6 +1,6 @@
-//! Text that is safe to print on a terminal. File names, log lines and strings of a trace may hold
-//! anything: escape sequences that retitle or recolour a terminal, line breaks that fake a line of
-//! ours, marks that reverse the order of what follows. All of these are printed as escapes.
+//! Text that is safe to print on a terminal. File names, log lines and strings of a trace may contain
+//! anything: escape sequences that retitle or recolour a terminal, line breaks that fake a line of output,
+//! marks that reverse the order of the following text. All of these are printed as escapes.
 
 use std::{
     borrow::Cow,
@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-/// Whether a character is printed as it is.
+/// Whether a character is printed unchanged.
 #[must_use]
 pub fn is_printable(c: char) -> bool {
     !c.is_control()
@@ -20,12 +20,12 @@ pub fn is_printable(c: char) -> bool {
             // Other line breaks, and characters without any width.
             | '\u{2028}' | '\u{2029}' | '\u{200b}' | '\u{2060}' | '\u{feff}'
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-            // What stands for bytes that are not UTF-8: two such names look the same.
+            // The replacement for bytes that are not UTF-8: two such names would look the same.
             | '\u{fffd}'
         )
 }
 
-/// The text with escapes for everything that is not printable, line breaks and tabs included.
+/// The text with escapes for all unprintable characters, line breaks and tabs included.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_printable) {
@@ -37,13 +37,13 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(printable)
 }
 
-/// A path as it is printed: bytes that are not UTF-8 as `\xff`.
+/// A path as printed: bytes that are not UTF-8 become `\xff`.
 #[must_use]
 pub fn shown(path: &Path) -> Shown<'_> {
     Shown(path.as_os_str().as_bytes())
 }
 
-/// A path as a shell takes it for one word, in a command that is suggested.
+/// A path quoted as one shell word, for suggested commands.
 #[must_use]
 pub fn quoted(path: &Path) -> String {
     let text = shown(path).to_string();

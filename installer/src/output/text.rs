@@ -1,6 +1,6 @@
-//! The text that commands print. A [`Text`] consists of lines, and what is added to a line is
-//! escaped, so that a file name cannot end the line or reach the terminal as an escape sequence.
-//! Colours are added by [`Line::styled`] alone. Nothing else can be printed: see `channel.rs`.
+//! The text that commands print. A [`Text`] consists of lines, and everything added to a line is escaped, so
+//! that a file name cannot end the line or reach the terminal as an escape sequence. Only [`Line::styled`]
+//! adds colours. Nothing else can be printed: see `channel.rs`.
 
 use super::printable::Escaping;
 use anstyle::Style;
@@ -20,19 +20,19 @@ pub struct Line {
 }
 
 impl Text {
-    /// No lines.
+    /// An empty text.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a line. A string becomes one line, whatever it holds; [`Self::block`] splits it.
+    /// Adds a line. A string becomes one line whatever it contains; [`Self::block`] splits it.
     pub fn line(&mut self, line: impl Into<Line>) {
         self.styled.push_str(line.into().styled.trim_end());
         self.styled.push('\n');
     }
 
-    /// Adds the lines of a text that has line breaks of its own, such as a file's.
+    /// Adds the lines of a text with its own line breaks, such as a file.
     pub fn block(&mut self, text: &str) {
         text.lines().for_each(|line| self.line(line));
     }
@@ -42,14 +42,14 @@ impl Text {
         self.styled.push_str(&other.styled);
     }
 
-    /// What clap wrote: its help, and its errors of arguments without hostile characters.
+    /// Text from clap: its help, and its errors about safe arguments.
     #[must_use]
     pub(super) fn from_clap(text: &clap::builder::StyledStr) -> Self {
         let styled = text.ansi().to_string();
         Self { styled: format!("{}\n", styled.trim_end()) }
     }
 
-    /// Takes the last line break away and leaves a blank.
+    /// Replaces the last line break by a blank.
     pub(super) fn unfinished(&mut self) {
         self.styled.truncate(self.styled.trim_end().len());
         self.styled.push(' ');
@@ -67,7 +67,7 @@ impl Text {
         &self.styled
     }
 
-    /// Without colours: nothing is lost, since they repeat what the words say.
+    /// Without colours: they carry no information of their own.
     #[must_use]
     pub fn plain(&self) -> String {
         anstream::adapter::strip_str(&self.styled).to_string()
@@ -84,7 +84,7 @@ impl Line {
     /// Adds a value, escaped.
     #[must_use]
     pub fn text(mut self, value: impl Display) -> Self {
-        // Writing to a string does not fail, and a value that does is printed as far as it goes.
+        // Writing to a string does not fail, and a value that fails to format is printed as far as it goes.
         let _ = write!(Escaping(&mut self.styled), "{value}");
         self
     }
@@ -114,7 +114,7 @@ impl From<Line> for Text {
     }
 }
 
-/// One line: a string may hold a file name, and a line break in it is the name's.
+/// One line: a string may contain a file name, in which a line break is part of the name.
 impl From<&str> for Text {
     fn from(line: &str) -> Self {
         Line::from(line.trim_end()).into()

@@ -1,4 +1,4 @@
-//! The child: counts the GPUs, or computes on one of them.
+//! The child process: counts the GPUs, or computes on one of them.
 
 use super::{
     hip::{Buffer, Hip},
@@ -13,7 +13,7 @@ use std::{ffi::c_int, io, path::Path, time::Instant};
 /// Sizes of the product: m, n, k.
 const GEMM: (usize, usize, usize) = (127, 63, 95);
 
-/// Of llama.cpp's own tests of SOLVE_TRI, the shapes that it gives to rocBLAS: m, n, batch.
+/// The shapes that llama.cpp's tests of SOLVE_TRI pass to rocBLAS: m, n, batch.
 const TRSM: [(usize, usize, usize); 2] = [(65, 42, 2), (417, 79, 2)];
 
 /// How many GPUs HIP counts.
@@ -24,14 +24,14 @@ pub(super) struct Counted {
     pub(super) error: Option<String>,
 }
 
-/// What a GPU computed.
+/// The result of one GPU.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// What HIP calls it; may be empty.
+    /// The name that HIP reports; may be empty.
     pub name: String,
     /// Its target with features; may be empty.
     pub target: String,
-    /// Which library served the calls.
+    /// The library that executed the calls.
     pub served_by: String,
     /// One for each call.
     pub checks: Vec<Check>,
@@ -39,26 +39,26 @@ pub struct Report {
     pub error: Option<String>,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Check {
     /// The function and its sizes.
     pub call: String,
     /// Time until the GPU was done, in milliseconds; the first calls load kernels.
     pub milliseconds: f64,
-    /// The largest difference to the numbers of the CPU, where the call succeeded; infinite (null in
-    /// JSON) where a result is no number.
+    /// The largest difference from the CPU's result, if the call succeeded; infinite (null in JSON) if an
+    /// element is NaN.
     pub max_error: Option<f64>,
-    /// The largest error in proportion to its bound: up to 1 is rounding.
+    /// The largest error relative to its bound: up to 1 is rounding.
     pub of_bound: Option<f64>,
-    /// Whether the call succeeded and its numbers are right.
+    /// Whether the call succeeded with a correct result.
     pub right: bool,
-    /// What the call answered, if not success.
+    /// The status that the call returned, if not success.
     pub error: Option<String>,
 }
 
 impl Report {
-    /// Whether all was computed and is right.
+    /// Whether everything was computed correctly.
     #[must_use]
     pub fn is_right(&self) -> bool {
         self.error.is_none()
@@ -67,12 +67,12 @@ impl Report {
     }
 }
 
-/// The child's part: with a number computes on that GPU, without one counts them.
-pub fn answer(rocblas: &Path, device: Option<u32>) -> io::Result<()> {
+/// The child's entry point: with a number it computes on that GPU, without one it counts the GPUs.
+pub fn respond(rocblas: &Path, device: Option<u32>) -> io::Result<()> {
     child::leave_no_core();
     match device {
-        Some(device) => child::answer(&test(rocblas, device)),
-        None => child::answer(&count(rocblas)),
+        Some(device) => child::print_result(&test(rocblas, device)),
+        None => child::print_result(&count(rocblas)),
     }
 }
 
@@ -119,7 +119,7 @@ fn compute(path: &Path, device: u32, report: &mut Report) -> Result<(), String> 
     Ok(())
 }
 
-/// Runs a call, which starts the clock and stops it.
+/// Runs a call, which starts and stops the clock.
 fn check(call: String, run: impl FnOnce(&mut Clock) -> Result<Deviation, String>) -> Check {
     let mut clock = Clock(0.0);
     let result = run(&mut clock);
@@ -158,9 +158,8 @@ fn gemm(
 ) -> Result<Deviation, String> {
     let (a, b, c) = (hip.upload(&gemm.a)?, hip.upload(&gemm.b)?, hip.upload(&gemm.c)?);
     clock.time(|| {
-        // SAFETY: the matrices have the sizes that are said and outlive the call, for whose end the
-        // synchronisation waits. alpha and beta are read from here: a new handle takes scalars
-        // from the host.
+        // SAFETY: the matrices have the given sizes and outlive the call, whose end the synchronisation waits
+        // for. alpha and beta are read from host memory, the default of a new handle.
         let status = unsafe {
             (rocblas.sgemm)(
                 rocblas.handle,
@@ -196,9 +195,9 @@ fn trsm(
         systems.iter().map(|system| hip.upload(values(system))).collect::<Result<Vec<_>, _>>()
     };
     let a = upload(|system| &system.a)?;
-    // B on the way in, X on the way out.
+    // B before the call, X after it.
     let b = upload(|system| &system.b)?;
-    // Kernels read the addresses too. Numbers, as a pointer has no default.
+    // Kernels read the addresses too. They are integers, since a pointer has no default.
     let addresses = |buffers: &[Buffer<'_, f32>]| {
         let addresses: Vec<usize> =
             buffers.iter().map(|buffer| buffer.as_ptr().expose_provenance()).collect();
@@ -206,8 +205,8 @@ fn trsm(
     };
     let (a_addresses, b_addresses) = (addresses(&a)?, addresses(&b)?);
     clock.time(|| {
-        // SAFETY: each A is n by n and each B m by n, as the leading dimensions say; they and their
-        // addresses outlive the call, for whose end the synchronisation waits. alpha as above.
+        // SAFETY: each A is n by n and each B m by n, as the leading dimensions say; they and their addresses
+        // outlive the call, whose end the synchronisation waits for. alpha as above.
         let status = unsafe {
             (rocblas.strsm_batched)(
                 rocblas.handle,

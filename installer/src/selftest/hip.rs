@@ -1,4 +1,4 @@
-//! The HIP runtime of a tree: the few functions that moving matrices to a GPU and back takes.
+//! The HIP runtime of a tree: the few functions needed to copy matrices to and from a GPU.
 
 use crate::{
     doctor::shared_object::{SharedObject, text},
@@ -15,10 +15,10 @@ use std::{
 const TO_DEVICE: c_int = 1;
 const TO_HOST: c_int = 2;
 
-/// Room for a GPU's name, as in the properties, in bytes.
+/// The size of a GPU's name in the properties, in bytes.
 const NAME: usize = contract::DEVICE_NAME.end;
 
-/// Aligned as the structure.
+/// Aligned like the structure.
 #[repr(C, align(8))]
 struct Properties([u8; contract::DEVICE_PROPERTIES]);
 
@@ -41,13 +41,13 @@ pub(super) struct Buffer<'h, T> {
 }
 
 impl Hip {
-    /// The runtime that a program gets with a rocBLAS, or else the one that the loader finds.
+    /// The runtime that a program loads with a rocBLAS, or else the one that the loader finds.
     pub(super) fn open(rocblas: &Path) -> Result<Self, String> {
         let found = peers::hip_of(rocblas);
         let path = found.as_deref().unwrap_or(Path::new(libraries::HIP_7));
         let library = SharedObject::open(path)?;
         let hip = |library: SharedObject| {
-            // SAFETY: the prototypes that these have had since HIP exists.
+            // SAFETY: the prototypes of these functions have never changed.
             unsafe {
                 Some(Self {
                     get_device_count: library.function(c"hipGetDeviceCount")?,
@@ -60,33 +60,33 @@ impl Hip {
                 })
             }
         };
-        let lacks = || format!("{} lacks functions of a HIP runtime", path.display());
+        let lacks = || format!("{} lacks functions of the HIP runtime", path.display());
         hip(library).ok_or_else(lacks)
     }
 
-    /// How many GPUs there are.
+    /// The number of GPUs.
     pub(super) fn device_count(&self) -> Result<u32, String> {
         let mut count = 0;
-        // SAFETY: writes a number to where the pointer leads.
+        // SAFETY: writes a number to the address.
         self.check("hipGetDeviceCount", unsafe { (self.get_device_count)(&raw mut count) })?;
         Ok(u32::try_from(count).unwrap_or(0))
     }
 
-    /// Makes a GPU the one of this thread.
+    /// Makes a GPU the current one of this thread.
     pub(super) fn use_device(&self, device: u32) -> Result<(), String> {
         let device = c_int::try_from(device).unwrap_or(c_int::MAX);
         // SAFETY: takes any number.
         self.check("hipSetDevice", unsafe { (self.set_device)(device) })
     }
 
-    /// What a GPU is called, and its target with features; empty where HIP does not tell.
+    /// A GPU's name and its target with features; empty if HIP does not report them.
     pub(super) fn names(&self, device: u32) -> (String, String) {
         type GetName = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
         type GetProperties = unsafe extern "C" fn(*mut Properties, c_int) -> c_int;
         let device = c_int::try_from(device).unwrap_or(c_int::MAX);
         let mut name = [0_u8; NAME];
         let mut properties = Box::new(Properties([0; contract::DEVICE_PROPERTIES]));
-        // SAFETY: the functions' prototypes, with as much room as is said, and as HIP 6 and 7 fill.
+        // SAFETY: the functions' prototypes, with buffers of the given sizes, which HIP 6 and 7 fill.
         unsafe {
             if let Some(get) = self.library.function::<GetName>(c"hipDeviceGetName") {
                 get(name.as_mut_ptr().cast(), NAME as c_int, device);
@@ -99,16 +99,16 @@ impl Hip {
         (contract::text(&name), contract::text(&properties.0[contract::ARCHITECTURE]))
     }
 
-    /// Waits for all that the GPU was told to do; the error is that of a kernel which failed.
+    /// Waits until the GPU has finished all work; an error comes from a kernel that failed.
     pub(super) fn synchronize(&self) -> Result<(), String> {
-        // SAFETY: takes nothing.
+        // SAFETY: takes no arguments.
         self.check("hipDeviceSynchronize", unsafe { (self.synchronize)() })
     }
 
     /// A copy of `values` in the memory of the thread's GPU.
     pub(super) fn upload<T: Copy>(&self, values: &[T]) -> Result<Buffer<'_, T>, String> {
         let mut place = ptr::null_mut();
-        // SAFETY: writes an address to where the pointer leads.
+        // SAFETY: writes an address to the pointer's target.
         self.check("hipMalloc", unsafe { (self.malloc)(&raw mut place, size_of_val(values)) })?;
         let buffer = Buffer { hip: self, pointer: place.cast(), length: values.len() };
         let source = values.as_ptr().cast();
@@ -118,28 +118,28 @@ impl Hip {
         Ok(buffer)
     }
 
-    /// What went wrong in a function, by HIP's name of the error.
+    /// The error of a function, with HIP's name of it.
     fn check(&self, function: &str, error: c_int) -> Result<(), String> {
         type Name = unsafe extern "C" fn(c_int) -> *const c_char;
         if error == 0 {
             return Ok(());
         }
-        // SAFETY: the function's prototype; takes any number and answers a constant string.
+        // SAFETY: the function's prototype; takes any number and returns a constant string.
         let name = unsafe {
             self.library.function::<Name>(c"hipGetErrorName").map(|name| text(name(error)))
         };
         let name = name.unwrap_or_default();
-        Err(format!("{function} answered hipError_t {error} {name}").trim_end().to_owned())
+        Err(format!("{function} returned hipError_t {error} {name}").trim_end().to_owned())
     }
 }
 
 impl<T: Copy + Default> Buffer<'_, T> {
-    /// Its address, for rocBLAS.
+    /// Its address, to be passed to rocBLAS.
     pub(super) fn as_ptr(&self) -> *mut T {
         self.pointer
     }
 
-    /// What is in it now.
+    /// Its current contents.
     pub(super) fn download(&self) -> Result<Vec<T>, String> {
         let mut values = vec![T::default(); self.length];
         let size = size_of_val(values.as_slice());
@@ -153,7 +153,7 @@ impl<T: Copy + Default> Buffer<'_, T> {
 
 impl<T> Drop for Buffer<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: from this runtime's hipMalloc, and not used from here on.
+        // SAFETY: allocated by this runtime's hipMalloc, and not used any more.
         unsafe { (self.hip.free)(self.pointer.cast()) };
     }
 }

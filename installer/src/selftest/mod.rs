@@ -1,14 +1,14 @@
-//! `selftest`: on each GPU a GEMM and a TRSM through the shim, against numbers computed on the CPU.
+//! `selftest`: runs a GEMM and a TRSM on each GPU through the shim, and compares them with the CPU's results.
 //!
-//! Loading is global to a process and a wrong library may end it, so each GPU has a child process of
-//! its own, with a time limit: a crash is a result too.
+//! Loading is global to a process and a faulty library may crash it, so each GPU has a child process of its
+//! own with a time limit: a crash is a result too.
 //!
-//! | file | |
+//! | file | concern |
 //! |---|---|
-//! | `problem.rs` | the matrices, the right results, and how far off a result may be |
-//! | `device.rs` | the child: one GPU |
+//! | `problem.rs` | the matrices, the correct results, and error bounds |
+//! | `device.rs` | the child process for one GPU |
 //! | `rocblas.rs`, `hip.rs` | the functions that it calls |
-//! | `text.rs` | the words for it |
+//! | `text.rs` | prints the results |
 
 pub mod device;
 mod hip;
@@ -35,51 +35,51 @@ use std::{
     time::Duration,
 };
 
-/// A HIP runtime that has not answered by then does not.
+/// A HIP runtime that has not responded after this time is considered hung.
 const LIMIT_OF_COUNTING: Duration = Duration::from_secs(60);
 
-/// The first use of a GPU reads kernels from the disk, hundreds of megabytes of them.
+/// The first use of a GPU reads kernels from disk, hundreds of megabytes of them.
 const LIMIT_OF_A_DEVICE: Duration = Duration::from_secs(300);
 
-/// What came of all GPUs.
+/// The results of all GPUs.
 #[derive(Debug, Serialize)]
 pub struct Selftest {
     /// The file that was tested, on the machine.
     #[serde(serialize_with = "crate::output::json::path")]
     pub library: PathBuf,
-    /// GPU by GPU, in HIP's order.
+    /// In HIP's order.
     pub devices: Vec<Device>,
     /// Why no GPU was tested, and what to do.
     pub none: Option<String>,
 }
 
-/// What came of a GPU.
+/// The result of one GPU.
 #[derive(Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Device {
-    /// The child came to an answer.
+    /// The child process returned a result.
     Done {
-        /// HIP's number of it.
+        /// HIP's number of the GPU.
         device: u32,
-        /// The answer.
+        /// The result.
         #[serde(flatten)]
         report: Report,
-        /// What the libraries complained about.
+        /// What the libraries printed to stderr.
         stderr: String,
     },
-    /// The child did not.
+    /// The child process returned no result.
     Died {
-        /// HIP's number of it.
+        /// HIP's number of the GPU.
         device: u32,
         /// How it ended.
         end: End,
-        /// The last that was heard of it.
+        /// Its last output.
         stderr: String,
     },
 }
 
 impl Device {
-    /// Whether both results are right.
+    /// Whether both results are correct.
     #[must_use]
     pub fn is_right(&self) -> bool {
         match self {
@@ -90,19 +90,19 @@ impl Device {
 }
 
 impl Selftest {
-    /// 0 where there is a GPU and all of them compute right, else 1.
+    /// 0 if there is a GPU and all of them compute correctly, else 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         u8::from(self.devices.is_empty() || !self.devices.iter().all(Device::is_right))
     }
 }
 
-/// Tests the rocBLAS that programs of a library directory get. The error is that of another root
-/// than the running system, of a directory without rocBLAS, or of starting a child.
+/// Tests the rocBLAS that programs get from a library directory. Fails for a root other than the running
+/// system, for a directory without rocBLAS, and if a child process cannot be started.
 pub fn selftest(root: &Root, lib: &Path) -> Result<Selftest> {
     if !root.is_system() {
         bail!(
-            "{} is not the running system; run `installer selftest` inside of it",
+            "{} is not the running system; run `installer selftest` inside it",
             root.directory().display()
         );
     }
@@ -140,16 +140,16 @@ fn outcome(device: u32, ended: Ended<Report>) -> Device {
     let Ended { answer, end, stderr } = ended;
     match (answer, end) {
         (Some(report), End::Code(0)) => Device::Done { device, report, stderr },
-        // Also after an answer: a program would end like this.
+        // Even after a result: a program would end in the same way.
         (_, end) => Device::Died { device, end, stderr },
     }
 }
 
-/// Why there is no GPU: what HIP says, and what the device files say.
+/// Why there is no GPU: what HIP reports, and what the device files show.
 fn no_device(ended: &Ended<Counted>) -> String {
     let hip = match &ended.answer {
         Some(Counted { error: Some(error), .. }) => error.clone(),
-        Some(_) => "HIP counts none".to_owned(),
+        Some(_) => "HIP reports none".to_owned(),
         None => format!("counting the GPUs {}", ended.end),
     };
     let machine = devices::finding(&devices::machine());

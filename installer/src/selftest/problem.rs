@@ -1,7 +1,6 @@
-//! The two problems: matrices, the right results in double precision, and a bound on how far off a
-//! result in single precision may be that holds for every order of summation and every way to
-//! solve that libraries use. A result within the bounds is right; kernels that are missing, or for
-//! another GPU, are off by all of a value.
+//! The two problems: matrices, the correct results in double precision, and a bound on the error of a
+//! single-precision result that holds for every order of summation and every solver that libraries use. A
+//! result within the bounds is correct; missing kernels, or those for another GPU, are wrong by whole values.
 //!
 //! Matrices are column-major. u is half of single precision's epsilon; double precision's own errors
 //! are less than a millionth of the bounds.
@@ -9,8 +8,8 @@
 /// Unit roundoff of single precision.
 const U: f64 = f32::EPSILON as f64 / 2.0;
 
-/// `C = alpha A^T B + beta C`, of odd sizes and with more room in each column than is used: a kernel
-/// that is right for round numbers only is found out.
+/// `C = alpha A^T B + beta C`, with odd sizes and padding in each column, to detect a kernel that is correct
+/// only for round sizes.
 #[derive(Clone, Debug)]
 pub(super) struct Gemm {
     pub(super) m: usize,
@@ -36,19 +35,19 @@ pub(super) struct Trsm {
     pub(super) m: usize,
     /// Order of A.
     pub(super) n: usize,
-    /// n by n. What is below the diagonal is not part of it, and not zero, so that a solver that
-    /// takes it for a part is found out.
+    /// n by n. The elements below the diagonal are not part of it and not zero, to detect a solver that reads
+    /// them.
     pub(super) a: Vec<f32>,
     /// m by n.
     pub(super) b: Vec<f32>,
 }
 
-/// How far off a result is.
+/// The error of a result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Deviation {
-    /// The largest difference; infinite where a result is no number.
+    /// The largest difference; infinite if an element is NaN.
     pub(super) error: f64,
-    /// The largest quotient of a difference and the bound of its entry: 1 is what may be.
+    /// The largest ratio of a difference to the bound of its element; up to 1 is allowed.
     pub(super) of_bound: f64,
 }
 
@@ -67,7 +66,7 @@ impl Deviation {
         Self { error: self.error.max(difference), of_bound: self.of_bound.max(of_bound) }
     }
 
-    /// The worse of two.
+    /// The larger of two.
     pub(super) fn max(self, other: Self) -> Self {
         Self { error: self.error.max(other.error), of_bound: self.of_bound.max(other.of_bound) }
     }
@@ -83,7 +82,7 @@ impl Gemm {
         Self { m, n, k, alpha: 1.5, beta: -0.75, a, lda, b, ldb, c, ldc }
     }
 
-    /// How far off C is, all of it: what is between the columns must be as it was.
+    /// The error of C, including the padding, which must be unchanged.
     ///
     /// An entry takes k products and k additions in any order, and three operations more; so its
     /// error is at most gamma (|alpha| |A|^T |B| + |beta| |C|) with gamma = (k + 3) u / (1 - (k + 3) u)
@@ -115,8 +114,8 @@ impl Gemm {
 }
 
 impl Trsm {
-    /// A system whose matrix has a diagonal between 1 and 2 and, above it, entries that are no more
-    /// than 1/4 together in each column. B is between -1 and 1.
+    /// A system whose matrix has diagonal elements between 1 and 2 and, above them, elements that sum to at
+    /// most 1/4 in each column. B is between -1 and 1.
     pub(super) fn new(m: usize, n: usize, seed: u64) -> Self {
         let mut random = Random(seed);
         let mut a = vec![7.0; n * n];
@@ -132,7 +131,7 @@ impl Trsm {
         Self { m, n, a, b }
     }
 
-    /// X by substitution in double precision.
+    /// X by substitution, in double precision.
     fn solution(&self) -> Vec<f64> {
         let (m, n) = (self.m, self.n);
         let mut x = vec![0.0; m * n];
@@ -147,7 +146,7 @@ impl Trsm {
         x
     }
 
-    /// How far off X is.
+    /// The error of X.
     ///
     /// Each row x of X is measured by its largest entry, and A accordingly by its largest column sum:
     /// |A| <= 2.25, |A^-1| <= 1 / (1 - 1/4), so cond(A) <= 3. Substitution alone has an error of
@@ -170,13 +169,13 @@ impl Trsm {
     }
 }
 
-/// The error of n roundings one after the other, relative to what is rounded.
+/// The error of n successive roundings, relative to the rounded value.
 fn gamma(n: usize) -> f64 {
     let nu = n as f64 * U;
     nu / (1.0 - nu)
 }
 
-/// Numbers that are the same on every machine (splitmix64).
+/// Pseudo-random numbers that are the same on every machine (splitmix64).
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! The functions of rocBLAS that the test calls, with the handle that they take.
+//! The rocBLAS functions that the test calls, and their handle.
 
 use crate::doctor::shared_object::{SharedObject, text};
 use rocblas_abi::{
@@ -22,10 +22,10 @@ pub(super) struct Rocblas<'l> {
 }
 
 impl<'l> Rocblas<'l> {
-    /// Makes a handle. The error names the status.
+    /// Creates a handle. The error names the status.
     pub(super) fn new(library: &'l SharedObject) -> Result<Self, String> {
-        let lacks = |name: &str| format!("it has no {name}: it is no rocBLAS");
-        // SAFETY: the prototypes are made from rocBLAS's headers.
+        let lacks = |name: &str| format!("it has no {name}: it is not a rocBLAS");
+        // SAFETY: the prototypes are generated from rocBLAS's headers.
         let (create, sgemm, strsm_batched) = unsafe {
             (
                 library
@@ -38,33 +38,32 @@ impl<'l> Rocblas<'l> {
             )
         };
         let mut rocblas = Self { library, handle: ptr::null_mut(), sgemm, strsm_batched };
-        // SAFETY: writes a handle to where the pointer leads.
+        // SAFETY: writes a handle to the pointer's target.
         let status = unsafe { create(&raw mut rocblas.handle) };
         rocblas.check("rocblas_create_handle", status)?;
         Ok(rocblas)
     }
 
-    /// What a function answered, by the library's name of it, unless it is success.
+    /// The status that a function returned, by the library's name of it, unless it is success.
     pub(super) fn check(&self, function: &str, status: c_int) -> Result<(), String> {
         const NAME: &CStr = c"rocblas_status_to_string";
         if status == SUCCESS {
             return Ok(());
         }
-        // SAFETY: the function's prototype; takes any number and answers a constant string.
+        // SAFETY: the function's prototype; takes any number and returns a constant string.
         let name = unsafe {
             self.library.function::<rocblas_status_to_string>(NAME).map(|name| text(name(status)))
         };
         match name.filter(|name| !name.is_empty()) {
-            Some(name) => Err(format!("{function} answered {name}")),
-            None => Err(format!("{function} answered status {status}")),
+            Some(name) => Err(format!("{function} returned {name}")),
+            None => Err(format!("{function} returned status {status}")),
         }
     }
 }
 
 impl Drop for Rocblas<'_> {
     fn drop(&mut self) {
-        // SAFETY: the function's prototype; a handle that nobody uses from here on, or null, which
-        // is refused.
+        // SAFETY: the function's prototype; a handle that is not used any more, or null, which is rejected.
         unsafe {
             if let Some(destroy) =
                 self.library.function::<rocblas_destroy_handle>(c"rocblas_destroy_handle")

@@ -1,4 +1,4 @@
-//! A self-test in words.
+//! Prints the results of a self-test.
 
 use super::{Device, Selftest, device::Report};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     output::{BAD, GOOD, Line, Text},
 };
 
-/// GPU by GPU: which library, each call with its time and error, and the verdict.
+/// For each GPU: the library, each call with its time and error, and the verdict.
 #[must_use]
 pub fn text(selftest: &Selftest) -> Text {
     let mut text = Text::new();
@@ -33,7 +33,9 @@ pub fn text(selftest: &Selftest) -> Text {
     if !selftest.devices.is_empty() {
         let all = selftest.devices.len();
         let style = if right == all { GOOD } else { BAD };
-        text.line(Line::new().styled(style, format_args!("{right} of {all} GPUs compute right")));
+        text.line(
+            Line::new().styled(style, format_args!("{right} of {all} GPUs compute correctly")),
+        );
     }
     text
 }
@@ -54,24 +56,22 @@ fn done(text: &mut Text, device: u32, report: &Report) {
             (None, Some((error, of_bound))) => {
                 let (style, word) = if check.right { (GOOD, "right") } else { (BAD, "wrong") };
                 call.styled(style, word).text(format_args!(
-                    ", largest error {error:.1e}, {:.1} % of what rounding may do, {:.1} ms",
+                    ", largest error {error:.1e}, {:.1} % of the rounding bound, {:.1} ms",
                     of_bound * 1e2,
                     check.milliseconds
                 ))
             }
-            (None, None) => {
-                call.styled(BAD, "wrong").text(": there are results that are no numbers")
-            }
+            (None, None) => call.styled(BAD, "wrong").text(": the result contains NaN"),
         });
     }
 }
 
-/// What the libraries complained about, and what is known of it.
+/// What the libraries printed, and what is known about it.
 fn said(text: &mut Text, stderr: &str, explain: bool) {
     for line in stderr.lines().filter(|line| !line.trim().is_empty()) {
         text.line(Line::from("  said: ").text(line));
     }
-    // The shim is in place where it is tested.
+    // The shim is in place in the tested tree.
     let advice = Advice { own: Tree { applied: true, ..Tree::default() }, ..Advice::default() };
     for known in known::explain(stderr).into_iter().filter(|_| explain) {
         text.line(format_args!("  why:  {}: {}", known.title(), known.why()));

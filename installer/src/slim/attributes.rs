@@ -1,4 +1,4 @@
-//! Owner, permissions and extended attributes of a file that takes another's place.
+//! Owner, permissions and extended attributes of a replaced file.
 
 use anyhow::{Context, Result, bail};
 use rustix::{
@@ -13,16 +13,17 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
-/// The longest list and value that Linux has, in bytes (xattr(7)).
+/// Linux's limit for the length of a list and of a value, in bytes (xattr(7)).
 const LONGEST: usize = 64 << 10;
 
-/// Gives a new file the permissions of another, without set-user-ID bits and the like.
+/// Gives a new file another file's permissions, without the set-user-ID, set-group-ID and sticky bits.
 pub(super) fn copy_mode(original: &Metadata, new: &File) -> Result<()> {
     remove_access_list(new)?;
     fchmod(new, Mode::from_raw_mode(original.mode() & 0o777)).context("cannot set permissions")
 }
 
-/// A directory may give new files a list of who else has access, which permissions would open further.
+/// Removes an access control list inherited from the directory's default, which would grant others access
+/// once the permissions are set.
 fn remove_access_list(new: &File) -> Result<()> {
     match fremovexattr(new, c"system.posix_acl_access") {
         Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
@@ -30,7 +31,7 @@ fn remove_access_list(new: &File) -> Result<()> {
     }
 }
 
-/// Gives a new file all that another has besides its contents and times. Fails where one of them cannot be
+/// Copies everything except contents and times from one file to another. Fails if an attribute cannot be
 /// kept.
 pub(super) fn copy_all(file: &File, original: &Metadata, new: &File) -> Result<()> {
     let now = new.metadata()?;
@@ -38,15 +39,15 @@ pub(super) fn copy_all(file: &File, original: &Metadata, new: &File) -> Result<(
     if (now.uid(), now.gid()) != (uid, gid) {
         match fchown(new, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
             Err(Errno::PERM | Errno::INVAL) => bail!(
-                "the new file could not belong to user {uid} and group {gid} as the old one does; run \
+                "the new file cannot be given the old file's user {uid} and group {gid}; run \
                  the command as root, or use --output"
             ),
             other => other.context("cannot set the owner")?,
         }
     }
-    // The old one's is copied below, if it has one.
+    // The old file's list is copied below, if it has one.
     remove_access_list(new)?;
-    // After the owner, whose change clears set-user-ID bits.
+    // This must follow the change of owner, which clears set-user-ID bits.
     let mode = Mode::from_raw_mode(original.mode() & 0o7777);
     fchmod(new, mode).context("cannot set permissions")?;
     copy_extended(file, new)
@@ -67,7 +68,7 @@ fn copy_extended(file: &File, new: &File) -> Result<()> {
         let length = fgetxattr(file, name, value.as_mut_slice());
         let length = length.with_context(|| format!("cannot read the attribute {shown}"))?;
         let value = &value[..length];
-        // The system has set some already.
+        // The system may already have set some.
         if fgetxattr(new, name, present.as_mut_slice()).is_ok_and(|n| present[..n] == *value) {
             continue;
         }

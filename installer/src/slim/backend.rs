@@ -1,4 +1,4 @@
-//! A backend's library with only the kernels of some GPUs, before it is placed.
+//! A backend's library with only the kernels of some GPUs, prepared before the library is placed.
 
 use super::{Outcome, reduce};
 use crate::{
@@ -10,15 +10,15 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::io;
 
-/// The name of the reduced library among what was unpacked, which has numbers for names.
+/// The name of the reduced library among the unpacked files, whose names are numbers.
 const NAME: &str = "slim";
 
-/// Reduces a backend's library to the kernels of those GPUs that it has some for. A split library has its
-/// kernels in archives, which are chosen where the source is read.
+/// Reduces a backend's library to the kernels of those of the `gpus` for which it has some. The kernels of a
+/// split library are in archives, which are selected when the source is read.
 ///
 /// # Errors
-/// When it has kernels for none of them or cannot be reduced, and when the new file cannot be written into
-/// what `staging` makes.
+/// If it has kernels for none of them or cannot be reduced, or if the new file cannot be written into the
+/// directory from `staging`.
 pub(crate) fn backend(
     mut source: Source,
     gpus: &[String],
@@ -34,7 +34,7 @@ pub(crate) fn backend(
         gpus.iter().cloned().partition(|gpu| serves.has_code(gpu));
     if served.is_empty() {
         bail!(
-            "{shown} has no code for {}, only for {}. Give another backend, or other GPUs with --gpu",
+            "{shown} has no code for {}, only for {}. Pass another backend, or other GPUs with --gpu",
             gpus.join(", "),
             serves.code()
         );
@@ -49,16 +49,16 @@ pub(crate) fn backend(
     let Some(SourceFile { content: Content::File { from, size, mode, modified }, .. }) =
         source.files.iter_mut().find(of_library)
     else {
-        bail!("{shown} is no file of its own");
+        bail!("{shown} is not a separate file");
     };
     let staging = staging().context("cannot prepare the store")?;
     let (new, contents) = staging.file(NAME).context("cannot prepare the store")?;
     match reduce(&whole, &slim.gpus, &new).with_context(|| shown.clone())? {
-        // Nothing was left out: it has the kernels of all that it had some for.
+        // Nothing was removed: the library has only kernels of these GPUs.
         Outcome::Whole => slim.gpus = serves.processors(),
         Outcome::Refused(why) => bail!("{shown} cannot be made slim: {why}"),
         Outcome::Reduced { size: sizes, .. } => {
-            // The time of the whole one, as a package or directory has it.
+            // Keep the original's time, as recorded in a package or directory.
             files::finish(&new, *mode, *modified).context("cannot write the reduced file")?;
             (*from, *size) = (contents, sizes.after);
         }

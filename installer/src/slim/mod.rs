@@ -1,18 +1,18 @@
-//! `slim`: libraries and programs with only the kernels that some GPUs need.
+//! `slim`: reduces libraries and programs to the kernels that some GPUs need.
 //!
-//! | file | what it does |
+//! | file | concern |
 //! |---|---|
 //! | `mod.rs` | writes a file next to its destination and renames it |
-//! | `new.rs` | a file in the making beside the one that it is for |
+//! | `new.rs` | a temporary file next to its destination |
 //! | `reduce.rs` | writes the reduced form of an open file into another |
 //! | `backend.rs` | a backend's library, before it is placed |
 //! | `permit.rs` | which existing files may be replaced |
 //! | `attributes.rs` | owner, permissions and extended attributes |
 //! | `runtime.rs` | whether a HIP runtime reads compressed bundles |
-//! | `text.rs` | the table that is printed |
+//! | `text.rs` | the printed table |
 //!
-//! The new file is complete before it is renamed: programs that have the old one mapped keep it, and
-//! whoever opens the name finds either.
+//! The new file is complete before it is renamed: programs that have mapped the old one keep it, and opening
+//! the name yields one or the other.
 
 mod attributes;
 mod backend;
@@ -49,27 +49,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where the new files go.
+/// Where the new files are written.
 #[derive(Clone, Copy, Debug)]
 pub enum Destination<'a> {
-    /// The only file is written there, inside the root.
+    /// The only file is written to this path inside the root.
     File(&'a Path),
-    /// Each takes the place of the file that it was made from.
+    /// Each new file replaces the file that it was made from.
     InPlace,
 }
 
-/// What became of a file.
+/// The result for one file.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The file that was read, inside the root.
     #[serde(serialize_with = "crate::output::json::path")]
     pub file: PathBuf,
-    /// The file that was written; none where nothing had to be.
+    /// The file that was written; `None` if nothing had to be written.
     #[serde(serialize_with = "crate::output::json::optional_path")]
     pub output: Option<PathBuf>,
-    /// The GPUs that were asked for.
+    /// The requested GPUs.
     pub gpus: Vec<String>,
-    /// Whether something was left out or compressed.
+    /// Whether something was removed or compressed.
     pub changed: bool,
     /// The file's size.
     pub size: Size,
@@ -80,8 +80,8 @@ pub struct Report {
 /// Reduces a file to the kernels of those GPUs.
 ///
 /// # Errors
-/// When the file has none for one of them or cannot be reduced, when the destination may not be replaced,
-/// and when the new file cannot be written. What was at the destination is still there then.
+/// If the file has kernels for none of them or cannot be reduced, if the destination may not be replaced, or
+/// if the new file cannot be written. The destination is then unchanged.
 pub fn slim(
     root: &Root,
     given: &Path,
@@ -91,7 +91,7 @@ pub fn slim(
 ) -> Result<Report> {
     let name = shown(given);
     let source = Source::open(root, given).with_context(|| format!("cannot open {name}"))?;
-    // A link stays a link.
+    // A symlink stays a symlink.
     let target = match destination {
         Destination::File(output) => place_of(root, output)?,
         Destination::InPlace => source.path.clone(),
@@ -130,20 +130,20 @@ pub fn slim(
     Ok(report)
 }
 
-/// Where a new file is to be, inside the root, with links to directories followed.
+/// The destination of a new file, inside the root, with symlinks to directories resolved.
 fn place_of(root: &Root, output: &Path) -> Result<PathBuf> {
     let name = shown(output);
     let place = absolute(root, output).and_then(|path| root.resolve_entry(&path));
     let place = place.with_context(|| format!("cannot write {name}"))?;
     match root.state(&place).with_context(|| format!("cannot write {name}"))? {
         State::Absent | State::File(_) => Ok(place),
-        other => bail!("{name} is {other}; name a file with --output"),
+        other => bail!("{name} is {other}; pass a file name to --output"),
     }
 }
 
 /// The file that is reduced.
 struct Source {
-    /// Inside the root, without links.
+    /// The path inside the root, without symlinks.
     path: PathBuf,
     file: File,
     metadata: Metadata,
@@ -166,15 +166,15 @@ impl Source {
         Ok(())
     }
 
-    /// Whether what was read is one file and not the halves of two.
+    /// Checks that the file did not change while it was read.
     fn check_unchanged(&self) -> Result<()> {
         if stamp(&self.file.metadata()?) != stamp(&self.metadata) {
-            bail!("{} was changed while it was read; run the command again", shown(&self.path));
+            bail!("{} changed while it was read; run the command again", shown(&self.path));
         }
         Ok(())
     }
 
-    /// Whether the name still is that of the file that was read.
+    /// Checks that the name still refers to the file that was read.
     fn check_place(&self, directory: &Directory) -> Result<()> {
         let now = Name::last_of(&self.path).map(|name| directory.open(name)?.metadata());
         let now = now.transpose()?.map(|metadata| stamp(&metadata));
@@ -185,7 +185,7 @@ impl Source {
     }
 }
 
-/// What tells a file and its contents from another.
+/// Identifies a file and its contents.
 fn stamp(metadata: &Metadata) -> [i128; 5] {
     let (dev, ino) = (i128::from(metadata.dev()), i128::from(metadata.ino()));
     let modified = i128::from(metadata.mtime()) << 32 | i128::from(metadata.mtime_nsec());

@@ -1,6 +1,6 @@
-//! A file in the making, in the directory of the one that it is for: the two have to be on one file system.
+//! A temporary file in the directory of its destination, so that both are on one file system.
 //!
-//! It is locked until it is in its place. A killed `slim` leaves it behind unlocked, and the next one in that
+//! It is locked until it is renamed. A killed `slim` leaves it behind unlocked, and the next run in that
 //! directory removes it.
 
 use crate::{
@@ -13,10 +13,10 @@ use rustix::{
 };
 use std::{fs::File, io, os::unix::fs::MetadataExt, path::Path, process};
 
-/// How its name begins; the numbers of the process and of the file follow.
+/// The prefix of its name, followed by the process's number and the file's number.
 const PREFIX: &str = ".rocblas-slim-";
 
-/// A file in the making; it is removed unless it is put into its place.
+/// A temporary file, which is removed unless it is renamed to its destination.
 pub(super) struct New {
     pub(super) directory: Directory,
     name: Option<String>,
@@ -24,12 +24,12 @@ pub(super) struct New {
 }
 
 impl New {
-    /// In the directory of the file that it is for.
+    /// Creates the file in the directory of its destination.
     pub(super) fn beside(root: &Root, target: &Path) -> io::Result<Self> {
         let directory = root.open_directory(target.parent().unwrap_or(Path::new("/")))?;
-        // What cannot be tidied up is in nobody's way.
+        // Failure to clean up is harmless.
         let _ = remove_left(&directory);
-        // A process with the same number in another container may be at work here.
+        // A process with the same PID in another container may be working here.
         for number in 0.. {
             let name = format!("{PREFIX}{}-{number}", process::id());
             match directory.create(Name::new(&name).expect("a plain name")) {
@@ -37,8 +37,8 @@ impl New {
                 other => {
                     let file = other?;
                     let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
-                    // Another one may have found it before it was locked, and removes it. A file system
-                    // without locks keeps what a killed process leaves.
+                    // Another process may have found the file before it was locked, and may remove it. On a
+                    // file system without locks, the files of killed processes are left behind.
                     if locked != Err(Errno::WOULDBLOCK) && file.metadata()?.nlink() > 0 {
                         return Ok(Self { file, directory, name: Some(name) });
                     }
@@ -48,7 +48,7 @@ impl New {
         unreachable!("no directory has that many files")
     }
 
-    /// Replaces what is at the target, in one step. All of it is on disk then.
+    /// Syncs the file to disk and atomically replaces the target with it.
     pub(super) fn put(mut self, target: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         let own = self.name.take().expect("it is not in its place yet");
@@ -71,7 +71,7 @@ impl Drop for New {
     }
 }
 
-/// Removes what killed processes of this user left in a directory.
+/// Removes files that killed processes of this user left behind in a directory.
 fn remove_left(directory: &Directory) -> io::Result<()> {
     for (name, kind) in directory.entries()? {
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -81,7 +81,7 @@ fn remove_left(directory: &Directory) -> io::Result<()> {
         let file = directory.open(name)?;
         let is_users = file.metadata()?.uid() == rustix::process::geteuid().as_raw();
         let is_free = is_users && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-        // One name, and not that of a newer file whose number is the same.
+        // Removes only this file, not a newer one with the same name.
         if is_free && file.metadata()?.nlink() == 1 {
             directory.remove(name)?;
         }

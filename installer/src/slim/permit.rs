@@ -1,7 +1,7 @@
 //! Which existing files may be replaced.
 //!
-//! `slim` keeps no journal. So it leaves alone what another program restores or verifies: a package
-//! manager its packages' files, and `installer` the files of a tree with the shim.
+//! `slim` keeps no journal. It therefore does not touch files that another program restores or verifies:
+//! those of a package manager, and those of a library directory with the shim.
 
 use crate::{
     inspect::owner::{self, Manager},
@@ -21,17 +21,17 @@ use std::{
 /// The end of each refusal.
 const ADVICE: &str = "write the reduced file elsewhere with --output";
 
-/// Refuses a path, without links, whose file must stay as it is. A path without a file is fine unless it
-/// is in a store.
+/// Refuses a path, given without symlinks, whose file must not change. A path without a file is accepted
+/// unless it is in a store.
 pub(super) fn check(root: &Root, path: &Path) -> Result<()> {
     let name = shown(path);
     if path.components().any(|component| component.as_os_str() == STORE) {
         bail!(
-            "{name} is in the shim's store, whose files `installer verify` compares with what it \
-             placed; {ADVICE} and add that with `installer backends add`"
+            "{name} is in the shim's store, whose files `installer verify` compares with the placed \
+             ones; {ADVICE}, and add it with `installer backends add`"
         );
     }
-    let state = root.state(path).with_context(|| format!("cannot look at {name}"))?;
+    let state = root.state(path).with_context(|| format!("cannot stat {name}"))?;
     if state == State::Absent {
         return Ok(());
     }
@@ -42,13 +42,13 @@ pub(super) fn check(root: &Root, path: &Path) -> Result<()> {
             Manager::Pacman => "pacman",
             Manager::Rpm => "rpm",
         };
-        bail!("{name} belongs to the package {owner}, which {manager} keeps; {ADVICE}");
+        bail!("{name} belongs to the package {owner} of {manager}; {ADVICE}");
     }
     check_trees(root, path)
 }
 
-/// Refuses files that an apply placed or kept, and those in a directory of libraries that has the shim:
-/// `revert` promises that directory as it was.
+/// Refuses files that `apply` placed or kept, and files in a library directory with the shim: `revert`
+/// promises to restore that directory.
 fn check_trees(root: &Root, path: &Path) -> Result<()> {
     let name = shown(path);
     let parents = path.ancestors().skip(1).map(Path::to_owned);
@@ -57,13 +57,13 @@ fn check_trees(root: &Root, path: &Path) -> Result<()> {
         let in_lib = path.parent() == Some(&lib);
         let place = path.strip_prefix(&lib).ok().and_then(|place| Place::new(place).ok());
         let journal = LibDir::open(root, &lib).and_then(|lib| Journal::load_or_rebuild(&lib));
-        let journal = journal.with_context(|| format!("cannot tell whose {name} is"))?;
+        let journal = journal.with_context(|| format!("cannot determine the owner of {name}"))?;
         let is_known = (journal.iter().zip(&place))
             .any(|(loaded, place)| loaded.journal.entry(place).is_some());
         if in_lib || is_known {
             bail!(
                 "{name} is in {}, where the shim is applied; `installer revert` restores that \
-                 directory and keeps no copy of what is changed otherwise. To change nothing there, {ADVICE}",
+                 directory but keeps no copy of other changes; {ADVICE}",
                 shown(&lib)
             );
         }

@@ -11,8 +11,8 @@ use std::{
     io::{BufWriter, Write},
 };
 
-/// Writes a file of `size` bytes without the code objects that none of the GPUs runs into an empty one. What was written is
-/// void unless the result says that something changed.
+/// Writes a file of `size` bytes into an empty one, without the code objects that none of the GPUs can run.
+/// The output is invalid unless the result reports a change.
 pub(super) fn write(
     (whole, size): (&File, u64),
     gpus: &[String],
@@ -31,31 +31,31 @@ pub(super) fn write(
     Ok(slimmed)
 }
 
-/// What became of a file that may be reduced.
+/// The result for a file that may be reduced.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// The reduced file was written.
     Reduced {
-        /// The GPUs whose kernels stayed.
+        /// The GPUs whose kernels were kept.
         gpus: Vec<String>,
         size: Size,
         /// The BLAKE3 digest of the whole file.
         digest: String,
     },
-    /// There is nothing in it that could be left out.
+    /// It contains nothing that could be removed.
     Whole,
-    /// It has kernels, and a reason to stay whole.
+    /// It contains kernels, but must stay whole, for the given reason.
     Refused(String),
 }
 
-/// Writes the reduced form of any file into an empty one. Of the GPUs those count that the file has kernels
-/// for. What was written is void unless it was reduced.
+/// Writes the reduced form of any file into an empty one. GPUs for which the file has no kernels are ignored.
+/// The output is invalid unless the file was reduced.
 ///
 /// # Errors
-/// When reading or writing fails.
+/// If reading or writing fails.
 pub(crate) fn reduce(whole: &File, gpus: &[String], output: &File) -> Result<Outcome> {
     let Ok(targets) = library::targets_of(whole) else {
-        // What is no ELF file, or a damaged one, is copied as it is.
+        // A file that is not ELF, or is damaged, is copied unchanged.
         return Ok(Outcome::Whole);
     };
     if targets.is_empty() {

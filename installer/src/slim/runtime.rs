@@ -5,18 +5,21 @@ use anyhow::{Context, Result, bail};
 use rocblas_contract::libraries::{HIP, version_of};
 use std::path::Path;
 
-/// The oldest major version whose LLVM is known to be 19 or later, which reads compressed bundles whose
-/// header has their size.
+/// The oldest major version whose LLVM is known to be 19 or later, which reads compressed bundles that record
+/// their size in the header.
 const OLDEST: u64 = 7;
 
 /// Checks that the HIP runtime of a library directory reads compressed bundles.
 ///
 /// # Errors
-/// When it does not, or there is none.
+/// If it does not, or if there is none.
 pub fn check(root: &Root, lib: &Path) -> Result<()> {
     let hip = Peers::of(root, lib).hip();
     let hip = hip.with_context(|| {
-        format!("{} has no HIP runtime, so nothing tells if it reads compressed code", shown(lib))
+        format!(
+            "{} has no HIP runtime, so it is unknown whether compressed code would be read",
+            shown(lib)
+        )
     })?;
     let name = shown(&hip.path);
     let file = root.open(&hip.path).with_context(|| format!("cannot read {name}"))?;
@@ -24,7 +27,7 @@ pub fn check(root: &Root, lib: &Path) -> Result<()> {
     let version = soname.as_deref().and_then(|soname| version_of(soname, HIP));
     let major = version.and_then(|version| version.split('.').next()?.parse::<u64>().ok());
     if major.is_none_or(|major| major < OLDEST) {
-        bail!("the HIP runtime {name} may not read compressed code; leave out --compress");
+        bail!("the HIP runtime {name} may not read compressed code; omit --compress");
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! The table that a person reads: sizes before and after, by target.
+//! Prints a table of sizes before and after, by target.
 
 use super::Report;
 use crate::output::{grouped, shown};
 use offload::slim::Size;
 
-/// What a person reads of a file.
+/// The output for one file.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let Report { file, output, gpus, changed, size, targets } = report;
@@ -14,13 +14,9 @@ pub fn text(report: &Report) -> String {
             format!("{}: kernels for {gpus} only, written to {}\n", shown(file), shown(output))
         }
         Some(output) => {
-            format!(
-                "{}: has nothing to leave out for {gpus}, copied to {}\n",
-                shown(file),
-                shown(output)
-            )
+            format!("{}: nothing to remove for {gpus}, copied to {}\n", shown(file), shown(output))
         }
-        None => format!("{}: has nothing to leave out for {gpus}\n", shown(file)),
+        None => format!("{}: nothing to remove for {gpus}\n", shown(file)),
     };
     let rows = targets.iter().map(|(name, size)| (name.as_str(), *size));
     let rows: Vec<(&str, Size)> = rows.chain([("file", *size)]).collect();
@@ -70,11 +66,8 @@ mod tests {
     #[test]
     fn a_file_without_anything_to_leave_out_is_said() {
         for (output, expected) in [
-            (None, "/lib/whole.so: has nothing to leave out for gfx906\n"),
-            (
-                Some("/new.so"),
-                "/lib/whole.so: has nothing to leave out for gfx906, copied to /new.so\n",
-            ),
+            (None, "/lib/whole.so: nothing to remove for gfx906\n"),
+            (Some("/new.so"), "/lib/whole.so: nothing to remove for gfx906, copied to /new.so\n"),
         ] {
             assert!(text(&report(false, output)).starts_with(expected));
         }

@@ -1,4 +1,4 @@
-//! A backend in a package or archive: what was taken from it, put in order.
+//! A backend from a package or archive: assembles the extracted files.
 
 use super::{
     Content, Error, Source, SourceFile,
@@ -12,10 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How many links may lead to a file, as for the kernel.
+/// The maximum length of a chain of symlinks, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// The backend in what an intake has taken.
+/// The backend among the extracted files.
 pub(super) fn source(origin: &str, intake: Intake<'_>) -> Result<Source, Error> {
     let (entries, package_release) = intake.finish();
     let (libraries, kernels): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -27,7 +27,7 @@ pub(super) fn source(origin: &str, intake: Intake<'_>) -> Result<Source, Error> 
         let name = path.file_name()?.to_str()?.to_owned();
         Some(Candidate { lib: path.parent()?.to_owned(), name, from: from.clone() })
     });
-    let cure = "unpack it and give the file of one of them instead";
+    let cure = "unpack it and pass the file of one of them instead";
     let backend = choose(origin, candidates.collect(), cure)?;
     let Backend { candidate: Candidate { lib, name, .. }, soname } = backend;
     let content = libraries[&lib.join(&name)].clone();
@@ -50,16 +50,16 @@ pub(super) fn source(origin: &str, intake: Intake<'_>) -> Result<Source, Error> 
     Source::new(origin, soname, &name, content, kernels, version).with_archives(archives)
 }
 
-/// Nothing may be below a file or link, and every link has to lead to a file that is taken.
+/// Nothing may be below a file or symlink, and every symlink must resolve to an extracted file.
 fn check_layout(origin: &str, entries: &BTreeMap<PathBuf, Content>) -> Result<(), Error> {
     let no_backend = |path: &Path, what: &str| {
         let path = path.display();
-        let reason = format!("{path} in it is {what}; unpack it and give the directory instead");
+        let reason = format!("{path} in it is {what}; unpack it and pass the directory instead");
         Error::NoBackend { origin: origin.to_owned(), reason }
     };
     for (path, content) in entries {
         if let Some(above) = path.ancestors().skip(1).find(|above| entries.contains_key(*above)) {
-            return Err(no_backend(above, "a file or link and has others below it"));
+            return Err(no_backend(above, "a file or symlink with other files below it"));
         }
         let (mut at, mut content) = (path.clone(), Some(content));
         let mut links = 0;
@@ -69,7 +69,7 @@ fn check_layout(origin: &str, entries: &BTreeMap<PathBuf, Content>) -> Result<()
             content = entries.get(&at);
         }
         if !matches!(content, Some(Content::File { .. })) {
-            let what = "a link that leads to none of the files that are taken from it";
+            let what = "a symlink to none of the extracted files";
             return Err(no_backend(path, what));
         }
     }

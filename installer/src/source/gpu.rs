@@ -1,17 +1,17 @@
-//! The GPU that a file name speaks of. Tensile and clang name kernels by processor and put it
-//! anywhere in a name: `TensileLibrary_lazy_gfx906.dat`, `Kernels.so-000-gfx90a-xnack+.hsaco`.
+//! The GPU in a file name. Tensile and clang name kernels by processor and put it anywhere in a name:
+//! `TensileLibrary_lazy_gfx906.dat`, `Kernels.so-000-gfx90a-xnack+.hsaco`.
 
-/// The processor in a file name, in the name of a sub-directory, or in a target as people and
-/// tools write it (`gfx90a:sramecc+:xnack-`): `gfx90a`. What follows a processor (`-xnack+`) says in
-/// which mode of it a kernel runs, not on which GPU.
+/// The processor in a file name, in the name of a sub-directory, or in a target as people and tools write it
+/// (`gfx90a:sramecc+:xnack-`): `gfx90a`. A suffix (`-xnack+`) is the mode in which a kernel runs, not the
+/// GPU.
 ///
-/// Generic targets (`gfx9-4-generic`), which run on GPUs of several names, are answered in full.
+/// Generic targets (`gfx9-4-generic`), which run on GPUs of several names, are returned in full.
 #[must_use]
 pub fn gpu_of(file_name: &str) -> Option<&str> {
     file_name.match_indices("gfx").find_map(|(start, _)| target_at(file_name, start))
 }
 
-/// Whether a target is one that several GPUs run.
+/// Whether several GPUs run code for a target.
 pub(super) fn is_generic(target: &str) -> bool {
     target.ends_with(GENERIC)
 }

@@ -1,8 +1,8 @@
-//! What is taken from an archive, and how it is kept.
+//! What is extracted from an archive, and how it is stored.
 //!
-//! The archive is not trusted. No name from it becomes a name on the machine: each file that is
-//! wanted is written under a number into the staging directory, and what it is called, as well as
-//! every link, is a value until the caller makes it. So there is nothing to climb out of and no link
+//! The archive is not trusted. No name from it becomes a name on the machine: each wanted file is written
+//! under a number into the staging directory, and its name, as well as every symlink, is only a value until
+//! the caller creates it. So a name cannot climb out and no symlink can be written through.
 //! to write through.
 
 use super::{
@@ -31,13 +31,13 @@ use std::{
 #[derive(Debug)]
 pub struct Staging {
     directory: Directory,
-    /// Whether the plan is only shown: then the library is unpacked, to be judged, and of other files
-    /// only the sizes are noted.
+    /// Whether the plan is only shown: then the library is unpacked for inspection, and of other files only
+    /// the sizes are recorded.
     listing: bool,
 }
 
 impl Staging {
-    /// An empty directory, whose files are going to be moved.
+    /// An empty directory, whose files will be moved.
     #[must_use]
     pub fn new(directory: Directory) -> Self {
         Self { directory, listing: false }
@@ -53,34 +53,34 @@ impl Staging {
         Ok(Self { listing: true, ..Self::at(path)? })
     }
 
-    /// A new file in it, and how that is placed.
+    /// Creates a new file in it, and returns how it will be placed.
     pub(crate) fn file(&self, name: &str) -> io::Result<(File, Contents)> {
         let own = Name::new(name).ok_or(io::ErrorKind::InvalidInput)?;
         let file = self.directory.create(own)?;
         Ok((file, Contents::Staged(self.directory.clone(), name.to_owned())))
     }
 
-    /// How many bytes fit.
+    /// The free space in bytes.
     fn free(&self) -> io::Result<u64> {
         let space = rustix::fs::fstatvfs(self.directory.as_fd())?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 }
 
-/// How much an archive may hold.
+/// Limits of an archive.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes that it may unpack to, taken or not.
+    /// Bytes that it may unpack to, extracted or not.
     pub unpacked: u64,
-    /// Bytes that may be taken.
+    /// Bytes that may be extracted.
     pub taken: u64,
-    /// Files and links that may be taken.
+    /// Files and links that may be extracted.
     pub members: usize,
 }
 
 impl Default for Limits {
-    /// Several times what the largest real packages hold: ROCm as a whole unpacks to some 30 GB, of
-    /// which rocBLAS for all GPUs is under 5 in some thousand files.
+    /// Several times what the largest real packages contain: ROCm as a whole unpacks to some 30 GB, of which
+    /// rocBLAS for all GPUs is less than 5 GB in some thousand files.
     fn default() -> Self {
         Self { unpacked: 128 << 30, taken: 16 << 30, members: 100_000 }
     }
@@ -89,32 +89,32 @@ impl Default for Limits {
 /// A member of an archive.
 #[derive(Debug)]
 pub(super) struct Member {
-    /// As it is in the archive.
+    /// Its name in the archive.
     pub(super) name: Vec<u8>,
     pub(super) kind: Kind,
     /// In bytes.
     pub(super) size: u64,
     pub(super) mode: u32,
-    /// When it was last modified, in seconds since 1970; None where that is no number.
+    /// Its modification time, in seconds since 1970; None if it is not a valid number.
     pub(super) modified: Option<u32>,
-    /// Where its header begins in the unpacked stream.
+    /// The offset of its header in the unpacked stream.
     pub(super) offset: u64,
 }
 
-/// What a member is.
+/// The type of a member.
 #[derive(Debug)]
 pub(super) enum Kind {
     File,
     Directory,
     /// With the target as written.
     Link(Vec<u8>),
-    /// With the name of the member that it is another name of.
+    /// With the name of the member to which it is a hard link.
     HardLink(Vec<u8>),
-    /// Nothing that a library is made of.
+    /// Something that no library consists of.
     Other(&'static str),
 }
 
-/// Takes what belongs to a rocBLAS.
+/// Extracts the files of a rocBLAS.
 #[derive(Debug)]
 pub struct Intake<'a> {
     archive: String,
@@ -148,7 +148,7 @@ impl<'a> Intake<'a> {
         Self { archive, staging, gpus, limits, taken, files, entries, release }
     }
 
-    /// What was taken, by path in the archive, and the release that the archive says it is of.
+    /// The extracted files, by path in the archive, and the archive's release.
     pub(super) fn finish(self) -> (BTreeMap<PathBuf, Content>, Option<String>) {
         (self.entries, self.release)
     }
@@ -157,22 +157,22 @@ impl<'a> Intake<'a> {
         self.limits
     }
 
-    /// The package's version, from where its format has it.
+    /// The package's version, if its format records it.
     pub(super) fn package_version(&mut self, version: &str) {
         self.release = self.release.take().or_else(|| release::of_package(version));
     }
 
-    /// An error at a place of the unpacked data.
+    /// An error at a position of the unpacked data.
     pub(super) fn damaged(&self, member: Option<&[u8]>, offset: u64, what: impl Display) -> Error {
         self.error(member, offset, Layer::Unpacked, what.to_string())
     }
 
-    /// A failure to read there.
+    /// A read error at that position.
     pub(super) fn unread(&self, member: Option<&[u8]>, offset: u64, error: &io::Error) -> Error {
         self.error(member, offset, Layer::Unpacked, reading(error))
     }
 
-    /// An error at a place of the archive itself.
+    /// An error at a position of the archive itself.
     pub(super) fn damaged_file(
         &self,
         member: Option<&[u8]>,
@@ -187,13 +187,13 @@ impl<'a> Intake<'a> {
         Error::Damaged { archive: self.archive.clone(), place, what }
     }
 
-    /// Whether a member of that name would be taken.
+    /// Whether a member of that name would be extracted.
     pub(super) fn wants(&self, name: &[u8]) -> bool {
         plain(name).is_ok_and(|path| lib_of(&path, &self.gpus).is_some())
     }
 
-    /// Takes a member if it is wanted, its data being what the stream holds next. Leaves the stream
-    /// anywhere up to the data's end.
+    /// Extracts a member if it is wanted; its data must be next in the stream. Leaves the stream anywhere up
+    /// to the end of the data.
     pub(super) fn offer(
         &mut self,
         member: &Member,
@@ -208,7 +208,7 @@ impl<'a> Intake<'a> {
             return self.read_version(&path, member, stream);
         }
         let Some(lib) = lib_of(&path, &self.gpus) else { return Ok(()) };
-        // The only name that the library needs beside its own is made from its SONAME.
+        // The only other name that the library needs is generated from its SONAME.
         if matches!(member.kind, Kind::Link(_)) && is_library(&path) {
             return Ok(());
         }
@@ -219,14 +219,14 @@ impl<'a> Intake<'a> {
         let content = match &member.kind {
             Kind::Directory => return Ok(()),
             Kind::Other(what) => {
-                return Err(bad(self, &format!("it is {what}, which no rocBLAS is made of")));
+                return Err(bad(self, &format!("it is {what}, which no rocBLAS contains")));
             }
             Kind::File => self.file(member, stream)?,
             Kind::Link(target) => {
                 let target = Path::new(OsStr::from_bytes(target));
                 let stays = follow(&path, target).is_some_and(|to| to.starts_with(&lib));
                 if !stays {
-                    return Err(bad(self, &format!("{} leads out of the backend", arrow(target))));
+                    return Err(bad(self, &format!("{} points out of the backend", arrow(target))));
                 }
                 Content::Link { target: target.to_owned() }
             }
@@ -248,7 +248,7 @@ impl<'a> Intake<'a> {
             let what = format!("with its {} bytes, rocBLAS would be over {most}", member.size);
             return Err(self.damaged(name, member.offset, what));
         }
-        // Neither set-user-ID bits nor anything unreadable comes from an archive.
+        // Neither set-user-ID bits nor unreadable permissions are taken from an archive.
         let mode = if member.mode & 0o111 == 0 { 0o644 } else { 0o755 };
         let modified = member.modified.map_or(0, i64::from);
         let content = |from| Content::File { from, size: member.size, mode, modified };
@@ -261,7 +261,7 @@ impl<'a> Intake<'a> {
         let shown = printable(&member.name);
         let unwritable = |source| Error::Unwritable { path: (&shown).into(), source };
         self.check_space(member.size).map_err(unwritable)?;
-        // With O_EXCL a link at that name is not followed either, but an error.
+        // O_EXCL also fails for a symlink at that name instead of following it.
         let name_of_file = Name::new(&own).expect("a number");
         let mut new = self.staging.directory.create(name_of_file).map_err(unwritable)?;
         let mut buffer = vec![0; 1 << 17];
@@ -281,12 +281,12 @@ impl<'a> Intake<'a> {
         Ok(content(Contents::Staged(self.staging.directory.clone(), own)))
     }
 
-    /// Full disks are said before they are full.
+    /// Reports a full disk before it is full.
     fn check_space(&self, needed: u64) -> io::Result<()> {
         let free = self.staging.free()?;
         if needed > free {
             let what = format!(
-                "it takes {}, and only {} are free; make room, or place fewer Tensile files with \
+                "it needs {}, but only {} are free; free some space, or place fewer Tensile files with \
                  --gpu",
                 indicatif::HumanBytes(needed),
                 indicatif::HumanBytes(free)
@@ -298,15 +298,15 @@ impl<'a> Intake<'a> {
 
     fn hard_link(&mut self, member: &Member, to: &[u8]) -> Result<Content, Error> {
         let bad = |this: &Self, what: &str| {
-            let what = format!("as another name of {}, {what}", printable(to));
+            let what = format!("as a hard link to {}, {what}", printable(to));
             this.damaged(Some(&member.name), member.offset, what)
         };
         let target = plain(to).map_err(|what| bad(self, what))?;
         let Some(Content::File { from, size, mode, modified }) = self.entries.get(&target).cloned()
         else {
-            return Err(bad(self, "which is no file of rocBLAS before it"));
+            return Err(bad(self, "which is not a preceding file of rocBLAS"));
         };
-        // A file of its own, since the caller may move each of them.
+        // A separate file, since the caller may move each of them.
         let from = match from {
             Contents::Staged(directory, first) => {
                 let own = self.next_name();
@@ -345,13 +345,13 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// Whether a member says the version of what the archive holds: of a Debian package, of an Arch
-/// package, of a ROCm tree.
+/// Whether a member contains the version of the archive's contents: of a Debian package, of an Arch package,
+/// of a ROCm tree.
 fn is_version_text(path: &Path) -> bool {
     path == Path::new("control") || path == Path::new(".PKGINFO") || path.ends_with(".info/version")
 }
 
-/// A member's name as a path from the archive's top, without `.`; or what is wrong with it.
+/// A member's name as a path from the archive's top, without `.`; or why it is invalid.
 fn plain(name: &[u8]) -> Result<PathBuf, &'static str> {
     if name.len() as u64 > LONGEST_NAME {
         return Err("its name is longer than any path");
@@ -364,14 +364,14 @@ fn plain(name: &[u8]) -> Result<PathBuf, &'static str> {
         match component {
             Component::Normal(name) => path.push(name),
             Component::CurDir => {}
-            Component::ParentDir => return Err("its name leads out of the archive with `..`"),
+            Component::ParentDir => return Err("its name climbs out of the archive with `..`"),
             Component::RootDir | Component::Prefix(_) => return Err("its name is absolute"),
         }
     }
     Ok(path)
 }
 
-/// Where a link leads as a path from the archive's top; None if that is outside or unknown.
+/// The target of a symlink as a path from the archive's top; None if that is outside or unknown.
 pub(super) fn follow(link: &Path, target: &Path) -> Option<PathBuf> {
     let mut path = link.parent()?.to_owned();
     for component in target.components() {
@@ -386,5 +386,5 @@ pub(super) fn follow(link: &Path, target: &Path) -> Option<PathBuf> {
 }
 
 fn arrow(target: &Path) -> String {
-    format!("a link to {}", printable(target.as_os_str().as_bytes()))
+    format!("a symlink to {}", printable(target.as_os_str().as_bytes()))
 }

@@ -1,8 +1,8 @@
-//! Where a backend comes from: a library or directory of a root, a .deb, an .rpm or a tar archive.
-//! What it is is told by its content, never by its name.
+//! The source of a backend: a library or directory of a root, a .deb, an .rpm or a tar archive. Its type is
+//! determined by its content, never by its name.
 //!
-//! The result, a [`Source`], says which files go where in a prefix of their own. Of a package only
-//! what belongs to a rocBLAS is unpacked.
+//! The result, a [`Source`], lists the files of a prefix of their own. From a package, only the files of a
+//! rocBLAS are unpacked.
 
 mod archive;
 mod candidate;
@@ -45,36 +45,36 @@ pub struct Source {
     pub files: Vec<SourceFile>,
     /// The archives of a split library's GPU code, `to` relative to the prefix.
     pub archives: Vec<SourceFile>,
-    /// What was named, for people: `rocblas_4.3.0.60300-39~22.04_amd64.deb`.
+    /// What was named, for messages: `rocblas_4.3.0.60300-39~22.04_amd64.deb`.
     pub origin: String,
-    /// The ROCm release, where a name or a package's version tells it: `6.3.0`.
+    /// The ROCm release, if a name or a package's version contains it: `6.3.0`.
     pub version: Option<String>,
 }
 
 /// One file or link of a backend.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
-    /// Relative to the prefix's `lib/` unless said otherwise; has neither `..` nor a root.
+    /// Relative to the prefix's `lib/` unless documented otherwise; contains no `..` and is not absolute.
     pub to: PathBuf,
     /// What it is.
     pub content: Content,
 }
 
-/// What is to be at a place.
+/// What will be at a place.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// A regular file.
     File {
-        /// Where it is read: the user's own files stay where they are, unpacked ones are moved.
+        /// Where it is read from: the user's own files stay in place, unpacked ones are moved.
         from: Contents,
         /// In bytes.
         size: u64,
         /// Its permissions.
         mode: u32,
-        /// When it was last modified, in seconds since 1970.
+        /// Its modification time, in seconds since 1970.
         modified: i64,
     },
-    /// A symbolic link.
+    /// A symlink.
     Link {
         /// Relative, and inside the prefix.
         target: PathBuf,
@@ -82,8 +82,8 @@ pub enum Content {
 }
 
 impl Source {
-    /// Puts the library first, by the name that it has if that is a library's, and adds the link by
-    /// which the loader finds it.
+    /// Puts the library first, under its name if that is a library's, and adds the symlink by which the
+    /// loader finds it.
     fn new(
         origin: &str,
         soname: String,
@@ -104,7 +104,7 @@ impl Source {
         Self { library: path, soname, files, archives, origin: origin.to_owned(), version }
     }
 
-    /// With those of these archives, by their paths in the prefix, that the library's marker names.
+    /// Adds those of these archives, by their paths in the prefix, that the library's marker names.
     fn with_archives(self, archives: impl IntoIterator<Item = SourceFile>) -> Result<Self, Error> {
         let Some(split) = self.split()? else { return Ok(self) };
         let mut places = Vec::new();
@@ -126,7 +126,7 @@ impl Source {
     pub fn split(&self) -> Result<Option<Reference>, Error> {
         let unreadable = |e| Error::unreadable(Path::new(&self.origin), e);
         let file = self.open_library().map_err(unreadable)?;
-        // What else is wrong with it is found where its parts are looked at.
+        // Other faults are found when its parts are examined.
         Ok(elf::summary(&file).ok().and_then(|summary| summary.split))
     }
 
@@ -135,12 +135,12 @@ impl Source {
         let library = self.files.iter().find(|file| file.to == self.library);
         match library.map(|file| &file.content) {
             Some(Content::File { from, .. }) => from.open(),
-            _ => Err(io::Error::other("it lists no library of its own")),
+            _ => Err(io::Error::other("it contains no library")),
         }
     }
 }
 
-/// A path relative to the prefix's `lib/` as one relative to the prefix; `None` if it leads out of that.
+/// Converts a path relative to the prefix's `lib/` to one relative to the prefix; `None` if it is outside.
 fn in_prefix(path: &str) -> Option<String> {
     let mut parts = vec![LIB];
     for part in path.split('/') {
@@ -153,9 +153,9 @@ fn in_prefix(path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Finds the backend in a file or directory of a root. Packages are unpacked into what `staging`
-/// makes, of which nothing is to be used after an error. Kernels for other GPUs than `gpus`
-/// (`gfx906`; None: any) are left out.
+/// Finds the backend in a file or directory of a root. Packages are unpacked into the directory from
+/// `staging`, whose contents are unusable after an error. Kernels for GPUs other than `gpus` (`gfx906`; None
+/// means any) are left out.
 pub fn open(
     root: &Root,
     path: &Path,
@@ -173,7 +173,7 @@ pub fn open(
         Format::Library => return directory::file(root, path, &Gpus::new(gpus)),
         Format::Unknown(what) => {
             let reason = format!(
-                "{what}; give a librocblas.so.*, a directory with one, a .deb, an .rpm or a tar \
+                "{what}; pass a librocblas.so.*, a directory with one, a .deb, an .rpm or a tar \
                  archive"
             );
             return Err(Error::NoBackend { origin: path.display().to_string(), reason });
@@ -189,15 +189,14 @@ pub fn open(
     archive::source(&name, intake)
 }
 
-/// Whether a name of Tensile's, of a file or a directory, is for one of these GPUs, or for none in
+/// Whether the name of one of Tensile's files or directories is for one of these GPUs, or for none in
 /// particular.
 #[must_use]
 pub fn is_for(name: &str, gpus: &[String]) -> bool {
     Gpus::new(Some(gpus)).want(name)
 }
 
-/// Whether [`open`] would unpack a file. False for a directory, and for a file that is nothing that it
-/// knows.
+/// Whether [`open`] would unpack a file. False for a directory, and for a file of unknown type.
 pub fn is_package(root: &Root, path: &Path) -> Result<bool, Error> {
     let unreadable = |e| Error::unreadable(path, e);
     if root.metadata(path).map_err(unreadable)?.is_dir() {
@@ -207,7 +206,7 @@ pub fn is_package(root: &Root, path: &Path) -> Result<bool, Error> {
     Ok(matches!(format.map_err(unreadable)?, Format::Deb | Format::Rpm | Format::Tar))
 }
 
-/// What a file is.
+/// The type of a file.
 enum Format {
     Library,
     Deb,
@@ -217,7 +216,7 @@ enum Format {
 }
 
 impl Format {
-    /// Told by its first bytes; leaves the file at its beginning.
+    /// Determines the type from the first bytes; leaves the file at its beginning.
     fn of(file: &mut File) -> io::Result<Self> {
         let mut block = [0; 512];
         let n = stream::Stream::new(&mut *file, u64::MAX).fill(&mut block)?;
@@ -232,18 +231,18 @@ impl Format {
         } else if stream::is_compressed(head) || (n == block.len() && tarball::is_header(&block)) {
             Self::Tar
         } else if head.is_empty() {
-            Self::Unknown("it is empty, as after a download that failed")
+            Self::Unknown("it is empty, as after a failed download")
         } else if head.starts_with(b"PK") {
-            Self::Unknown("it is a zip archive, as Python's wheels are: unpack it first")
+            Self::Unknown("it is a zip archive, like Python wheels: unpack it first")
         } else if head.trim_ascii_start().starts_with(b"<") {
-            Self::Unknown("it is a web page, as after a download that failed")
+            Self::Unknown("it is a web page, as after a failed download")
         } else {
             Self::Unknown("it is neither a library nor a package")
         })
     }
 }
 
-/// A file that shows how much of it has been read.
+/// A file that reports how much of it has been read.
 struct Metered {
     file: BufReader<File>,
     bar: Bar,

@@ -1,5 +1,5 @@
-//! Which files of a package or tree are a rocBLAS: the library, and its Tensile files where it
-//! looks for them.
+//! Which files of a package or tree belong to a rocBLAS: the library, and its Tensile files in the places
+//! where it searches for them.
 
 use super::gpu::{gpu_of, is_generic};
 use rocblas_contract::{
@@ -13,7 +13,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// The GPUs whose kernels are wanted, by processor (`gfx906`); None: all.
+/// The GPUs whose kernels are wanted, by processor (`gfx906`); None means all.
 #[derive(Clone, Debug)]
 pub(super) struct Gpus(Option<BTreeSet<String>>);
 
@@ -30,12 +30,12 @@ impl Gpus {
     }
 }
 
-/// The directory of the libraries that a path belongs to, if the file there is a rocBLAS library by
-/// its name or one of its Tensile files; for an archive of GPU code, the directory of those.
+/// The library directory that a path belongs to, if the file is a rocBLAS library by its name or one of its
+/// Tensile files; for an archive of GPU code, the directory of the archives.
 pub(super) fn lib_of(path: &Path, gpus: &Gpus) -> Option<PathBuf> {
     let names = path.components().map(|component| match component {
         Component::Normal(name) => name.to_str(),
-        // Lossless names only; what begins a path is none but counts.
+        // Lossless names only, but the components before it may be anything.
         other => other.as_os_str().to_str(),
     });
     let names: Vec<&str> = names.collect::<Option<_>>()?;
@@ -50,7 +50,7 @@ pub(super) fn lib_of(path: &Path, gpus: &Gpus) -> Option<PathBuf> {
     below.iter().all(|name| gpus.want(name)).then(|| names[..at].iter().collect())
 }
 
-/// Whether a file is an archive of GPU code by its place and name, for one of the GPUs.
+/// Whether the place and name of a file are those of an archive of GPU code for one of the GPUs.
 pub(super) fn is_archive(path: &Path, gpus: &Gpus) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let directory = path.parent().and_then(Path::file_name);
@@ -59,19 +59,19 @@ pub(super) fn is_archive(path: &Path, gpus: &Gpus) -> bool {
         && gpus.want(name)
 }
 
-/// Where in a path `rocblas/library` is, or Debian's `rocblas/<version>/library`, and what is below.
+/// The position of `rocblas/library`, or Debian's `rocblas/<version>/library`, in a path, and the rest.
 fn kernels<'a, 'b>(names: &'b [&'a str]) -> Option<(usize, &'b [&'a str])> {
     (0..names.len()).filter(|at| names[*at] == tensile::ROCBLAS).find_map(|at| {
         let rest = &names[at + 1..];
-        // A link of the name itself is not looked into, but has to be noticed.
+        // A symlink of that name is not followed, but must be noticed.
         let library = rest.iter().take(2).position(|name| *name == tensile::LIBRARY)?;
         Some((at, &rest[library + 1..]))
     })
 }
 
-/// Whether Tensile files at a path relative to the library's directory are that library's own.
-/// Debian keeps those of several versions side by side, `rocblas/4.4.1/library` and
-/// `rocblas/5/library`: they begin as the SONAME ends.
+/// Whether Tensile files at a path relative to the library's directory belong to that library. Debian keeps
+/// those of several versions side by side, `rocblas/4.4.1/library` and `rocblas/5/library`: their versions
+/// begin like the end of the SONAME.
 pub(super) fn is_of(soname: &str, path: &Path) -> bool {
     let own = soname.rsplit('.').next().unwrap_or_default();
     let directory = path.iter().nth(1).and_then(|name| name.to_str()).unwrap_or_default();
@@ -79,12 +79,12 @@ pub(super) fn is_of(soname: &str, path: &Path) -> bool {
     !is_number(number) || !is_number(own) || number == own
 }
 
-/// Whether a path is a library's by its name.
+/// Whether a path has a library's name.
 pub(super) fn is_library(path: &Path) -> bool {
     path.file_name().and_then(OsStr::to_str).is_some_and(is_library_name)
 }
 
-/// Whether a name is a library's and no backup's: `librocblas.so`, `librocblas.so.4.3.60300`.
+/// Whether a name is a library's and not a backup's: `librocblas.so`, `librocblas.so.4.3.60300`.
 pub(super) fn is_library_name(name: &str) -> bool {
     version_of(name, ROCBLAS).is_some_and(|version| name == ROCBLAS || is_version(version))
 }

@@ -1,5 +1,5 @@
-//! The ROCm release that a rocBLAS is of, from the names and versions around it. The library itself
-//! does not say: its own version is rocBLAS's (4.3), not ROCm's (6.3.0).
+//! The ROCm release of a rocBLAS, from the names and versions around it. The library itself does not contain
+//! it: its own version is rocBLAS's (4.3), not ROCm's (6.3.0).
 
 use std::path::{Component, Path};
 
@@ -18,8 +18,8 @@ pub fn of_path(path: &Path) -> Option<String> {
     })
 }
 
-/// The release in the version of a package, or in a tree's `.info/version`. AMD's packages carry it
-/// behind rocBLAS's own (`4.3.0.60300-39~22.04`); for the distributions it is the version (`6.4.4-2`).
+/// The release in the version of a package, or in a tree's `.info/version`. AMD's packages append it to
+/// rocBLAS's own (`4.3.0.60300-39~22.04`); for distributions it is the version (`6.4.4-2`).
 #[must_use]
 pub fn of_package(version: &str) -> Option<String> {
     let version = version.trim();
@@ -29,7 +29,7 @@ pub fn of_package(version: &str) -> Option<String> {
     of_suffix(numbers.rsplit('.').next()?).or_else(|| dotted(numbers))
 }
 
-/// `60300` -> `6.3.0`: two digits for each number but the first.
+/// `60300` -> `6.3.0`: two digits for each number except the first.
 fn of_suffix(suffix: &str) -> Option<String> {
     let all_digits = suffix.bytes().all(|byte| byte.is_ascii_digit());
     if !all_digits || !(5..=6).contains(&suffix.len()) {

@@ -1,7 +1,7 @@
 //! RPM packages: a lead, two headers and a compressed cpio archive.
 //!
-//! Of the headers only their ends and the version are needed. They are not read by the crate `rpm`,
-//! which allocates what they claim, up to 8 GiB, and panics at offsets that lead out of them.
+//! Of the headers only their ends and the version are needed. The crate `rpm` is not used for them: it
+//! allocates what they claim, up to 8 GiB, and panics at offsets outside the header.
 //! Layout: <https://rpm-software-management.github.io/rpm/manual/format_v4.html>.
 
 use super::{
@@ -16,13 +16,13 @@ use std::{
     io::{self, Read},
 };
 
-/// What every package begins with.
+/// The magic number of every package.
 pub(super) const MAGIC: &[u8] = b"\xed\xab\xee\xdb";
 
 const LEAD: u64 = 96;
 const HEADER_MAGIC: &[u8] = b"\x8e\xad\xe8\x01";
 
-/// What rpm itself allows in a header.
+/// rpm's own limits for a header.
 const MOST_ENTRIES: u32 = 0xffff;
 const MOST_BYTES: u32 = 256 << 20;
 
@@ -30,15 +30,15 @@ const MOST_BYTES: u32 = 256 << 20;
 const VERSION: u32 = 1001;
 const STRING: u32 = 6;
 
-/// Packages of format 6, and those with a file over 4 GiB, name their files in the header and not in
-/// the payload.
+/// Packages of format 6, and those with a file over 4 GiB, have the file names in the header and not in the
+/// payload.
 const OTHER_FORMAT: &str =
-    "only packages of format 4 are read here: unpack it with rpm2archive and give the tar archive";
+    "only packages of format 4 are supported: convert it with rpm2archive and pass the tar archive";
 
 /// The fixed part of a cpio header, in bytes.
 const CPIO_HEADER: u64 = 110;
 
-/// Takes from an RPM package what the intake wants.
+/// Extracts from an RPM package what the intake wants.
 pub fn unpack(input: impl Read, intake: &mut Intake<'_>) -> Result<(), Error> {
     let mut stream = Stream::new(input, u64::MAX);
     let version = headers(&mut stream)
@@ -48,21 +48,21 @@ pub fn unpack(input: impl Read, intake: &mut Intake<'_>) -> Result<(), Error> {
     files(&mut Stream::new(payload, intake.limits().unpacked), intake)
 }
 
-/// Reads up to the payload; answers the version, empty if there is none.
+/// Reads up to the payload; returns the version, empty if there is none.
 fn headers(stream: &mut Stream<impl Read>) -> io::Result<Vec<u8>> {
     let mut magic = [0; MAGIC.len()];
     stream.read_exact(&mut magic)?;
     if magic != MAGIC {
-        return Err(io::Error::other("this is no RPM package"));
+        return Err(io::Error::other("this is not an RPM package"));
     }
     stream.skip(LEAD - MAGIC.len() as u64)?;
     header(stream)?;
-    // Only the first, of signatures, is padded.
+    // Only the first header, with the signatures, is padded.
     stream.skip((8 - stream.position() % 8) % 8)?;
     header(stream)
 }
 
-/// Reads one header; answers the version that is in it.
+/// Reads one header; returns the version in it.
 fn header(stream: &mut Stream<impl Read>) -> io::Result<Vec<u8>> {
     let mut intro = [0; 16];
     stream.read_exact(&mut intro)?;
@@ -96,10 +96,10 @@ fn word(bytes: &[u8; 16], n: usize) -> u32 {
     u32::from_be_bytes(bytes)
 }
 
-/// Wanted names of files that have several, of which only the last has the data.
+/// Wanted names of files with hard links, of which only the last name has the data.
 #[derive(Default)]
 struct Waiting {
-    /// By the file's device and number.
+    /// By the file's device and inode number.
     names: HashMap<(u32, u32, u32), Vec<Member>>,
     /// In all.
     count: usize,
@@ -109,7 +109,7 @@ fn files(stream: &mut Stream<impl Read>, intake: &mut Intake<'_>) -> Result<(), 
     let mut waiting = Waiting::default();
     loop {
         let offset = stream.position();
-        // The crate reads a name at the length that is claimed for it, but no further than this.
+        // The crate reads as much of a name as its claimed length, but no further than this.
         let mut head = stream.by_ref().take(CPIO_HEADER + LONGEST_NAME + 4);
         let entry = newc::Reader::new(&mut head).map(|reader| reader.entry().clone());
         let entry = match entry {
@@ -154,7 +154,7 @@ fn files(stream: &mut Stream<impl Read>, intake: &mut Intake<'_>) -> Result<(), 
         let padding = (4 - size % 4) % 4;
         stream.skip(rest + padding).map_err(|e| unread(intake, stream, &e))?;
     }
-    // What never got data has none.
+    // Names that never got data are invalid.
     for mut names in waiting.names.into_values() {
         let Some(first) = names.pop() else { continue };
         intake.offer(&first, stream)?;
@@ -163,7 +163,7 @@ fn files(stream: &mut Stream<impl Read>, intake: &mut Intake<'_>) -> Result<(), 
     stream.drain().map_err(|e| intake.unread(None, stream.position(), &e))
 }
 
-/// A name of a file that has several.
+/// A name of a file with hard links.
 fn share(
     mut member: Member,
     identity: (u32, u32, u32),

@@ -1,27 +1,27 @@
-//! The bytes of an archive, read once from front to back, with the position for messages and a limit
-//! against archives that unpack to no end.
+//! The bytes of an archive, read once from front to back, with the position for messages and a limit against
+//! archives that unpack endlessly.
 
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use liblzma::{read::XzDecoder, stream::CONCATENATED};
 use std::io::{self, Cursor, Read};
 
-/// What xz may use for its dictionary, in bytes: that of `xz -9` is 64 MiB. The stream's header
-/// claims a size and liblzma allocates it.
+/// xz's memory limit for its dictionary, in bytes: `xz -9` uses 64 MiB. The stream's header claims a size and
+/// liblzma allocates it.
 const XZ_MEMORY: u64 = 256 << 20;
 
-/// The first bytes of each compression.
+/// The magic number of each compression.
 const XZ: &[u8] = b"\xfd7zXZ\0";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 const GZIP: &[u8] = b"\x1f\x8b";
 const BZIP2: &[u8] = b"BZh";
 
-/// Whether data begins as a compressed stream does.
+/// Whether data begins like a compressed stream.
 pub(super) fn is_compressed(head: &[u8]) -> bool {
     [XZ, ZSTD, GZIP, BZIP2].iter().any(|magic| head.starts_with(magic))
 }
 
-/// Decompresses what is compressed, told by its first bytes; anything else is read as it is.
+/// Decompresses compressed data, detected by its first bytes; anything else is read unchanged.
 pub(crate) fn decompress<'a>(mut input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut head = [0; 6];
     let n = fill(&mut input, &mut head)?;
@@ -31,7 +31,7 @@ pub(crate) fn decompress<'a>(mut input: impl Read + 'a) -> io::Result<Box<dyn Re
         let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
         Box::new(XzDecoder::new_stream(input, stream))
     } else if head.starts_with(ZSTD) {
-        // Its own limit on what a frame may claim is 128 MiB.
+        // Its own limit for what a frame may claim is 128 MiB.
         Box::new(zstd::Decoder::new(input)?)
     } else if head.starts_with(GZIP) {
         Box::new(MultiGzDecoder::new(input))
@@ -61,21 +61,21 @@ impl<R: Read> Stream<R> {
         self.position
     }
 
-    /// Fills a buffer as far as there is something to fill it with; answers how far.
+    /// Fills a buffer as far as possible; returns how far.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         fill(self, buffer)
     }
 
-    /// Reads over some bytes, all of which have to be there.
+    /// Skips bytes, all of which must exist.
     pub(super) fn skip(&mut self, bytes: u64) -> io::Result<()> {
         let skipped = io::copy(&mut self.by_ref().take(bytes), &mut io::sink())?;
         if skipped == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Reads a text that the archive says has this size. More than `most` bytes are an error.
+    /// Reads a text whose size the archive claims. More than `most` bytes are an error.
     pub(super) fn text(&mut self, size: u64, most: u64) -> io::Result<Vec<u8>> {
         if size > most {
-            let what = format!("{size} bytes of text are claimed; no more than {most} are real");
+            let what = format!("it claims {size} bytes of text, more than the limit of {most}");
             return Err(io::Error::other(what));
         }
         let mut text = Vec::new();
@@ -83,7 +83,7 @@ impl<R: Read> Stream<R> {
         if text.len() as u64 == size { Ok(text) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Reads up to the end, so that what a compression checks at its end is checked.
+    /// Reads up to the end, so that checksums at the end of a compressed stream are verified.
     pub(super) fn drain(&mut self) -> io::Result<()> {
         io::copy(self, &mut io::sink()).map(drop)
     }
@@ -94,11 +94,11 @@ impl<R: Read> Read for Stream<R> {
         let left = self.limit - self.position;
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         if most == 0 && !buffer.is_empty() {
-            // Only a byte too many is one too many.
+            // The limit is exceeded only by the next byte.
             return match fill(&mut self.inner, &mut [0])? {
                 0 => Ok(0),
                 _ => Err(io::Error::other(format!(
-                    "it unpacks to more than {}; no rocBLAS is that large",
+                    "it unpacks to more than {}, larger than any rocBLAS",
                     indicatif::HumanBytes(self.limit)
                 ))),
             };
@@ -109,7 +109,7 @@ impl<R: Read> Read for Stream<R> {
     }
 }
 
-/// A part of a reader that has to be there in full.
+/// A part of a reader that must be complete.
 #[derive(Debug)]
 pub(super) struct Part<R> {
     inner: R,

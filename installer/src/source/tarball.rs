@@ -1,8 +1,8 @@
-//! tar archives, plain or compressed: by themselves and inside of Debian packages.
+//! tar archives, plain or compressed, alone and inside Debian packages.
 //!
-//! The crate `tar` reads the fields of a header. Its iterator is not used: it reads long names into
-//! memory at whatever size an archive claims, unpacks holes of sparse files, and takes an archive
-//! that was cut off between two members for a complete one.
+//! The crate `tar` reads the fields of a header. Its iterator is not used: it reads long names into memory at
+//! whatever size an archive claims, unpacks holes of sparse files, and accepts an archive that was truncated
+//! between two members.
 
 use super::{
     Error, Intake,
@@ -12,13 +12,13 @@ use super::{
 use std::io::{self, Read};
 use tar::{EntryType, Header};
 
-/// The size of a header, and what a member's data is padded to.
+/// The size of a header; a member's data is padded to a multiple of it.
 const BLOCK: u64 = 512;
 
-/// The longest records for one member: names, and attributes that nobody here reads.
+/// The longest extension records for one member: names, and attributes that are ignored here.
 const LONGEST_RECORDS: u64 = 1 << 20;
 
-/// Takes from a tar archive, in whatever compression, what the intake wants.
+/// Extracts from a tar archive, in any compression, what the intake wants.
 pub fn unpack(input: impl Read, intake: &mut Intake<'_>) -> Result<(), Error> {
     let input = decompress(input).map_err(|e| intake.unread(None, 0, &e))?;
     let mut stream = Stream::new(input, intake.limits().unpacked);
@@ -35,22 +35,23 @@ pub fn unpack(input: impl Read, intake: &mut Intake<'_>) -> Result<(), Error> {
             return stream.drain().map_err(|e| intake.unread(None, stream.position(), &e));
         }
         if !is_header(&block) {
-            let what = if offset == 0 { "this is no tar archive" } else { "no member begins here" };
+            let what =
+                if offset == 0 { "this is not a tar archive" } else { "no member begins here" };
             return Err(intake.damaged(None, offset, what));
         }
         next(Header::from_byte_slice(&block), offset, &mut records, &mut stream, intake)?;
     }
 }
 
-/// Whether a block is a member's header: its checksum fits. The bytes of the checksum itself count
-/// as blanks.
+/// Whether a block is a member's header with a valid checksum. The bytes of the checksum itself count as
+/// blanks.
 pub(super) fn is_header(block: &[u8; BLOCK as usize]) -> bool {
     let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
     let expected = sum(&block[..148]) + 8 * u32::from(b' ') + sum(&block[156..]);
     Header::from_byte_slice(block).cksum().is_ok_and(|checksum| checksum == expected)
 }
 
-/// What members before a file's own say about it, where its header is too small for that.
+/// Extension records, which precede a file's own header if that is too small for its properties.
 #[derive(Debug, Default)]
 struct Records {
     name: Option<Vec<u8>>,
@@ -69,7 +70,7 @@ fn next(
     let own_name = header.path_bytes().into_owned();
     let invalid = |intake: &Intake<'_>, what| intake.damaged(Some(&own_name), offset, what);
     let size = header.entry_size();
-    let size = size.map_err(|e| invalid(intake, format!("its size is no number: {e}")))?;
+    let size = size.map_err(|e| invalid(intake, format!("its size is not a number: {e}")))?;
     let data = stream.position();
     let text = |stream: &mut Stream<_>, intake: &Intake<'_>, most| {
         stream.text(size, most).map_err(|e| intake.unread(Some(&own_name), data, &e))
@@ -103,7 +104,7 @@ fn next(
             return Err(intake.damaged(Some(&name), offset, SPARSE));
         }
         _ if sparse => Kind::Other("sparse"),
-        // How archives from before 1988 write a directory.
+        // The form of a directory in archives from before 1988.
         EntryType::Regular if name.ends_with(b"/") => Kind::Directory,
         EntryType::Regular | EntryType::Continuous => Kind::File,
         EntryType::Directory => Kind::Directory,
@@ -111,11 +112,11 @@ fn next(
         EntryType::Link => Kind::HardLink(link),
         EntryType::Char | EntryType::Block => Kind::Other("a device"),
         EntryType::Fifo => Kind::Other("a pipe"),
-        // More headers of its own follow it, so it cannot be passed over either.
+        // More headers of its own follow it, so it cannot be skipped either.
         EntryType::GNUSparse => return Err(invalid(intake, SPARSE.to_owned())),
         _ => Kind::Other("of an unknown type"),
     };
-    // As GNU tar has it, links, directories and devices have no data, whatever they claim.
+    // As in GNU tar, links, directories and devices have no data, whatever they claim.
     let has_data = match kind {
         Kind::File => true,
         Kind::Other(_) => {
@@ -124,7 +125,8 @@ fn next(
         Kind::Directory | Kind::Link(_) | Kind::HardLink(_) => false,
     };
     let size = if has_data { recorded.unwrap_or(size) } else { 0 };
-    let mode = header.mode().map_err(|e| invalid(intake, format!("its mode is no number: {e}")))?;
+    let mode =
+        header.mode().map_err(|e| invalid(intake, format!("its mode is not a number: {e}")))?;
     // 32 bits, as in cpio, are enough until 2106.
     let modified = header.mtime().ok().and_then(|seconds| seconds.try_into().ok());
     let member = Member { name, kind, size, mode, modified, offset };
@@ -136,7 +138,7 @@ fn next(
 
 const SPARSE: &str = "it is stored as a sparse file; pack it again without --sparse";
 
-/// Reads over what fills a member's last block.
+/// Skips the padding of a member's last block.
 fn pad(
     size: u64,
     data: u64,
@@ -149,10 +151,10 @@ fn pad(
 }
 
 impl Records {
-    /// Reads the records of POSIX's extended header: `<length> <key>=<value>\n` each, the length in
-    /// decimal and counting itself. A value may hold newlines.
+    /// Reads the records of POSIX's extended header: `<length> <key>=<value>\n` each, the length in decimal
+    /// and including itself. A value may contain newlines.
     fn read(&mut self, mut text: &[u8]) -> Result<(), &'static str> {
-        const BROKEN: &str = "its extended header is broken";
+        const BROKEN: &str = "its extended header is malformed";
         while !text.is_empty() {
             let blank = text.iter().take(8).position(|byte| *byte == b' ').ok_or(BROKEN)?;
             let length: usize = decimal(&text[..blank]).ok_or(BROKEN)?;

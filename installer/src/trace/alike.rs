@@ -1,13 +1,14 @@
-//! What makes two calls alike: the function, and those of its arguments that make the problem's shape.
+//! When two calls count as alike: same function, and same values in the arguments that define the problem's
+//! shape.
 
 use rocblas_abi::Base;
 use rocblas_trace::{call::Call, text::is_shape};
 use std::sync::LazyLock;
 
-/// More words than any function's shape has.
+/// More words than the shape of any function has.
 const SHAPE_WORDS: usize = 14;
 
-/// Where the arguments are that make a function's shape, and which of their bits count.
+/// The argument words that define each function's shape, with a mask of the significant bits.
 static SHAPES: LazyLock<Vec<Vec<(usize, u64)>>> = LazyLock::new(|| {
     let of = |function: usize| {
         let params = rocblas_abi::params(function).enumerate();
@@ -22,7 +23,7 @@ static SHAPES: LazyLock<Vec<Vec<(usize, u64)>>> = LazyLock::new(|| {
     (0..rocblas_abi::C_EXPORTS).map(of).collect()
 });
 
-/// The same for calls that are alike.
+/// Equal for calls that are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     function: u16,
@@ -30,7 +31,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Of a call.
+    /// The key of a call.
     pub(crate) fn of(call: &Call<'_>) -> Self {
         let mut key = Self { function: call.function() as u16, words: [0; SHAPE_WORDS] };
         for (word, (position, mask)) in key.words.iter_mut().zip(&SHAPES[call.function()]) {
@@ -39,7 +40,7 @@ impl Key {
         key
     }
 
-    /// Index of the function in this program's table.
+    /// The function's index in this program's table.
     pub(crate) fn function(&self) -> u16 {
         self.function
     }

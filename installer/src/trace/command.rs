@@ -1,6 +1,6 @@
-//! Carries out `installer trace`, and prints.
+//! Runs `installer trace`, and prints the result.
 
-use super::{control, diff, export, report, show, summary};
+use super::{capture, control, diff, export, report, show, show_capture, summary, top};
 use crate::{
     cli::Trace,
     output::{self, Code, Line, Text, WithCode, count, shown},
@@ -14,21 +14,33 @@ use std::{
     path::Path,
 };
 
-/// Carries a command out.
+/// Runs a command. Returns the exit code.
 ///
 /// # Errors
-/// What it failed with, as a sentence.
-pub fn run(command: Trace, as_json: bool) -> Result<()> {
+/// Any failure, described in a sentence.
+pub fn run(command: Trace, as_json: bool) -> Result<u8> {
+    if let Trace::Capture(command) = command {
+        return Ok(u8::from(!capture::run(command, as_json)?));
+    }
+    carry_out(command, as_json)?;
+    Ok(0)
+}
+
+/// Runs a command that succeeds or fails.
+fn carry_out(command: Trace, as_json: bool) -> Result<()> {
     match command {
-        Trace::Start { pid, output, ring, limit, functions, min, first, capture } => {
-            let options = options(ring, limit, &functions, min, first, capture)?;
+        Trace::Start { pid, output, ring, limit, functions, min, first, capture, looked } => {
+            let mut options = options(ring, limit, &functions, min, first, capture)?;
+            looked.set(&mut options).map_err(|why| anyhow!(why))?;
             start(pid, &output, &options, as_json)
         }
+        // Handled above.
+        Trace::Capture(_) => Ok(()),
         Trace::Stop { pid } => {
             let answer = control::stop(pid)?;
             let text = match &answer.directory {
                 None if answer.waits => format!(
-                    "process {pid} has made no rocBLAS handle yet; a trace that it was asked for ends as it \
+                    "process {pid} has created no rocBLAS handle yet; a trace that it was asked for ends as it \
                      begins, with the first one."
                 )
                 .as_str()
@@ -57,7 +69,7 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
                     count(answer.threads.into(), "thread")
                 ),
                 None if answer.waits => format!(
-                    "process {pid} has made no rocBLAS handle yet, and so no call; a trace that it was asked \
+                    "process {pid} has created no rocBLAS handle yet, and so no call; a trace that it was asked \
                      for begins with the first one"
                 ),
                 None => format!("process {pid} is not being traced to a directory"),
@@ -70,11 +82,17 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
             complain(&show::show(&path, &options, &mut output::data())?);
             Ok(())
         }
+        Trace::ShowCapture { file } => {
+            let shown = show_capture::show(&file)?;
+            output::result(as_json, &shown, show_capture::text(&shown));
+            Ok(())
+        }
         Trace::Follow { path, select, long } => {
             let options = show::Options { select, long, json: as_json, first: None };
             complain(&show::follow(&path, &options, &mut output::data())?);
             Ok(())
         }
+        Trace::Top { target, once } => top::top(&target, top::Options { once, json: as_json }),
         Trace::Summary { path, rows } => {
             let summary = summary::summary(&path)?;
             output::result(as_json, &summary, summary::text(&summary, rows));
@@ -89,7 +107,7 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
                 }
                 let mut out = output::data();
                 let problems = export::export(&path, format, &select, &mut out)?;
-                // A failure is remembered until the end.
+                // A failed write is remembered and reported at the end.
                 let _ = out.flush();
                 complain(&problems);
                 return Ok(());
@@ -125,8 +143,8 @@ pub fn run(command: Trace, as_json: bool) -> Result<()> {
     }
 }
 
-/// Options in the words that the shim takes, read here first: what is wrong is said before anything is
-/// asked of a process.
+/// The options in the shim's syntax. They are parsed here first, so that errors are reported before the
+/// process is contacted.
 fn options(
     ring: Option<String>,
     limit: Option<String>,
@@ -153,7 +171,7 @@ fn options(
 }
 
 fn start(pid: u32, place: &Path, options: &Options, as_json: bool) -> Result<()> {
-    let answer = control::start(pid, place, &options.to_string())?;
+    let answer = control::start(pid, place, options)?;
     let text = match &answer.directory {
         Some(directory) => {
             let directory = shown(directory);
@@ -167,7 +185,7 @@ fn start(pid: u32, place: &Path, options: &Options, as_json: bool) -> Result<()>
         }
         None if answer.waits => Text::from_iter([
             format!(
-                "Process {pid} has made no rocBLAS handle yet: recording begins with its first one, in {}.",
+                "Process {pid} has created no rocBLAS handle yet: recording begins with its first one, in {}.",
                 shown(place)
             ),
             format!(
@@ -184,7 +202,7 @@ fn start(pid: u32, place: &Path, options: &Options, as_json: bool) -> Result<()>
     Ok(())
 }
 
-/// The document of `trace start`.
+/// The JSON document of `trace start`.
 #[derive(Serialize)]
 struct Started<'a> {
     pid: u32,
@@ -194,7 +212,7 @@ struct Started<'a> {
     waits: bool,
 }
 
-/// The document of `trace export --output`.
+/// The JSON document of `trace export --output`.
 #[derive(Serialize)]
 struct Exported<'a> {
     #[serde(serialize_with = "output::json::path")]
@@ -202,7 +220,7 @@ struct Exported<'a> {
     problems: Vec<String>,
 }
 
-/// The document of `trace report`.
+/// The JSON document of `trace report`.
 #[derive(Serialize)]
 struct Page<'a> {
     #[serde(serialize_with = "output::json::path")]

@@ -1,20 +1,20 @@
-//! Talks to a process that uses the shim: a trace is started and stopped while it runs, and its handles get
-//! another backend.
+//! Communicates with a process that uses the shim, to start and stop a trace while it runs, or to give its
+//! handles another backend.
 //!
-//! The shim listens on an abstract socket by the number of the process in its own PID namespace; see
-//! `shim/src/trace/listener.rs`. Names of abstract sockets belong to a network namespace: a container's
-//! may be another one than this program's, and in one that containers share any of their processes may
-//! have taken the name. So nothing is sent before the kernel has said that it is this process that
-//! listens.
+//! The shim listens on an abstract socket named after the process's PID in its own PID namespace; see
+//! `shim/src/trace/listener.rs`. Abstract socket names belong to a network namespace: a container may use a
+//! different one from this program, and where containers share one, any process in them may have taken the
+//! name. Nothing is therefore sent until the kernel has confirmed that the intended process is the listener.
 //!
-//! A process that has made no handle has bound its socket, and nobody reads what comes until it makes one.
+//! A process without a handle has bound its socket but does not read from it until it creates one.
 
 use super::peer;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rocblas_contract::{
     libraries::ROCBLAS,
     listener::{MOST_REPLY, Reply, Request, THREAD, socket_name},
 };
+use rocblas_trace::options::{Options, Place};
 use serde::Serialize;
 use std::{
     ffi::{OsStr, OsString},
@@ -34,69 +34,72 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The process only makes a directory before it answers.
+/// The process only creates a directory before it replies.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// It opens a library first, which may come from a slow disk.
+/// The process first opens a library, which may be on a slow disk.
 const PATIENCE_FOR_OPENING: Duration = Duration::from_secs(120);
 
-/// How often to look whether there is a thread in the process that can answer.
+/// How often to check whether the process has a thread that can reply.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// What a process says of its trace.
+/// The state of a process's trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Answer {
-    /// The directory of the trace; `None`: no trace, or one to stderr.
+    /// The directory of the trace; `None` if there is no trace, or one to stderr.
     #[serde(serialize_with = "crate::output::json::optional_path")]
     pub directory: Option<PathBuf>,
     /// How many threads were recorded.
     pub threads: u32,
-    /// It has made no handle yet: it carries out what it is asked for when it makes its first one.
+    /// The process has created no handle yet; it carries out requests when it creates its first one.
     #[serde(rename = "waits_for_handle", skip_serializing_if = "Not::not")]
     pub waits: bool,
 }
 
 impl Answer {
-    /// Of a process that has made no handle.
+    /// The state of a process that has created no handle.
     const WAITS: Self = Self { directory: None, threads: 0, waits: true };
 }
 
-/// Starts a trace into a directory, or to the process's stderr, with options as
-/// `ROCBLAS_SHIM_TRACE_OPTIONS` takes them.
+/// Starts a trace into a directory, or to the process's stderr.
 ///
 /// # Errors
-/// A process that does not listen, or that refuses: a sentence with what to do.
-pub fn start(pid: u32, place: &Path, options: &str) -> Result<Answer> {
-    let place = if place == Path::new("stderr") {
-        place.to_owned()
+/// Fails if the options have no effect, or if the process does not listen or refuses the request. The message
+/// says what to do.
+pub fn start(pid: u32, place: &Path, options: &Options) -> Result<Answer> {
+    let (place, kind) = if place == Path::new("stderr") {
+        (place.to_owned(), Place::Stderr)
     } else {
-        std::path::absolute(place).with_context(|| format!("cannot use {}", place.display()))?
+        let absolute = std::path::absolute(place);
+        (absolute.with_context(|| format!("cannot use {}", place.display()))?, Place::Directory)
     };
-    let place = place.as_os_str().as_bytes();
+    // A process without a handle would refuse them only once it creates one.
+    options.check(kind).map_err(|why| anyhow!(why))?;
+    let (place, options) = (place.as_os_str().as_bytes(), options.to_string());
     ask(pid, Request::Start { place, options: options.as_bytes() })
 }
 
 /// Stops the trace.
 ///
 /// # Errors
-/// As [`start`].
+/// As for [`start`].
 pub fn stop(pid: u32) -> Result<Answer> {
     ask(pid, Request::Stop)
 }
 
-/// Asks whether there is one.
+/// Queries the trace.
 ///
 /// # Errors
-/// As [`start`].
+/// As for [`start`].
 pub fn status(pid: u32) -> Result<Answer> {
     ask(pid, Request::Status)
 }
 
-/// Has a process give the handles that it makes from now on to another backend: a name, a path with a `/` in
-/// it, or `-` for what its settings say.
+/// Makes a process use another backend for the handles that it creates from now on: a name, a path that
+/// contains a `/`, or `-` for the configured backend.
 ///
 /// # Errors
-/// As [`start`].
+/// As for [`start`].
 pub fn use_backend(pid: u32, name: &str) -> Result<Answer> {
     let is_path = name.contains('/');
     let path = is_path.then(|| std::path::absolute(name)).transpose().context("no such path")?;
@@ -108,20 +111,21 @@ pub fn use_backend(pid: u32, name: &str) -> Result<Answer> {
     ask(pid, Request::Use { backend: name.as_bytes() })
 }
 
-/// Whether a process has the thread that answers: it gets one with its first handle, and its socket before.
+/// Whether a process has the thread that replies. It starts with the first handle, whereas the socket exists
+/// earlier.
 fn has_listener(pid: u32) -> bool {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
     let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.into_iter().any(|name| name.trim_end() == THREAD)
 }
 
-/// The process by its own numbers.
+/// The PIDs of the process.
 struct Process {
-    /// Its number in the innermost PID namespace.
+    /// Its PID in the innermost PID namespace.
     inner: u32,
     /// The inode of that namespace.
     namespace: u64,
-    /// Its number in this program's PID namespace.
+    /// Its PID in this program's PID namespace.
     own: u32,
 }
 
@@ -130,17 +134,17 @@ fn process(pid: u32) -> Result<Process> {
     let status = match fs::read_to_string(directory.join("status")) {
         Ok(status) => status,
         Err(e) if e.kind() == io::ErrorKind::NotFound => bail!("there is no process {pid}"),
-        Err(e) => return Err(e).with_context(|| format!("cannot look at process {pid}")),
+        Err(e) => return Err(e).with_context(|| format!("cannot examine process {pid}")),
     };
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     let inner = numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok());
     let inner = inner.unwrap_or(pid);
     let namespace = fs::metadata(directory.join("ns/pid"));
     let namespace = namespace.with_context(|| {
-        format!("no permission to look at process {pid}: be its user, or root (sudo)")
+        format!("no permission to examine process {pid}: run this as its user, or as root (sudo)")
     })?;
     let namespace = namespace.ino();
-    // /proc may be of another PID namespace than this program is in: `nsenter --pid` leaves it as it is.
+    // /proc may belong to a different PID namespace than this program: `nsenter --pid` does not change it.
     let is_in_same = fs::metadata("/proc/self/ns/pid").is_ok_and(|own| own.ino() == namespace);
     Ok(Process { inner, namespace, own: if is_in_same { inner } else { pid } })
 }
@@ -152,7 +156,7 @@ fn ask(pid: u32, request: Request<'_>) -> Result<Answer> {
     let mut stream = match UnixStream::connect_addr(&address) {
         Ok(stream) => stream,
         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => bail!(unheard(pid)),
-        Err(e) => return Err(e).with_context(|| format!("cannot speak to process {pid}")),
+        Err(e) => return Err(e).with_context(|| format!("cannot connect to process {pid}")),
     };
     let listener = peer::process(&stream)
         .with_context(|| format!("cannot tell which process listens in the place of {pid}"))?;
@@ -167,7 +171,7 @@ fn ask(pid: u32, request: Request<'_>) -> Result<Answer> {
              sent: it is in a container that shares this network namespace"
         ),
     }
-    // Nobody would read the question, and the socket's queue is not endless.
+    // Nothing would read the request, and the socket's queue is limited.
     if request == Request::Status && !has_listener(pid) {
         return Ok(Answer::WAITS);
     }
@@ -178,8 +182,8 @@ fn ask(pid: u32, request: Request<'_>) -> Result<Answer> {
     let mut talk = || -> io::Result<Option<Vec<u8>>> {
         stream.set_read_timeout(Some(INTERVAL))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        // A process that refuses does not read the request: the connection may have been closed, and the
-        // reply is there all the same.
+        // A process that refuses does not read the request: it may have closed the connection already, but
+        // its reply has been sent.
         let request = request.to_bytes();
         let sent = stream.write_all(&request).and_then(|()| stream.shutdown(Shutdown::Write));
         let (mut reply, start) = (Vec::new(), Instant::now());
@@ -196,7 +200,7 @@ fn ask(pid: u32, request: Request<'_>) -> Result<Answer> {
             }
         }
     };
-    match talk().with_context(|| format!("process {pid} does not answer"))? {
+    match talk().with_context(|| format!("process {pid} does not respond"))? {
         Some(reply) => answer(&reply),
         None => Ok(Answer::WAITS),
     }

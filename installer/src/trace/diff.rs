@@ -1,5 +1,5 @@
-//! Two traces side by side: another backend, another driver, before and after a change. Calls are
-//! compared by function and shape, and times by their medians: a warm-up must not decide.
+//! Compares two traces, for example of two backends or drivers, or before and after a change. Calls are
+//! compared by function and shape, and times by their medians, so that warm-up has little influence.
 
 use super::summary::{ProcessRow, Row, Summary, by, named};
 use crate::output::{HEADING, Line, Text, printable};
@@ -9,97 +9,97 @@ use rocblas_trace::text::Time;
 use serde::Serialize;
 use std::{collections::BTreeMap, slice::from_ref};
 
-/// What is different.
+/// The differences.
 #[derive(Clone, Debug, Serialize)]
 pub struct Diff {
-    /// Calls in the first trace and in the second.
+    /// The number of calls in the first and the second trace.
     pub calls: [u64; 2],
     /// Time in rocBLAS, in nanoseconds.
     pub time: [f64; 2],
-    /// What answered.
+    /// The backend and shim of each.
     pub backends: [Vec<String>; 2],
-    /// Calls that are new or gone, or that ended otherwise.
+    /// Calls that are new, missing, or have different statuses.
     #[serde(flatten)]
     pub outcomes: Outcomes,
-    /// Those in both, by the difference in time, the largest first.
+    /// Calls in both traces, the largest difference in time first.
     pub times: Vec<Compared>,
 }
 
-/// What is different but for times.
+/// The differences other than times.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Outcomes {
-    /// Functions and shapes that the second has and the first has not.
+    /// Functions and shapes that only the second trace has.
     pub new: Vec<Entry>,
-    /// The reverse.
+    /// Functions and shapes that only the first trace has.
     pub gone: Vec<Entry>,
-    /// Those whose calls ended otherwise.
+    /// Functions and shapes whose calls have different statuses.
     pub statuses: Vec<Changed>,
 }
 
 impl Outcomes {
-    /// Whether nothing is different.
+    /// Whether there are no differences.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.new.is_empty() && self.gone.is_empty() && self.statuses.is_empty()
     }
 }
 
-/// A function with a shape.
+/// A function and shape that only one trace has.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     /// The function.
     pub function: String,
     /// The shape.
     pub shape: String,
-    /// The backend, where there are several; empty for functions without a handle too.
+    /// The backend, if there are several; also empty for functions without a handle.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub backend: String,
-    /// How many calls.
+    /// The number of calls.
     pub calls: u64,
-    /// Nanoseconds of all.
+    /// Total time in nanoseconds.
     pub total: f64,
 }
 
-/// One that ended otherwise.
+/// A function and shape whose calls have different statuses.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Changed {
     /// The function.
     pub function: String,
     /// The shape.
     pub shape: String,
-    /// The backend, where there are several; empty for functions without a handle too.
+    /// The backend, if there are several; also empty for functions without a handle.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub backend: String,
-    /// Calls by status, in each.
+    /// Calls by status in each trace.
     pub statuses: [BTreeMap<String, u64>; 2],
 }
 
-/// One in both.
+/// A function and shape in both traces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Compared {
     /// The function.
     pub function: String,
     /// The shape.
     pub shape: String,
-    /// The backend, where there are several; empty for functions without a handle too.
+    /// The backend, if there are several; also empty for functions without a handle.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub backend: String,
-    /// How many calls, in each.
+    /// The number of calls in each trace.
     pub calls: [u64; 2],
     /// Medians in nanoseconds.
     pub p50: [f64; 2],
-    /// Nanoseconds of all.
+    /// Total times in nanoseconds.
     pub total: [f64; 2],
-    /// The same without the first call of each.
+    /// The same without each trace's first call.
     pub others: [f64; 2],
-    /// The second's median over the first's.
+    /// The second median divided by the first.
     pub ratio: f64,
 }
 
-/// Function, shape, and the backend where a trace has several.
+/// Function, shape, and the backend if a trace has several.
 type Key<'a> = [&'a str; 3];
 
-/// Rows by these.
+/// Rows by key.
 type Keyed<'a> = BTreeMap<Key<'a>, &'a Row>;
 
 fn keyed(summary: &Summary) -> Keyed<'_> {
@@ -110,7 +110,7 @@ fn key(row: &Row) -> Key<'_> {
     [&row.function, &row.shape, &row.backend]
 }
 
-/// How often calls that are alike were made and how they ended, in several traces together.
+/// How often alike calls were made and how they ended, summed over several traces.
 #[derive(Clone, Debug, Default)]
 struct Tally {
     calls: u64,
@@ -119,7 +119,7 @@ struct Tally {
     statuses: BTreeMap<String, u64>,
 }
 
-/// Tallies by the same.
+/// Tallies by key.
 type Tallied<'a> = BTreeMap<Key<'a>, Tally>;
 
 fn tallied(summaries: &[Summary]) -> Tallied<'_> {
@@ -136,7 +136,7 @@ fn tallied(summaries: &[Summary]) -> Tallied<'_> {
     tallied
 }
 
-/// What one has and the other has not, most time first.
+/// The entries of one that the other lacks, by time.
 fn only(of: &Tallied<'_>, other: &Tallied<'_>) -> Vec<Entry> {
     let missing = of.iter().filter(|(key, _)| !other.contains_key(*key));
     let mut entries: Vec<Entry> = missing
@@ -186,7 +186,7 @@ pub fn diff(first: &Summary, second: &Summary) -> Diff {
     }
 }
 
-/// Compares which calls there are and how they ended, of several traces of each side together.
+/// Compares which calls were made and how they ended, with several traces on each side.
 #[must_use]
 pub fn outcomes(first: &[Summary], second: &[Summary]) -> Outcomes {
     let (a, b) = (tallied(first), tallied(second));
@@ -203,14 +203,15 @@ pub fn outcomes(first: &[Summary], second: &[Summary]) -> Outcomes {
     Outcomes { new: only(&b, &a), gone: only(&a, &b), statuses }
 }
 
-/// Whether calls ended in the same ways and as many of them failed, of however many.
+/// Whether calls ended with the same set of statuses and the same number of failures, regardless of how many
+/// succeeded.
 fn same_outcomes(a: &Tally, b: &Tally) -> bool {
     let shares = [(a.errors, b.calls), (b.errors, a.calls)];
     let [a_of_b, b_of_a] = shares.map(|(errors, calls)| u128::from(errors) * u128::from(calls));
     a.statuses.keys().eq(b.statuses.keys()) && a_of_b == b_of_a
 }
 
-/// The differences in words and tables, so many rows of each.
+/// The differences as text and tables of at most that many rows each.
 #[must_use]
 pub fn text(diff: &Diff, rows: usize) -> Text {
     let mut page = Text::new();
@@ -242,14 +243,15 @@ pub fn text(diff: &Diff, rows: usize) -> Text {
     page
 }
 
-/// What is different but for times. `places` say where calls are that the other side has not.
+/// The differences other than times, as text. `places` gives the positions of calls that the other side
+/// lacks.
 #[must_use]
 pub(crate) fn outcomes_text(outcomes: &Outcomes, places: [&str; 2], rows: usize) -> Text {
     const BAD: Style = AnsiColor::Red.on_default();
     let mut page = Text::new();
     if !outcomes.statuses.is_empty() {
         page.line("");
-        page.line(Line::new().styled(BAD, "Ended otherwise"));
+        page.line(Line::new().styled(BAD, "Changed statuses"));
         for changed in outcomes.statuses.iter().take(rows) {
             let [a, b] = changed.statuses.each_ref().map(counted);
             let Changed { function, shape, backend, .. } = changed;
@@ -289,17 +291,17 @@ fn more(page: &mut Text, there_are: usize, shown: usize) {
     }
 }
 
-/// A ratio in two decimals; nothing where there is none.
+/// A ratio with two decimals; empty if there is none.
 pub(crate) fn ratio(ratio: f64) -> String {
     if ratio.is_nan() { String::new() } else { format!("{ratio:.2}") }
 }
 
-/// A function with its shape, as the last cell of a row has it.
+/// A function with its shape, as shown in the last cell of a row.
 pub(crate) fn call(function: &str, shape: &str) -> String {
     format!("{}({shape})", function.strip_prefix("rocblas_").unwrap_or(function))
 }
 
-/// A table of numbers, whose last column is a call. There are so many rows, of which some are given.
+/// A table of numbers whose last column is a call, limited to some of its rows.
 pub(crate) fn table(
     header: &[&str],
     rows: impl ExactSizeIterator<Item = Vec<String>>,
@@ -311,7 +313,7 @@ pub(crate) fn table(
     table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     for row in rows {
-        // A cell with a line break is several lines.
+        // A line break would make a cell span several lines.
         table.add_row(row.iter().map(|cell| printable(cell)));
     }
     for column in 0..header.len() - 1 {
@@ -345,6 +347,7 @@ mod tests {
             p99: p50,
             max: p50,
             work: None,
+            gpu: None,
             statuses: statuses.iter().map(|(name, calls)| ((*name).to_owned(), *calls)).collect(),
         }
     }

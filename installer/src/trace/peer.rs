@@ -5,13 +5,13 @@ use std::{
     os::{fd::AsRawFd, unix::net::UnixStream},
 };
 
-/// The number of the process that listens on the socket to which this one is connected; `None` if it has
-/// none in this process's PID namespace (unix(7), `SO_PEERCRED`).
+/// The PID of the process that listens on the socket to which this one is connected; `None` if it has no PID
+/// in this process's PID namespace (unix(7), `SO_PEERCRED`).
 pub(super) fn process(stream: &UnixStream) -> io::Result<Option<u32>> {
-    // Not rustix's function: in its type, no process has the number 0.
+    // Not rustix's function: its type does not allow a PID of 0.
     let mut peer = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: an open socket, and memory of that length for the result.
+    // SAFETY: the socket is open, and the result has memory of the given length.
     let failed = unsafe {
         libc::getsockopt(
             stream.as_raw_fd(),

@@ -1,40 +1,43 @@
-//! Which calls are wanted: by function, status, duration, thread and number.
+//! Selects calls by function, status, duration, thread and number.
 
 use anyhow::{Context, Result};
 use clap::Args;
 use rocblas_abi::{EnumId, enumeration};
 use rocblas_trace::{call::Call, options, read::Timeline};
 
-/// Options that choose calls.
+/// Options that select calls.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Select {
-    /// Only functions of these patterns; one with a `-` before it leaves out
+    /// Only functions matching PATTERN; prefix a pattern with `-` to exclude it
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', allow_hyphen_values = true)]
     pub functions: Vec<String>,
     /// Only calls that took at least this long (500ns, 10us, 2ms)
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     pub min: Option<u64>,
-    /// Only calls with this status (internal_error), or `error` for all that failed
+    /// Only calls with this status (internal_error), or `error` for all that failed or raised a HIP error
     #[arg(long, value_name = "STATUS", value_parser = status)]
     pub status: Option<Status>,
     /// Only calls of the thread with this number
     #[arg(long, value_name = "NUMBER")]
     pub thread: Option<u32>,
+    /// Only the call with this number in thread 1, or in another one (2:7041)
+    #[arg(long, value_name = "[THREAD:]N", value_parser = options::call_number)]
+    pub call: Option<(u32, u64)>,
 }
 
-/// A status that is asked for.
+/// A requested status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Any that says that the call failed.
+    /// Any failure.
     Error,
-    /// This one.
+    /// Exactly this status.
     Is(i32),
-    /// None: the call has not ended.
+    /// No status: the call has not returned.
     InFlight,
 }
 
 impl Select {
-    /// Whether a call is wanted. `thread` is the number of its thread in the trace.
+    /// Whether a call is selected. `thread` is the number of its thread in the trace.
     #[must_use]
     pub fn wants(&self, call: &Call<'_>, thread: u32, timeline: &Timeline) -> bool {
         let long_enough = || {
@@ -44,18 +47,21 @@ impl Select {
         };
         let has_status = || match self.status {
             None => true,
-            Some(Status::Error) => call.status().is_some_and(is_error),
+            Some(Status::Error) => {
+                call.status().is_some_and(is_error) || call.raised_hip_error().is_some()
+            }
             Some(Status::Is(status)) => call.status() == Some(status),
             Some(Status::InFlight) => call.end().is_none() && !call.was_left(),
         };
         self.thread.is_none_or(|wanted| wanted == thread)
+            && self.call.is_none_or(|wanted| wanted == (thread, call.sequence()))
             && options::wants(&self.functions, call.name())
             && has_status()
             && long_enough()
     }
 }
 
-/// Whether a status says that a call failed: some only tell something.
+/// Whether a status means failure: some are only informational.
 #[must_use]
 pub fn is_error(status: i32) -> bool {
     let name = enumeration(EnumId::Status).short_name_of(status);
@@ -84,7 +90,7 @@ fn status(text: &str) -> Result<Status> {
     value.map(Status::Is).with_context(|| {
         let short = |value: i32| statuses.short_name_of(value).unwrap_or_default();
         let names: Vec<&str> = statuses.values.iter().map(|value| short(value.value)).collect();
-        format!("{text:?} is no status; there are: error, in_flight, {}", names.join(", "))
+        format!("{text:?} is not a status; expected error, in_flight, {}", names.join(", "))
     })
 }
 
@@ -101,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn some_statuses_only_tell_something() {
+    fn some_statuses_are_informational() {
         assert!(!is_error(0) && !is_error(9) && is_error(6) && is_error(2) && is_error(99));
     }
 }

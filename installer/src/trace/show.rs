@@ -1,9 +1,11 @@
-//! Calls in lines: of a trace that is there, and of one that grows.
+//! Prints calls, one per line, of a finished trace or a growing one.
 
 use super::{
+    checks::{self, Checks},
     export,
     opened::{Opened, only_directory},
     select::Select,
+    stacks::{self, Frame, Reading},
 };
 use crate::output::{json, printable, shown};
 use anyhow::{Context, Result};
@@ -11,42 +13,48 @@ use rocblas_trace::{
     call::Call,
     layout::Mode,
     read::{
-        Backends, HandleState, Life, Merged, NO_CALLS, Next, Record, ThreadReader, Timeline, Trace,
-        Tracked,
+        Backends, CallId, GpuTimes, HandleState, Life, Merged, NO_CALLS, Next, Record,
+        ThreadReader, Timeline, Trace, Tracked,
     },
-    text::{Detail, Line},
+    text::{Detail, Line, Time},
 };
 use serde_json::Value;
 use std::{
+    collections::VecDeque,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-/// How often a trace that grows is looked at.
+/// How often a growing trace is checked for new calls.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The function that makes handles.
+/// How many calls' functions are remembered for later check results: far more than a process has in flight.
+const MOST_RECENT: usize = 16_384;
+
+/// The function that creates handles.
 const CREATE: &str = "rocblas_create_handle";
 
-/// How to show.
+/// How to print.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Which calls.
+    /// Which calls to print.
     pub select: Select,
-    /// Every argument, and the handle's device, stream and mode.
+    /// Print every argument, and the handle's device, stream and mode.
     pub long: bool,
-    /// JSON, a document a line.
+    /// Print JSON, one document per line.
     pub json: bool,
-    /// No more than these.
+    /// Print at most this many calls.
     pub first: Option<u64>,
 }
 
-/// Writes the calls of all traces at a path, in the order of time. Answers what could not be read.
+/// Writes the calls of all traces at a path in chronological order. Returns the problems with unreadable
+/// parts.
 ///
 /// # Errors
-/// A path without traces, and what writing fails with; a reader that has gone is none.
+/// Fails for a path without traces and on write errors; a closed pipe is not an error.
 pub fn show(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<String>> {
     let traces = Opened::all(path)?;
     let several = traces.len() > 1;
@@ -60,6 +68,9 @@ pub fn show(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<S
             gone_is_fine(writeln!(out, "# {}", printable(&opened.name())))?;
         }
         let mut lines = Lines::new(opened.timeline, opened.trace.backends(), options);
+        lines.gpu_times = opened.gpu_times()?;
+        lines.checks = Checks::of(&opened.trace);
+        lines.stacks = Reading::of(&opened.trace);
         let mut merged = Merged::new(opened.threads);
         if lines.drain(&mut merged, out)? == Drained::Enough {
             return Ok(complaints);
@@ -70,19 +81,20 @@ pub fn show(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<S
     Ok(complaints)
 }
 
-/// Writes the calls of a trace as they come, until its program ends or is no longer traced.
+/// Writes the calls of a trace as they are recorded, until its program ends or is no longer traced.
 ///
 /// # Errors
-/// As [`show`].
+/// As for [`show`].
 pub fn follow(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec<String>> {
     let directory = only_directory(path)?;
     let trace = Trace::open(&directory)?;
     let (threads, _) = trace.threads()?;
     let mut known: Vec<PathBuf> = threads.iter().map(|thread| thread.path().to_owned()).collect();
     let mut lines = Lines::new(trace.timeline(&threads), trace.backends(), options);
+    lines.recent = Some(VecDeque::new());
     let mut merged = Merged::new(threads);
     let unreadable = loop {
-        // Looked at before the files are: what is written until then is read below.
+        // Checked before the files are read, so that everything written until then is read below.
         let is_live = trace.life() == Life::Running;
         if !is_live {
             merged.close();
@@ -96,6 +108,7 @@ pub fn follow(path: &Path, options: &Options, out: &mut dyn Write) -> Result<Vec
             merged.add(thread);
         }
         merged.refresh().context("cannot read on")?;
+        lines.stacks.refresh(&trace);
         let drained = lines.drain(&mut merged, out)?;
         if !gone_is_fine(out.flush())? || drained == Drained::Enough || !is_live {
             break unreadable;
@@ -113,7 +126,7 @@ fn problems(merged: &Merged) -> Vec<String> {
     of_threads.map(ToString::to_string).chain(failures).collect()
 }
 
-/// Whether more is wanted.
+/// Whether to continue.
 #[derive(PartialEq, Eq)]
 enum Drained {
     All,
@@ -125,18 +138,27 @@ struct Lines<'o> {
     options: &'o Options,
     tracked: Tracked,
     backends: Backends,
+    /// Empty for a growing trace, in which a call's GPU time comes later.
+    gpu_times: GpuTimes,
+    /// The checks of a finished trace.
+    checks: Checks,
+    /// The call stacks.
+    stacks: Reading,
+    /// The functions of the latest calls of a growing trace, because check results come a little later.
+    recent: Option<VecDeque<(CallId, usize)>>,
     count: u64,
     made: Option<Made>,
 }
 
-/// A call that has made a handle. Its argument is where the caller keeps it; the handle itself is told by the
-/// next record of its thread.
+/// A call that has created a handle. Its argument is only the address at which the caller stores it; the
+/// thread's next record names the handle itself.
 struct Made {
     thread: usize,
     said: Said,
+    callers: Vec<Arc<Frame>>,
 }
 
-/// A call as it is written.
+/// A call in its output format.
 enum Said {
     Line(String),
     Document(Value),
@@ -150,7 +172,7 @@ impl Said {
         }
     }
 
-    /// With the handle that the call has made.
+    /// Adds the handle that the call has created.
     fn with(self, address: u64, state: &HandleState, backends: &Backends) -> Self {
         match self {
             Self::Line(line) => {
@@ -168,7 +190,18 @@ impl Said {
 
 impl<'o> Lines<'o> {
     fn new(timeline: Timeline, backends: Backends, options: &'o Options) -> Self {
-        Self { timeline, options, tracked: Tracked::default(), backends, count: 0, made: None }
+        Self {
+            timeline,
+            options,
+            tracked: Tracked::default(),
+            backends,
+            gpu_times: GpuTimes::default(),
+            checks: Checks::default(),
+            stacks: Reading::default(),
+            recent: None,
+            count: 0,
+            made: None,
+        }
     }
 
     fn drain(&mut self, merged: &mut Merged, out: &mut dyn Write) -> Result<Drained> {
@@ -179,6 +212,7 @@ impl<'o> Lines<'o> {
                 return Ok(Drained::Enough);
             }
             let number = numbers.get(thread).copied().unwrap_or(0);
+            self.stacks.take(number, &record);
             if let Record::Call(call) = &record
                 && self.options.select.wants(call, number, &self.timeline)
             {
@@ -186,36 +220,97 @@ impl<'o> Lines<'o> {
                     return Ok(Drained::Enough);
                 }
                 self.count += 1;
+                let callers = self.stacks.callers(number, call);
                 let said = if self.options.json {
-                    Said::Document(self.document(call, number))
+                    Said::Document(self.document(call, number, &callers))
                 } else {
                     Said::Line(self.line(call, number))
                 };
                 if self.tells_handles() && call.name() == CREATE && call.status() == Some(0) {
-                    self.made = Some(Made { thread, said });
-                } else if !gone_is_fine(out.write_all(&said.bytes()?))? {
+                    self.made = Some(Made { thread, said, callers });
+                } else if !gone_is_fine(out.write_all(&said.bytes()?))?
+                    || !gone_is_fine(self.write_callers(&callers, out))?
+                    || !gone_is_fine(self.write_found(call, number, out))?
+                {
                     return Ok(Drained::Enough);
                 }
             }
+            if !gone_is_fine(self.write_late(&record, number, out))? {
+                return Ok(Drained::Enough);
+            }
             self.tracked.take(&record);
         }
-        // A program that runs may have written no more yet.
+        // A running program may not have written the next record yet.
         Ok(if self.complete(None, out)? { Drained::All } else { Drained::Enough })
     }
 
-    /// Whether calls are written with their handles.
+    /// Writes the innermost callers of a call below its line.
+    fn write_callers(&self, callers: &[Arc<Frame>], out: &mut dyn Write) -> io::Result<()> {
+        const MOST: usize = 5;
+        // JSON documents include them already.
+        if self.options.json || callers.is_empty() {
+            return Ok(());
+        }
+        let more = if callers.len() > MOST { " < ..." } else { "" };
+        let line = format!("called by {}{more}", stacks::line(callers, MOST));
+        writeln!(out, "{:17}{}", "", printable(&line))
+    }
+
+    /// Writes what checks found in the outputs of a call below its line.
+    fn write_found(&self, call: &Call<'_>, thread: u32, out: &mut dyn Write) -> io::Result<()> {
+        let id = CallId { thread, sequence: call.sequence() };
+        let mut found = self.checks.lines(id, call.function());
+        // JSON documents include it already.
+        if self.options.json {
+            return Ok(());
+        }
+        found.try_for_each(|line| writeln!(out, "{:23}{}", "", printable(&line)))
+    }
+
+    /// Writes what a check found in a call that was printed earlier.
+    fn write_late(
+        &mut self,
+        record: &Record<'_>,
+        thread: u32,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let Some(recent) = &mut self.recent else { return Ok(()) };
+        match record {
+            Record::Call(call) => {
+                recent.truncate(MOST_RECENT - 1);
+                recent.push_front((CallId { thread, sequence: call.sequence() }, call.function()));
+            }
+            Record::Finding(finding) => {
+                let function = recent.iter().find(|(call, _)| *call == finding.call);
+                let Some((_, function)) = function else { return Ok(()) };
+                let found = checks::sentence(finding, *function);
+                let name = rocblas_abi::name(*function).to_string_lossy();
+                if self.options.json {
+                    let document = checks::document(finding, *function);
+                    let bytes = json::line(&document).map_err(io::Error::other)?;
+                    return out.write_all(&bytes);
+                }
+                let seconds = self.timeline.since_start(finding.begin) / 1e9;
+                writeln!(out, "{seconds:12.6} {:>8} {found} ({name})", finding.call)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether calls are printed with their handles.
     fn tells_handles(&self) -> bool {
         self.options.long || self.options.json
     }
 
-    /// Writes the call that has made a handle, if one is held back, with what the next record tells of it.
-    /// Returns whether somebody still reads.
+    /// Writes the call that has created a handle, if one is held back, completed from the next record.
+    /// Returns whether the reader still reads.
     fn complete(
         &mut self,
         next: Option<(usize, &Record<'_>)>,
         out: &mut dyn Write,
     ) -> Result<bool> {
-        let Some(Made { thread, said }) = self.made.take() else { return Ok(true) };
+        let Some(Made { thread, said, callers }) = self.made.take() else { return Ok(true) };
         let said = match next {
             Some((next, record @ Record::Handle(seen))) if next == thread => {
                 self.tracked.take(record);
@@ -226,10 +321,12 @@ impl<'o> Lines<'o> {
             }
             _ => said,
         };
-        gone_is_fine(out.write_all(&said.bytes()?))
+        Ok(gone_is_fine(out.write_all(&said.bytes()?))?
+            && gone_is_fine(self.write_callers(&callers, out))?)
     }
 
-    /// `  12.345678 1 rocblas_sgemm(...) = success  12.3 us`: seconds since the start, thread, call.
+    /// `  12.345678   1:7041 rocblas_sgemm(...) = success  12.3 us`: seconds since the start, number, and
+    /// call.
     fn line(&self, call: &Call<'_>, thread: u32) -> String {
         let seconds = self.timeline.since_start(call.begin()) / 1e9;
         let indent = "  ".repeat(usize::from(call.depth()));
@@ -239,14 +336,24 @@ impl<'o> Lines<'o> {
         let number = state.map_or(0, |state| state.backend);
         let by_shim = self.backends.by_shim(call, number);
         let line = Line { call: *call, detail, by_shim, ticks_per_nanosecond };
+        let id = CallId { thread, sequence: call.sequence() };
+        let gpu_time = self.gpu_times.of(thread, id.sequence);
+        let gpu_time =
+            gpu_time.map_or(String::new(), |time| format!(", GPU {}", Time(time as f64)));
         let long = state.filter(|_| self.options.long).map(shown_state).unwrap_or_default();
         let backend = state.map(|state| shown_backend(state, &self.backends)).unwrap_or_default();
-        format!("{seconds:12.6} {thread:>2} {indent}{line}{long}{backend}")
+        format!("{seconds:12.6} {id:>8} {indent}{line}{gpu_time}{long}{backend}")
     }
 
-    fn document(&self, call: &Call<'_>, thread: u32) -> Value {
+    fn document(&self, call: &Call<'_>, thread: u32, callers: &[Arc<Frame>]) -> Value {
         let mut document = export::document(call, &self.timeline);
         document["thread"] = thread.into();
+        if let Some(time) = self.gpu_times.of(thread, call.sequence()) {
+            document["gpu_time"] = time.into();
+        }
+        export::add_callers(&mut document, callers);
+        let id = CallId { thread, sequence: call.sequence() };
+        self.checks.add_to(&mut document, id, call.function());
         if let Some(state) = self.tracked.state(call) {
             export::add_state(&mut document, call, state, &self.backends);
         }
@@ -254,7 +361,7 @@ impl<'o> Lines<'o> {
     }
 }
 
-/// `  [7.0.2]`: the backend of a handle that is not of the first one.
+/// `  [7.0.2]`: a handle's backend, unless it is the first one.
 fn shown_backend(state: &HandleState, backends: &Backends) -> String {
     match state.backend {
         0 => String::new(),
@@ -273,7 +380,7 @@ fn shown_state(state: &HandleState) -> String {
     format!("  [handle {}{device}, stream {}{mode}]", state.number, state.stream)
 }
 
-/// Whoever reads may have seen enough (`| head`). Answers whether somebody still reads.
+/// Whether the reader still reads, judged by the result of a write: a closed pipe (`| head`) is not an error.
 fn gone_is_fine(result: io::Result<()>) -> Result<bool> {
     match result {
         Ok(()) => Ok(true),

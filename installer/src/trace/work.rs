@@ -1,7 +1,7 @@
-//! What a matrix product or a triangular solver has to do: operations and bytes, by the definition of
-//! the function and not by what a kernel does.
+//! The work of a call in operations and bytes, by the definition of the function and not by what a kernel
+//! does.
 
-use rocblas_abi::{Base, EnumId, enumeration};
+use rocblas_abi::operands;
 use rocblas_trace::call::{Call, NumberKind, Value};
 use serde::Serialize;
 
@@ -10,127 +10,27 @@ use serde::Serialize;
 pub struct Work {
     /// Floating-point or integer additions and multiplications.
     pub operations: f64,
-    /// Bytes of matrices that are read or written, each once.
+    /// Bytes of the matrices and vectors read or written, each counted once.
     pub bytes: f64,
 }
 
-/// Functions whose work is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Gemm,
-    Trsm,
-}
-
 impl Work {
-    /// Of a call; `None` for functions of other kinds. Of negative dimensions nothing is done.
+    /// The work of a call; `None` for functions without operands. Negative dimensions count as no work.
     #[must_use]
     pub fn of(call: &Call<'_>) -> Option<Self> {
-        let kind = kind(call.name())?;
-        let dimension = |name: &str| {
-            let value = call.named(name)?.integer()?;
-            Some(value.max(0) as f64)
-        };
-        let batch = match call.named("batch_count") {
-            Some(value) => value.integer()?.max(0) as f64,
-            None => 1.0,
-        };
-        let work = match kind {
-            Kind::Gemm => {
-                let (m, n, k) = (dimension("m")?, dimension("n")?, dimension("k")?);
-                let [a, b, c] = ["a", "b", "c"].map(|name| matrix(call, name));
-                let d = matrix(call, "d").or(c)?;
-                // A C that is not read costs nothing.
-                let read = if is_zero(call, "beta") { 0.0 } else { c?.size };
-                Self {
-                    operations: a?.multiply_add() * m * n * k,
-                    bytes: a?.size * m * k + b?.size * k * n + (read + d.size) * m * n,
-                }
-            }
-            Kind::Trsm => {
-                let (m, n) = (dimension("m")?, dimension("n")?);
-                let side = call.named("side")?;
-                let left = enumeration(EnumId::Side).value_of("rocblas_side_left");
-                let is_left = matches!(side, Value::Enum(_, value) if Some(value) == left);
-                let (order, others) = if is_left { (m, n) } else { (n, m) };
-                let element = matrix(call, "a")?;
-                Self {
-                    operations: element.multiply_add() / 2.0 * order * order * others,
-                    bytes: element.size * (order * (order + 1.0) / 2.0 + 2.0 * m * n),
-                }
-            }
-        };
-        Some(Self { operations: work.operations * batch, bytes: work.bytes * batch })
+        let argument = |position| call.argument(position);
+        let is_zero =
+            |position| call.values().nth(position).is_some_and(|(_, value)| is_zero(value));
+        let operands::Work { operations, bytes } =
+            operands::work(call.function(), &argument, &is_zero)?;
+        Some(Self { operations, bytes })
     }
-}
-
-fn kind(function: &str) -> Option<Kind> {
-    let name = function.strip_prefix("rocblas_")?;
-    let name = name.strip_suffix("_64").unwrap_or(name);
-    let name = name.strip_suffix("_ex").unwrap_or(name);
-    let name =
-        name.strip_suffix("_strided_batched").or(name.strip_suffix("_batched")).unwrap_or(name);
-    let has_precision = |kind: &str| {
-        name.strip_suffix(kind)
-            .is_some_and(|start| matches!(start, "" | "h" | "s" | "d" | "c" | "z"))
-    };
-    if has_precision("gemm") {
-        Some(Kind::Gemm)
-    } else if has_precision("trsm") {
-        Some(Kind::Trsm)
-    } else {
-        None
-    }
-}
-
-/// An element of a matrix.
-#[derive(Clone, Copy, Debug)]
-struct Element {
-    /// In bytes.
-    size: f64,
-    is_complex: bool,
-}
-
-impl Element {
-    /// Operations of a multiplication and an addition.
-    fn multiply_add(self) -> f64 {
-        if self.is_complex { 8.0 } else { 2.0 }
-    }
-}
-
-/// The element of the matrix of that name, by its parameter's type or by the argument that says it.
-fn matrix(call: &Call<'_>, name: &str) -> Option<Element> {
-    let (param, _) = call.values().find(|(param, _)| param.name.eq_ignore_ascii_case(name))?;
-    let (size, is_complex) = match param.ty.base {
-        Base::F16 | Base::Bf16 => (2, false),
-        Base::F32 => (4, false),
-        Base::F64 => (8, false),
-        Base::C32 => (8, true),
-        Base::C64 => (16, true),
-        Base::Void => {
-            // trsm_ex has one type for all.
-            let declared = [format!("{name}_type"), "compute_type".to_owned()];
-            let value = declared.iter().find_map(|name| call.named(name))?;
-            let Value::Enum(EnumId::Datatype, value) = value else { return None };
-            datatype(value)?
-        }
-        _ => return None,
-    };
-    Some(Element { size: f64::from(size), is_complex })
-}
-
-/// Size in bytes, and whether it is complex.
-fn datatype(value: i32) -> Option<(u8, bool)> {
-    let name = enumeration(EnumId::Datatype).short_name_of(value)?;
-    let (number, form) = name.split_once('_')?;
-    let is_complex = form == "c";
-    let bits: u8 = number.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok()?;
-    Some((bits / 8 * if is_complex { 2 } else { 1 }, is_complex))
 }
 
 /// Whether a scalar is known to be zero.
-fn is_zero(call: &Call<'_>, name: &str) -> bool {
-    match call.named(name) {
-        Some(Value::Number(numbers)) => {
+fn is_zero(value: Value) -> bool {
+    match value {
+        Value::Number(numbers) => {
             numbers.kind() != NumberKind::I64 && numbers.parts().iter().all(|part| *part == 0.0)
         }
         _ => false,
@@ -145,8 +45,9 @@ mod tests {
         layout::{ARGUMENTS, Mode, NOTE, Note},
     };
 
-    /// The work of a call with these named arguments; scalars are zero where `scalars` says so.
-    fn work(name: &str, arguments: &[(&str, u64)], zero_scalars: bool) -> Option<Work> {
+    /// The work of a call with these named arguments; `zero_beta` states whether its second scalar, beta, is
+    /// zero.
+    fn work(name: &str, arguments: &[(&str, u64)], zero_beta: bool) -> Option<Work> {
         let function = usize::from(rocblas_abi::by_name(name).expect("a function").index);
         let functions = Functions::default();
         let mut words = vec![0; usize::from(functions.shape(function).words)];
@@ -154,8 +55,8 @@ mod tests {
             let named = arguments.iter().find(|(name, _)| *name == param.name);
             words[ARGUMENTS + i] = named.map_or(0x1000, |(_, value)| *value);
         }
-        if zero_scalars {
-            words[NOTE] = (Mode::Host as u64) << Note::MODE | 3;
+        if zero_beta {
+            words[NOTE] = (Mode::Host as u64) << Note::MODE | 2;
         }
         Work::of(&functions.call(function, &words))
     }
@@ -203,10 +104,25 @@ mod tests {
     }
 
     #[test]
-    fn others_and_bad_dimensions_have_none() {
-        assert_eq!(work("rocblas_sscal", &[("n", 4)], false), None);
-        assert_eq!(work("rocblas_sgemmt", &[("n", 4), ("k", 4)], false), None);
+    fn every_routine_has_its_operations() {
+        let operations = |name: &str, arguments: &[(&str, u64)]| {
+            work(name, arguments, false).expect("known").operations
+        };
+        assert_eq!(operations("rocblas_sscal", &[("n", 4)]), 4.0);
+        assert_eq!(operations("rocblas_zaxpy_64", &[("n", 4)]), 32.0);
+        assert_eq!(operations("rocblas_dgemv", &[("m", 4), ("n", 3)]), 24.0);
+        assert_eq!(operations("rocblas_sgemmt", &[("n", 4), ("k", 5)]), 100.0);
+        assert_eq!(
+            operations("rocblas_csyrk_strided_batched", &[("n", 2), ("k", 3), ("batch_count", 2)]),
+            144.0
+        );
+        assert_eq!(work("rocblas_scopy", &[("n", 4)], false).expect("known").bytes, 32.0);
+    }
+
+    #[test]
+    fn bad_dimensions_and_functions_without_operands_have_none() {
         assert_eq!(work("rocblas_gemm_ex_get_solutions", &[], false), None);
+        assert_eq!(work("rocblas_set_stream", &[], false), None);
         let negative = [("m", u64::MAX), ("n", 3), ("k", 5)];
         assert_eq!(work("rocblas_sgemm", &negative, false).expect("known").operations, 0.0);
     }

@@ -1,5 +1,5 @@
-//! A library of ROCm's as it is found in a process: what it is, told by its ELF headers, or by its
-//! name where the file cannot be read any more.
+//! A ROCm library found in a process, identified by its ELF headers, or by its name if the file can no longer
+//! be read.
 
 use crate::{choice, elf, present::SHIM_NAME, source::release};
 use rocblas_contract::libraries::{HIP, HIPBLAS, version_of};
@@ -23,15 +23,15 @@ pub enum Kind {
 /// A library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Library {
-    /// The file behind all links.
+    /// The file behind all symlinks.
     #[serde(serialize_with = "super::lossy")]
     pub path: PathBuf,
-    /// The path by which the loader comes to it, where that is known and another one.
+    /// The path by which the loader found it, if known and different.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::optional_lossy")]
     pub found: Option<PathBuf>,
-    /// The name that those linked with it ask for.
+    /// Its SONAME.
     pub soname: Option<String>,
-    /// The ROCm release, where the file's name has it.
+    /// The ROCm release, if the file's name contains it.
     pub release: Option<String>,
     /// The shim's version, if it is one.
     pub shim: Option<String>,
@@ -40,14 +40,13 @@ pub struct Library {
     pub replaced: bool,
 }
 
-/// What a file is; `None` for anything that is none of these libraries, and for a stub, which only
-/// stands for a HIP runtime.
+/// Identifies a file; `None` for any other library, and for a stub, which only redirects to a HIP runtime.
 pub(super) fn read(path: &Path, file: &File) -> Option<(Kind, Library)> {
     let summary = elf::summary(file).ok()?;
     let name = file_name(path);
     let kind = match &summary.soname {
         _ if summary.shim.is_some() => Kind::Rocblas,
-        // A wheel's library may have lost its SONAME, or have one with a digest in it.
+        // A wheel's library may have no SONAME, or one with a digest in it.
         soname => kind(soname.as_deref().unwrap_or_default()).or_else(|| kind(&name))?,
     };
     if kind == Kind::Hip && !summary.has_code {
@@ -57,7 +56,7 @@ pub(super) fn read(path: &Path, file: &File) -> Option<(Kind, Library)> {
     Some((kind, Library { soname, shim, ..unread(path, &name) }))
 }
 
-/// What a file is by its name, where it cannot be opened.
+/// Identifies a file by its name, if it cannot be opened.
 pub(super) fn by_name(path: &Path) -> Option<(Kind, Library)> {
     let name = file_name(path);
     let shim = (name == SHIM_NAME).then(|| "of unknown version".to_owned());

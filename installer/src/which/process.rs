@@ -1,9 +1,9 @@
-//! What a running process has mapped, by `/proc/PID`.
+//! The files that a running process has mapped, from `/proc/PID`.
 //!
-//! All of it is read through one descriptor of that directory, so that it is of one process: after
-//! its end the number may be another's. Mapped files are opened as the kernel has them
-//! (`map_files`), which finds a file that was replaced or is in a container; where that is not
-//! permitted, by their paths below the process's own root, from which no link leads out.
+//! Everything is read through one descriptor of that directory, so that it belongs to one process: the PID
+//! may be reused. Mapped files are opened through `map_files`, which also finds a file that was replaced or
+//! is in a container; if that is not permitted, by their paths below the process's own root, which symlinks
+//! cannot leave.
 
 use super::{
     Found, Subject, Uses, VARIABLES,
@@ -32,7 +32,7 @@ use std::{
 /// More than any process's list of mappings or environment has, in bytes.
 const MOST: u64 = 256 << 20;
 
-/// What the kernel puts behind the path of a file that has no name any more.
+/// What the kernel appends to the path of a deleted file.
 const DELETED: &[u8] = b" (deleted)";
 
 /// What a process uses.
@@ -67,8 +67,8 @@ fn add_notes(uses: &mut Uses, pid: u32, environment: &Variables) {
     let libraries = uses.rocblas.iter().chain(of_backend).chain(&uses.hip).chain(&uses.hipblas);
     let replaced = libraries.filter(|library| library.replaced).map(|library| {
         format!(
-            "{} was removed or replaced since process {pid} loaded it: restart it to load what is \
-             there now",
+            "{} was removed or replaced after process {pid} loaded it: restart the process to load the \
+             new file",
             library.path.display()
         )
     });
@@ -77,8 +77,8 @@ fn add_notes(uses: &mut Uses, pid: u32, environment: &Variables) {
     uses.note_several();
     match (uses.shim(), &uses.backend, uses.rocblas.first()) {
         (Some(_), None, _) => uses.notes.push(
-            "the shim has not opened a backend; the process's messages say why, and `installer \
-             doctor` looks for the cause"
+            "the shim has not opened a backend; see the process's messages, or run `installer \
+             doctor` to find the cause"
                 .to_owned(),
         ),
         (None, _, Some(rocblas)) => {
@@ -91,7 +91,7 @@ fn add_notes(uses: &mut Uses, pid: u32, environment: &Variables) {
     }
 }
 
-/// A process keeps its backend; says so where one that is started now would get another.
+/// A process keeps its backend; notes if a new process would get another one.
 fn note_other_choice(root: &Root, uses: &mut Uses, process: &Process, environment: &Variables) {
     let (Some(shim), Some(backend)) = (uses.shim(), &uses.backend) else { return };
     if shim.replaced || backend.library.replaced {
@@ -103,7 +103,7 @@ fn note_other_choice(root: &Root, uses: &mut Uses, process: &Process, environmen
     let Ok(now) = choice::backend(root, &directories, value, &directory) else { return };
     if root.resolve(&now.path).is_ok_and(|path| path != backend.library.path) {
         uses.notes.push(format!(
-            "{} names {} now: restart process {} to use it",
+            "{} now names {}: restart process {} to use it",
             now.chosen_by, now.name, process.pid
         ));
     }
@@ -121,7 +121,7 @@ impl Process {
         match openat(CWD, format!("/proc/{pid}"), flags, Mode::empty()) {
             Ok(directory) => Ok(Self { pid, directory }),
             Err(Errno::NOENT) => bail!("there is no process {pid}"),
-            Err(e) => Err(e).with_context(|| format!("cannot look at process {pid}")),
+            Err(e) => Err(e).with_context(|| format!("cannot examine process {pid}")),
         }
     }
 
@@ -150,14 +150,16 @@ impl Process {
                 let owner = fstat(&self.directory).map(|status| status.st_uid);
                 let whose = match owner {
                     _ if getuid().is_root() => {
-                        "the system denies it to root as well: run this outside of the container, or \
+                        "the system denies it to root as well: run this outside the container, or \
                          with CAP_SYS_PTRACE"
                             .to_owned()
                     }
                     Ok(owner) if owner != getuid().as_raw() => {
-                        format!("it is user {owner}'s: run this as that user, or as root (sudo)")
+                        format!(
+                            "it belongs to user {owner}: run this as that user, or as root (sudo)"
+                        )
                     }
-                    _ => "only root may look at it: run this as root (sudo)".to_owned(),
+                    _ => "only root may examine it: run this as root (sudo)".to_owned(),
                 };
                 anyhow!("no permission to read what process {pid} has loaded; {whose}")
             }
@@ -168,7 +170,7 @@ impl Process {
     /// Why a process has no mappings.
     fn without_memory(&self) -> String {
         let state = self.read("stat").ok().and_then(|stat| {
-            // The name in brackets may have anything in it, brackets too.
+            // The name in parentheses may contain anything, including parentheses.
             let behind = stat.iter().rposition(|byte| *byte == b')')?;
             stat.get(behind + 2).copied()
         });
@@ -181,20 +183,20 @@ impl Process {
     fn in_other_namespace(&self) -> bool {
         let own = statat(CWD, "/proc/self/ns/mnt", AtFlags::empty());
         let its = statat(&self.directory, "ns/mnt", AtFlags::empty());
-        // Unreadable: taken for the same one.
+        // If unreadable, assume that it is the same.
         own.is_ok_and(|own| {
             its.is_ok_and(|its| (own.st_dev, own.st_ino) != (its.st_dev, its.st_ino))
         })
     }
 }
 
-/// How the paths that the kernel prints of a process are to be read: they begin at the reader's root
-/// where they are below it, else at the root of their mount namespace. The link to the process's root
-/// is printed by the same rule.
+/// How to interpret the paths that the kernel prints for a process: they begin at the reader's root if they
+/// are below it, else at the root of their mount namespace. The symlink to the process's root is printed by
+/// the same rule.
 struct View {
     /// The process's own root.
     directory: Option<OwnedFd>,
-    /// What the printed paths begin with, that is not part of a path in the process's root.
+    /// A prefix of the printed paths that is not part of the path in the process's root.
     prefix: PathBuf,
     /// Whether that root is the one that the command works on.
     in_root: bool,
@@ -221,8 +223,8 @@ impl View {
         }
     }
 
-    /// The path for a person: inside the root that the command works on, as all its paths are, or as
-    /// the kernel prints it.
+    /// The path for messages: inside the root that the command works on, like all its paths, or as the kernel
+    /// prints it.
     fn shown(&self, printed: &Path) -> PathBuf {
         if self.in_root { self.inside(printed) } else { printed.to_owned() }
     }
@@ -236,7 +238,7 @@ impl View {
         Some((kind, Library { replaced: mapped.deleted, ..library }))
     }
 
-    /// The mapped file; `None` where it cannot be opened, or is none that could be a library.
+    /// The mapped file; `None` if it cannot be opened or cannot be a library.
     fn open(&self, process: &Process, mapped: &Mapped) -> Option<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let exact =
@@ -255,7 +257,7 @@ impl View {
     }
 }
 
-/// A file of which at least a part is mapped.
+/// A file that is mapped at least in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mapped {
     path: PathBuf,
@@ -264,7 +266,7 @@ struct Mapped {
     deleted: bool,
 }
 
-/// The files in a process's list of mappings that could be libraries, each once.
+/// The files in a process's list of mappings that may be libraries, without duplicates.
 ///
 /// ```text
 /// 7f0c8a000000-7f0c8a026000 r-xp 00001000 fe:00 247282          /usr/lib/libc.so.6 (deleted)
@@ -303,7 +305,7 @@ fn fields(line: &[u8]) -> Option<(String, &[u8])> {
     Some((format!("{:x}-{:x}", number(start)?, number(end)?), rest))
 }
 
-/// The kernel writes a newline in a path as `\012`, and nothing else so.
+/// The kernel writes a newline in a path as `\012`, and escapes nothing else.
 fn unescaped(path: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -370,7 +372,7 @@ mod tests {
     fn a_process_that_has_no_memory_is_said_to_have_ended() {
         let mut child = std::process::Command::new("true").spawn().expect("started");
         let root = Root::new(Path::new("/")).expect("a root");
-        // It is not waited for yet, and so is still there.
+        // It has not been waited for yet, so it still exists.
         let ended = (0..2000).find_map(|_| {
             std::thread::sleep(std::time::Duration::from_millis(5));
             of(&root, child.id()).err()

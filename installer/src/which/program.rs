@@ -1,4 +1,4 @@
-//! What a program would load, by the model of the loader and by the rules of the shim.
+//! Predicts what a program would load, with the model of the loader and the shim's rules.
 
 use super::{Backend, Found, Subject, Uses, VARIABLES, library, library::Library};
 use crate::{
@@ -23,12 +23,12 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct Environment {
     variables: BTreeMap<&'static str, OsString>,
-    /// Where it would be started.
+    /// Its working directory.
     directory: PathBuf,
 }
 
 impl Environment {
-    /// This process's own. A program of another root starts in its `/`.
+    /// This process's own. A program in another root starts in its `/`.
     #[must_use]
     pub fn current(root: &Root) -> Self {
         let variables = VARIABLES.iter().filter_map(|name| Some((*name, env::var_os(name)?)));
@@ -39,7 +39,7 @@ impl Environment {
         }
     }
 
-    /// Without variables: what a program gets whatever shell it is started from.
+    /// Without variables: what a program gets from any shell.
     #[must_use]
     pub fn empty() -> Self {
         Self { variables: BTreeMap::new(), directory: PathBuf::from("/") }
@@ -60,11 +60,11 @@ impl Environment {
 pub struct Foretold {
     /// What it would use.
     pub uses: Uses,
-    /// Why it, or the shim's backend in it, would not load.
+    /// Why it, or the backend of its shim, would not load.
     pub problems: Vec<Problem>,
     /// Why the shim would find no backend.
     pub no_backend: Option<String>,
-    /// Whether it would get more rights than its caller has, and so ignore the environment.
+    /// Whether it would get more privileges than its caller, and so ignore the environment.
     pub secure: bool,
 }
 
@@ -79,8 +79,8 @@ pub(super) fn named(root: &Root, name: &Path, environment: &Environment) -> Resu
     uses.notes.extend(foretold.no_backend.map(|why| format!("no backend: {why}")));
     if uses.rocblas.is_empty() && foretold.problems.is_empty() {
         uses.notes.push(
-            "it links no rocBLAS. Libraries that it opens while it runs are not seen here: name \
-             them (such as libggml-hip.so), or the number of the process"
+            "it does not link rocBLAS. Libraries that it opens at run time are not found this way: name \
+             them (such as libggml-hip.so), or the PID of the process"
                 .to_owned(),
         );
     }
@@ -90,12 +90,12 @@ pub(super) fn named(root: &Root, name: &Path, environment: &Environment) -> Resu
     Ok(Found { subject: Subject::Program { path }, uses, environment })
 }
 
-/// Refuses what the loader does not start.
+/// Refuses files that the loader does not start.
 fn check_kind(root: &Root, path: &Path) -> Result<()> {
     let metadata = root.metadata(path)?;
     if metadata.is_dir() {
         bail!(
-            "{} is a directory: name a program, or check all in it with `installer check`",
+            "{} is a directory: name a program, or check everything in it with `installer check`",
             path.display()
         );
     }
@@ -103,7 +103,7 @@ fn check_kind(root: &Root, path: &Path) -> Result<()> {
     let mut start = [0; 2];
     if file.read_exact(&mut start).is_ok() && start == *b"#!" {
         bail!(
-            "{} is a script: name the program that it starts, or the number of the process",
+            "{} is a script: name the program that it starts, or the PID of the process",
             path.display()
         );
     }
@@ -112,7 +112,7 @@ fn check_kind(root: &Root, path: &Path) -> Result<()> {
         .with_context(|| format!("{} is not a program that the loader can start", path.display()))
 }
 
-/// What a program or library would load. What cannot be read is among the problems.
+/// What a program or library would load. Unreadable files are among the problems.
 #[must_use]
 pub fn of(root: &Root, path: &Path, environment: &Environment) -> Foretold {
     let secure = is_secure(root, path);
@@ -126,7 +126,7 @@ pub fn of(root: &Root, path: &Path, environment: &Environment) -> Foretold {
     let start = Start { path: path.to_owned(), how: How::Program };
     let loaders = environment.loaders(root);
     let closure = loader::check_in(root, &start, &loaders);
-    // A library that was named may be a rocBLAS itself: then it is what is asked about.
+    // A named library may itself be a rocBLAS.
     let libraries = closure.objects.iter().filter_map(|object| {
         let file = root.open(&object.path).ok()?;
         let (kind, library) = library::read(&object.path, &file)?;
@@ -196,7 +196,7 @@ fn backend(root: &Root, chosen: choice::Chosen) -> Option<Backend> {
     })
 }
 
-/// The variable is set, and nothing reads it.
+/// The variable is set, but nothing reads it.
 pub(super) fn no_effect(value: &OsStr, rocblas: &Path) -> String {
     format!(
         "{}={} has no effect: {} is not the shim",
@@ -206,7 +206,7 @@ pub(super) fn no_effect(value: &OsStr, rocblas: &Path) -> String {
     )
 }
 
-/// Whether the kernel would set `AT_SECURE` for a program of this file, started by this user.
+/// Whether the kernel would set `AT_SECURE` for a program from this file, started by this user.
 fn is_secure(root: &Root, path: &Path) -> bool {
     root.metadata(path).is_ok_and(|metadata| {
         let (mode, user, group) = (metadata.mode(), metadata.uid(), metadata.gid());

@@ -1,9 +1,9 @@
-//! `which` in lines for people.
+//! Prints the result of `which`.
 
 use super::{Asked, Backend, Found, Library, Outcome, Subject, Uses};
 use std::fmt::Write;
 
-/// A block of lines for each that could be read.
+/// A block of lines for each readable target.
 #[must_use]
 pub fn text(asked: &[Asked]) -> String {
     let blocks = asked.iter().filter_map(|one| match &one.result {
@@ -19,7 +19,7 @@ fn block(found: &Found) -> String {
         Subject::Process { pid, program, in_other_namespace } => {
             let program =
                 program.as_ref().map(|path| format!(": {}", plain(&path.to_string_lossy())));
-            let place = if *in_other_namespace { " (paths are of its own container)" } else { "" };
+            let place = if *in_other_namespace { " (paths are inside its container)" } else { "" };
             format!("process {pid}{}{place}\n", program.unwrap_or_default())
         }
     };
@@ -34,8 +34,8 @@ fn block(found: &Found) -> String {
     text
 }
 
-/// A text that names of files and a process's environment are part of, without control characters,
-/// by which these could steer a terminal.
+/// Text that contains file names and a process's environment, without control characters, which could control
+/// a terminal.
 pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {

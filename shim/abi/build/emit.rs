@@ -1,5 +1,5 @@
-//! Writes the Rust text. Indices are given here and nowhere else: exported C functions by name,
-//! then exported C++ functions by name, then the C functions that are known but not exported.
+//! Writes the generated Rust code. Indices are assigned only here: exported C functions by name, then
+//! exported C++ functions by name, then the C functions that are known but not exported.
 
 use crate::{
     parse::{CxxSymbol, Enum, Function, Param, Whose},
@@ -36,7 +36,12 @@ fn order<'a>(functions: &'a [Function], cxx: &'a [CxxSymbol], releases: &Release
     }
 }
 
-/// Of each export, by index.
+/// The exported C functions by index.
+pub(crate) fn exported<'a>(functions: &'a [Function], releases: &Releases) -> Vec<&'a Function> {
+    order(functions, &[], releases).c
+}
+
+/// The [`Whose`] of each export, by index.
 fn whose_of_exports(ordered: &Ordered<'_>) -> Vec<Whose> {
     let cxx = ordered.cxx.iter().copied().map(of_function);
     ordered.c.iter().map(|f| f.whose).chain(cxx).collect()
@@ -74,10 +79,25 @@ pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol], releases: &Rele
          /// function, C functions first. Mangled names are identifiers too.",
         exports.iter().copied().enumerate(),
     );
+    let exports_from = |range: std::ops::Range<usize>| {
+        range.clone().zip(exports[range].iter().copied()).collect::<Vec<_>>()
+    };
+    list_macro(
+        &mut out,
+        "for_each_c_export",
+        "/// The same for the exported C functions.",
+        exports_from(0..ordered.c.len()).into_iter(),
+    );
+    list_macro(
+        &mut out,
+        "for_each_cxx_export",
+        "/// The same for the exported C++ functions.",
+        exports_from(ordered.c.len()..exports.len()).into_iter(),
+    );
     list_macro(
         &mut out,
         "for_each_removed",
-        "/// The same for the C functions that rocBLAS 4.x has and 5.x has not; indices go on from the exports.",
+        "/// The same for the C functions that rocBLAS 4.x has and 5.x lacks; their indices follow the exports.",
         (exports.len()..).zip(removed.iter().copied()),
     );
     let of_exports = whose_of_exports(&ordered);
@@ -95,12 +115,12 @@ pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol], releases: &Rele
         ),
         (
             "for_each_export_with_a_device_malloc_first",
-            "/// The same for the exports whose first parameter leads to a `device_malloc` object.",
+            "/// The same for the exports whose first parameter points to a `device_malloc` object.",
             |whose| whose == Whose::DeviceMalloc(0),
         ),
         (
             "for_each_export_of_all",
-            "/// The same for the exports that are asked of every backend.",
+            "/// The same for the exports that are called on every backend.",
             |whose| matches!(whose, Whose::All | Whose::Max { .. }),
         ),
     ];
@@ -148,8 +168,8 @@ pub(crate) fn symbols(functions: &[Function], cxx: &[CxxSymbol], releases: &Rele
     out
 }
 
-/// The parameters of the exported C functions in bytes without relocations, for a library that must
-/// load fast: see `src/signature.rs`.
+/// The parameters of the exported C functions, packed into bytes without relocations for a library that
+/// must load fast: see `src/signature.rs`.
 pub(crate) fn signatures(functions: &[Function], enums: &[Enum], releases: &Releases) -> String {
     let ordered = order(functions, &[], releases);
     let mut names: Vec<&str> =
@@ -207,9 +227,9 @@ fn whose(whose: Whose) -> String {
     format!("Whose::{whose:?}")
 }
 
-/// Whose calls of a C++ function are; the parser has seen to it that it is said of each.
+/// The backend that calls of a C++ function go to; the parser checks that each function has one.
 fn of_function(symbol: &CxxSymbol) -> Whose {
-    symbol.whose.expect("said of every function")
+    symbol.whose.expect("the parser requires it for functions")
 }
 
 fn versions(versions: Versions) -> String {
@@ -283,8 +303,8 @@ pub(crate) fn releases(releases: &Releases) -> String {
     let w = &mut out;
     write!(
         w,
-        "/// The version of rocBLAS that the shim says it is.\npub const PRESENTED: &str = {:?};\n\
-         /// Whether the version of the tree's own rocBLAS comes first, where it is a known one.\n\
+        "/// The version of rocBLAS that the shim presents.\npub const PRESENTED: &str = {:?};\n\
+         /// Whether the version of the tree's own rocBLAS takes precedence, if it is a known one.\n\
          pub const FOLLOWS_TREE: bool = {};\n\
          /// The SONAME that the shim has.\npub const SONAME: &str = {:?};\n\
          /// The releases that the table knows, oldest first.\n\
@@ -307,7 +327,7 @@ pub(crate) fn releases(releases: &Releases) -> String {
     out
 }
 
-/// The tables that the library looks things up in.
+/// The lookup tables of the library.
 pub(crate) fn table(
     functions: &[Function],
     cxx: &[CxxSymbol],

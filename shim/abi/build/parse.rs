@@ -1,5 +1,5 @@
-//! Reads the data files. A line that does not fit the format stops the build with its number: the
-//! files are part of the source.
+//! Reads the data files. They are part of the source, so a line with a wrong format stops the build with
+//! its number.
 
 use crate::releases::{Releases, Versions};
 
@@ -8,7 +8,7 @@ pub(crate) struct Param {
     pub(crate) name: String,
     /// `in`, `out`, `inout`: a scalar whose memory follows the pointer mode.
     pub(crate) scalar: Option<String>,
-    /// A released header has it so.
+    /// Whether a released header confirms it.
     pub(crate) confirmed: bool,
 }
 
@@ -16,7 +16,7 @@ pub(crate) struct Type {
     pub(crate) base: String,
     pub(crate) constant: bool,
     pub(crate) pointers: usize,
-    /// `T *const *`: the array of pointers may not be written.
+    /// `T *const *`: the array of pointers is const.
     pub(crate) constant_array: bool,
 }
 
@@ -29,16 +29,17 @@ pub(crate) struct Function {
     pub(crate) versions: Versions,
 }
 
-/// Which of several backends a call is for.
+/// Which of several backends a call goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// That of the handle in this parameter.
+    /// The backend of the handle in this parameter.
     Handle(u8),
-    /// That of the handle in the object that this parameter leads to.
+    /// The backend of the handle in the object that this parameter points to.
     DeviceMalloc(u8),
     Device,
     All,
-    /// Each one's; the largest result, or the largest at each of the parameters `first..first + count`.
+    /// Every backend; the result is the largest one, or the largest value behind each of the parameters
+    /// `first..first + count`.
     Max {
         first: u8,
         count: u8,
@@ -47,7 +48,7 @@ pub(crate) enum Whose {
 }
 
 impl Whose {
-    /// What follows the `@`.
+    /// Parses the word after the `@`.
     fn parse(word: &str) -> Option<Self> {
         Some(match word {
             "device" => Self::Device,
@@ -64,7 +65,7 @@ impl Whose {
         })
     }
 
-    /// By the parameters of a C function, where they tell.
+    /// Derives it from the parameters of a C function, if possible.
     fn of_parameters(params: &[Param]) -> Option<Self> {
         params.iter().zip(0..).find_map(|(param, at)| {
             match (param.ty.base.as_str(), param.ty.pointers) {
@@ -79,7 +80,7 @@ impl Whose {
 pub(crate) struct CxxSymbol {
     pub(crate) name: String,
     pub(crate) returns: String,
-    /// Not said of data.
+    /// `None` for data.
     pub(crate) whose: Option<Whose>,
     pub(crate) importers: Vec<String>,
     pub(crate) versions: Versions,
@@ -96,7 +97,7 @@ pub(crate) struct Enum {
     pub(crate) values: Vec<EnumValue>,
 }
 
-/// Lines that say something, each with its versions heading and its number for messages.
+/// Lines that are neither empty nor comments, each with its versions heading and its number for messages.
 fn lines<'a>(
     text: &'a str,
     releases: &Releases,
@@ -133,7 +134,7 @@ fn parse_param(text: &str, line: usize) -> Param {
         match mark {
             "in" | "out" | "inout" => param.scalar = Some(mark.to_owned()),
             "unconfirmed" => param.confirmed = false,
-            _ => panic!("functions.abi:{line}: no such mark: {text}"),
+            _ => panic!("functions.abi:{line}: unknown mark: {text}"),
         }
     }
     param
@@ -164,7 +165,7 @@ pub(crate) fn functions(text: &str, releases: &Releases) -> Vec<Function> {
             let whose = match (Whose::of_parameters(&params), word.map(Whose::parse)) {
                 (Some(whose), None) | (None, Some(Some(whose))) => whose,
                 _ => {
-                    panic!("functions.abi:{line}: a handle, or a word behind an `@`: {declaration}")
+                    panic!("functions.abi:{line}: neither a handle nor a word after an `@`: {declaration}")
                 }
             };
             Function {

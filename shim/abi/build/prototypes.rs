@@ -1,5 +1,5 @@
-//! Writes the C functions as types of function pointers, their parameters as a macro, and the values of
-//! enums as constants, so that nobody types them by hand.
+//! Writes the C functions as function pointer types, their parameters as a macro, and the values of enums as
+//! constants, so that none of them is written by hand.
 
 use crate::parse::{Enum, Function, Type};
 use std::fmt::Write;
@@ -66,7 +66,7 @@ pub(crate) fn prototypes(functions: &[Function], enums: &[Enum]) -> String {
     out
 }
 
-/// A macro that gives another one the parameters of a C function.
+/// A macro that passes the parameters of a C function to another macro.
 pub(crate) fn parameters(functions: &[Function], enums: &[Enum]) -> String {
     let mut out = "/// Expands `callback! { CONTEXT (handle: *mut c_void, n: i32, ...) }` with the parameters of a C \
          function:\n/// `parameters! { rocblas_sscal; callback!(CONTEXT) }`.\n#[macro_export]\n\

@@ -1,4 +1,4 @@
-//! Reads `releases.abi`, and the headings by which the other files say which releases have what follows.
+//! Reads `releases.abi`, and the headings in the other files that name the releases of the following lines.
 
 /// A line of the file.
 pub(crate) struct Release {
@@ -7,16 +7,16 @@ pub(crate) struct Release {
     pub(crate) soname: String,
 }
 
-/// All releases, oldest first, and what the shim says it is.
+/// All releases, oldest first, and the version that the shim presents.
 pub(crate) struct Releases {
     pub(crate) list: Vec<Release>,
     /// Position of the release whose version the shim presents.
     presented: usize,
-    /// Whether a tree's own version comes first.
+    /// Whether a tree's own version takes precedence.
     follows_tree: bool,
 }
 
-/// Which releases have something: bit N is the release at position N.
+/// The set of releases that have a function: bit N is the release at position N.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Versions {
     pub(crate) known: u32,
@@ -56,7 +56,7 @@ impl Releases {
             version => list
                 .iter()
                 .position(|release| release.rocblas == version)
-                .unwrap_or_else(|| panic!("releases.abi: presents {version}, which is no release")),
+                .unwrap_or_else(|| panic!("releases.abi: presents {version}, an unknown version")),
         };
         Self { list, presented, follows_tree }
     }
@@ -66,12 +66,12 @@ impl Releases {
         &self.list[self.presented].rocblas
     }
 
-    /// Whether the version of the tree that the shim is in comes first.
+    /// Whether the version of the shim's tree takes precedence.
     pub(crate) fn follows_tree(&self) -> bool {
         self.follows_tree
     }
 
-    /// The SONAME that the shim has.
+    /// The shim's SONAME.
     pub(crate) fn soname(&self) -> &str {
         &self.list[self.presented].soname
     }
@@ -81,7 +81,7 @@ impl Releases {
         position.unwrap_or_else(|| panic!("{rocm} is not in releases.abi"))
     }
 
-    /// The words in a heading: `6.3`, `6.3..7.2`, `7.13..`, each perhaps with a `?` behind it.
+    /// Parses the words in a heading: `6.3`, `6.3..7.2`, `7.13..`, each optionally followed by a `?`.
     pub(crate) fn versions(&self, heading: &str) -> Versions {
         let mut versions = Versions::default();
         for word in heading.split_whitespace() {
@@ -107,7 +107,8 @@ impl Releases {
         Versions { known: u32::MAX >> (32 - self.list.len()), unsure: 0 }
     }
 
-    /// The shim takes the place of any release with its SONAME: what one of them has is exported.
+    /// Whether the shim exports a function of these releases: it replaces any release with its SONAME, so it
+    /// exports what any of them has.
     pub(crate) fn export(&self, versions: Versions) -> bool {
         self.list
             .iter()

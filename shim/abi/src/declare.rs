@@ -1,5 +1,5 @@
-//! Declarations of the C functions for compilers: a C header for clients that have no vendor
-//! header at hand, and Rust `extern` items for clients in Rust.
+//! Declarations of the C functions for compilers: a C header for clients without the vendor's header,
+//! and Rust `extern` items for clients in Rust.
 
 use crate::{Base, ENUMS, Function, Kind, Returns, Type, enumeration};
 use std::fmt::Write;
@@ -77,7 +77,7 @@ typedef struct { double x, y; } rocblas_double_complex;
 ";
 
 /// A C and C++ header that declares the given functions, with every type and enum they use.
-/// C++ functions of the table have no parameters listed and are left out.
+/// C++ functions are omitted, because the table does not list their parameters.
 #[must_use]
 pub fn c_header<'a>(functions: impl IntoIterator<Item = &'a Function>) -> String {
     let mut out = format!("#pragma once\n{C_TYPES}\n");
@@ -136,8 +136,8 @@ fn rust_type(ty: Type) -> String {
     }
 }
 
-/// A Rust foreign function item for a C function, to stand in an `unsafe extern "C"` block:
-/// enums and `rocblas_int` as `i32`, 16-bit floats as their bits, complex numbers as pairs.
+/// A Rust foreign function item for a C function, for an `unsafe extern "C"` block. Enums and `rocblas_int`
+/// are `i32`, 16-bit floats are their bits, complex numbers are pairs.
 #[must_use]
 pub fn rust_declaration(function: &Function) -> String {
     let mut params: Vec<String> =

@@ -1,23 +1,24 @@
-//! The one table of what `librocblas` exports.
+//! The table of everything that `librocblas` exports.
 //!
 //! Stubs, name tables, argument counts, stand-in libraries, C declarations and the contract tests
 //! are generated from it or loop over it. The data is in `data/*.abi`; `build/` turns it into the
 //! statics below and into [`for_each_export!`] and [`for_each_removed!`].
 //!
-//! An index names an exported function: C functions in order of name, then C++ functions in order
-//! of mangled name. The C functions that rocBLAS 5.0 removed follow, from [`EXPORTS`] on.
+//! An index identifies an exported function: C functions sorted by name, then C++ functions sorted by
+//! mangled name. The C functions that rocBLAS 5.0 removed follow, from [`EXPORTS`] on.
 
-// First, for its macros are used below.
+// Included first, because its macros are used below.
 include!(concat!(env!("OUT_DIR"), "/symbols.rs"));
 include!(concat!(env!("OUT_DIR"), "/parameters.rs"));
 
 mod declare;
 mod names;
+pub mod operands;
 mod signature;
 mod types;
 
 pub use declare::{c_header, rust_declaration};
-pub use names::{index, name};
+pub use names::{c_index, c_name, find, index, name};
 pub use signature::{params, scalar_size};
 pub use types::{
     Base, Direction, Enum, EnumValue, Function, Kind, Param, Release, Returns, Type, Versions,
@@ -27,8 +28,8 @@ pub use types::{
 include!(concat!(env!("OUT_DIR"), "/releases.rs"));
 include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
-/// The C functions as types of function pointers, by their names: enums and `rocblas_int` are `i32`,
-/// 16-bit floats their bits, complex numbers pairs.
+/// The C functions as function pointer types with the functions' names. Enums and `rocblas_int` are `i32`,
+/// 16-bit floats are their bits, complex numbers are pairs.
 #[allow(non_camel_case_types, reason = "named as the functions")]
 #[allow(non_snake_case, reason = "parameters are named as in the vendor's headers")]
 pub mod prototype {
@@ -36,19 +37,19 @@ pub mod prototype {
     include!(concat!(env!("OUT_DIR"), "/prototypes.rs"));
 }
 
-/// The values of the enums, a module each: `rocblas_fill_upper` is `value::fill::UPPER`.
+/// The values of the enums, one module for each enum: `rocblas_fill_upper` is `value::fill::UPPER`.
 pub mod value {
     include!(concat!(env!("OUT_DIR"), "/values.rs"));
 }
 
-/// The release of that ROCm number.
+/// The release with that ROCm version.
 #[must_use]
 pub fn release(rocm: &str) -> Option<&'static Release> {
     RELEASES.iter().find(|release| release.rocm == rocm)
 }
 
-/// The version that the shim presents in a tree of that release of ROCm (`7.2.4`): `None` where the data
-/// does not say that it depends on the tree, or does not know the release.
+/// The version that the shim presents in a tree of that release of ROCm (`7.2.4`): `None` if it does not depend
+/// on the tree, or if the release is not known.
 #[must_use]
 pub fn presented_in(rocm: &str) -> Option<&'static str> {
     let is_it = |known: &&Release| {
@@ -82,7 +83,7 @@ pub fn removed() -> &'static [Function] {
     &FUNCTIONS[EXPORTS..]
 }
 
-/// The function of that exact (mangled) name, exported or removed.
+/// The function with that exact (mangled) name, exported or removed.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Function> {
     [c_exports(), cxx_exports(), removed()]
@@ -102,7 +103,7 @@ pub fn enumeration(id: EnumId) -> &'static Enum {
     &ENUMS[id as usize]
 }
 
-/// The enum of that C name (`rocblas_fill`).
+/// The enum with that C name (`rocblas_fill`).
 #[must_use]
 pub fn enum_by_name(name: &str) -> Option<&'static Enum> {
     ENUMS.iter().find(|e| e.name == name)

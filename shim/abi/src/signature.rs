@@ -1,6 +1,6 @@
-//! The parameters of the exported C functions in a packed form: bytes without a relocation, which the
-//! shim reads when it traces. [`FUNCTIONS`](crate::FUNCTIONS) says the same with references, of which
-//! the loader would have to relocate thousands each time that a program starts.
+//! The parameters of the exported C functions in a packed form without relocations, which the shim reads
+//! when it traces. [`FUNCTIONS`](crate::FUNCTIONS) has the same data with references, thousands of which
+//! the loader would have to relocate whenever a program starts.
 
 use crate::{Base, C_EXPORTS, Direction, EnumId, Param, Type};
 
@@ -8,7 +8,7 @@ include!(concat!(env!("OUT_DIR"), "/signatures.rs"));
 
 #[derive(Clone, Copy)]
 struct PackedParam {
-    /// Which of the few names that there are.
+    /// The number of its name; there are few distinct names.
     name: u8,
     scalar: Option<Direction>,
     confirmed: bool,
@@ -28,16 +28,22 @@ pub fn params(index: usize) -> impl ExactSizeIterator<Item = Param> + Clone {
     })
 }
 
+/// The type of an exported C function's parameter. Panics if there is no such parameter.
+pub(crate) fn type_of(index: usize, position: usize) -> Type {
+    let number = PARAMS[usize::from(PARAM_STARTS[index])..][position];
+    DISTINCT_PARAMS[usize::from(number)].ty
+}
+
 fn name(number: u8) -> &'static str {
     let number = usize::from(number);
     let start = number.checked_sub(1).map_or(0, |before| PARAM_NAME_ENDS[before]);
     &PARAM_NAMES[usize::from(start)..usize::from(PARAM_NAME_ENDS[number])]
 }
 
-/// How many bytes of host memory a scalar parameter (alpha, a result) leads to; `None` for one that
-/// leads to pointers, which are device memory.
+/// The number of bytes of host memory that a scalar parameter (alpha, a result) points to; `None` if it
+/// points to an array of pointers, which is device memory.
 ///
-/// `void` is as large as its largest type, a double complex. `param` of the modified Givens rotations
+/// `void` counts as the largest possible type, a double complex. `param` of the modified Givens rotations
 /// is a flag and a 2x2 matrix.
 #[must_use]
 pub const fn scalar_size(param: &Param) -> Option<usize> {

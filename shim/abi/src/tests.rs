@@ -1,17 +1,17 @@
-//! What the table promises: counts taken from the vendor's binaries, order, look-ups, roles.
+//! Checks the table: counts taken from the vendor's binaries, order, lookups, roles.
 
 use super::*;
 use std::collections::BTreeSet;
 
 #[test]
 fn counts_are_those_of_the_vendors_headers_and_binaries() {
-    // 1,213 declared by ROCm 7.2.4's headers, rocblas_shutdown which has no prototype, and eleven that
-    // came until ROCm 10.1.
+    // 1,213 declared by ROCm 7.2.4's headers, rocblas_shutdown, which has no prototype, and eleven that
+    // were added up to ROCm 10.1.
     assert_eq!(c_exports().len(), 1_213 + 1 + 11);
     let of_7_2 = release("7.2").expect("known");
     let later = c_exports().iter().filter(|f| f.versions.has(of_7_2) == Some(false));
     assert_eq!(later.count(), 11);
-    // rocSOLVER and others import C++ functions; 922 belong to rocBLAS itself, besides one vtable.
+    // rocSOLVER and others import C++ functions; rocBLAS itself has 922, and one vtable.
     assert_eq!(cxx_exports().len(), 922);
     assert_eq!(DATA, [("_ZTV24rocblas_internal_ostream", 32)]);
     let removed: Vec<&str> = removed().iter().map(|f| f.name).collect();
@@ -117,7 +117,7 @@ fn a_signature_reads_as_in_the_header() {
 }
 
 #[test]
-fn every_function_says_which_of_several_backends_its_calls_are_for() {
+fn every_function_names_the_backend_that_its_calls_go_to() {
     let whose = |name| by_name(name).expect("in the table").whose;
     assert_eq!(whose("rocblas_create_handle"), Whose::Device);
     assert_eq!(whose("rocblas_set_vector"), Whose::Any);
@@ -126,7 +126,7 @@ fn every_function_says_which_of_several_backends_its_calls_are_for() {
     assert_eq!(whose("rocblas_device_malloc_free"), Whose::DeviceMalloc(0));
     let without = c_exports().iter().filter(|f| !matches!(f.whose, Whose::Handle(_)));
     assert_eq!(without.count(), 31);
-    // The shim has an entry for handles in the first two parameters, and for these objects in the first.
+    // The shim's entries support handles in the first two parameters, and these objects in the first one.
     for f in exports() {
         let places = [Whose::Handle(0), Whose::Handle(1), Whose::DeviceMalloc(0)];
         let is_owned = matches!(f.whose, Whose::Handle(_) | Whose::DeviceMalloc(_));
@@ -160,7 +160,7 @@ fn names_of_cxx_functions_agree_with_whose_their_calls_are() {
 
 #[test]
 fn no_c_parameter_is_a_float_or_a_struct_by_value() {
-    // What makes it possible to capture every argument of a C function as a general register or
+    // This makes it possible to capture every argument of a C function as a general register or
     // stack word.
     for f in FUNCTIONS.iter().filter(|f| f.kind != Kind::Cxx) {
         for p in f.params.iter().filter(|p| p.ty.pointers == 0) {
@@ -194,7 +194,7 @@ fn every_scalar_is_a_pointer_and_every_result_is_written() {
 }
 
 #[test]
-fn enums_go_both_ways() {
+fn enum_names_and_values_convert_both_ways() {
     let fill = enum_by_name("rocblas_fill").expect("in the table");
     assert_eq!(fill.value_of("rocblas_fill_upper"), Some(121));
     assert_eq!(fill.name_of(121), Some("rocblas_fill_upper"));
@@ -214,12 +214,12 @@ fn enums_go_both_ways() {
 }
 
 #[test]
-fn versions_tell_yes_no_and_unknown_apart() {
+fn versions_distinguish_yes_no_and_unknown() {
     let has = |name, rocm| {
         by_name(name).expect("in the table").versions.has(release(rocm).expect("a release"))
     };
     assert_eq!(has("rocblas_sgemm", "6.3"), Some(true));
-    assert_eq!(has("rocblas_sgemm", "10.1"), Some(true), "an open range has what comes later");
+    assert_eq!(has("rocblas_sgemm", "10.1"), Some(true), "an open range includes later releases");
     assert_eq!(has("rocblas_gemm_ex3", "6.4"), Some(true));
     assert_eq!(has("rocblas_gemm_ex3", "7.0"), Some(false));
     assert_eq!(has("rocblas_syrk_ex", "6.4"), Some(false));
@@ -291,7 +291,7 @@ fn prototypes_are_the_declarations() {
         let (params, returns) = rest.rsplit_once(')').expect("a function");
         let params = params.split(", ").filter_map(|p| p.split_once(": ").map(|(_, ty)| ty));
         let params = params.collect::<Vec<_>>().join(", ");
-        // An alias of a platform's, whose name type_name does not know.
+        // `c_char` is an alias, and `type_name` returns the name of the actual type.
         let returns = returns.trim_end_matches(';').replace("std::ffi::c_char", "i8");
         let params = params.replace("std::ffi::c_char", "i8");
         assert_eq!(prototype, format!("unsafe extern \"C\" fn({params}){returns}"));

@@ -6,15 +6,15 @@ use crate::EnumId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Release {
     pub(crate) index: u8,
-    /// ROCm's own number, such as `7.2`.
+    /// ROCm's version, such as `7.2`.
     pub rocm: &'static str,
-    /// rocBLAS's, such as `5.2.0`.
+    /// rocBLAS's version, such as `5.2.0`.
     pub rocblas: &'static str,
     /// The SONAME of its library.
     pub soname: &'static str,
 }
 
-/// The set of releases that have something.
+/// The set of releases that have a function or value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
     pub(crate) known: u32,
@@ -22,7 +22,7 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// Whether a release has it; `None` where that is not known.
+    /// Whether a release has it; `None` if that is not known.
     #[must_use]
     pub fn has(self, release: &Release) -> Option<bool> {
         let bit = 1 << release.index;
@@ -35,13 +35,14 @@ impl Versions {
 pub enum Kind {
     /// Typed parameters, none of them a float or a struct by value.
     C,
-    /// C with `...`: only ever a tail jump.
+    /// C with `...`: can only be forwarded by a tail jump.
     Variadic,
-    /// Mangled; parameters not listed, floats and structs by value among them: only a tail jump.
+    /// C++: parameters are not listed and may be floats or structs by value, so it can only be forwarded by a
+    /// tail jump.
     Cxx,
 }
 
-/// What a function returns, as finely as a caller of a missing function can tell.
+/// What a function returns, as far as it matters to a caller of a missing function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Returns {
@@ -69,7 +70,7 @@ pub enum Returns {
     SharedPtr,
 }
 
-/// The type that a parameter has once pointers are taken off.
+/// The type of a parameter without its pointers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     /// `rocblas_handle`
@@ -90,7 +91,7 @@ pub enum Base {
     Stream,
     /// `hipEvent_t`
     Event,
-    /// `struct rocblas_device_malloc_base`: carries its handle inside
+    /// `struct rocblas_device_malloc_base`, which contains its handle
     DeviceMalloc,
     /// `rocblas_half`
     F16,
@@ -115,17 +116,17 @@ pub enum Base {
 /// A C type: a base behind zero, one or two pointers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Type {
-    /// What is left without the pointers.
+    /// The type without the pointers.
     pub base: Base,
-    /// The base is `const`.
+    /// Whether the base is `const`.
     pub constant: bool,
-    /// How many `*`.
+    /// The number of `*`.
     pub pointers: u8,
     /// `T *const *`, which headers write `T *const[]`: a batch's array of pointers.
     pub constant_array: bool,
 }
 
-/// Which way a scalar goes through its pointer.
+/// Whether a function reads or writes a scalar through its pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Read by the function.
@@ -139,39 +140,39 @@ pub enum Direction {
 /// A parameter of a C function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Param {
-    /// As in the vendor's header.
+    /// Its name in the vendor's header.
     pub name: &'static str,
     /// Its C type.
     pub ty: Type,
-    /// Set for alpha, beta, results and the like: the pointer is to host or to device memory as
-    /// the handle's pointer mode says.
+    /// Set for alpha, beta, results and the like: whether the pointer is to host or to device memory
+    /// depends on the handle's pointer mode.
     pub scalar: Option<Direction>,
-    /// Whether a released header has it so. The last parameters of `rocblas_gemm_grouped_batched_ex`
-    /// are taken from source of before its release.
+    /// Whether a released header confirms it. The last parameters of `rocblas_gemm_grouped_batched_ex`
+    /// are taken from source before its release.
     pub confirmed: bool,
 }
 
-/// Which of several backends a call is for.
+/// Which of several backends a call goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     /// The one that made the handle in the parameter at this position.
     Handle(u8),
-    /// The one that made the handle in the object that the parameter at this position leads to, a
+    /// The one that made the handle in the object that the parameter at this position points to, a
     /// `rocblas_device_malloc_base *`.
     DeviceMalloc(u8),
     /// The one for the calling thread's current device.
     Device,
-    /// Every one.
+    /// Every backend.
     All,
-    /// Every one, and the largest answer counts: what is returned where `count` is 0, and else the sizes
-    /// that the parameters from `first` on lead to.
+    /// Every backend, and the result is the largest one: the return value if `count` is 0, and otherwise the
+    /// sizes that the parameters from `first` on point to.
     Max {
-        /// The position of the first of them.
+        /// The position of the first of these parameters.
         first: u8,
-        /// How many they are.
+        /// The number of these parameters.
         count: u8,
     },
-    /// Any one: that which was opened first, since data that goes with it, a vtable, is that one's.
+    /// Any backend: the one that was opened first is called, because the exported vtable is a copy of its.
     Any,
 }
 
@@ -197,7 +198,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// Part of the ABI that the shim presents.
+    /// Whether it is part of the ABI that the shim presents.
     #[must_use]
     pub fn exported(&self) -> bool {
         usize::from(self.index) < crate::EXPORTS
@@ -215,9 +216,9 @@ impl Function {
 /// One value of an enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnumValue {
-    /// As passed.
+    /// The value that is passed.
     pub value: i32,
-    /// As the header writes it.
+    /// Its name in the header.
     pub name: &'static str,
     /// Which releases have it.
     pub versions: Versions,
@@ -247,7 +248,7 @@ impl Enum {
         self.values.iter().find(|v| v.name == name).map(|v| v.value)
     }
 
-    /// A value's name without what all the enum's names begin with: `upper` for
+    /// A value's name without the common prefix of the enum's names: `upper` for
     /// `rocblas_fill_upper`.
     #[must_use]
     pub fn short_name_of(&self, value: i32) -> Option<&'static str> {

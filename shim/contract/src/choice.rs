@@ -1,7 +1,7 @@
-//! Which backend the shim opens, from a setting or from what is in the store.
+//! Chooses the backend that the shim opens, from a setting or from the contents of the store.
 //!
-//! The shim asks about the files of its process, the installer about those of a root. Both read the
-//! settings themselves. Whether a file is a usable rocBLAS is found out afterwards.
+//! The shim passes the files that its process sees, the installer those below a root. Both read the
+//! settings themselves. Whether a file is a usable rocBLAS is checked afterwards.
 
 use crate::{libraries, sentences, store};
 use std::{
@@ -24,10 +24,10 @@ pub trait Files {
     /// Whether a path is a directory, or a symlink to one.
     fn is_directory(&self, path: &Path) -> bool;
 
-    /// Whether a path exists, be it a symlink to nothing.
+    /// Whether a path exists, even if it is a dangling symlink.
     fn exists(&self, path: &Path) -> bool;
 
-    /// Opens a file to be read.
+    /// Opens a file for reading.
     ///
     /// # Errors
     /// Those of opening it.
@@ -41,29 +41,29 @@ pub struct Setting<'a> {
     pub value: &'a OsStr,
     /// Where it was set, for messages.
     pub source: &'a str,
-    /// What a relative path is relative to.
+    /// The base of a relative path.
     pub relative_to: &'a Path,
 }
 
 /// A file to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its name in the store, or the file name of one that is not there.
+    /// Its name in the store, or its file name if it is not in the store.
     pub name: String,
     /// The file.
     pub path: PathBuf,
 }
 
-/// A place that was looked into, and why there is no backend.
+/// A place that was searched, and why it has no backend.
 #[derive(Debug)]
 pub struct Tried {
     /// A path, or a setting.
     pub place: String,
-    /// Why there is none.
+    /// The reason.
     pub why: Why,
 }
 
-/// Why there is no backend in a place.
+/// Why a place has no backend.
 #[derive(Debug)]
 pub enum Why {
     /// It cannot be read.
@@ -87,7 +87,7 @@ impl fmt::Display for Tried {
     }
 }
 
-/// What an error says of a file that cannot be read.
+/// The text for a file that cannot be read.
 #[must_use]
 pub fn unreadable(error: &io::Error) -> String {
     match error.kind() {
@@ -105,8 +105,8 @@ fn sentence(place: impl fmt::Display, sentence: String) -> Tried {
     Tried { place: place.to_string(), why: Why::Sentence(sentence) }
 }
 
-/// The backend that a setting chooses, for a shim in these directories: with a slash a path, else a
-/// name in the store.
+/// The backend that a setting chooses, for a shim in these directories: a value with a slash is a path, any
+/// other value is a name in the store.
 ///
 /// # Errors
 /// Why there is none.
@@ -135,9 +135,9 @@ pub fn chosen(
     }
 }
 
-/// The choice without a setting: the only backend in the store, or `librocblas.so.4` next to the shim
-/// where there is no store. Places in order, up to the first that holds anything: falling through to
-/// another would run something that was not asked for.
+/// The choice without a setting: the only backend in the store, or, if there is no store, `librocblas.so.4`
+/// next to the shim. Returns the places in order, up to the first that contains anything: falling through to
+/// the next would run a backend that the user did not choose.
 pub fn usual(files: &impl Files, directories: &[PathBuf]) -> Vec<Result<Candidate, Tried>> {
     let mut places = Vec::new();
     for directory in directories {
@@ -188,14 +188,14 @@ pub fn in_prefix(files: &impl Files, prefix: &Path) -> Result<Candidate, Tried> 
     Ok(Candidate { name: file_name(prefix), path: lib.join(name) })
 }
 
-/// The name of the rocBLAS among these: the shortest with a version, which is the one with the
-/// SONAME's version alone, or else the one without a version.
+/// The name of the rocBLAS among these: the shortest one with a version, which has only the SONAME's
+/// version, or else the one without a version.
 pub fn library_among<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let names = names.filter(|name| libraries::is_rocblas(name));
     names.min_by_key(|name| (*name == libraries::ROCBLAS, name.len(), *name))
 }
 
-/// The name of the backend in whose prefix a path is: `6.3.0` of
+/// The name of the backend whose prefix contains a path: `6.3.0` for
 /// `.../rocblas-shim/backends/6.3.0/lib/librocblas.so.4`.
 #[must_use]
 pub fn name_in_store(path: &Path) -> Option<String> {

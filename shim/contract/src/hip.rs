@@ -13,10 +13,10 @@ pub const ARCHITECTURE: Range<usize> = 1_160..1_416;
 
 const _: () = assert!(ARCHITECTURE.end <= DEVICE_PROPERTIES);
 
-/// The function that fills it.
+/// The function that fills the structure.
 pub const GET_DEVICE_PROPERTIES: &core::ffi::CStr = c"hipGetDevicePropertiesR0600";
 
-/// The text in a `char` array: up to the first NUL, or all of it.
+/// The text in a `char` array, up to the first NUL or the end of the array.
 #[must_use]
 pub fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());

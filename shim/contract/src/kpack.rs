@@ -1,47 +1,46 @@
-//! Where the GPU code is of a library that was split (ROCm 7.13 and later): in `.kpack` archives, one
-//! for each target, that a section of the library names.
+//! The location of a split library's GPU code (ROCm 7.13 and later): `.kpack` archives, one for each
+//! target, which a section of the library names.
 //!
-//! Known from the sources of TheRock's `rocm-kpack` and of the HIP runtime; no such library of AMD's
-//! was at hand.
+//! Source: TheRock's `rocm-kpack` and the HIP runtime; no split library of AMD's was available.
 
 /// The section that names the archives: one msgpack map.
 pub const REFERENCE_SECTION: &str = ".rocm_kpack_ref";
 
-/// The section of records that lead the HIP runtime to GPU code, split or not.
+/// The section of records by which the HIP runtime finds GPU code, split or not.
 pub const SEGMENT_SECTION: &str = ".hipFatBinSegment";
 
-/// A record's magic number where the code is in the library: `FPIH` in the file.
+/// A record's magic number if the code is in the library: `FPIH` in the file.
 pub const MAGIC: u32 = 0x4849_5046;
 
-/// A record's magic number where the code is in archives: `HIPK` in the file.
+/// A record's magic number if the code is in archives: `HIPK` in the file.
 pub const SPLIT_MAGIC: u32 = 0x4b50_4948;
 
-/// The key of the map for the name of the library in the archives.
+/// The map's key for the name of the library in the archives.
 pub const KERNEL_NAME: &str = "kernel_name";
 
-/// The key of the map for the paths of archives, relative to the library's directory.
+/// The map's key for the paths of archives, relative to the library's directory.
 pub const SEARCH_PATHS: &str = "kpack_search_paths";
 
-/// The most bytes of the map that the HIP runtime reads.
+/// The largest size of the map, in bytes, that the HIP runtime reads.
 pub const MOST_REFERENCE: usize = 64 << 10;
 
-/// What stands for the target in a path.
+/// The placeholder for the target in a path.
 pub const PLACEHOLDER: &str = "@GFXARCH@";
 
-/// The directory of archives, in the prefix of the libraries.
+/// The directory of archives in the libraries' prefix.
 pub const DIRECTORY: &str = ".kpack";
 
 /// The variable that replaces all paths by a list of files.
 pub const PATH_VARIABLE: &str = "ROCM_KPACK_PATH";
 
-/// How an archive's name ends.
+/// The extension of an archive's name.
 pub const EXTENSION: &str = ".kpack";
 
-/// A string in every HIP runtime that reads archives (from 7.13 on), and in none that does not: the name
-/// of [`PATH_VARIABLE`], for which it asks.
+/// A string that is in exactly those HIP runtimes that read archives (7.13 and later): the name of
+/// [`PATH_VARIABLE`], which they read.
 pub const IN_RUNTIMES_THAT_READ: &str = PATH_VARIABLE;
 
-/// The library of AMD's that reads archives for the HIP runtime; a runtime that needs it reads them.
+/// AMD's library that reads archives for the HIP runtime; a runtime that needs this library reads archives.
 pub const READER: &str = "librocm_kpack.so";
 
 /// The path of a target's archive.
@@ -50,7 +49,7 @@ pub fn archive(path: &str, target: &str) -> String {
     path.replace(PLACEHOLDER, target)
 }
 
-/// Whether a path is the one that a search path has for some target, or is it.
+/// Whether a path matches a search path: it is the archive of some target, or the search path itself.
 #[must_use]
 pub fn names(search_path: &str, path: &str) -> bool {
     let Some((before, after)) = search_path.split_once(PLACEHOLDER) else {
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_target_takes_the_placeholders_place() {
+    fn the_target_replaces_the_placeholder() {
         let path = format!("../{DIRECTORY}/blas_lib_{PLACEHOLDER}.kpack");
         assert_eq!(archive(&path, "gfx906"), "../.kpack/blas_lib_gfx906.kpack");
         assert_eq!(archive("../x.kpack", "gfx906"), "../x.kpack");

@@ -1,26 +1,28 @@
-//! What the shim and the installer both know. Each fact is stated once, here, so that the two cannot
-//! disagree: an installer that places a backend where the shim does not look, or that does not
-//! recognise the shim's own error messages, fails on a user's machine and in no test of one side.
+//! Facts that the shim and the installer share. Each is stated once, here, so that the two cannot
+//! disagree: an installer that places a backend where the shim does not search, or that does not
+//! recognise the shim's error messages, would pass the tests of either side and fail for users.
 //!
 //! | module | facts |
 //! |---|---|
 //! | [`store`] | the directories and files of the store |
 //! | [`choice`], [`route`] | which backend the shim opens, and for which GPU |
-//! | [`serves`] | what a backend serves |
+//! | [`serves`] | which GPUs a backend serves |
 //! | [`libraries`] | names of libraries, and those that ROCm 7 renamed |
-//! | [`note`] | the ELF note by which a file is known to be a shim |
+//! | [`note`] | the ELF note that identifies a file as a shim |
 //! | [`variables`] | environment variables |
-//! | [`tensile`], [`kpack`] | where kernels are that are not in the library itself |
+//! | [`tensile`], [`kpack`] | the location of kernels that are not in the library itself |
 //! | [`hip`] | offsets in HIP's structures |
-//! | [`listener`] | how another process starts and stops a trace |
-//! | [`sentences`] | what the shim prints |
-//! | [`secrets`] | what of a command line and an environment may be written down |
+//! | [`hip_errors`] | the names of HIP's errors |
+//! | [`listener`] | the protocol by which another process starts and stops a trace |
+//! | [`sentences`] | the shim's messages |
+//! | [`secrets`] | which parts of a command line and an environment may be recorded |
 //!
-//! There are no dependencies: the shim is loaded into other people's programs. What only one side
-//! knows does not belong here.
+//! The crate has no dependencies, because the shim is loaded into other people's programs. Facts of only
+//! one side do not belong here.
 
 pub mod choice;
 pub mod hip;
+pub mod hip_errors;
 pub mod kpack;
 pub mod libraries;
 pub mod listener;

@@ -1,12 +1,12 @@
 //! Names of libraries: rocBLAS's own, those that load it, and those that ROCm 7 renamed.
 
-/// rocBLAS's name without a version, as linkers look for it and as PyTorch's wheels name the file.
+/// rocBLAS's name without a version, which linkers search for and which PyTorch's wheels use.
 pub const ROCBLAS: &str = "librocblas.so";
 
 /// The name by which programs built for ROCm 7 load rocBLAS: the shim's SONAME.
 pub const SONAME: &str = "librocblas.so.5";
 
-/// ROCm 6's SONAME, and so the backend's that the shim is made for.
+/// ROCm 6's SONAME, that of the backends for which the shim is made.
 pub const BACKEND_SONAME: &str = "librocblas.so.4";
 
 /// The HIP runtime's name without a version.
@@ -28,7 +28,7 @@ pub const HIPBLAS: &str = "libhipblas.so";
 pub const ROCSOLVER: &str = "librocsolver.so";
 
 /// A library that a backend of ROCm 6 needs by a name that ROCm 7 does not have. It is provided under
-/// the compatibility name, as a link or as a library without code.
+/// the compatibility name, as a symlink or as a library without code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renamed {
     /// The name without a version.
@@ -39,11 +39,11 @@ pub struct Renamed {
     pub new: &'static str,
 }
 
-/// The HIP runtime, of which a process must have one alone.
+/// The HIP runtime. A process must not have more than one.
 pub const HIP_RUNTIME: Renamed = Renamed { name: HIP, old: HIP_6, new: HIP_7 };
 
-/// The libraries that ROCm 7 renamed. hipBLASLt's change of version is a change of its ABI, so that
-/// the loader is to find it and nobody is to call it.
+/// The libraries that ROCm 7 renamed. hipBLASLt also changed its ABI: the loader must find it, but it must
+/// not be called.
 pub const RENAMED: [Renamed; 2] =
     [HIP_RUNTIME, Renamed { name: HIPBLASLT, old: "libhipblaslt.so.0", new: "libhipblaslt.so.1" }];
 
@@ -53,7 +53,7 @@ pub fn renamed(old: &str) -> Option<Renamed> {
     RENAMED.into_iter().find(|renamed| renamed.old == old)
 }
 
-/// The version in a file name or SONAME: `4.3.60300` of `librocblas.so.4.3.60300`, an empty text of
+/// The version in a file name or SONAME: `4.3.60300` for `librocblas.so.4.3.60300`, an empty string for
 /// `librocblas.so`; `None` for another library's name.
 #[must_use]
 pub fn version_of<'a>(name: &'a str, library: &str) -> Option<&'a str> {
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rocblas_is_told_from_libraries_with_similar_names() {
+    fn rocblas_is_distinguished_from_libraries_with_similar_names() {
         for (name, version) in [
             (ROCBLAS, Some("")),
             (SONAME, Some("5")),

@@ -1,10 +1,11 @@
-//! How another process starts and stops a trace, and has another backend used: the socket's name, requests and replies.
+//! The protocol by which another process starts and stops a trace or selects another backend: the socket's
+//! name, requests and replies.
 //!
 //! A process that uses the shim listens on a Unix socket with an abstract name, so that it needs no
-//! directory that it can write to. The client sends one request, shuts its side down and reads one
-//! reply. Both are words, each followed by NUL, except that nothing follows the sentence of a refusal.
+//! writable directory. The client sends one request, shuts down its sending side and reads one reply. Both
+//! are words, each followed by NUL; only the message of a refusal has no NUL.
 
-/// The name of the thread that listens, as `ps -L` shows it.
+/// The name of the listening thread, as `ps -L` shows it.
 pub const THREAD: &str = "rocblas-shim";
 
 /// The longest request, in bytes.
@@ -13,9 +14,9 @@ pub const MOST_REQUEST: u64 = 64 << 10;
 /// The longest reply, in bytes.
 pub const MOST_REPLY: u64 = 1 << 20;
 
-/// The name of a process's socket, in the abstract name space. `namespace` is the inode of
-/// `/proc/PID/ns/pid`, and `process` the process's number in that name space: a number alone is not
-/// unique where containers share a network name space.
+/// The name of a process's socket, in the abstract namespace. `namespace` is the inode of
+/// `/proc/PID/ns/pid`, and `process` is the PID in that namespace: a PID alone is not unique if containers
+/// share a network namespace.
 #[must_use]
 pub fn socket_name(namespace: u64, process: u32) -> String {
     format!("rocblas-shim/{namespace}/{process}")
@@ -28,23 +29,23 @@ const USE: &[u8] = b"use";
 const OK: &[u8] = b"ok";
 const ERROR: &[u8] = b"error";
 
-/// What a client asks for.
+/// A request of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Start a trace.
     Start {
         /// A directory, or `stderr`.
         place: &'a [u8],
-        /// As `ROCBLAS_SHIM_TRACE_OPTIONS` takes them.
+        /// In the syntax of `ROCBLAS_SHIM_TRACE_OPTIONS`.
         options: &'a [u8],
     },
     /// Stop the trace.
     Stop,
-    /// Say whether there is a trace.
+    /// Report whether there is a trace.
     Status,
-    /// Give handles that are made from now on to another backend.
+    /// Use another backend for new handles.
     Use {
-        /// A name or a path, as `ROCBLAS_SHIM_BACKEND` takes it; nothing: what the settings say.
+        /// A name or a path, as in `ROCBLAS_SHIM_BACKEND`; empty for the backend that the settings choose.
         backend: &'a [u8],
     },
 }
@@ -61,7 +62,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The request in these bytes; `None` for one that this version does not know.
+    /// The request in these bytes; `None` if this version does not know it.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
@@ -77,17 +78,17 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What the process returns.
+/// The process's reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
     /// The request was carried out.
     Done {
-        /// The trace's directory; empty where there is none.
+        /// The trace's directory; empty if there is none.
         directory: &'a [u8],
         /// How many threads have been recorded.
         threads: u32,
     },
-    /// The request was refused: a sentence.
+    /// The request was refused, for the reason in this message.
     Refused(&'a [u8]),
 }
 
@@ -103,7 +104,7 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// The reply in these bytes; `None` for what is not a reply. A word that is missing is empty or 0.
+    /// The reply in these bytes; `None` if they are not a reply. A missing word is empty or 0.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut words = bytes.split(|byte| *byte == 0);
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_named_after_the_name_space_and_the_process() {
+    fn a_socket_is_named_after_the_namespace_and_the_process() {
         assert_eq!(socket_name(4026531836, 17), "rocblas-shim/4026531836/17");
     }
 }

@@ -1,5 +1,5 @@
-//! The ELF note by which a file is known to be a shim before it is loaded: a shim must not be opened
-//! as a backend, and the installer must tell its own library from the vendor's.
+//! The ELF note that identifies a file as a shim without loading it: a shim must not be opened as a
+//! backend, and the installer must distinguish its own library from the vendor's.
 
 /// The note's name, without the NUL that follows it in the file.
 pub const NAME: &str = "rocblas-shim";
@@ -7,24 +7,24 @@ pub const NAME: &str = "rocblas-shim";
 /// The note's type. Its description is the shim's version, padded with NUL.
 pub const TYPE: u32 = 1;
 
-/// What the note begins with in a library whose kernels were reduced to those of some GPUs. Then come the
-/// lines `version=`, `source=` with the digest of the whole library, and `gpus=`.
+/// The first line of the note in a library whose kernels were reduced to those of some GPUs. The lines
+/// `version=`, `source=` with the digest of the original library, and `gpus=` follow.
 ///
-/// It is all name and no description, as `NT_VERSION` is defined: readers of ELF files complain about types
-/// that they do not know the owner of (elfutils does), and of this one the owner is the text.
+/// The whole text is the note's name, and there is no description: this is how `NT_VERSION` is defined. For
+/// other types, readers of ELF files such as elfutils complain if they do not know the owner.
 pub const SLIM_NAME: &str = "rocblas-slim";
 
 /// That note's type, `NT_VERSION`.
 pub const SLIM_TYPE: u32 = 1;
 
-/// The section that has it.
+/// The section of that note.
 pub const SLIM_SECTION: &str = ".note.rocblas-slim";
 
-/// The sizes of the name and of the description in the file, in bytes, each a multiple of four.
+/// The size of the name, and of the description, in the file, in bytes; a multiple of four.
 const PADDED_NAME: usize = 16;
 const DESCRIPTION: usize = 16;
 
-/// An ELF note: sizes of name and description, the type, and the two padded to four bytes.
+/// An ELF note: the sizes of name and description, the type, then name and description padded to four bytes.
 #[derive(Debug)]
 #[repr(C, align(4))]
 pub struct Note {
@@ -36,7 +36,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// The note of a shim of this version, of which the first 15 bytes are kept.
+    /// The note of a shim of this version, which is truncated to 15 bytes.
     #[must_use]
     pub const fn new(version: &str) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Note {
     }
 }
 
-/// Puts the note into the library that this is used in.
+/// Puts the note into the library that uses this macro.
 #[macro_export]
 macro_rules! embed_note {
     ($version:expr) => {
@@ -59,7 +59,7 @@ macro_rules! embed_note {
     };
 }
 
-/// The bytes that each shim's note begins with, whatever its version.
+/// The bytes at the start of every shim's note, whatever its version.
 pub const HEAD: [u8; 12 + PADDED_NAME] = {
     let mut head = [0; 12 + PADDED_NAME];
     let Note { name_size, description_size, kind, name, .. } = Note::new("");

@@ -1,29 +1,29 @@
-//! Which backend the handles of a GPU get: the rules of `[route]` in `shim.toml` and of
-//! `ROCBLAS_SHIM_ROUTE`. The shim follows them, the installer writes and foretells them.
+//! The rules that choose the backend for a GPU's handles, in `[route]` of `shim.toml` and in
+//! `ROCBLAS_SHIM_ROUTE`. The shim applies them; the installer writes them and predicts their effect.
 
 use std::fmt::Display;
 
-/// The GPUs that a rule is for.
+/// The GPUs that a rule applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gpus {
-    /// The one at this PCI address, as HIP writes it: `0000:03:00.0`.
+    /// The GPU at this PCI address, in HIP's notation: `0000:03:00.0`.
     Pci(String),
-    /// HIP's number of it, which `HIP_VISIBLE_DEVICES` changes.
+    /// The GPU with this HIP device number, which depends on `HIP_VISIBLE_DEVICES`.
     Device(u32),
-    /// Those of this target: `gfx906`.
+    /// All GPUs of this target: `gfx906`.
     Target(String),
-    /// All that no other rule is for.
+    /// All GPUs that no other rule applies to.
     Default,
 }
 
 /// The word for [`Gpus::Default`].
 pub const DEFAULT: &str = "default";
 
-/// In the place of a backend: the newest one in the store that serves the GPU; see [`crate::serves`].
+/// In place of a backend's name: the newest backend in the store that serves the GPU; see [`crate::serves`].
 pub const AUTO: &str = "auto";
 
 impl Gpus {
-    /// The GPUs of a key; `None` for one that is neither an address, a number, a target nor `default`.
+    /// Parses a key; `None` if it is neither an address, a number, a target nor `default`.
     #[must_use]
     pub fn parse(key: &str) -> Option<Self> {
         let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -45,7 +45,7 @@ impl Gpus {
         key.parse().ok().map(Self::Device)
     }
 
-    /// Whether a rule for these comes before one for others.
+    /// The precedence of a rule for these GPUs.
     fn rank(&self) -> u8 {
         match self {
             Self::Pci(_) => 0,
@@ -55,7 +55,7 @@ impl Gpus {
         }
     }
 
-    /// Whether this GPU is one of them.
+    /// Whether this GPU is among them.
     #[must_use]
     pub fn contain(&self, gpu: &Gpu<'_>) -> bool {
         match self {
@@ -67,19 +67,18 @@ impl Gpus {
     }
 }
 
-/// A GPU, as far as rules look at it.
+/// The properties of a GPU that rules refer to.
 #[derive(Clone, Copy, Debug)]
 pub struct Gpu<'a> {
-    /// The target without features; empty where it is not known.
+    /// The target without features; empty if it is not known.
     pub target: &'a str,
-    /// HIP's number of it.
+    /// Its HIP device number.
     pub device: Option<u32>,
     /// Its PCI address.
     pub pci: Option<&'a str>,
 }
 
-/// The rule for a GPU among rules that each begin with whom they are for: the most particular one, and of
-/// several the last.
+/// The rule that applies to a GPU: the most specific one, and the last one of several equally specific ones.
 pub fn rule_for<'a, Rule>(
     rules: &'a [Rule],
     gpus: impl Fn(&Rule) -> &Gpus,
@@ -89,11 +88,11 @@ pub fn rule_for<'a, Rule>(
     fitting.min_by_key(|rule| gpus(rule).rank())
 }
 
-/// The rules of a list: `gfx906=6.3.0,default=7.0.2`; none of an empty one and of `off`. [`AUTO`] alone is
-/// for all GPUs.
+/// Parses a list of rules: `gfx906=6.3.0,default=7.0.2`. An empty list and `off` have no rules. [`AUTO`] by
+/// itself applies to all GPUs.
 ///
 /// # Errors
-/// The part that is no rule.
+/// The part that is not a rule.
 pub fn parse_list(list: &str) -> Result<Vec<(Gpus, &str)>, String> {
     let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty() && list != "off");
     parts
@@ -108,7 +107,7 @@ pub fn parse_list(list: &str) -> Result<Vec<(Gpus, &str)>, String> {
         .collect()
 }
 
-/// What is said where [`AUTO`] finds nothing for a GPU.
+/// The message if [`AUTO`] finds no backend for a GPU.
 #[must_use]
 pub fn none_serves(stores: impl Display) -> String {
     format!(
@@ -117,7 +116,7 @@ pub fn none_serves(stores: impl Display) -> String {
     )
 }
 
-/// What is said of a part that is no rule.
+/// The message for a part that is not a rule.
 #[must_use]
 pub fn no_rule(part: &str) -> String {
     format!(
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_particular_rule_counts_and_of_several_the_last() {
+    fn the_most_specific_rule_applies_and_of_several_the_last() {
         let list = "default=a,gfx906=b,1=c,0000:03:00.0=d,gfx906=e";
         let rules = parse_list(list).expect("rules");
         let chosen = |target, device, pci| {

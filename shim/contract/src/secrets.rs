@@ -1,18 +1,17 @@
-//! What of a process's command line and environment may be written down: traces and reports are attached
-//! to public bug reports, and passwords are passed in both.
+//! Removes secrets from a process's command line and environment before they are recorded: passwords are
+//! passed in both, and traces and reports are attached to public bug reports.
 //!
-//! Names decide first: a variable is taken only if its name begins as those of ROCm, the loader, the shim or
-//! llama.cpp's GPU code do, and the value of an option or variable with a secret name is replaced by [`HIDDEN`]. Then
-//! values are: access tokens are recognised by the prefixes that their issuers give them, and URLs lose
-//! their user names, passwords and secret parameters. When in doubt, a value is hidden.
+//! Names are checked first: a variable is recorded only if its name has a prefix of ROCm, the loader, the shim
+//! or llama.cpp's GPU code, and the value of an option or variable with a secret name is replaced by
+//! [`HIDDEN`]. Then values are checked: access tokens are recognised by their issuers' prefixes, and user
+//! names, passwords and secret parameters are removed from URLs. When in doubt, a value is hidden.
 
 use std::borrow::Cow;
 
-/// What is written in the place of a secret.
+/// The replacement for a secret.
 pub const HIDDEN: &str = "***";
 
-/// Beginnings of the names of variables that are ROCm's, the loader's, the shim's or, of llama.cpp's, those of
-/// its GPU code.
+/// Prefixes of the names of variables of ROCm, the loader, the shim and llama.cpp's GPU code.
 const RECORDED: [&str; 11] = [
     "AMD_",
     "GGML_CUDA_",
@@ -42,8 +41,8 @@ const SECRET: [&str; 11] = [
     "private",
 ];
 
-/// Parts of names that have one of the above in them and are no secrets: language models have tokens,
-/// too, and programs count them.
+/// Parts of names that contain one of the above but are not secret: language models have tokens too, and
+/// programs count them.
 const HARMLESS: [&str; 12] = [
     "tokenize",
     "max-tokens",
@@ -59,24 +58,24 @@ const HARMLESS: [&str; 12] = [
     "keyframe",
 ];
 
-/// Short options whose value is secret: `-hft` is llama.cpp's for `--hf-token`.
+/// Short options whose value is secret: `-hft` is llama.cpp's short form of `--hf-token`.
 const SHORT: [&str; 1] = ["-hft"];
 
-/// Beginnings of access tokens: of Hugging Face, OpenAI and Anthropic, GitHub, GitLab, Slack and AWS, and
-/// of JSON Web Tokens.
+/// Prefixes of access tokens: of Hugging Face, OpenAI and Anthropic, GitHub, GitLab, Slack and AWS, and of
+/// JSON Web Tokens.
 const TOKENS: [&str; 10] =
     ["hf_", "sk-", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "eyJ"];
 
-/// Shorter words are none of [`TOKENS`].
+/// The length of the shortest access token.
 const SHORTEST_TOKEN: usize = 20;
 
-/// Whether a variable of the environment may be written down, its value by [`value`].
+/// Whether an environment variable may be recorded, after its value has passed through [`value`].
 #[must_use]
 pub fn is_recorded(variable: &str) -> bool {
     RECORDED.iter().any(|start| variable.starts_with(start)) && !is_secret(variable)
 }
 
-/// Whether what has this name is a secret: an option, a variable, a parameter of a URL.
+/// Whether an option, a variable or a URL parameter with this name is secret.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
     let mut name = name.to_ascii_lowercase();
@@ -93,7 +92,7 @@ pub fn arguments<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<Strin
         .into_iter()
         .map(|word| {
             let word = word.as_ref();
-            // `--password --verbose`: the first one asks at a terminal, or is a switch.
+            // `--password --verbose`: `--password` has no value; it prompts at a terminal, or is a switch.
             let is_value = hides_next && !word.starts_with("--");
             hides_next = false;
             if is_value {
@@ -108,7 +107,7 @@ pub fn arguments<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<Strin
         .collect()
 }
 
-/// Whether a word is the name of an option, and no more than that.
+/// Whether a word is the name of an option without a value.
 fn is_option(word: &str) -> bool {
     word.starts_with('-')
         && word
@@ -129,8 +128,8 @@ pub fn value(word: &str) -> Cow<'_, str> {
         };
     }
     let clean: Cow<'_, str> = if is_url(word) { url(word).into() } else { word.into() };
-    // Source code, JSON, a header, a command line of its own, or what is left of a URL: it is not taken
-    // apart. What was replaced above is no secret any more.
+    // Source code, JSON, a header, a nested command line, or the rest of a URL is not parsed: if it contains
+    // a secret, all of it is hidden. What was replaced above is no longer secret.
     let rest = clean.replace(&format!("={HIDDEN}"), " ");
     if has_token(&rest) || has_secret_assignment(&rest) || (!is_url(word) && has_user(word)) {
         return HIDDEN.into();
@@ -138,12 +137,12 @@ pub fn value(word: &str) -> Cow<'_, str> {
     clean
 }
 
-/// Whether it is a URL, or several with commas between them, and no text that has some in it.
+/// Whether it is a URL, or several separated by commas, but not other text that contains a URL.
 fn is_url(word: &str) -> bool {
     word.contains("://") && !word.contains([' ', '\t', '\n', '"', '\'', '{', '}', '(', ')'])
 }
 
-/// Whether a text has a URL with a user name, or a password, in it.
+/// Whether a text contains a URL with a user name or a password.
 fn has_user(text: &str) -> bool {
     text.contains("://") && text.contains('@')
 }
@@ -152,7 +151,7 @@ fn has_token(text: &str) -> bool {
     text.split(|c: char| !is_of_token(c) && c != '.').any(is_token)
 }
 
-/// Whether it is a name as options and variables have them.
+/// Whether it has the form of an option's or a variable's name.
 fn is_plain(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
@@ -162,14 +161,14 @@ fn is_of_token(c: char) -> bool {
 }
 
 fn is_token(word: &str) -> bool {
-    // A file of that name is none: tokens have no dots, but for the three parts of a JSON Web Token.
+    // A file name is not a token: tokens have no dots, except between the three parts of a JSON Web Token.
     word.len() >= SHORTEST_TOKEN
         && TOKENS.iter().any(|start| word.starts_with(start))
         && (word.starts_with("eyJ") || word.chars().all(is_of_token))
 }
 
-/// Whether something with a secret name is said to be something in a text: `"api_key": "..."`,
-/// `Authorization: ...`, `TOKEN=...`, `--api-key ...`.
+/// Whether a text assigns a value to a secret name: `"api_key": "..."`, `Authorization: ...`, `TOKEN=...`,
+/// `--api-key ...`.
 fn has_secret_assignment(text: &str) -> bool {
     let words = text.split(|c: char| !is_of_token(c)).filter(|word| is_secret(word));
     words.into_iter().any(|word| {
@@ -179,7 +178,7 @@ fn has_secret_assignment(text: &str) -> bool {
     })
 }
 
-/// URLs without their users, passwords and secret parameters.
+/// URLs without user names, passwords and secret parameters.
 fn url(word: &str) -> String {
     let mut clean = String::with_capacity(word.len());
     let mut rest = word;
@@ -192,7 +191,7 @@ fn url(word: &str) -> String {
                 clean.push_str(HIDDEN);
                 &after[at..]
             }
-            // A password may have any of those characters in it; then what is before the `@` has a colon.
+            // A password may contain any of those characters; then there is a colon before the `@`.
             None if after[..authority].contains(':') && after[authority..].contains('@') => {
                 clean.push_str(HIDDEN);
                 &after[authority + after[authority..].rfind('@').unwrap_or_default()..]
@@ -201,7 +200,7 @@ fn url(word: &str) -> String {
         };
     }
     clean.push_str(rest);
-    // Each ends where one of these begins the next one.
+    // Each parameter ends with the character that starts the next one.
     let parameters = clean.split_inclusive(['?', '&', '#', ';', ',']).map(|piece| {
         let end = piece.find(['?', '&', '#', ';', ',']).unwrap_or(piece.len());
         match piece[..end].split_once('=') {
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_known_by_their_beginnings() {
+    fn tokens_are_recognised_by_their_prefixes() {
         let token = "hf_abcdefghijklmnopqrstuvwxyz";
         assert_eq!(line(&["s", token, "--login", token]), "s *** --login ***");
         assert_eq!(line(&["s", &format!("--x={token}")]), "s --x=***");
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_say_a_secret_are_hidden_whole() {
+    fn texts_that_contain_a_secret_are_hidden_completely() {
         for text in [
             r#"{"api_key": "hush"}"#,
             "Authorization: Bearer hush",
@@ -303,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_stays() {
+    fn values_that_are_not_secret_are_kept() {
         let words = [
             "llama-server",
             "--max-tokens",

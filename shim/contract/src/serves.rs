@@ -1,9 +1,8 @@
-//! What a backend in the store serves: a small file in its prefix, written by the installer, which has read the
-//! library and the files beside it, and read by the shim for a route that says [`crate::route::AUTO`].
+//! The GPUs that a backend in the store serves: a small file in its prefix. The installer writes it after
+//! inspecting the library and its kernel files; the shim reads it for routes with [`crate::route::AUTO`].
 //!
-//! It names the library that it is about by its size and its first bytes, which copies and image layers keep,
-//! so that a library that was exchanged is noticed. Reading a gigabyte for a digest is not for the start
-//! of a program.
+//! It identifies the library by its size and its first bytes, which copies and image layers preserve, so that
+//! a replaced library is detected. Hashing a gigabyte whenever a program starts would take too long.
 
 use crate::{
     choice::{self, Files},
@@ -22,10 +21,10 @@ pub const SERVES: &str = "serves.toml";
 /// Longer than any list of GPUs, in bytes.
 const MOST: u64 = 1 << 16;
 
-/// How much of a library's beginning is looked at, in bytes: its ELF header, its segments and notes.
+/// The number of bytes at the start of a library that are hashed: its ELF header, program headers and notes.
 const HEAD: u64 = 4096;
 
-/// A library as far as it is told from another one.
+/// The identity of a library, to detect that it was replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     size: u64,
@@ -34,13 +33,13 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of an open file.
+    /// The identity of an open file.
     ///
     /// # Errors
     /// Those of reading it.
     pub fn of(file: &File) -> io::Result<Self> {
         let mut head = Vec::new();
-        // What was read before does not matter: a position in the file is the reader's own.
+        // The file may have been read already: the position belongs to this open file alone.
         let mut start = file;
         io::Seek::rewind(&mut start)?;
         start.take(HEAD).read_to_end(&mut head)?;
@@ -55,19 +54,19 @@ fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// What a backend serves.
+/// The GPUs that a backend serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serves {
-    /// The ROCm release, `6.3.0`; empty where it is not known, which counts as the oldest.
+    /// The ROCm release, `6.3.0`; empty if it is not known, which counts as the oldest.
     pub release: String,
-    /// The processors that its library has code for and that there are Tensile files for.
+    /// The targets for which its library has code and for which there are Tensile files.
     pub gpus: Vec<String>,
-    /// The library that this is true of.
+    /// The library that these facts apply to.
     pub library: Identity,
 }
 
 impl Serves {
-    /// As it is written.
+    /// The text of the file.
     #[must_use]
     pub fn text(&self) -> String {
         let Self { release, gpus, library: Identity { size, head } } = self;
@@ -84,7 +83,7 @@ impl Serves {
         text
     }
 
-    /// Reads what was written; `None` for anything else.
+    /// Parses the text of the file; `None` if it is invalid.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let value = |key: &str| {
@@ -102,18 +101,19 @@ impl Serves {
     }
 }
 
-/// A backend, what its file says that it serves, and whether that is of another library than it has now.
+/// A backend, the GPUs that its file lists, and whether its library has been replaced since.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// Its name in the store.
     pub name: String,
-    /// What is written.
+    /// The contents of its file.
     pub serves: Serves,
-    /// Whether the library is another one.
+    /// Whether the library has been replaced.
     pub is_stale: bool,
 }
 
-/// What is known of the backends in the stores of these directories, by name; of two with one name, of the first.
+/// The facts about the backends in the stores of these directories, by name; of two with the same name, the
+/// first.
 pub fn known(files: &impl Files, directories: &[PathBuf]) -> Vec<Known> {
     let mut all: Vec<Known> = Vec::new();
     for store in directories.iter().map(|directory| store::backends(directory)) {
@@ -130,7 +130,7 @@ pub fn known(files: &impl Files, directories: &[PathBuf]) -> Vec<Known> {
     all
 }
 
-/// What is known of the backend in a prefix; `None` where nothing is, or there is no library.
+/// The facts about the backend in a prefix; `None` if there is no file or no library.
 pub fn known_of(files: &impl Files, prefix: &Path) -> Option<Known> {
     let serves = written(files, prefix)?;
     let library = choice::in_prefix(files, prefix).ok()?;
@@ -138,15 +138,15 @@ pub fn known_of(files: &impl Files, prefix: &Path) -> Option<Known> {
     Some(Known { name: library.name, is_stale: identity != serves.library, serves })
 }
 
-/// What is written in a prefix, whatever library it has now.
+/// The contents of the file in a prefix, without checking the library.
 pub fn written(files: &impl Files, prefix: &Path) -> Option<Serves> {
     let mut text = String::new();
     files.open(&prefix.join(SERVES)).ok()?.take(MOST).read_to_string(&mut text).ok()?;
     Serves::parse(&text)
 }
 
-/// The newest of these that serves a GPU. One whose library was exchanged since comes after all others: what
-/// it had is likely what it has.
+/// The newest of these that serves a GPU. One whose library was replaced comes after all others: it probably
+/// still serves the same GPUs.
 #[must_use]
 pub fn newest<'a>(known: &'a [Known], gpu: &str) -> Option<&'a Known> {
     let serving = known.iter().filter(|backend| backend.serves.gpus.iter().any(|of| of == gpu));
@@ -154,7 +154,7 @@ pub fn newest<'a>(known: &'a [Known], gpu: &str) -> Option<&'a Known> {
         .max_by_key(|backend| (!backend.is_stale, numbers(&backend.serves.release), &backend.name))
 }
 
-/// A release's numbers, in their order.
+/// The numbers of a release's version, in order.
 #[must_use]
 pub fn numbers(release: &str) -> Vec<u32> {
     release.split('.').map_while(|part| part.parse().ok()).collect()
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_that_serves_a_gpu_is_taken_and_what_is_stale_last() {
+    fn the_newest_backend_for_a_gpu_is_chosen_and_stale_ones_last() {
         let known = |name: &str, release: &str, gpus: &[&str], is_stale| Known {
             name: name.to_owned(),
             serves: serves(release, gpus),

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The store's name. It is a directory because ldconfig does not look into directories.
+/// The store's name. It is a subdirectory because ldconfig does not search subdirectories.
 pub const STORE: &str = "rocblas-shim";
 
 /// The directory in the store that has a prefix for each backend.
@@ -18,7 +18,7 @@ pub const BACKENDS: &str = "backends";
 /// The directory of libraries in a backend's prefix.
 pub const LIB: &str = "lib";
 
-/// The directory in the store for libraries under ROCm 6's names, used where a real library has the
+/// The directory in the store for libraries under ROCm 6's names, used if a real library already has the
 /// name next to the shim.
 pub const COMPAT: &str = "compat";
 
@@ -28,28 +28,27 @@ pub const SETTINGS: &str = "shim.toml";
 /// The setting that chooses a backend, by a name in the store or a path.
 pub const BACKEND_SETTING: &str = "backend";
 
-/// The setting that says which version of rocBLAS programs are told.
+/// The setting for the version of rocBLAS that programs see.
 pub const PRESENTS_SETTING: &str = "presents";
 
-/// The table of settings that says which GPUs get which backend.
+/// The table of settings that maps GPUs to backends.
 pub const ROUTE_SETTING: &str = "route";
 
 /// The shim's own file name. ldconfig compares the numbers and points `librocblas.so.5` to the
 /// highest, which no stock library exceeds.
 pub const SHIM_FILE: &str = "librocblas.so.5.99.0";
 
-/// The shim's DT_RUNPATH, by which the loader finds the libraries of [`COMPAT`], and those next to
+/// The shim's DT_RUNPATH, by which the loader finds the libraries in [`COMPAT`], and those next to
 /// the shim.
 pub const RUNPATH: &str = "$ORIGIN/rocblas-shim/compat:$ORIGIN";
 
-/// The directory with the prefixes of all backends, for a shim in this directory.
+/// The directory of all backends' prefixes, for a shim in this directory.
 #[must_use]
 pub fn backends(directory: &Path) -> PathBuf {
     directory.join(STORE).join(BACKENDS)
 }
 
-/// The files that may have the settings of a shim in this directory, in the order in which they are
-/// looked for: the first that exists is the one.
+/// The possible settings files of a shim in this directory, in search order: the first that exists is used.
 #[must_use]
 pub fn settings_files(directory: &Path) -> [PathBuf; 2] {
     [directory.join(STORE).join(SETTINGS), directory.join(SETTINGS)]
@@ -61,16 +60,16 @@ mod tests {
 
     #[test]
     fn the_runpath_names_the_directory_of_renamed_libraries_and_the_shims_own() {
-        let (compat, beside) = RUNPATH.split_once(':').expect("two directories");
-        assert_eq!(beside, "$ORIGIN");
-        assert_eq!(Path::new(compat), Path::new(beside).join(STORE).join(COMPAT));
+        let (compat, own) = RUNPATH.split_once(':').expect("two directories");
+        assert_eq!(own, "$ORIGIN");
+        assert_eq!(Path::new(compat), Path::new(own).join(STORE).join(COMPAT));
     }
 
     #[test]
     fn settings_in_the_store_come_first() {
-        let [store, beside] = settings_files(Path::new("/lib"));
-        assert_eq!(store, Path::new("/lib/rocblas-shim/shim.toml"));
-        assert_eq!(beside, Path::new("/lib/shim.toml"));
+        let [in_store, next_to_shim] = settings_files(Path::new("/lib"));
+        assert_eq!(in_store, Path::new("/lib/rocblas-shim/shim.toml"));
+        assert_eq!(next_to_shim, Path::new("/lib/shim.toml"));
         assert_eq!(backends(Path::new("/lib")), Path::new("/lib/rocblas-shim/backends"));
     }
 

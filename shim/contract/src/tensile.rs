@@ -1,18 +1,18 @@
-//! Where rocBLAS finds the Tensile library: its kernels for matrix products, in files of their own.
+//! The location of rocBLAS's Tensile library: its kernels for matrix products, in separate files.
 
-/// The directory that is rocBLAS's own, in a directory of libraries.
+/// rocBLAS's own directory in a directory of libraries.
 pub const ROCBLAS: &str = "rocblas";
 
 /// The directory of Tensile files in it. Debian's is one level deeper, in a directory whose name is a
 /// version: `rocblas/4.4.1/library`.
 pub const LIBRARY: &str = "library";
 
-/// Where the files are of a rocBLAS that nobody moved, relative to its directory: what the shim names
-/// to a backend.
+/// The places of the files of a rocBLAS that was not moved, relative to its directory. The shim passes the one
+/// that exists to a backend.
 pub const PLACES: [&str; 2] = ["rocblas/library", "../rocblas/library"];
 
-/// Where rocBLAS itself looks, relative to its directory, in its order. Source: `tensile_host.cpp` of
-/// 4.3.
+/// The places that rocBLAS itself searches, relative to its directory, in order. Source: `tensile_host.cpp`
+/// of 4.3.
 pub const PLACES_OF_ROCBLAS: [&str; 4] =
     ["../../Tensile/library", LIBRARY, "../rocblas/library", "rocblas/library"];
 
@@ -25,7 +25,7 @@ pub fn lazy_entry(target: &str) -> String {
     format!("TensileLibrary_lazy_{target}.dat")
 }
 
-/// The entry file of a target whose kernels are loaded at once.
+/// The entry file of a target whose kernels are loaded at initialisation.
 #[must_use]
 pub fn eager_entry(target: &str) -> String {
     format!("TensileLibrary_{target}.dat")
@@ -36,9 +36,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_places_are_of_the_two_directories() {
-        let beside = format!("{ROCBLAS}/{LIBRARY}");
-        assert_eq!(PLACES, [beside.clone(), format!("../{beside}")]);
+    fn the_places_are_made_of_the_two_directories() {
+        let library = format!("{ROCBLAS}/{LIBRARY}");
+        assert_eq!(PLACES, [library.clone(), format!("../{library}")]);
         for place in PLACES {
             assert!(PLACES_OF_ROCBLAS.contains(&place), "{place}");
         }

@@ -1,5 +1,5 @@
-//! Environment variables: the shim's own, and those of others that the shim or the installer reads or
-//! hides.
+//! Environment variables: the shim's own, and those of other libraries that the shim or the installer
+//! reads or hides.
 
 use core::ffi::CStr;
 
@@ -11,7 +11,7 @@ pub const LOG: &str = "ROCBLAS_SHIM_LOG";
 pub const ON_ERROR: &str = "ROCBLAS_SHIM_ON_ERROR";
 /// The promises to keep.
 pub const COMPAT: &str = "ROCBLAS_SHIM_COMPAT";
-/// The version of rocBLAS that programs are told.
+/// The version of rocBLAS that programs see.
 pub const PRESENTS: &str = "ROCBLAS_SHIM_PRESENTS";
 /// Where to write a trace.
 pub const TRACE: &str = "ROCBLAS_SHIM_TRACE";
@@ -20,28 +20,28 @@ pub const TRACE_OPTIONS: &str = "ROCBLAS_SHIM_TRACE_OPTIONS";
 /// Whether other processes may start a trace.
 pub const LISTEN: &str = "ROCBLAS_SHIM_LISTEN";
 
-/// Which GPUs get which backend.
+/// The rules that map GPUs to backends.
 pub const ROUTE: &str = "ROCBLAS_SHIM_ROUTE";
 
-/// All of the shim's own.
+/// All of the shim's own variables.
 pub const ALL: [&str; 9] =
     [BACKEND, LOG, ON_ERROR, COMPAT, PRESENTS, TRACE, TRACE_OPTIONS, LISTEN, ROUTE];
 
-/// The prefix of the shim's own.
+/// The prefix of the shim's own variables.
 pub const PREFIX: &str = "ROCBLAS_SHIM_";
 
-/// rocBLAS's: the directory of its Tensile library.
+/// rocBLAS's variable for the directory of its Tensile library.
 pub const TENSILE_LIBPATH: &CStr = c"ROCBLAS_TENSILE_LIBPATH";
-/// rocBLAS's: a file of tuned solutions.
+/// rocBLAS's variable for a file of tuned solutions.
 pub const TENSILE_OVERRIDE: &CStr = c"ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH";
-/// rocBLAS's: whether it calls hipBLASLt.
+/// rocBLAS's variable that decides whether it calls hipBLASLt.
 pub const USE_HIPBLASLT: &CStr = c"ROCBLAS_USE_HIPBLASLT";
-/// rocBLAS's: the atomics mode of a new handle.
+/// rocBLAS's variable for the atomics mode of a new handle.
 pub const DEFAULT_ATOMICS_MODE: &CStr = c"ROCBLAS_DEFAULT_ATOMICS_MODE";
 
-/// The loader's: directories of libraries.
+/// The loader's variable for directories of libraries.
 pub const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
-/// The loader's: libraries that come before all others.
+/// The loader's variable for libraries that are loaded before all others.
 pub const PRELOAD: &str = "LD_PRELOAD";
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The assembly of the shim, one module for each architecture: whatever has to keep registers and the
-//! stack as a caller has left them, and per-thread data that is reached without changing a register.
+//! The assembly of the shim, one module for each architecture: code that must preserve the caller's
+//! registers and stack, and per-thread data that is read without changing a register.
 //!
-//! All of it is reached from C and C++ callers, or from tables of addresses. What it calls is Rust.
+//! C and C++ callers enter it directly or through tables of addresses. It calls Rust functions.
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;

@@ -1,16 +1,16 @@
-//! Makes a loaded backend keep to itself, in memory, never on disk.
+//! Binds a loaded backend's references to its own functions to itself, in memory, never on disk.
 //!
 //! The backend's references to its own exported functions bind to the first definition in the
-//! global scope, which is the shim's: calls made inside of it would come back out, be traced twice,
-//! and with two backends reach the other one. So after loading, each of its relocations against a
-//! symbol that it defines itself and the shim exports too is given the backend's own address. Its
-//! reference to `getenv` is given a filter. RTLD_DEEPBIND would do the first, and break programs
+//! global scope, which is the shim's: its internal calls would go through the shim, be traced twice
+//! and, with two backends open, could reach the other one. So after loading, each relocation against a
+//! symbol that both the backend defines and the shim exports is set to the backend's own address. The
+//! reference to `getenv` is set to a filter. RTLD_DEEPBIND would do the former, but break programs
 //! with copy relocations or a malloc interposer; dlmopen would load a second HIP runtime.
 //!
-//! One thing undoes this: a thread of the backend's own that calls through a slot of its PLT for the
-//! first time is in the loader, which has looked the function up and has yet to write the slot. What it
-//! writes then is the shim's address. Nothing tells such a thread from one that has not called yet, so
-//! the words are looked at again: before the backend is published, and with each new handle.
+//! One race can undo this. When a thread of the backend calls through a PLT slot for the first time, the
+//! loader looks the function up and then writes the slot. If it has looked up but not yet written the slot
+//! while this module does, it writes the shim's address afterwards. Such a thread cannot be detected, so
+//! the words are checked again: before the backend is published, and with each new handle.
 
 use super::open::LinkMap;
 use core::{
@@ -34,14 +34,14 @@ use std::{
     sync::{Mutex, PoisonError, TryLockError},
 };
 
-/// A word of the backend to be written, and with what.
+/// A word of the backend to be written, and its new value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Patch {
     slot: usize,
     value: usize,
 }
 
-/// Words of a loaded library and what each of them is to be.
+/// Words of a loaded library and the value that each of them must have.
 #[derive(Debug)]
 pub(crate) struct Bindings {
     base: usize,
@@ -50,19 +50,19 @@ pub(crate) struct Bindings {
     patches: Vec<Patch>,
 }
 
-/// A function that the backend imports, and what it gets instead.
+/// A function that the backend imports, and its replacement.
 pub(crate) struct Replacement {
     pub(crate) name: &'static CStr,
     pub(crate) function: usize,
 }
 
-/// A loaded library: where the loader put it, and which of its memory may be written.
+/// A loaded library: where it is mapped, and which of its memory is writable.
 pub(crate) struct Object {
-    /// Difference between addresses in the file and in memory; any value, as it may wrap.
+    /// Difference between addresses in the file and in memory; any value, because additions may wrap.
     base: usize,
     segments: Vec<Range<usize>>,
     writable: Vec<Range<usize>>,
-    /// What the loader made read-only after relocating, in whole pages as it rounds them.
+    /// The range that the loader made read-only after relocation, in whole pages as the loader rounds it.
     relro: Option<Range<usize>>,
     symbols: *const Sym,
     strings: *const c_char,
@@ -71,8 +71,8 @@ pub(crate) struct Object {
 }
 
 impl Patch {
-    /// The word. It is a relocated one of a library that stays loaded, so it is aligned (as
-    /// [`Bindings::apply`] checks first) and readable.
+    /// The word. It is the target of a relocation in a library that stays loaded, so it is readable, and
+    /// aligned, as [`Bindings::apply`] checks first.
     fn word(&self) -> &AtomicUsize {
         // SAFETY: as above. Atomic, because another thread may be jumping through it.
         unsafe { AtomicUsize::from_ptr(self.slot as *mut usize) }
@@ -84,11 +84,11 @@ impl Patch {
 }
 
 impl Object {
-    /// Reads the loader's records of a library; `None` if it does not list it, or if it has no
-    /// symbols.
+    /// Reads the loader's records of a library; `None` if the loader does not list it, or if the library
+    /// has no symbols.
     ///
     /// # Safety
-    /// The map must be that of a loaded library, which stays loaded.
+    /// `map` belongs to a loaded library, which stays loaded.
     pub(crate) unsafe fn of(map: &LinkMap) -> Option<Self> {
         let mut object = Self::segments_of(map)?;
         // SAFETY: passed on to the caller.
@@ -96,8 +96,8 @@ impl Object {
         (!object.symbols.is_null() && !object.strings.is_null()).then_some(object)
     }
 
-    /// The library of this map in the loader's list, known by its dynamic section: several objects
-    /// may have the same base (0 for one at its own addresses, and for a non-PIE program).
+    /// The library of this map in the loader's list, identified by its dynamic section: several objects
+    /// may have the same base (0 for a prelinked library and for a non-PIE program).
     fn segments_of(map: &LinkMap) -> Option<Self> {
         struct Search<'a> {
             map: &'a LinkMap,
@@ -129,14 +129,14 @@ impl Object {
             1
         }
         let mut search = Search { map, found: None };
-        // SAFETY: the callback matches, and the pointer outlives the call. The callback calls
-        // nothing that takes a lock.
+        // SAFETY: the callback has the right type, and the pointer outlives the call. The callback
+        // takes no lock.
         unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
         search.found
     }
 
     fn with_segments(base: usize, headers: &[libc::Elf64_Phdr]) -> Self {
-        // SAFETY: a constant of the system.
+        // SAFETY: sysconf has no preconditions.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
         let range = |h: &libc::Elf64_Phdr| {
             let start = base.wrapping_add(h.p_vaddr as usize);
@@ -180,8 +180,8 @@ impl Object {
         }
     }
 
-    /// glibc writes run-time addresses into the dynamic section unless it is read-only; then they
-    /// are still those of the file.
+    /// An address from the dynamic section. glibc replaces addresses there by run-time addresses, unless the
+    /// section is read-only; then they are still the file's.
     fn address(&self, value: u64) -> usize {
         let value = value as usize;
         if self.segments.iter().any(|segment| segment.contains(&value)) {
@@ -215,7 +215,7 @@ impl Object {
         Some((symbol, unsafe { CStr::from_ptr(name) }))
     }
 
-    /// What to write where. Reads only.
+    /// Determines which words to write. Writes nothing.
     pub(crate) fn plan(
         &self,
         exported: impl Fn(&CStr) -> bool,
@@ -254,15 +254,15 @@ impl Object {
     }
 }
 
-/// Taken by whoever writes words, as that lifts and restores the protection of pages. Held over no
-/// call to the loader, so it cannot be part of a deadlock with the loader's own.
+/// Held while words are written, because page protection is lifted and restored meanwhile. Never held
+/// across a call to the loader, so it cannot deadlock with the loader's own lock.
 static WRITING: Mutex<()> = Mutex::new(());
 
 impl Bindings {
     /// Writes the words of a library that was just opened. Returns how many changed.
     ///
-    /// Safe to repeat, also by several threads: the values are the same each time. Fork waits for
-    /// whoever initialises, so no child inherits the lock from here.
+    /// It may be repeated, also by several threads: the values are the same each time. `fork` waits for
+    /// initialising threads, so no child inherits the lock held from here.
     pub(crate) fn apply(&self) -> Result<usize, String> {
         if let Some(patch) = self.patches.iter().find(|patch| !self.may_write(patch.slot)) {
             let offset = patch.slot.wrapping_sub(self.base);
@@ -272,11 +272,11 @@ impl Bindings {
         self.write()
     }
 
-    /// Writes again what somebody has overwritten, after [`Self::apply`]. Returns how many words that
-    /// were; usually none, and nothing is written then.
+    /// Restores words that were overwritten after [`Self::apply`]. Returns how many; usually none, and
+    /// then nothing is written.
     ///
-    /// Whoever has the lock writes the same, so it is not waited for: in a forked child it may be that
-    /// of a thread that does not exist.
+    /// It does not wait for the lock: its holder writes the same values, and in a forked child the holder
+    /// may be a thread that does not exist.
     pub(crate) fn restore(&self) -> Result<usize, String> {
         if self.patches.iter().all(Patch::holds) {
             return Ok(0);

@@ -1,10 +1,11 @@
-//! The environment as the backend is to see it: the `getenv` that its own reference is bound to.
+//! The environment that the backend sees: the `getenv` that its reference is bound to.
 //!
-//! A few variables are set for the rocBLAS that the program was built for and would mislead one of
-//! another version, and a few tell a rocBLAS to be like another. Answering here, rather than changing
-//! the environment, leaves other copies of rocBLAS and child processes alone. Which they are is said by
-//! the promises: `../compat/atomics.rs`, `../compat/hipblaslt.rs` and `../compat/tensile.rs`. `secure_getenv` is left to libc. Constructors of the backend have run
-//! before the filter is bound; rocBLAS reads its variables later.
+//! Some variables are set for the rocBLAS that the program was built for and would mislead another version;
+//! others make a rocBLAS behave like another version. Filtering `getenv`, rather than changing the
+//! environment, does not affect other copies of rocBLAS and child processes. The variables are listed by
+//! their promises: `../compat/atomics.rs`, `../compat/hipblaslt.rs` and `../compat/tensile.rs`.
+//! `secure_getenv` is not filtered. Constructors of the backend run before the filter is bound; rocBLAS reads
+//! its variables later.
 
 use super::adapt::Replacement;
 use crate::{
@@ -18,18 +19,18 @@ use core::{
 };
 use std::path::Path;
 
-/// What a backend is told.
+/// The environment of one backend.
 #[derive(Debug)]
 pub(crate) struct View {
     promises: Promises,
-    /// `None`: whatever the environment says.
+    /// `None`: the process's environment applies.
     tensile: Option<Tensile>,
-    /// Whether the backend has asked which atomics mode is the default; some ask once in a process.
+    /// Whether the backend has read the default atomics mode; some backends read it once per process.
     asked_for_atomics: AtomicBool,
 }
 
 impl View {
-    /// The view of the backend in that file; says what is hidden from it.
+    /// The view of the backend in that file; logs which variables are hidden from it.
     pub(crate) fn of(backend: &Path, compat: &Compat) -> Self {
         let promises = compat.active;
         if promises.contains(Promise::Hipblaslt) {
@@ -42,34 +43,34 @@ impl View {
         Self { promises, tensile, asked_for_atomics: AtomicBool::new(false) }
     }
 
-    /// What the backend gets for a variable, if that is not what libc has.
-    fn answer(&self, name: &CStr) -> Option<*mut c_char> {
-        let promised = |promise, answer: fn(&CStr) -> Option<&'static CStr>| {
-            self.promises.contains(promise).then(|| answer(name)).flatten()
+    /// The backend's value of a variable, if it differs from libc's.
+    fn value(&self, name: &CStr) -> Option<*mut c_char> {
+        let promised = |promise, value: fn(&CStr) -> Option<&'static CStr>| {
+            self.promises.contains(promise).then(|| value(name)).flatten()
         };
-        promised(Promise::Hipblaslt, hipblaslt::answer)
+        promised(Promise::Hipblaslt, hipblaslt::value)
             .or_else(|| {
-                let answer = promised(Promise::Atomics, atomics::answer)?;
+                let value = promised(Promise::Atomics, atomics::value)?;
                 self.asked_for_atomics.store(true, Ordering::Relaxed);
-                Some(answer)
+                Some(value)
             })
             .map(|value| value.as_ptr().cast_mut())
-            .or_else(|| self.tensile.as_ref()?.answer(name))
+            .or_else(|| self.tensile.as_ref()?.value(name))
     }
 
-    /// Whether the backend has asked which atomics mode is the default, and was answered.
+    /// Whether the backend has read the default atomics mode from this view.
     pub(crate) fn asked_for_atomics(&self) -> bool {
         self.asked_for_atomics.load(Ordering::Relaxed)
     }
 
-    /// The directory of the backend's own kernels, where the promise is kept and it is known.
+    /// The directory of the backend's own kernels, if the promise is kept and the directory is known.
     pub(crate) fn tensile(&self) -> Option<&Path> {
         self.tensile.as_ref()?.directory()
     }
 }
 
-/// The filter of the backend in a slot, as something to bind: a function of its own, since a function that
-/// is called tells nothing of its caller.
+/// The filter of the backend in a slot, as a replacement to bind. Each slot has its own function, because
+/// `getenv` cannot tell which library calls it.
 pub(crate) fn filter(slot: Slot) -> Replacement {
     const FILTERS: [unsafe extern "C" fn(*const c_char) -> *mut c_char; MOST] = [
         getenv::<0>,
@@ -84,10 +85,10 @@ pub(crate) fn filter(slot: Slot) -> Replacement {
     Replacement { name: c"getenv", function: FILTERS[usize::from(slot)] as *const () as usize }
 }
 
-/// `getenv` for the backend in a slot. Until it is open, it answers like libc's.
+/// `getenv` for the backend in a slot. Until that backend is open, it returns the same as libc's.
 ///
 /// # Safety
-/// As `getenv`: `name` is a C string, and nobody changes the environment meanwhile.
+/// As `getenv`: `name` is a C string, and the environment is not changed meanwhile.
 unsafe extern "C" fn getenv<const SLOT: Slot>(name: *const c_char) -> *mut c_char {
     if name.is_null() {
         return null_mut();
@@ -95,9 +96,9 @@ unsafe extern "C" fn getenv<const SLOT: Slot>(name: *const c_char) -> *mut c_cha
     // SAFETY: a C string, by contract.
     let wanted = unsafe { CStr::from_ptr(name) };
     if let Some(backend) = backends::get(SLOT)
-        && let Some(answer) = backend.environment.answer(wanted)
+        && let Some(value) = backend.environment.value(wanted)
     {
-        return answer;
+        return value;
     }
     // SAFETY: passed on unchanged.
     unsafe { libc::getenv(name) }

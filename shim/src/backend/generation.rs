@@ -1,8 +1,8 @@
-//! Which rocBLAS a backend is, as numbers that can be compared.
+//! The version of a backend's rocBLAS, as numbers that can be compared.
 //!
-//! The version string is the library's own word, so it counts first. The SONAME is for libraries
-//! without one: it has the major version, except where a distribution or a bundle builds the library
-//! as plain `librocblas.so` or, as Debian once did, as `librocblas.so.0`.
+//! The library's own version string takes precedence. The SONAME is the fallback for libraries without
+//! one: it has the major version, unless a distribution or a bundle builds the library as plain
+//! `librocblas.so` or, as Debian once did, as `librocblas.so.0`.
 
 use core::fmt;
 use rocblas_contract::libraries::{ROCBLAS, version_of};
@@ -18,7 +18,7 @@ impl Generation {
     /// The first of ROCm 7, whose promises the shim keeps.
     pub(crate) const ROCM_7: Self = Self { major: 5, minor: 0 };
 
-    /// The generation of a library with this SONAME and version string; `None` where neither tells.
+    /// The generation of a library with this SONAME and version string; `None` if neither has a version.
     pub(crate) fn of(soname: &str, version: &str) -> Option<Self> {
         Self::parse(version).or_else(|| Self::parse(version_of(soname, ROCBLAS)?))
     }

@@ -1,8 +1,16 @@
-//! The HIP runtime that a backend brings into the process, as far as the shim uses it.
+//! The functions of a backend's HIP runtime that the shim calls.
 //!
-//! Functions are looked up in the backend's own scope, which is the runtime that its streams and
-//! pointers belong to, and called only where a promise needs them. Two runtimes in one process are
-//! refused: what one made means nothing to the other.
+//! They are looked up in the backend's own scope, that is in the runtime that its streams and pointers
+//! belong to, and called only if a promise, a route or a trace needs them. Two runtimes in one process are
+//! refused, because neither can use the other's streams and pointers.
+
+mod events;
+mod last_error;
+mod staging;
+
+pub(crate) use events::{Between, Event, Events};
+pub(crate) use last_error::{LastError, Peek};
+pub(crate) use staging::Staging;
 
 use super::open::{self, Handle};
 use crate::own;
@@ -27,7 +35,7 @@ pub(crate) struct DeviceProperties([u8; Self::SIZE]);
 impl DeviceProperties {
     const SIZE: usize = DEVICE_PROPERTIES;
 
-    /// What the runtime calls the device.
+    /// The runtime's name for the device.
     pub(crate) fn name(&self) -> String {
         text(&self.0[DEVICE_NAME])
     }
@@ -76,11 +84,16 @@ pub(crate) struct Hip {
     copy_2d_async: Copy2Async,
     get_device: GetDevice,
     get_properties: GetProperties,
-    /// These two only read scalars back, which is refused without them.
+    /// These two only read scalars back; calls that need that are refused without them.
     synchronize: Option<Synchronize>,
     is_capturing: Option<IsCapturing>,
     /// Only rules for PCI addresses need it.
     get_pci_address: Option<GetPciAddress>,
+    /// Only traces need these.
+    pub(crate) last_error: Option<LastError>,
+    pub(crate) events: Option<Events>,
+    /// Only checks and captures of operands need it.
+    pub(crate) staging: Option<Staging>,
 }
 
 impl Hip {
@@ -106,6 +119,9 @@ impl Hip {
                 synchronize: synchronize.map(|f| transmute::<*const (), Synchronize>(f)),
                 is_capturing: is_capturing.map(|f| transmute::<*const (), IsCapturing>(f)),
                 get_pci_address: get_pci_address.map(|f| transmute::<*const (), GetPciAddress>(f)),
+                last_error: LastError::of(backend),
+                events: Events::of(backend),
+                staging: Staging::of(backend),
             })
         }
     }
@@ -135,7 +151,7 @@ impl Hip {
         (error == SUCCESS).then_some(properties)
     }
 
-    /// Copies bytes, waiting for it or in a stream. Answers a `hipError_t`.
+    /// Copies bytes, synchronously or on a stream. Returns a `hipError_t`.
     ///
     /// # Safety
     /// As `hipMemcpy`.
@@ -156,16 +172,21 @@ impl Hip {
         }
     }
 
-    /// Whether a stream captures; `None` where HIP does not tell, as of the default stream while
-    /// another one captures.
+    /// Whether a stream is being captured; `None` if HIP returns an error, as it does for the default stream
+    /// while another stream is being captured.
     pub(crate) fn is_capturing(&self, stream: Stream) -> Option<bool> {
         let (mut state, is_capturing) = (0, self.is_capturing?);
-        // SAFETY: a stream of the caller's, and memory for the result.
+        // SAFETY: the caller's stream, and memory for the result.
         let error = unsafe { is_capturing(stream, &raw mut state) };
         (error == SUCCESS).then_some(state != 0)
     }
 
-    /// Copies device memory to the host, after all that the stream was told before, and waits for it.
+    /// Whether the runtime has the function that [`Self::is_capturing`] calls.
+    pub(crate) fn can_report_captures(&self) -> bool {
+        self.is_capturing.is_some()
+    }
+
+    /// Copies device memory to the host, after all work already on the stream, and waits for it.
     /// Returns a `hipError_t`. The stream must not be capturing.
     ///
     /// # Safety
@@ -190,7 +211,7 @@ impl Hip {
         }
     }
 
-    /// Copies rows of `size.0` bytes, `size.1` of them, each side at its own pitch in bytes.
+    /// Copies `size.1` rows of `size.0` bytes, with a pitch in bytes for each side.
     ///
     /// # Safety
     /// As `hipMemcpy2D`.
@@ -216,8 +237,8 @@ impl Hip {
 
 /// Refuses a backend that brought a second HIP runtime into the process.
 ///
-/// Every loaded file of that name is asked for its `hipGetDevice`. A link, or a library without
-/// code that only needs the other one, answers with the other one's.
+/// `hipGetDevice` is looked up in every loaded file of that name. A symlink, or a library without code
+/// that only needs the real runtime, yields the real runtime's function.
 pub(crate) fn refuse_a_second_runtime(backend: Handle) -> Result<(), String> {
     let Some(own) = backend.symbol(c"hipGetDevice") else {
         return Ok(());
@@ -235,7 +256,7 @@ pub(crate) fn refuse_a_second_runtime(backend: Handle) -> Result<(), String> {
     Ok(())
 }
 
-/// The loaded objects whose file name begins so.
+/// The loaded objects whose file names begin with `prefix`.
 fn loaded(prefix: &'static [u8]) -> Vec<CString> {
     struct Search {
         prefix: &'static [u8],
@@ -261,7 +282,7 @@ fn loaded(prefix: &'static [u8]) -> Vec<CString> {
         0
     }
     let mut search = Search { prefix, found: Vec::new() };
-    // SAFETY: the callback matches, and the pointer outlives the call.
+    // SAFETY: the callback has the right type, and the pointer outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
     search.found
 }

@@ -1,8 +1,8 @@
-//! Refuses what cannot be a backend, before the loader maps it and runs its constructors.
+//! Refuses files that cannot be a backend, before the loader maps them and runs their constructors.
 //!
-//! Reads headers, the dynamic section and its strings, never the whole file: rocBLAS has a
-//! gigabyte of code objects. Nothing is mapped, so a file that ends early is an error here and not
-//! a SIGBUS in the loader.
+//! It reads headers, the dynamic section and its strings, never the whole file: rocBLAS has a gigabyte
+//! of code objects. It maps nothing, so a truncated file is an error here and not a SIGBUS in the
+//! loader.
 
 use super::refusal::Refusal;
 use crate::own;
@@ -30,12 +30,12 @@ use std::{
     path::Path,
 };
 
-/// More than any real library has; what claims more is not read.
+/// More than any real library has; a file with a larger number in its headers is refused.
 const MOST_HEADERS: u64 = 1 << 12;
 const MOST_STRINGS: u64 = 64 << 20;
 const MOST_NOTES: u64 = 1 << 16;
 
-/// What a library says of itself.
+/// The names in a library's dynamic section.
 #[derive(Debug)]
 pub(crate) struct Library {
     pub(crate) soname: String,
@@ -70,9 +70,9 @@ pub(crate) fn inspect(path: &Path) -> Result<Library, Refusal> {
     }
 }
 
-/// The symbols that a library defines as `STB_GNU_UNIQUE`: the loader joins those of one name in all libraries of
-/// a process, whatever scope they are in. A library without section headers is taken to have none, as the loader
-/// cannot tell how many symbols it has either.
+/// The symbols that a library defines as `STB_GNU_UNIQUE`: the loader binds all libraries of a process to one
+/// definition of such a symbol, whatever scope they are in. A library without section headers is assumed to have
+/// none, because the number of its symbols is not known.
 pub(crate) fn unique_symbols(path: &Path) -> Result<Vec<String>, Refusal> {
     let metadata = fs::metadata(path)?;
     let file = Reader { file: File::open(path)?, size: metadata.size() };
@@ -83,7 +83,7 @@ pub(crate) fn unique_symbols(path: &Path) -> Result<Vec<String>, Refusal> {
         return Ok(Vec::new());
     }
     let bytes = file.read(header.e_shoff, count * entry, "its section headers")?;
-    // `parse` takes an offset of 0 for a file without any.
+    // `parse` takes an offset of 0 to mean that the file has no section headers.
     let sections = SectionHeader::parse_from(&bytes, 0, count as usize, context())
         .map_err(|e| sentences::bad_headers("section headers", e))?;
     let mut names = Vec::new();
@@ -120,7 +120,7 @@ fn context() -> Ctx {
 }
 
 impl Reader {
-    /// Bytes of the file, whole or not at all.
+    /// Reads `size` bytes at `offset`; a shorter file is an error.
     fn read(&self, offset: u64, size: u64, what: &str) -> Result<Vec<u8>, Refusal> {
         if offset.checked_add(size).is_none_or(|end| end > self.size) {
             let offset = format_args!("{offset:#x}");
@@ -175,7 +175,7 @@ impl Reader {
         let bytes = self.read(header.e_phoff, count * size, "its program headers")?;
         let headers = ProgramHeader::parse(&bytes, 0, count as usize, context())
             .map_err(|e| sentences::bad_headers("program headers", e))?;
-        // Sections come last in a file, so a copy that broke off lacks them first.
+        // Section headers come last in a file, so an incomplete copy lacks them first.
         let sections = u64::from(header.e_shentsize) * u64::from(header.e_shnum);
         if header.e_shoff.checked_add(sections).is_none_or(|end| end > self.size) {
             let end = header.e_shoff.saturating_add(sections);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_wrong_file_has_its_sentence() {
+    fn every_kind_of_wrong_file_has_its_own_sentence() {
         let elf = fs::read(libc()).expect("readable");
         let patched = |at: usize, byte: u8| {
             let mut copy = elf.clone();
@@ -272,9 +272,9 @@ mod tests {
         assert_eq!(refusal(b""), "is empty");
         assert_eq!(refusal(b"not a library\n"), sentences::text_file());
         assert_eq!(refusal(&[0, 1, 2, 3]), "is not an ELF file");
-        assert_eq!(patched(EI_CLASS, 1), "is a 32-bit ELF file, this process is 64-bit");
+        assert_eq!(patched(EI_CLASS, 1), "is a 32-bit ELF file, but this process is 64-bit");
         assert!(patched(EI_DATA, 2).starts_with("is a big-endian ELF file"));
-        assert_eq!(patched(18, 183), "is an ELF file for AARCH64, this machine is x86-64");
+        assert_eq!(patched(18, 183), "is an ELF file for AARCH64, but this machine is x86-64");
         assert_eq!(patched(16, 2), "is an ELF file, but not a shared library");
         assert!(refusal(&elf[..20]).starts_with("is truncated: its ELF header"));
         assert!(refusal(&elf[..100]).starts_with("is truncated: its program headers"));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn places_that_are_no_files_have_theirs() {
+    fn directories_and_special_files_are_refused() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let inspect = |path: &Path| inspect(path).expect_err("not a backend").why;
         assert_eq!(inspect(&directory.path().join("absent")), "does not exist");
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cut_or_changed_header_makes_it_panic() {
+    fn truncated_or_changed_headers_do_not_panic() {
         let elf = fs::read(libc()).expect("readable");
         for cut in (0..4096).step_by(7) {
             refusal(&elf[..cut]);

@@ -1,6 +1,6 @@
-//! Whether the backend has Tensile kernels for a GPU: asked before a handle is made for it, because
-//! the backend itself calls `abort()` where it finds none. Only of the device that the handle is
-//! for: a machine may have another one, such as a processor's own, that nobody computes on.
+//! Checks whether the backend has Tensile kernels for a GPU, before a handle is created for it, because
+//! the backend itself calls `abort()` if it finds none. Only the device of the handle is checked: a
+//! machine may have another one, such as an integrated GPU, that the program does not use.
 
 use super::{Backend, hip::DeviceProperties};
 use crate::{compat::Promise, facts};
@@ -8,8 +8,8 @@ use rocblas_contract::{sentences, tensile};
 use std::{fs, path::Path};
 use tracing::error;
 
-/// Whether the calling thread's current device has kernels; says once of a device that it has not,
-/// and what is missing. True where that cannot be told: no HIP, no answer of HIP's, or a backend that
+/// Whether the backend has kernels for the calling thread's current device; if not, reports once for each
+/// device what is missing. True if this cannot be determined: there is no HIP, HIP fails, or the backend
 /// keeps its kernels elsewhere.
 pub(crate) fn present(backend: &Backend) -> bool {
     let compat = &backend.compat;
@@ -39,7 +39,7 @@ pub(crate) fn present(backend: &Backend) -> bool {
 }
 
 /// Whether the directory has a library of kernels for the target: `TensileLibrary_lazy_<target>.dat`
-/// or `TensileLibrary_<target>.dat`, there or in a directory of the target's name, or the
+/// or `TensileLibrary_<target>.dat`, in it or in a subdirectory named after the target, or the
 /// `TensileLibrary.dat` of a build for one target.
 fn has_kernels(target: &str, directory: &Path) -> bool {
     [directory.to_owned(), directory.join(target)].iter().any(|directory| {

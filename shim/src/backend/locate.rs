@@ -1,4 +1,4 @@
-//! Which files may be the backend, in the order to try them, and why.
+//! Lists the files that may be the backend, in the order to try them.
 
 use super::refusal::Refusal;
 use crate::{
@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A place where a backend was looked for, and why there is none.
+/// A place that was searched for a backend, and why it has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tried {
     pub(crate) place: String,
@@ -29,8 +29,8 @@ impl From<choice::Tried> for Tried {
     }
 }
 
-/// Places in order. The first one that holds anything is the last one looked at: falling through to
-/// another would run something that was not asked for.
+/// The places in order. The search stops at the first one that contains anything: falling through to
+/// the next would run a backend that the user did not choose.
 pub(crate) fn places(settings: &Settings) -> Vec<Result<Candidate, Tried>> {
     match &settings.backend {
         Some(choice) => vec![chosen(choice)],
@@ -39,7 +39,7 @@ pub(crate) fn places(settings: &Settings) -> Vec<Result<Candidate, Tried>> {
     }
 }
 
-/// The file that a person has chosen.
+/// The file that the user has chosen.
 pub(crate) fn chosen(choice: &Choice) -> Result<Candidate, Tried> {
     chosen_in(choice, own::directories())
 }
@@ -56,12 +56,12 @@ fn usual(directories: &[PathBuf]) -> Vec<Result<Candidate, Tried>> {
     places.map(|place| place.map_err(Tried::from)).collect()
 }
 
-/// What is known of the backends in the stores of these directories.
+/// The recorded facts about the backends in the stores of these directories.
 pub(crate) fn known(directories: &[PathBuf]) -> Vec<Known> {
     serves::known(&Process, directories)
 }
 
-/// The files as this process sees them.
+/// The file system as this process sees it.
 struct Process;
 
 impl Files for Process {
@@ -121,7 +121,9 @@ mod tests {
         let path = |directory| chosen(root.path(), relative, directory).expect("a path").path;
         assert_eq!(path(None), Path::new(relative));
         assert_eq!(path(Some(Path::new("/store"))), Path::new("/store/x/librocblas.so.4"));
-        assert!(why(&chosen(root.path(), "6.4", None)).starts_with("names no backend in "));
+        assert!(
+            why(&chosen(root.path(), "6.4", None)).starts_with("is not the name of a backend in ")
+        );
         assert!(why(&chosen(root.path(), "", None)).starts_with("is empty"));
     }
 
@@ -137,29 +139,32 @@ mod tests {
         );
         assert_eq!(why(&bare), "does not exist");
         fs::create_dir(prefix.join("lib")).expect("make lib");
-        assert_eq!(why(&chosen(root.path(), "wheel", None)), "holds no librocblas.so.*");
+        assert_eq!(why(&chosen(root.path(), "wheel", None)), "contains no librocblas.so.*");
         touch(&prefix.join("lib/librocblas.so"));
         let found = chosen(root.path(), "wheel", None).expect("the unversioned one");
         assert_eq!(found.path, prefix.join("lib/librocblas.so"));
     }
 
     #[test]
-    fn the_first_place_that_holds_anything_is_the_last_one_looked_at() {
+    fn the_search_stops_at_the_first_place_that_contains_anything() {
         let root = tempfile::tempdir().expect("temporary directory");
         let usual = || usual(&[root.path().to_owned(), root.path().join("other")]);
-        let [store, beside, _, _] = usual().try_into().expect("two places in each directory");
+        let [store, library_here, _, _] = usual().try_into().expect("two places per directory");
         assert_eq!(why(&store), "does not exist");
         let library = root.path().join("librocblas.so.4");
-        assert_eq!(beside.expect("a place").path, library);
+        assert_eq!(library_here.expect("a place").path, library);
         touch(&library);
-        assert_eq!(usual().len(), 2, "what is beside the shim is tried, and nothing after it");
+        assert_eq!(usual().len(), 2, "the library next to the shim is tried, and nothing after it");
         fs::create_dir_all(backends(root.path())).expect("make directories");
         let [store] = usual().try_into().expect("the store alone");
-        assert_eq!(why(&store), "holds no backend");
+        assert_eq!(why(&store), "contains no backend");
         touch(&backends(root.path()).join("6.3.0/lib/librocblas.so.4"));
         assert_eq!(usual()[0].as_ref().expect("the only one").name, "6.3.0");
         touch(&backends(root.path()).join("7.0.2/lib/librocblas.so.5"));
         let [store] = usual().try_into().expect("the store alone");
-        assert_eq!(why(&store), "holds several backends (6.3.0, 7.0.2) and none is chosen");
+        assert_eq!(
+            why(&store),
+            "contains several backends (6.3.0, 7.0.2), and no setting chooses one"
+        );
     }
 }

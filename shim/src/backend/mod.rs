@@ -1,9 +1,9 @@
 //! A backend: a rocBLAS that the shim opens itself and forwards to.
 //!
-//! [`locate`] lists the files to try, [`inspect`] refuses what is not a rocBLAS before the loader
-//! sees it, [`open`] loads it, [`adapt`] makes its references to itself and to `getenv` what they
-//! should be, [`resolve`] fills a table with its functions. [`generation`] is which rocBLAS it is, [`hip`] is the runtime it uses,
-//! [`kernels`] whether it has any for the machine's GPUs.
+//! [`locate`] lists the files to try, [`inspect`] refuses a file that is not a rocBLAS before the loader
+//! maps it, [`open`] loads it, [`adapt`] binds its references to itself and to `getenv`, [`resolve`] fills
+//! a table with its functions. [`generation`] is its version, [`hip`] the HIP runtime that it uses, and
+//! [`kernels`] checks whether it has kernels for a GPU.
 
 pub(crate) mod adapt;
 pub(crate) mod environment;
@@ -30,39 +30,39 @@ use std::{
     time::Duration,
 };
 
-/// An open backend. Never closed: clients may call into it until the process is gone.
+/// An open backend. Never closed: clients may call into it until the process ends.
 #[derive(Debug)]
 pub(crate) struct Backend {
-    /// Its place among [`crate::backends`].
+    /// Its slot in [`crate::backends`].
     pub(crate) slot: Slot,
-    /// Its name in the store, or its file name when it was given by path.
+    /// Its name in the store, or its file name if it was given by path.
     pub(crate) name: String,
-    /// The file, as it was opened.
+    /// The path by which it was opened.
     pub(crate) path: PathBuf,
-    /// For clients, as C strings.
+    /// C strings that the `rocblas_shim_*` functions return.
     pub(crate) texts: Texts,
-    /// Where its dynamic section is: no other library's is there.
+    /// The address of its dynamic section, which identifies the library in this process.
     pub(crate) dynamic: usize,
     /// Device and inode of the file.
     pub(crate) identity: Option<(u64, u64)>,
-    /// Every export's function; the cold entry where there is none.
+    /// The function of every export; the cold entry if it has none.
     pub(crate) table: Box<Table>,
-    /// Indices of the exports that neither it nor a promise of ours supplies.
+    /// Indices of the exports that neither the backend nor a promise supplies.
     pub(crate) missing: Vec<u16>,
-    /// The words of its exported data, in the order of [`crate::exports::data`]; `None` where it
-    /// lacks one.
+    /// The words of its exported data, in the order of [`crate::exports::data`]; `None` for a symbol
+    /// that it lacks.
     pub(crate) data: Vec<Option<Vec<usize>>>,
-    /// The promises of 5.0.2 that are kept for it, and what they work with.
+    /// The promises of 5.0.2 that are kept for it, and their state.
     pub(crate) compat: Compat,
-    /// Its references to itself and to `getenv`, as they should be.
+    /// The required values of its references to itself and to `getenv`.
     pub(crate) bindings: adapt::Bindings,
-    /// What it is told of the environment.
+    /// The environment that it sees.
     pub(crate) environment: environment::View,
-    /// How long the parts of opening it took.
+    /// How long each part of opening it took.
     pub(crate) took: Took,
 }
 
-/// What clients are told of a backend.
+/// Descriptions of a backend for clients.
 #[derive(Debug)]
 pub(crate) struct Texts {
     pub(crate) name: CString,
@@ -82,19 +82,19 @@ impl Texts {
     }
 }
 
-/// Device and inode of a file, whatever its name.
+/// Device and inode of a file.
 pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Backend {
-    /// Whether it was opened from the file that has this path now.
+    /// Whether it was opened from the file that is at this path now.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         self.identity.is_some() && self.identity == identity(path)
     }
 }
 
-/// Start-up by parts.
+/// The duration of each part of start-up.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Took {
     pub(crate) open: Duration,

@@ -1,4 +1,4 @@
-//! What the loader could not satisfy of a backend's needs, and what to do about it.
+//! Explains which library or version that a backend needs the loader did not find, and what to do.
 
 use super::inspect::Library;
 use rocblas_contract::{
@@ -7,7 +7,7 @@ use rocblas_contract::{
 };
 use std::fmt::Write;
 
-/// The loader's error with the cure, where the cause is a library or a version that is not there.
+/// The loader's error, followed by the fix if a library or a version is missing.
 pub(crate) fn explain(loader: &str, library: &Library) -> String {
     let mut text = sentences::not_loaded(loader);
     if let Some(name) = missing_library(loader) {
@@ -38,7 +38,7 @@ fn cure(name: &str) -> String {
             .to_owned();
     };
     format!(
-        "ROCm 7 has it as {new}: make a link {old} -> {new} beside the shim (`installer apply` does)"
+        "ROCm 7 has it as {new}: create a symlink {old} -> {new} next to the shim (`installer apply` does)"
     )
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_library_comes_with_its_cure() {
+    fn the_error_for_a_missing_library_says_how_to_fix_it() {
         let library = Library {
             soname: "librocblas.so.4".to_owned(),
             needed: vec!["libamdhip64.so.6".to_owned(), "libfoo.so.1".to_owned()],

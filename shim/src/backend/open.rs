@@ -1,9 +1,9 @@
 //! Loads a backend and looks functions up in it.
 //!
-//! `RTLD_LAZY`: a backend for another hipBLASLt has functions that nothing here defines, and is
-//! fine as long as they are not called. `RTLD_LOCAL`: the process has one set of rocBLAS names, the
-//! shim's. No `RTLD_DEEPBIND`: it breaks copy relocations and malloc interposers; [`super::adapt`]
-//! does what it would be for. Never closed.
+//! `RTLD_LAZY`: a backend built for another hipBLASLt refers to functions that are not defined here, which
+//! is harmless as long as they are not called. `RTLD_LOCAL`: the process has one set of rocBLAS symbols,
+//! the shim's. No `RTLD_DEEPBIND`: it breaks copy relocations and malloc interposers; [`super::adapt`]
+//! replaces it. A backend is never closed.
 
 use crate::{own, table::Target};
 use core::ffi::{CStr, c_void};
@@ -19,22 +19,22 @@ unsafe impl Send for Handle {}
 // SAFETY: as above.
 unsafe impl Sync for Handle {}
 
-/// Loads the library at a path, or of a name that the loader is to search for. The error is the loader's own sentence.
+/// Loads the library at a path, or a name that the loader searches for. The error is the loader's message.
 pub(crate) fn open(path: &CStr) -> Result<Handle, String> {
-    // SAFETY: a valid C string. Constructors of the library run; that is what loading a rocBLAS is.
+    // SAFETY: a valid C string. The library's constructors run; the user chose to load this library.
     let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
     NonNull::new(handle).map(Handle).ok_or_else(loader_error)
 }
 
-/// Makes the libraries beside the shim known to the loader by the names that a backend needs.
+/// Makes libraries next to the shim known to the loader by the names that a backend needs.
 ///
-/// A link `libamdhip64.so.6 -> libamdhip64.so.7` is in no loader cache, and a backend's own RUNPATH
-/// need not lead to it. Ours does: the loader finds the link by it, sees that it is a library which
-/// is loaded (the same file), and from then on knows that one by this name too. A stub library it
-/// knows by its SONAME. In a bundle of libraries that no cache knows, as Ollama's and PyTorch's are, the
-/// others that a backend needs (`libroctx64.so.4`) are found in the same way. What is not found here the
-/// backend asks for itself, and then it is an error.
-pub(crate) fn beside(needed: &[String]) {
+/// A symlink `libamdhip64.so.6 -> libamdhip64.so.7` is in no loader cache, and a backend's own RUNPATH
+/// need not include its directory. The shim's does: the loader finds the symlink there, recognises the
+/// file as a loaded library, and from then on knows that library by this name too. It knows a stub library
+/// by its SONAME. In a bundle whose libraries are in no cache, such as Ollama's and PyTorch's, other
+/// libraries that a backend needs (`libroctx64.so.4`) are found in the same way. A library that is not
+/// found here is searched for again when the backend is loaded, and only then is it an error.
+pub(crate) fn preload(needed: &[String]) {
     for name in needed.iter().filter_map(|name| CString::new(name.as_str()).ok()) {
         let _ = open(&name);
     }
@@ -48,7 +48,7 @@ pub(crate) fn already_open(path: &CStr) -> Option<Handle> {
 }
 
 fn loader_error() -> String {
-    // SAFETY: dlerror answers null or a C string that is valid until the next call in this thread.
+    // SAFETY: dlerror returns null or a C string that is valid until the next call in this thread.
     let text = unsafe { libc::dlerror() };
     if text.is_null() {
         return "the loader gives no reason".to_owned();
@@ -57,23 +57,23 @@ fn loader_error() -> String {
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
-/// Clears the error of this thread: a program that asks `dlerror()` after a call of rocBLAS must not
-/// find what the shim looked for in vain.
+/// Clears this thread's `dlerror()`: after a rocBLAS call a program must not see errors from the shim's own
+/// lookups.
 pub(crate) fn clear_error() {
     // SAFETY: dlerror has no preconditions.
     unsafe { libc::dlerror() };
 }
 
 impl Handle {
-    /// The address of a symbol of the library or of what it needs; `None` where it is undefined,
-    /// or defined as null.
+    /// The address of a symbol of the library or of its dependencies; `None` if it is undefined, or
+    /// defined as null.
     pub(crate) fn symbol(self, name: &CStr) -> Option<Target> {
         // SAFETY: an open handle and a valid C string.
         let address = unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) };
         (!address.is_null()).then_some(Target(address.cast_const().cast()))
     }
 
-    /// As [`Self::symbol`], but not what another library, needed by this one, finds in the shim.
+    /// As [`Self::symbol`], but `None` for a symbol of the shim, which may be found through a dependency.
     pub(crate) fn own_symbol(self, name: &CStr) -> Option<Target> {
         self.symbol(name).filter(|target| !own::range().contains(&(target.0 as usize)))
     }

@@ -1,13 +1,13 @@
-//! Why something is not taken for a backend: a phrase that goes on from its path.
+//! The reason why a file is refused as a backend: a phrase that follows its path.
 
 use rocblas_contract::choice::{self, Why};
 use std::{fmt, io};
 
-/// A reason, and whether it may be gone at the next try.
+/// A reason, and whether it may not apply at the next attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) why: String,
-    /// The process is out of file descriptors or memory: nothing was learnt about the file.
+    /// The process was out of file descriptors or memory, so the file was not examined.
     pub(crate) transient: bool,
 }
 

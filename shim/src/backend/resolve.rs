@@ -7,9 +7,9 @@ use crate::{
 };
 use rocblas_contract::sentences;
 
-/// The backend's functions; the cold entry where it lacks one.
+/// The backend's functions; the cold entry for each one that it lacks.
 ///
-/// An address inside the shim is no function of a backend: jumping to it would come back for ever.
+/// An address inside the shim is refused: jumping to it would loop forever.
 pub(crate) fn resolve(backend: Handle) -> Result<Box<Table>, String> {
     let mut table = Box::new(COLD);
     let own = own::range();
@@ -25,7 +25,7 @@ pub(crate) fn resolve(backend: Handle) -> Result<Box<Table>, String> {
     Ok(table)
 }
 
-/// Indices of the exports that have no function in a table.
+/// Indices of the exports without a function in a table.
 pub(crate) fn missing(table: &Table) -> Vec<u16> {
     let entries = table.iter().zip(&COLD).zip(0..);
     entries.filter(|((entry, cold), _)| entry == cold).map(|(_, index)| index).collect()

@@ -1,10 +1,9 @@
 //! Whether results may vary between runs.
 //!
-//! 5.0.2: a new handle does not allow atomics. 4.3.0: it does. Both take
-//! `ROCBLAS_DEFAULT_ATOMICS_MODE` from the environment instead where it is set. So a backend that asks
-//! for the variable is answered as if it were set: then the handle is made in that mode, and the
-//! backend's own log has the lines that 5.0.2's has. Of a backend that does not ask, each new handle
-//! is told.
+//! In 5.0.2 a new handle does not allow atomics; in 4.3.0 it does. In both, the environment variable
+//! `ROCBLAS_DEFAULT_ATOMICS_MODE` overrides the default. So a backend that reads the variable gets a value
+//! as if it were set: then it creates the handle in that mode, and its own log has the same lines as
+//! 5.0.2's. For a backend that does not read it, the shim sets the mode of each new handle.
 //! Source: release notes of rocBLAS 5.0, and the constructors of the handle.
 
 use super::{Promise, handles::Handle, status};
@@ -14,11 +13,11 @@ use rocblas_abi::value::atomics_mode::ATOMICS_NOT_ALLOWED;
 use rocblas_contract::{sentences, variables::DEFAULT_ATOMICS_MODE as VARIABLE};
 use tracing::warn;
 
-/// [`ATOMICS_NOT_ALLOWED`], as the variable has it.
+/// [`ATOMICS_NOT_ALLOWED`] as a value of the variable.
 const VALUE: &CStr = c"0";
 
-/// What the backend gets for the variable, unless the user has set it.
-pub(crate) fn answer(name: &CStr) -> Option<&'static CStr> {
+/// The backend's value of the variable, unless the user has set it.
+pub(crate) fn value(name: &CStr) -> Option<&'static CStr> {
     if name != VARIABLE || config::is_set(VARIABLE) {
         return None;
     }
@@ -34,10 +33,10 @@ pub(super) fn on_create(backend: &Backend, handle: Handle) {
         return;
     }
     if let Some(set_mode) = compat.functions.rocblas_set_atomics_mode {
-        // SAFETY: the backend's function and a handle that it has just made.
-        let answer = unsafe { set_mode(handle, ATOMICS_NOT_ALLOWED) };
-        if answer != status::SUCCESS {
-            warn!("{}", sentences::atomics_stay(answer));
+        // SAFETY: the backend's function and a handle that it has just created.
+        let result = unsafe { set_mode(handle, ATOMICS_NOT_ALLOWED) };
+        if result != status::SUCCESS {
+            warn!("{}", sentences::atomics_stay(result));
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The backend's own functions that ours call, with the types that the table gives them.
+//! The backend's functions that the shim's replacements call, with their types from the ABI table.
 
 use super::handles::original;
 use crate::table::Table;
 use core::mem::transmute;
 
-/// The name of a function of the table, as the loader takes it.
+/// The name of a function of the table, as a C string for the loader.
 macro_rules! c_name {
     ($name:ident) => {
         match core::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
@@ -15,8 +15,8 @@ macro_rules! c_name {
 }
 pub(super) use c_name;
 
-/// A function of ours with the name of that whose place it takes. One whose type is not the table's does
-/// not compile.
+/// A replacement with the name of the function that it replaces. It does not compile unless its type is the
+/// table's.
 macro_rules! replacement {
     ($name:ident = $function:path) => {
         ($crate::compat::backend_functions::c_name!($name), {
@@ -27,7 +27,7 @@ macro_rules! replacement {
 }
 pub(super) use replacement;
 
-/// Several of them.
+/// Several replacements.
 macro_rules! replacements {
     ($($name:ident = $function:path),+ $(,)?) => {
         [$($crate::compat::backend_functions::replacement!($name = $function)),+]
@@ -37,18 +37,18 @@ pub(super) use replacements;
 
 macro_rules! functions {
     ($($name:ident)+) => {
-        /// Functions of the backend; `None` for what it lacks.
+        /// Functions of the backend; `None` for each one that it lacks.
         #[derive(Debug)]
         pub(crate) struct BackendFunctions {
             $(pub(crate) $name: Option<rocblas_abi::prototype::$name>,)+
         }
 
         impl BackendFunctions {
-            /// Of a table that nothing has been replaced in yet.
+            /// Reads them from a table before any replacement.
             pub(crate) fn of(table: &Table) -> Self {
                 Self {$(
                     $name: original(table, c_name!($name)).map(|function| {
-                        // SAFETY: the prototype is made from the vendor's of that name.
+                        // SAFETY: the prototype is generated from the vendor's function of that name.
                         unsafe { transmute::<*const (), rocblas_abi::prototype::$name>(function) }
                     }),
                 )+}
@@ -74,8 +74,10 @@ functions! {
     rocblas_get_atomics_mode
     rocblas_get_pointer_mode
     rocblas_get_stream
+    rocblas_get_math_mode
     rocblas_initialize
     rocblas_is_device_memory_size_query
+    rocblas_scopy_batched
     rocblas_set_atomics_mode
     rocblas_set_pointer_mode
     rocblas_sgemm_batched

@@ -1,10 +1,10 @@
-//! The strides of a batch's scalars, which came with rocBLAS 5.5.
+//! The strides of a batch's scalars, which rocBLAS 5.5 introduced.
 //!
-//! They are state of a handle: in device pointer mode, item `i` of a batch takes alpha from
-//! `alpha + i * stride`, in some level 1 and level 2 functions. 0, which every handle begins with, is one
-//! alpha for all, as it is everywhere else. A backend without them cannot honour another stride, and
-//! computing with one alpha would give wrong numbers: so 0 is accepted and read back, and any other
-//! stride is refused.
+//! They are state of a handle: in device pointer mode, some level 1 and level 2 functions read the alpha of
+//! item `i` of a batch from `alpha + i * stride`. The default, 0, means one alpha for all, as in all other
+//! functions. A backend without these functions does not support another stride, and computing with one
+//! alpha would give wrong results. So setting 0 succeeds and 0 is read back, and any other stride is
+//! refused.
 //! Source: rocBLAS's release notes of 5.5 and 5.6, and AMD's tests of the functions.
 
 use super::{backend_functions::replacements, handles::Handle, status};
@@ -32,8 +32,8 @@ unsafe extern "C" fn set(handle: Handle, stride: i64) -> i32 {
     if stride == 0 {
         return status::SUCCESS;
     }
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if !SAID.swap(true, Ordering::Relaxed) {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if !REPORTED.swap(true, Ordering::Relaxed) {
         error!("{}", sentences::batch_stride());
     }
     status::NOT_IMPLEMENTED
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn only_zero_is_accepted_and_read_back() {
         let (handle, mut stride) = (dangling_mut(), 7);
-        // SAFETY: the handle is not looked into, and the stride may be written.
+        // SAFETY: the handle is not dereferenced, and the stride is writable.
         unsafe {
             assert_eq!(set(null_mut(), 1), status::INVALID_HANDLE);
             assert_eq!(set(handle, 0), status::SUCCESS);

@@ -1,9 +1,10 @@
 //! The properties of a handle's device.
 //!
-//! 5.x has a C++ function that answers a pointer to the `hipDeviceProp_t` of the device that was
-//! current when the handle was made; rocSOLVER reads warp size, shared memory, grid size and number
-//! of compute units through it without a check. 4.x has no such function.
-//! Source: `handle.cpp` of 5.x and the function itself, which returns null for a null handle. The structure is HIP 6's and 7's, 1,472 bytes.
+//! 5.x has a C++ function that returns a pointer to the `hipDeviceProp_t` of the device that was
+//! current when the handle was created; rocSOLVER reads warp size, shared memory, grid size and the number
+//! of compute units through it without a null check. 4.x has no such function.
+//! Source: `handle.cpp` of 5.x and the function itself, which returns null for a null handle. The structure
+//! is that of HIP 6 and 7, 1,472 bytes.
 
 use super::{Compat, Promise, handles::Handle, of};
 use crate::{backend::hip::Hip, facts, table::Target};
@@ -18,7 +19,7 @@ pub(super) const NAME: &CStr = c"_Z32rocblas_internal_get_device_propP15_rocblas
 
 pub(super) static REPLACEMENTS: [(&CStr, Target); 1] = [(NAME, Target(get as *const ()))];
 
-/// The device that a handle is made for: the calling thread's current one.
+/// The device for which a handle is created: the calling thread's current one.
 pub(super) fn device(compat: &Compat) -> Option<i32> {
     if !compat.active.contains(Promise::DeviceProperties) {
         return None;
@@ -26,8 +27,8 @@ pub(super) fn device(compat: &Compat) -> Option<i32> {
     compat.hip.as_ref().and_then(Hip::current_device)
 }
 
-/// `const hipDeviceProp_t *(rocblas_handle)`; null for no handle, and where HIP does not answer, which
-/// callers do not expect, so that is said.
+/// `const hipDeviceProp_t *(rocblas_handle)`. Returns null for a null handle, and if HIP fails; callers do
+/// not expect the latter, so it is reported.
 extern "C" fn get(handle: Handle) -> *const c_void {
     if handle.is_null() {
         return null();

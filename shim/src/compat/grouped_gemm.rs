@@ -1,14 +1,14 @@
-//! Grouped matrix products, which came with rocBLAS 5.7: one batched product of the backend's for each
-//! group.
+//! Grouped matrix products, which rocBLAS 5.7 introduced, computed as one batched product of the backend
+//! for each group.
 //!
-//! Operations, sizes, leading dimensions and group sizes are arrays in host memory, a value for each group.
-//! The arrays of matrices are device memory, as they are for a batched product: group after group. Arrays
+//! Operations, sizes, leading dimensions and group sizes are arrays in host memory with one value for each
+//! group. The arrays of matrices are in device memory, as for a batched product, group after group. Arrays
 //! of scalars follow the pointer mode; in device mode they are read back, see `host_scalars.rs`.
 //!
-//! Arguments are checked in rocBLAS's order, all groups before the first product: handle, number of
-//! groups, arrays of the host, and for each group its size, operations, sizes, leading dimensions, scalars
-//! and matrices. A group that has nothing to do is passed over. (rocBLAS's source of before the release
-//! returned from the whole call there, with the other groups not computed.)
+//! Arguments are checked in rocBLAS's order, for all groups before the first product: handle, number of
+//! groups, host arrays, and for each group its size, operations, sizes, leading dimensions, scalars and
+//! matrices. A group that has nothing to do is skipped. (At such a group, rocBLAS's source before the
+//! release returned from the whole call without computing the other groups.)
 //! Source: `rocblas_gemm_grouped_batched_imp.hpp`, `rocblas_gemm_grouped_batched_ex_imp.hpp`, and the
 //! checks of gemm and `gemm_ex`.
 
@@ -40,7 +40,7 @@ trait Int: Copy + Into<i64> {}
 impl Int for i32 {}
 impl Int for i64 {}
 
-/// The arguments that are the same in all six functions. D is C where there is no D.
+/// The arguments that all six functions share. D is C in functions without a D.
 struct Call<I> {
     handle: Handle,
     operations: [*const i32; 2],
@@ -49,13 +49,13 @@ struct Call<I> {
     beta: *const c_void,
     /// A, B, C and D, arrays of pointers.
     matrices: [*const c_void; 4],
-    /// Of the same.
+    /// The leading dimensions of A, B, C and D.
     leading: [*const I; 4],
     groups: I,
     group_sizes: *const I,
     /// The type of the scalars.
     scalar: i32,
-    /// Whether the checks are those of `gemm_ex`; whether C and D have one type.
+    /// If the checks are those of `gemm_ex`: whether C and D have the same type.
     ex: Option<SameType>,
 }
 
@@ -73,7 +73,7 @@ struct Group<I> {
     count: I,
 }
 
-/// The size of a scalar in bytes; `None` for what is no type of scalars.
+/// The size of a scalar in bytes; `None` for a type that scalars cannot have.
 fn size_of_scalar(datatype: i32) -> Option<usize> {
     match datatype {
         F16_R => Some(2),
@@ -84,10 +84,10 @@ fn size_of_scalar(datatype: i32) -> Option<usize> {
     }
 }
 
-/// Whether a scalar is 0, of either sign, and whether it is 1 (looked at for real ones alone).
+/// Whether a scalar is 0, of either sign, and whether it is 1 (checked for real scalars only).
 ///
 /// # Safety
-/// `scalar` leads to one of that type in host memory.
+/// `scalar` points to a scalar of that type in host memory.
 unsafe fn value(scalar: *const c_void, datatype: i32) -> (bool, bool) {
     // SAFETY: by contract.
     unsafe {
@@ -109,7 +109,7 @@ unsafe fn value(scalar: *const c_void, datatype: i32) -> (bool, bool) {
 }
 
 impl<I: Int> Call<I> {
-    /// Checks the arguments and gives each group that has something to do to `multiply`.
+    /// Checks the arguments and calls `multiply` for each group that has something to do.
     ///
     /// # Safety
     /// As the vendor's function of these arguments.
@@ -156,7 +156,7 @@ impl<I: Int> Call<I> {
             let arrays = [self.alpha, self.beta];
             let all = usize::try_from(groups).ok().and_then(|groups| groups.checked_mul(bytes));
             let all = all.ok_or(status::INVALID_SIZE)?;
-            // SAFETY: arrays of so many scalars, in device memory as the pointer mode said.
+            // SAFETY: arrays of that many scalars, in device memory according to the pointer mode.
             copies = unsafe { host_scalars::read(compat, self.handle, arrays, all) }?;
             let [alpha, beta] = &copies;
             (self.alpha, self.beta) = (alpha.as_ptr().cast(), beta.as_ptr().cast());
@@ -165,7 +165,7 @@ impl<I: Int> Call<I> {
         let mut work = Vec::new();
         let mut problems = 0_i64;
         for index in 0..groups {
-            // SAFETY: the arrays have as many values, by contract, and scalars are on the host by now.
+            // SAFETY: the arrays have that many values, by contract, and the scalars are on the host now.
             let group = unsafe { self.group(index as usize, bytes, problems) };
             let count: i64 = group.count.into();
             if count < 0 {
@@ -186,7 +186,7 @@ impl<I: Int> Call<I> {
         for group in &work {
             match multiply(&compat.functions, group).ok_or(status::NOT_IMPLEMENTED)? {
                 status::SUCCESS | status::SIZE_UNCHANGED => {}
-                // The handle only asks how much memory there should be.
+                // The handle is in a query of the workspace size.
                 status::SIZE_INCREASED if is_query => result = status::SIZE_INCREASED,
                 error => return Err(error),
             }
@@ -195,7 +195,7 @@ impl<I: Int> Call<I> {
     }
 
     /// # Safety
-    /// The host arrays have more than `index` values, and scalars are in host memory.
+    /// The host arrays have more than `index` values, and the scalars are in host memory.
     unsafe fn group(&self, index: usize, scalar: usize, problems: i64) -> Group<I> {
         // SAFETY: by contract.
         unsafe {
@@ -214,7 +214,7 @@ impl<I: Int> Call<I> {
         }
     }
 
-    /// Whether a group has something to do, or what is wrong with it.
+    /// Whether a group has something to do, or the status for its invalid arguments.
     ///
     /// # Safety
     /// Its scalars are in host memory.
@@ -262,7 +262,7 @@ impl<I: Int> Call<I> {
     }
 }
 
-/// The functions of one type of integers.
+/// The functions for one type of integers.
 macro_rules! functions {
     ($int:ty: $gemm_ex:ident by $batched_ex:ident;
      $($gemm:ident of $element:ty, $datatype:ident by $batched:ident;)+) => {

@@ -1,4 +1,4 @@
-//! Creating and destroying handles: where several promises have something to do.
+//! Creating and destroying handles, which several promises extend.
 
 use super::{
     Compat, Promise, atomics, backend_functions::replacement, device_properties,
@@ -14,14 +14,14 @@ use crate::{
 };
 use core::ffi::{CStr, c_void};
 
-/// `rocblas_handle`, never looked into.
+/// `rocblas_handle`, never dereferenced.
 pub(crate) type Handle = *mut c_void;
 
 pub(crate) const CREATE: (&CStr, Target) = replacement!(rocblas_create_handle = create);
 const DESTROY: (&CStr, Target) = replacement!(rocblas_destroy_handle = destroy);
 const INITIALIZE: (&CStr, Target) = replacement!(rocblas_initialize = initialize);
 
-/// The names of those that do something of ours and then call the backend's.
+/// The names of the replacements that call the backend's function of the same name.
 pub(super) const PASSING_ON: [&CStr; 3] = [CREATE.0, DESTROY.0, INITIALIZE.0];
 
 /// The backend's function of that name, if it has one.
@@ -30,8 +30,9 @@ pub(crate) fn original(table: &Table, name: &CStr) -> Option<*const ()> {
     (table[index] != COLD[index]).then(|| table[index].0)
 }
 
-/// Our functions, where the backend has what they call. Whoever makes handles has to be known before a second
-/// backend makes some; and with its first handle a process begins to listen for who wants to trace it.
+/// The replacements whose original the backend has. They are always installed: the owner of each handle must be
+/// known before a second backend makes one, and with its first handle a process begins to listen for trace
+/// requests.
 pub(super) fn replacements(compat: &Compat) -> Vec<(&'static CStr, Target)> {
     let guarded = compat.hip.is_some() && compat.active.contains(Promise::Tensile);
     let mut replacements = Vec::new();
@@ -50,7 +51,7 @@ pub(super) fn replacements(compat: &Compat) -> Vec<(&'static CStr, Target)> {
 /// # Safety
 /// As `rocblas_create_handle`.
 unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
-    // What others have asked for until now may be another backend.
+    // A request that is waiting may be for another backend.
     listener::listen();
     let Ok(backend) = policy::for_new_handle() else {
         return status::INTERNAL_ERROR;
@@ -59,13 +60,13 @@ unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
     let Some(original) = compat.functions.rocblas_create_handle else {
         return status::NOT_IMPLEMENTED;
     };
-    init::hold_bindings(backend);
+    init::restore_bindings(backend);
     if !handle.is_null() && !kernels::present(backend) {
         return status::INTERNAL_ERROR;
     }
     // SAFETY: passed on unchanged.
-    let answer = unsafe { original(handle) };
-    if answer == status::SUCCESS {
+    let result = unsafe { original(handle) };
+    if result == status::SUCCESS {
         // SAFETY: a successful call has stored a handle.
         let handle = unsafe { *handle };
         atomics::on_create(backend, handle);
@@ -74,7 +75,7 @@ unsafe extern "C" fn create(handle: *mut Handle) -> i32 {
         let facts = HandleFacts { owner, device, solver_data: SharedPtr::NULL };
         facts::insert_handle(handle.addr(), facts);
     }
-    answer
+    result
 }
 
 /// # Safety
@@ -85,20 +86,20 @@ unsafe extern "C" fn destroy(handle: Handle) -> i32 {
     let Some(original) = original else {
         return status::INTERNAL_ERROR;
     };
-    // Taken out before: once the handle is gone, another thread may be given the same address.
+    // Removed first: once the handle is destroyed, another thread may get one at the same address.
     let facts = facts::remove_handle(handle.addr());
     // SAFETY: passed on unchanged.
-    let answer = unsafe { original(handle) };
+    let result = unsafe { original(handle) };
     if let Some(facts) = facts
-        && answer != status::SUCCESS
+        && result != status::SUCCESS
     {
-        // The handle was not destroyed after all.
+        // The backend did not destroy the handle.
         facts::insert_handle(handle.addr(), facts);
     }
-    answer
+    result
 }
 
-/// Loads the kernels of the current device; the backend aborts where it finds none.
+/// Loads the kernels of the current device, unless there are none: then the backend would abort.
 ///
 /// # Safety
 /// As `rocblas_initialize`.

@@ -1,9 +1,9 @@
-//! alpha and beta where our own functions can look at them.
+//! Brings alpha and beta to the host, where the shim's replacements can read them.
 //!
-//! In device pointer mode they are copied to the host on the handle's stream, as rocBLAS does it in the
-//! functions that ours stand for, and the backend's functions are then called in host pointer mode.
-//! While the stream captures, a copy would run at each replay and not now, and waiting for it would
-//! invalidate the capture: that is refused.
+//! In device pointer mode they are copied to the host on the handle's stream, as rocBLAS does in the
+//! functions that are replaced, and the backend's functions are then called in host pointer mode.
+//! While the stream is being captured, a copy would run at each replay instead of now, and waiting for it
+//! would invalidate the capture, so the call is refused.
 
 use super::{Compat, handles::Handle, status, transfers};
 use core::{
@@ -15,7 +15,7 @@ use rocblas_abi::value::pointer_mode;
 use rocblas_contract::sentences;
 use tracing::error;
 
-/// Host mode for as long as this lives, if the handle is in device mode.
+/// A guard that sets a handle in device pointer mode to host pointer mode, and restores it when dropped.
 pub(super) struct HostMode<'a> {
     compat: &'a Compat,
     handle: Handle,
@@ -67,11 +67,11 @@ fn is_device_mode(compat: &Compat, handle: Handle) -> Result<bool, i32> {
     }
 }
 
-/// Host copies of blocks of `bytes` bytes of device memory, aligned for any scalar. What a null pointer
-/// leads to is zero.
+/// Host copies of blocks of `bytes` bytes of device memory, aligned for any scalar. The copy for a null
+/// pointer is zero.
 ///
 /// # Safety
-/// Each pointer is null or leads to as many bytes of device memory.
+/// Each pointer is null or points to that many bytes of device memory.
 pub(super) unsafe fn read<const N: usize>(
     compat: &Compat,
     handle: Handle,
@@ -88,8 +88,8 @@ pub(super) unsafe fn read<const N: usize>(
         return Err(error);
     }
     if hip.is_capturing(stream) != Some(false) {
-        static SAID: AtomicBool = AtomicBool::new(false);
-        if !SAID.swap(true, Ordering::Relaxed) {
+        static REPORTED: AtomicBool = AtomicBool::new(false);
+        if !REPORTED.swap(true, Ordering::Relaxed) {
             error!("{}", sentences::scalars_captured());
         }
         return Err(status::NOT_IMPLEMENTED);
@@ -98,8 +98,8 @@ pub(super) unsafe fn read<const N: usize>(
     for (copy, block) in copies.iter_mut().zip(blocks) {
         *copy = vec![0_u64; bytes.div_ceil(8)];
         if !block.is_null() {
-            // SAFETY: as much device memory, by contract, and as much of ours, which stays until the
-            // stream has been waited for.
+            // SAFETY: both are that long: the device memory by contract, and the copy, which lives until
+            // the stream has been waited for.
             let error = unsafe { hip.read(copy.as_mut_ptr().cast(), block, bytes, stream) };
             if error != 0 {
                 return Err(transfers::status_of(error));

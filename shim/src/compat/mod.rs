@@ -1,8 +1,8 @@
 //! Promises of rocBLAS 5.x that an older backend does not keep, one file each.
 //!
-//! A promise is active when the backend needs it and the user has not switched it off. An active
-//! promise puts functions of ours into the table in place of the backend's, which find what they need
-//! in [`Compat`]; or it answers what the backend asks of the environment.
+//! A promise is active if the backend needs it and the user has not switched it off. An active promise
+//! replaces functions of the backend in the table, with state in [`Compat`], or changes the environment
+//! that the backend reads.
 
 pub(crate) mod atomics;
 pub(crate) mod backend_functions;
@@ -80,7 +80,7 @@ impl Promises {
         self.0 = if on { self.0 | bit } else { self.0 & !bit };
     }
 
-    /// Switches by name; `all` is every promise. `None` for a name that is none.
+    /// Switches a promise by name; `all` is every promise. `None` for an unknown name.
     pub(crate) fn switch(&mut self, name: &str, on: bool) -> Option<()> {
         if name == "all" {
             *self = if on { Self::EVERY } else { Self::NONE };
@@ -97,17 +97,17 @@ impl Promises {
     }
 }
 
-/// What the promises kept for a backend work with.
+/// The state of the promises that are kept for a backend.
 #[derive(Debug)]
 pub(crate) struct Compat {
     pub(crate) active: Promises,
-    /// `None`: the backend does not tell.
+    /// `None` if the backend does not report a version.
     pub(crate) generation: Option<Generation>,
     /// The HIP runtime that the backend uses; `None` for stand-ins without one.
     pub(crate) hip: Option<Hip>,
-    /// The backend's own functions, whose place in the table ours took.
+    /// The backend's own functions that were replaced in the table.
     pub(crate) functions: backend_functions::BackendFunctions,
-    pub(crate) version: version::Answers,
+    pub(crate) version: version::Versions,
 }
 
 fn lacks(table: &Table, name: &CStr) -> bool {
@@ -116,10 +116,10 @@ fn lacks(table: &Table, name: &CStr) -> bool {
 
 /// The promises that a backend needs.
 ///
-/// A library of ROCm 7 keeps them itself; what it may lack are functions that came after it. Whether
-/// an older library has one of these is asked of it, too: 6.4's has two that 6.3's has not. One of
-/// unknown generation gets what the oldest needs: kept for a library that keeps them itself, they
-/// change next to nothing.
+/// A library of ROCm 7 keeps them itself and lacks only functions of later releases. Whether a library has
+/// such a function is looked up, in older libraries too: 6.4's has two that 6.3's lacks. A library of
+/// unknown generation gets the promises of the oldest: for a library that keeps them itself, they change
+/// almost nothing.
 fn needed(generation: Option<Generation>, table: &Table, hip: Option<&Hip>) -> Promises {
     let lacks = |name: &CStr| lacks(table, name);
     let mut needed = Promises::NONE;
@@ -146,8 +146,8 @@ fn needed(generation: Option<Generation>, table: &Table, hip: Option<&Hip>) -> P
     needed
 }
 
-/// Puts the functions of every promise that the backend needs and the user wants into the table, and those
-/// by which handles are known. `presents` is the version of rocBLAS that programs are told.
+/// Puts into the table the functions of every promise that the backend needs and the user wants, and those
+/// that register handles. `presents` is the version of rocBLAS that programs see.
 pub(crate) fn install(
     soname: &str,
     handle: Handle,
@@ -155,7 +155,7 @@ pub(crate) fn install(
     hip: Option<Hip>,
     table: &mut Table,
 ) -> Compat {
-    let version = version::Answers::of(handle, presents);
+    let version = version::Versions::of(handle, presents);
     let generation = Generation::of(soname, &version.backend().to_string_lossy());
     if generation.is_none() {
         warn!("{}", sentences::unknown_generation(soname));
@@ -183,9 +183,9 @@ pub(crate) fn install(
     ];
     for (promise, functions) in promised {
         let replaces = |name: &CStr| match promise {
-            // A question that the backend cannot be asked at all stays missing.
+            // If the backend lacks the function itself, it stays missing.
             Promise::Solutions => !lacks(table, name),
-            // What the backend has, it does itself.
+            // A function that the backend has is not replaced.
             Promise::GroupedGemm | Promise::BatchStrides => lacks(table, name),
             _ => true,
         };
@@ -201,19 +201,19 @@ pub(crate) fn install(
     compat
 }
 
-/// Whether our function of that name calls the backend's, which gives the answer.
+/// Whether the replacement of that name returns the result of the backend's function.
 pub(crate) fn passes_on(name: &CStr) -> bool {
     let solutions = solutions::REPLACEMENTS.iter().map(|(name, _)| *name);
     handles::PASSING_ON.into_iter().chain(solutions).any(|known| known == name)
 }
 
-/// The compat of the backend that made a handle. Functions of ours are reached through the table of one, so
-/// it is there; `None` is answered with an error all the same.
+/// The compat of the backend that made a handle. Replacements are called through a backend's table, so it
+/// should always exist; callers return an error for `None`.
 fn of(handle: handles::Handle) -> Option<&'static Compat> {
     Some(&route::backend_of(handle.addr())?.compat)
 }
 
-/// The compat for functions without a handle: of the backend that was opened first.
+/// The compat for functions without a handle: that of the first backend.
 fn of_any() -> Option<&'static Compat> {
     Some(&backends::first()?.compat)
 }

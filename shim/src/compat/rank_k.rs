@@ -1,13 +1,13 @@
-//! `rocblas_syrk_ex`, which came with rocBLAS 5.2, and `rocblas_herk_ex`, which came with 5.3:
-//! C = alpha A A^T + beta C of one triangle of C, with types of their own for A, C and the arithmetic.
+//! `rocblas_syrk_ex`, introduced in rocBLAS 5.2, and `rocblas_herk_ex`, introduced in 5.3:
+//! C = alpha A A^T + beta C for one triangle of C, with separate types for A, C and the computation.
 //!
 //! With 16-bit A they are computed by the backend's `gemm_strided_batched_ex`. A product of whole
-//! matrices would write the other triangle too, so the triangle is cut into squares: the diagonal, one
-//! element each, then squares of 1, 2, 4, ... beside it. Squares of a size are as far from each other as
-//! the problems of a strided batch are, so that a matrix of n columns takes at most 2 log2(n) + 2 calls, no
-//! workspace, and not a bit of the other triangle. Where all types are the same, which rocBLAS does not
-//! offer, the backend's syrk or herk does it. rocBLAS computes f32 matrices in f64, too; older libraries
-//! have nothing that does, and there `rocblas_status_not_implemented` is returned.
+//! matrices would also write the other triangle, so the triangle is cut into squares: the diagonal as
+//! squares of one element, then squares of 1, 2, 4, ... next to it. Squares of one size are equally far
+//! apart, as the problems of a strided batch are. So a matrix of n columns takes at most 2 log2(n) + 2
+//! calls and no workspace, and the other triangle is not touched. If all types are the same, which rocBLAS
+//! does not offer, the backend's syrk or herk is called. rocBLAS can also compute f32 matrices in f64;
+//! older libraries have no function for that, so `rocblas_status_not_implemented` is returned.
 //!
 //! Arguments are checked in rocBLAS's order: handle, n = 0, types, fill and operation, sizes, scalars,
 //! nothing to do (alpha 0 and beta 1), matrices.
@@ -37,7 +37,7 @@ pub(super) const HERK_EX: &CStr = c"rocblas_herk_ex";
 pub(super) static OF_SYRK_EX: [(&CStr, Target); 1] = replacements![rocblas_syrk_ex = syrk_ex];
 pub(super) static OF_HERK_EX: [(&CStr, Target); 1] = replacements![rocblas_herk_ex = herk_ex];
 
-/// The problems of one call: as many as every release takes, and a launch has room for.
+/// The maximum number of problems in one call: every release accepts as many, and they fit in one launch.
 const MOST_PROBLEMS: i32 = 1 << 15;
 
 /// The arguments of either function.
@@ -107,33 +107,35 @@ functions! {
 
 /// How a combination of types is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// By products of squares; A and C have elements of so many bytes.
+enum Method {
+    /// By products of squares; `a` and `c` are the element sizes of A and C in bytes.
     Squares { a: i64, c: i64 },
     /// By the backend's function of one type.
     Plain,
-    /// rocBLAS can, and no function of an older one.
+    /// rocBLAS supports it, but older releases have no function for it.
     None { scalar: usize },
 }
 
-/// `None` for types that rocBLAS does not take.
-fn way(hermitian: bool, a: i32, c: i32, compute: i32) -> Option<Way> {
+/// `None` for types that rocBLAS does not accept.
+fn method(hermitian: bool, a: i32, c: i32, compute: i32) -> Option<Method> {
     Some(match (hermitian, a, c, compute) {
         (false, BF16_R, BF16_R, F32_R) | (false, F16_R, F16_R, F32_R) => {
-            Way::Squares { a: 2, c: 2 }
+            Method::Squares { a: 2, c: 2 }
         }
-        (false, BF16_R | F16_R, F32_R, F32_R) => Way::Squares { a: 2, c: 4 },
-        (false, F32_R, F32_R | F64_R, F64_R) => Way::None { scalar: 8 },
-        (true, F32_C, F32_C | F64_C, F64_C) => Way::None { scalar: 8 },
-        (false, F32_R | F64_R, ..) | (_, F32_C | F64_C, ..) if a == c && c == compute => Way::Plain,
+        (false, BF16_R | F16_R, F32_R, F32_R) => Method::Squares { a: 2, c: 4 },
+        (false, F32_R, F32_R | F64_R, F64_R) => Method::None { scalar: 8 },
+        (true, F32_C, F32_C | F64_C, F64_C) => Method::None { scalar: 8 },
+        (false, F32_R | F64_R, ..) | (_, F32_C | F64_C, ..) if a == c && c == compute => {
+            Method::Plain
+        }
         _ => return None,
     })
 }
 
-/// A scalar of the arithmetic's type.
+/// A scalar of the computation's type.
 ///
 /// # Safety
-/// `scalar` leads to so many bytes of host memory.
+/// `scalar` points to that many bytes of host memory.
 unsafe fn value(scalar: *const c_void, bytes: usize) -> f64 {
     // SAFETY: by contract.
     unsafe {
@@ -160,24 +162,24 @@ impl Update {
         if self.n == 0 {
             return if is_query { status::SIZE_UNCHANGED } else { status::SUCCESS };
         }
-        let way = match way(hermitian, self.a_type, self.c_type, self.compute_type) {
-            // A query is answered before types are looked at.
+        let method = match method(hermitian, self.a_type, self.c_type, self.compute_type) {
+            // A query returns before the types are checked.
             None if is_query => return status::SIZE_UNCHANGED,
             None => return status::NOT_IMPLEMENTED,
-            // It checks its arguments itself, in the same order.
+            // The backend's function checks its arguments itself, in the same order.
             // SAFETY: passed on.
-            Some(Way::Plain) => return unsafe { self.plain(&compat.functions, hermitian) },
-            Some(Way::None { .. }) if is_query => return status::SIZE_UNCHANGED,
-            Some(way) => way,
+            Some(Method::Plain) => return unsafe { self.plain(&compat.functions, hermitian) },
+            Some(Method::None { .. }) if is_query => return status::SIZE_UNCHANGED,
+            Some(method) => method,
         };
         if let Err(status) = self.check(hermitian, is_query) {
             return status;
         }
         // SAFETY: passed on.
-        unsafe { self.compute(compat, way, is_query) }.unwrap_or_else(|error| error)
+        unsafe { self.compute(compat, method, is_query) }.unwrap_or_else(|error| error)
     }
 
-    /// What is wrong with the arguments, as far as no scalar has to be looked at.
+    /// Checks the arguments, except those checks that depend on a scalar.
     fn check(&self, hermitian: bool, is_query: bool) -> Result<(), i32> {
         let fills = self.uplo == fill::UPPER || self.uplo == fill::LOWER;
         let operates = match self.trans {
@@ -200,9 +202,9 @@ impl Update {
 
     /// # Safety
     /// As the vendor's function of these arguments, which have been checked.
-    unsafe fn compute(&self, compat: &Compat, way: Way, is_query: bool) -> Result<i32, i32> {
-        let Way::Squares { a: a_size, c: c_size } = way else {
-            let Way::None { scalar } = way else {
+    unsafe fn compute(&self, compat: &Compat, method: Method, is_query: bool) -> Result<i32, i32> {
+        let Method::Squares { a: a_size, c: c_size } = method else {
+            let Method::None { scalar } = method else {
                 return Err(status::NOT_IMPLEMENTED);
             };
             let nothing_can = |_, _| Err(status::NOT_IMPLEMENTED);
@@ -214,10 +216,10 @@ impl Update {
             false => [operation::NONE, operation::TRANSPOSE],
             true => [operation::TRANSPOSE, operation::NONE],
         };
-        // From one row of C to the next, in A.
+        // The distance in A that corresponds to one row of C.
         let step = if transposed { i64::from(self.lda) } else { 1 };
         let a_at = |row: i32| match self.a.is_null() {
-            // Not read where alpha is 0.
+            // Not read if alpha is 0.
             true => self.a,
             false => self.a.wrapping_byte_offset((i64::from(row) * step * a_size) as isize),
         };
@@ -225,8 +227,7 @@ impl Update {
             let element = i64::from(row) + i64::from(column) * i64::from(self.ldc);
             self.c.wrapping_byte_offset((element * c_size) as isize)
         };
-        // Where the handle only asks how much memory there should be, the backend keeps the most that a
-        // call says.
+        // In a query of the workspace size, the backend keeps the largest size of the calls.
         let mut result = if is_query { status::SIZE_UNCHANGED } else { status::SUCCESS };
         let multiply = |alpha, beta| {
             let gemm = compat.functions.rocblas_gemm_strided_batched_ex;
@@ -284,11 +285,11 @@ impl Update {
         unsafe { self.with_scalars(compat, 4, is_query, multiply) }
     }
 
-    /// Gives a function alpha and beta in host memory, unless there is nothing to compute or to compute
-    /// it with.
+    /// Calls a function with alpha and beta in host memory, unless there is nothing to compute or no function
+    /// to compute it with.
     ///
     /// # Safety
-    /// As the vendor's function of these arguments, whose scalars have so many bytes.
+    /// As the vendor's function of these arguments, whose scalars have `bytes` bytes.
     unsafe fn with_scalars(
         &self,
         compat: &Compat,
@@ -300,11 +301,11 @@ impl Update {
             return then(self.alpha, self.beta);
         }
         let mode = HostMode::enter(compat, self.handle)?;
-        // Without columns of A nobody reads alpha, and the caller's may be null.
+        // If A has no columns, alpha is not read, and the caller's pointer may be null.
         let alpha = if self.k == 0 { null() } else { self.alpha };
         let copies;
         let (mut alpha, beta) = if mode.was_device() {
-            // SAFETY: the caller's scalars, in device memory as the pointer mode said.
+            // SAFETY: the caller's scalars, in device memory according to the pointer mode.
             copies = unsafe { host_scalars::read(compat, self.handle, [alpha, self.beta], bytes) }?;
             let [alpha, beta] = &copies;
             (alpha.as_ptr().cast::<c_void>(), beta.as_ptr().cast::<c_void>())
@@ -315,7 +316,7 @@ impl Update {
             static ZERO: f64 = 0.0;
             alpha = (&raw const ZERO).cast();
         }
-        // SAFETY: host memory by now, and not null.
+        // SAFETY: both are in host memory now, and not null.
         let (uses_a, keeps_c) = unsafe { (value(alpha, bytes) != 0.0, value(beta, bytes) == 1.0) };
         if !uses_a && keeps_c {
             return Ok(status::SUCCESS);
@@ -333,8 +334,8 @@ impl Update {
             ($function:ident) => {
                 match functions.$function {
                     None => status::NOT_IMPLEMENTED,
-                    // SAFETY: the backend's function with its prototype, and the caller's arguments,
-                    // which are of its types as the caller said.
+                    // SAFETY: the backend's function with its prototype, and the caller's arguments, whose
+                    // types match according to the caller.
                     Some(function) => unsafe {
                         function(
                             self.handle,
@@ -365,7 +366,7 @@ impl Update {
     }
 }
 
-/// Equal rectangles of a triangle, `apart` rows and columns from each other.
+/// Rectangles of equal size in a triangle, `apart` rows and columns from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Part {
     row: i32,
@@ -376,8 +377,8 @@ struct Part {
     count: i32,
 }
 
-/// Cuts a triangle of n columns into parts: first the diagonal, then at each size the squares between two
-/// that are done already, and what is left of one at the end.
+/// Cuts a triangle of n columns into parts: first the diagonal, then for each size the squares between two
+/// finished triangles, and a remaining rectangle at the end.
 fn squares(n: i32, lower: bool, mut each: impl FnMut(Part) -> Result<(), i32>) -> Result<(), i32> {
     let mut of_size =
         |row: i32, column: i32, size: i32, apart: i32, count: i32| -> Result<(), i32> {
@@ -394,7 +395,7 @@ fn squares(n: i32, lower: bool, mut each: impl FnMut(Part) -> Result<(), i32>) -
     of_size(0, 0, 1, 1, n)?;
     let mut size = 1;
     while size < n {
-        // n is at most i32::MAX, and twice a size that is below it may be above.
+        // In 64 bits: n is at most i32::MAX, and twice a smaller size may exceed that.
         let pairs = i64::from(n) / (2 * i64::from(size));
         let (row, column) = if lower { (size, 0) } else { (0, size) };
         if pairs > 0 {
@@ -469,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_ends_it() {
+    fn an_error_ends_the_iteration() {
         let mut calls = 0;
         let fail = |_| {
             calls += 1;
@@ -480,16 +481,16 @@ mod tests {
     }
 
     #[test]
-    fn types_are_rocblass_and_those_of_the_plain_functions() {
-        assert_eq!(way(false, F16_R, F16_R, F32_R), Some(Way::Squares { a: 2, c: 2 }));
-        assert_eq!(way(false, BF16_R, F32_R, F32_R), Some(Way::Squares { a: 2, c: 4 }));
-        assert_eq!(way(false, F32_R, F64_R, F64_R), Some(Way::None { scalar: 8 }));
-        assert_eq!(way(true, F32_C, F32_C, F64_C), Some(Way::None { scalar: 8 }));
-        assert_eq!(way(false, F32_R, F32_R, F32_R), Some(Way::Plain));
-        assert_eq!(way(false, F64_C, F64_C, F64_C), Some(Way::Plain));
-        assert_eq!(way(true, F64_C, F64_C, F64_C), Some(Way::Plain));
-        assert_eq!(way(true, F32_R, F32_R, F32_R), None, "herk is of complex matrices");
-        assert_eq!(way(false, F16_R, F16_R, F16_R), None);
-        assert_eq!(way(false, F32_R, F32_R, F64_C), None);
+    fn only_types_of_rocblas_and_of_the_plain_functions_are_accepted() {
+        assert_eq!(method(false, F16_R, F16_R, F32_R), Some(Method::Squares { a: 2, c: 2 }));
+        assert_eq!(method(false, BF16_R, F32_R, F32_R), Some(Method::Squares { a: 2, c: 4 }));
+        assert_eq!(method(false, F32_R, F64_R, F64_R), Some(Method::None { scalar: 8 }));
+        assert_eq!(method(true, F32_C, F32_C, F64_C), Some(Method::None { scalar: 8 }));
+        assert_eq!(method(false, F32_R, F32_R, F32_R), Some(Method::Plain));
+        assert_eq!(method(false, F64_C, F64_C, F64_C), Some(Method::Plain));
+        assert_eq!(method(true, F64_C, F64_C, F64_C), Some(Method::Plain));
+        assert_eq!(method(true, F32_R, F32_R, F32_R), None, "herk is for complex matrices");
+        assert_eq!(method(false, F16_R, F16_R, F16_R), None);
+        assert_eq!(method(false, F32_R, F32_R, F64_C), None);
     }
 }

@@ -1,15 +1,15 @@
-//! Asking which solutions there are for a product, without matrices.
+//! Queries of the solutions for a product, without matrices.
 //!
-//! 5.x accepts null for A, B, C and D in the `get_solutions` functions, as the question does not
-//! depend on them. 4.3.0 returns `rocblas_status_invalid_pointer`. So a null becomes an address that
-//! nothing is read from: the solutions are looked up, not run.
+//! 5.x accepts null for A, B, C and D in the `get_solutions` functions, because the result does not
+//! depend on them. 4.3.0 returns `rocblas_status_invalid_pointer`. So null is replaced by an address. It is
+//! never read: solutions are looked up, not run.
 //! Source: the argument checks of `rocblas_gemm_ex_get_solutions` in both.
 
 use super::{backend_functions::replacements, of, status};
 use crate::table::Target;
 use core::ffi::{CStr, c_void};
 
-/// What stands in for a matrix: as aligned as device memory is.
+/// A stand-in for a matrix, with the alignment of device memory.
 #[repr(align(256))]
 struct Nothing(#[allow(dead_code, reason = "only its address is used")] [u8; 256]);
 static NOTHING: Nothing = Nothing([0; 256]);
@@ -17,9 +17,9 @@ static NOTHING: Nothing = Nothing([0; 256]);
 /// The parameters that are matrices.
 const MATRICES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// An argument, as it is passed on.
+/// An argument that is passed on.
 trait Argument: Sized {
-    /// An address in place of a matrix that is null; anything else as it is.
+    /// Replaces a null matrix by an address; returns any other argument unchanged.
     fn with_address(self, _parameter: &str) -> Self {
         self
     }
@@ -55,7 +55,7 @@ macro_rules! function {
             let Some(original) = of($handle).and_then(|compat| compat.functions.$original) else {
                 return status::NOT_IMPLEMENTED;
             };
-            // SAFETY: the caller's arguments, but for matrices that are neither read nor written.
+            // SAFETY: the caller's arguments, except for matrices, which are neither read nor written.
             unsafe { original($handle $(, $parameter.with_address(stringify!($parameter)))*) }
         }
     };
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn matrices_alone_get_an_address() {
+    fn only_null_matrices_are_replaced() {
         let null = core::ptr::null::<c_void>();
         assert!(MATRICES.iter().all(|matrix| !null.with_address(matrix).is_null()));
         assert!(["alpha", "beta", "handle"].iter().all(|other| null.with_address(other).is_null()));

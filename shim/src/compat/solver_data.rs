@@ -2,11 +2,11 @@
 //!
 //! 5.0.2 keeps one `std::shared_ptr<void>` per handle, set and read by two C++ functions; rocSOLVER
 //! stores its options for the handle there. 4.3.0 has neither function, and without them rocSOLVER
-//! and hipBLAS do not load. Here the pointers are among the facts of handles, `../facts.rs`.
+//! and hipBLAS do not load. The shim keeps these pointers in its handle registry, `../facts.rs`.
 //! Source: `handle.hpp` of 5.x, and libstdc++'s `shared_ptr_base.h`.
 //!
 //! `rocblas_status (rocblas_handle, std::shared_ptr<void>&)`: the reference is a plain pointer to
-//! an object of two pointers. The second one leads to libstdc++'s control block: virtual table at
+//! an object of two pointers. The second one points to libstdc++'s control block: virtual table at
 //! 0, use count (32 bits) at 8, weak count at 12; see [`Control`].
 
 use super::{handles::Handle, status};
@@ -26,11 +26,11 @@ pub(super) const GET: &CStr =
 pub(super) static REPLACEMENTS: [(&CStr, Target); 2] =
     [(SET, Target(set as *const ())), (GET, Target(get as *const ()))];
 
-/// The virtual functions of `std::_Sp_counted_base`, from where an object's virtual pointer points.
+/// The virtual table of `std::_Sp_counted_base`, from the address that an object's vptr holds.
 #[repr(C)]
 struct ControlFunctions {
     destructors: [*const (); 2],
-    /// Destroys the object that is shared.
+    /// Destroys the shared object.
     dispose: unsafe extern "C" fn(*const Control),
     /// Frees the control block.
     destroy: unsafe extern "C" fn(*const Control),
@@ -41,19 +41,19 @@ struct ControlFunctions {
 struct Control {
     functions: &'static ControlFunctions,
     uses: AtomicI32,
-    /// One for all uses together, besides one for each weak pointer.
+    /// One for all uses together, plus one for each weak pointer.
     weaks: AtomicI32,
 }
 
-/// A `std::shared_ptr<void>`, counted like one.
+/// A `std::shared_ptr<void>`, with the same reference counting.
 #[repr(C)]
 pub(crate) struct SharedPtr {
     object: *mut c_void,
     control: Option<NonNull<Control>>,
 }
 
-// SAFETY: what may be done from any thread with a shared_ptr is done here: counting, and running
-// the deleter of whoever made it where the last one goes, which C++ allows on any thread.
+// SAFETY: only operations that C++ allows on any thread are used: counting, and running the creator's
+// deleter when the last pointer is dropped.
 unsafe impl Send for SharedPtr {}
 
 impl SharedPtr {
@@ -82,10 +82,10 @@ impl Drop for SharedPtr {
         if control.uses.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
         }
-        // SAFETY: the last use is gone, so the object goes: what the count is for.
+        // SAFETY: the use count has reached 0, so the object is destroyed exactly once.
         unsafe { (control.functions.dispose)(control) };
         if control.weaks.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // SAFETY: no weak pointer is left either, so the block goes.
+            // SAFETY: no weak pointer remains either, so the block is freed exactly once.
             unsafe { (control.functions.destroy)(control) };
         }
     }
@@ -99,7 +99,7 @@ unsafe extern "C" fn set(handle: Handle, pointer: *const SharedPtr) -> i32 {
     }
     // SAFETY: a reference in C++, so not null.
     let pointer = unsafe { (*pointer).clone() };
-    // The deleter, if any, is someone else's code, and may come back here.
+    // The deleter, if any, is code of the program and may call this function again.
     drop(facts::replace_solver_data(handle as usize, pointer));
     status::SUCCESS
 }
@@ -111,7 +111,7 @@ unsafe extern "C" fn get(handle: Handle, pointer: *mut SharedPtr) -> i32 {
         return status::INVALID_HANDLE;
     }
     let mut found = facts::solver_data_of(handle as usize);
-    // SAFETY: a reference in C++, so not null; what it held is dropped here.
+    // SAFETY: a reference in C++, so not null; its previous value is dropped here.
     swap(unsafe { &mut *pointer }, &mut found);
     status::SUCCESS
 }

@@ -1,11 +1,11 @@
-//! The kernels that a backend loads are its own.
+//! Makes a backend load its own kernels.
 //!
-//! 5.0.2 takes the directory of its Tensile library from `ROCBLAS_TENSILE_LIBPATH`, and tuned
-//! solutions from `ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH`; what a user has set there is meant for 5.0.2.
-//! 4.3.0 reads the same variables; without them it looks beside the last loaded file with `rocblas.`
-//! in its path, which may be the shim or a third library. So it is told its own directory, and the
-//! file of tuned solutions, which are indices of another library's kernels, is hidden from it.
-//! Source: `tensile_host.cpp` of 4.3. Where a GPU has no kernels: `../backend/kernels.rs`.
+//! 5.0.2 reads the directory of its Tensile library from `ROCBLAS_TENSILE_LIBPATH`, and tuned
+//! solutions from `ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH`; a user's values of these are meant for 5.0.2.
+//! 4.3.0 reads the same variables; without them it searches next to the last loaded file with `rocblas.`
+//! in its path, which may be the shim or a third library. So the backend reads its own directory from the
+//! former, and the latter is hidden from it, because tuned solutions are indices of another library's kernels.
+//! Source: `tensile_host.cpp` of 4.3. `../backend/kernels.rs` handles GPUs without kernels.
 
 use super::Compat;
 use crate::config;
@@ -30,26 +30,26 @@ use tracing::warn;
 /// The kernels of a backend.
 #[derive(Debug)]
 pub(crate) struct Tensile {
-    /// Nothing where there are none beside it.
+    /// `None` if there are none next to the library.
     directory: Option<CString>,
 }
 
 impl Tensile {
-    /// Those of the backend in that file.
+    /// The kernels of the backend in that file.
     pub(crate) fn of(backend: &Path, compat: &Compat) -> Self {
         let directory = directory(backend, || compat.version.backend().to_string_lossy());
         Self { directory: directory.and_then(|d| CString::new(d.as_os_str().as_bytes()).ok()) }
     }
 
-    /// Says once which variables are hidden.
+    /// Reports once which variables are hidden.
     pub(crate) fn announce() {
         for name in [LIBPATH, OVERRIDE].into_iter().filter(|name| config::is_set(name)) {
             warn!("{}", sentences::tensile_hidden(name.to_string_lossy()));
         }
     }
 
-    /// What the backend gets for a variable of Tensile's.
-    pub(crate) fn answer(&self, name: &CStr) -> Option<*mut c_char> {
+    /// The backend's value of a variable about Tensile.
+    pub(crate) fn value(&self, name: &CStr) -> Option<*mut c_char> {
         if name == LIBPATH {
             let directory = self.directory.as_ref();
             return Some(directory.map_or(null_mut(), |directory| directory.as_ptr().cast_mut()));
@@ -57,15 +57,15 @@ impl Tensile {
         (name == OVERRIDE).then_some(null_mut())
     }
 
-    /// The directory, where it is known.
+    /// The directory, if it is known.
     pub(crate) fn directory(&self) -> Option<&Path> {
         let directory = self.directory.as_ref()?;
         Some(Path::new(OsStr::from_bytes(directory.as_bytes())))
     }
 }
 
-/// Where the backend's kernels are: `rocblas/library` beside the file or beside its directory, or as
-/// Debian has it `rocblas/<version>/library` beside the file.
+/// The directory of the backend's kernels: `rocblas/library` next to the file or next to its directory, or, in
+/// Debian, `rocblas/<version>/library` next to the file.
 fn directory<'a>(backend: &Path, version: impl FnOnce() -> Cow<'a, str>) -> Option<PathBuf> {
     let file = backend.canonicalize().ok()?;
     let lib = file.parent()?;
@@ -75,8 +75,8 @@ fn directory<'a>(backend: &Path, version: impl FnOnce() -> Cow<'a, str>) -> Opti
     found.canonicalize().ok()
 }
 
-/// The `library` in the sub-directory whose name is the longest that the version begins with:
-/// several versions may share a directory.
+/// The `library` in the subdirectory whose name is the longest prefix of the version: several versions may
+/// share a parent directory.
 fn of_version<'a>(directory: &Path, version: impl FnOnce() -> Cow<'a, str>) -> Option<PathBuf> {
     let entries = fs::read_dir(directory).ok()?.flatten();
     let version = version();

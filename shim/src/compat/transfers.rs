@@ -1,10 +1,10 @@
 //! Copying vectors and matrices between host and device: sixteen functions without a handle.
 //!
-//! 5.0.2 returns the status that belongs to the HIP error of the copy. 4.3.0 prints the error and
-//! returns success: the program goes on with data that is not there. Argument checks are the same
-//! in both, in this order: nothing to copy is success, bad sizes, null pointers.
-//! Source: `rocblas_auxiliary.cpp` of both. The copies are HIP's own, of the runtime that the
-//! process uses: plain where both sides are contiguous, two-dimensional otherwise.
+//! 5.0.2 returns the status that corresponds to the HIP error of the copy. 4.3.0 prints the error and
+//! returns success, so the program continues without its data. Argument checks are the same in both, in
+//! this order: success if there is nothing to copy, then invalid sizes, then null pointers.
+//! Source: `rocblas_auxiliary.cpp` of both. The copies use the process's HIP runtime: one-dimensional if
+//! both sides are contiguous, two-dimensional otherwise.
 
 use super::{Compat, backend_functions::replacements, of_any, status};
 use crate::{backend::hip::Stream, table::Target};
@@ -14,7 +14,7 @@ use core::ffi::{CStr, c_void};
 const HOST_TO_DEVICE: i32 = 1;
 const DEVICE_TO_HOST: i32 = 2;
 
-/// `hipError_t`, as far as statuses tell errors apart.
+/// The values of `hipError_t` that have a status of their own.
 mod hip_error {
     pub(super) const SUCCESS: i32 = 0;
     pub(super) const MEMORY_ALLOCATION: i32 = 2;
@@ -24,7 +24,7 @@ mod hip_error {
     pub(super) const LAUNCH_OUT_OF_RESOURCES: i32 = 701;
 }
 
-/// The status that 5.x makes of a HIP error.
+/// The status that 5.x returns for a HIP error.
 pub(super) fn status_of(error: i32) -> i32 {
     match error {
         hip_error::SUCCESS => status::SUCCESS,
@@ -35,7 +35,7 @@ pub(super) fn status_of(error: i32) -> i32 {
     }
 }
 
-/// Where and how to copy.
+/// The direction and the stream of a copy.
 #[derive(Clone, Copy)]
 struct Route {
     kind: i32,
@@ -56,7 +56,7 @@ struct Block {
 
 impl Block {
     /// # Safety
-    /// The pointers lead to memory of that shape, under the vendor's contract.
+    /// The pointers point to memory of that shape, under the vendor's contract.
     unsafe fn copy(&self, route: Route) -> i32 {
         let Some(Compat { hip: Some(hip), .. }) = of_any() else {
             return status::INTERNAL_ERROR;

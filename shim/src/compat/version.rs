@@ -1,10 +1,10 @@
-//! Which rocBLAS a program believes to talk to.
+//! The version of rocBLAS that a program sees.
 //!
-//! 5.0.2 names itself. 4.3.0 names itself too, and programs use the text as a key: PyTorch refuses
-//! a file of tuned solutions of another library by it. So the text says which rocBLAS the shim presents
-//! (that of the tree, see `releases.abi`), the shim and the backend: a file tuned with either library alone is not taken for one of this pair. The commit
-//! hash came with 5.2; a caller that asks for its size before checking the status aborts on what it
-//! finds there, so it is always answered.
+//! Each rocBLAS reports its own version, and programs use the text as a key: PyTorch refuses a file of
+//! tuned solutions if it is from another version. So the text names the rocBLAS that the shim presents
+//! (that of the tree, see `releases.abi`), the shim and the backend: a file that was tuned with one of the
+//! libraries alone is not accepted for this pair. The commit hash was introduced in 5.2. A caller that uses
+//! its size without checking the status aborts if the call fails, so the shim always returns a hash.
 //! Source: `rocblas_get_version_string` checks the buffer, then the size, which counts the NUL.
 
 use super::{backend_functions::replacements, of_any, status};
@@ -25,24 +25,24 @@ pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = replacements![
     rocblas_get_commit_hash_string_size = commit_hash_size,
 ];
 
-/// Callers have buffers of this size on the stack; the NUL counts.
+/// The size of the buffers that callers have on the stack, including the NUL.
 const LONGEST: usize = 64;
 
 const SHIM_VERSION: &str = env!("CARGO_PKG_VERSION");
-/// There is no commit of rocBLAS behind the shim.
+/// A placeholder, because the shim is not built from a commit of rocBLAS.
 const COMMIT_HASH: &[u8] =
     concat!(env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERSION"), "\0").as_bytes();
 
-/// What the backend says of itself, asked when first needed, and what we say instead.
+/// The backend's own version string, read when it is first needed, and the one that programs see.
 #[derive(Debug)]
-pub(crate) struct Answers {
+pub(crate) struct Versions {
     asked: Handle,
     version: String,
     backend: OnceBox<CString>,
     presented: OnceBox<CString>,
 }
 
-impl Answers {
+impl Versions {
     pub(crate) fn of(backend: Handle, version: &str) -> Self {
         Self {
             asked: backend,
@@ -52,7 +52,7 @@ impl Answers {
         }
     }
 
-    /// The backend's own version string; empty where it has none.
+    /// The backend's own version string; empty if it has none.
     pub(crate) fn backend(&self) -> &CStr {
         self.backend.get_or_init(|| Box::new(ask(self.asked).unwrap_or_default()))
     }
@@ -65,7 +65,7 @@ impl Answers {
     }
 }
 
-/// `5.0.2.shim-0.1.0-4.3.0.3216-cbcdc2d`: no blanks, cut where a caller's buffer ends.
+/// `5.0.2.shim-0.1.0-4.3.0.3216-cbcdc2d`: without blanks, truncated to the size of callers' buffers.
 fn presented(version: &str, shim: &str, backend: &str) -> String {
     let mut text = format!("{version}.shim-{shim}-{backend}");
     text.retain(|c| c.is_ascii_graphic());
@@ -88,7 +88,7 @@ fn ask(backend: Handle) -> Option<CString> {
 
 /// # Safety
 /// `buffer` is null or writable for `size` bytes.
-unsafe fn answer(text: Option<&[u8]>, buffer: *mut c_char, size: usize) -> i32 {
+unsafe fn write_text(text: Option<&[u8]>, buffer: *mut c_char, size: usize) -> i32 {
     let Some(bytes) = text else {
         return status::INTERNAL_ERROR;
     };
@@ -98,14 +98,14 @@ unsafe fn answer(text: Option<&[u8]>, buffer: *mut c_char, size: usize) -> i32 {
     if size < bytes.len() {
         return status::INVALID_SIZE;
     }
-    // SAFETY: writable for at least as many bytes, by contract.
+    // SAFETY: writable for at least that many bytes, by contract.
     unsafe { copy_nonoverlapping(bytes.as_ptr(), buffer.cast(), bytes.len()) };
     status::SUCCESS
 }
 
 /// # Safety
 /// `size` is null or writable.
-unsafe fn answer_size(text: Option<&[u8]>, size: *mut usize) -> i32 {
+unsafe fn write_size(text: Option<&[u8]>, size: *mut usize) -> i32 {
     let Some(text) = text else {
         return status::INTERNAL_ERROR;
     };
@@ -125,28 +125,28 @@ fn presented_bytes() -> Option<&'static [u8]> {
 /// As the vendor's function of these arguments.
 unsafe extern "C" fn version_string(buffer: *mut c_char, size: usize) -> i32 {
     // SAFETY: the caller's arguments, under the vendor's contract.
-    unsafe { answer(presented_bytes(), buffer, size) }
+    unsafe { write_text(presented_bytes(), buffer, size) }
 }
 
 /// # Safety
 /// As the vendor's function of these arguments.
 unsafe extern "C" fn version_string_size(size: *mut usize) -> i32 {
     // SAFETY: the caller's argument, under the vendor's contract.
-    unsafe { answer_size(presented_bytes(), size) }
+    unsafe { write_size(presented_bytes(), size) }
 }
 
 /// # Safety
 /// As the vendor's function of these arguments.
 unsafe extern "C" fn commit_hash(buffer: *mut c_char, size: usize) -> i32 {
     // SAFETY: the caller's arguments, under the vendor's contract.
-    unsafe { answer(Some(COMMIT_HASH), buffer, size) }
+    unsafe { write_text(Some(COMMIT_HASH), buffer, size) }
 }
 
 /// # Safety
 /// As the vendor's function of these arguments.
 unsafe extern "C" fn commit_hash_size(size: *mut usize) -> i32 {
     // SAFETY: the caller's argument, under the vendor's contract.
-    unsafe { answer_size(Some(COMMIT_HASH), size) }
+    unsafe { write_size(Some(COMMIT_HASH), size) }
 }
 
 #[cfg(test)]

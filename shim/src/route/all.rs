@@ -1,8 +1,8 @@
-//! Functions that are asked of every backend: the sizes of workspaces, of which the largest will do for any
-//! of them, and what is set or ended for the whole process.
+//! Functions that are called on every backend: queries of workspace sizes, of which the largest fits every
+//! backend, and functions that set or end something for the whole process.
 //!
-//! They have integers and pointers for arguments, so the first thirteen words are passed on as they came:
-//! six registers and seven words of the caller's stack, of which some may be no arguments.
+//! Their arguments are integers and pointers, so thirteen words are passed on unchanged: six registers and
+//! seven words of the caller's stack, some of which may not be arguments.
 
 use crate::{
     backends,
@@ -13,10 +13,10 @@ use crate::{
 use core::ptr::with_exposed_provenance_mut;
 use rocblas_abi::{WHOSE, Whose};
 
-/// As many as any of the functions has.
+/// The largest number of arguments that any of the functions has.
 const MOST_ARGUMENTS: usize = 13;
 
-/// Any of them.
+/// The type by which all of the functions are called.
 type Function = unsafe extern "C" fn(
     usize,
     usize,
@@ -35,7 +35,7 @@ type Function = unsafe extern "C" fn(
 
 macro_rules! functions {
     ($(($index:literal $name:ident))*) => {
-        /// Index and function of ours for each of them.
+        /// The index of each function, and the shim's function that replaces it.
         pub(super) fn functions() -> impl Iterator<Item = (usize, Target)> {
             [$(($index, {
                 #[allow(clippy::too_many_arguments, reason = "the words of any call")]
@@ -66,14 +66,14 @@ macro_rules! functions {
 
 rocblas_abi::for_each_export_of_all!(functions);
 
-/// Asks every backend that has the function.
+/// Calls the function of every backend that has it.
 ///
 /// # Safety
 /// The arguments are those of a call of the function with that index.
 unsafe fn ask_all(index: usize, arguments: [usize; MOST_ARGUMENTS]) -> usize {
     let call = |target: Target| {
-        // SAFETY: a function of the backend's, of at most so many integers and pointers, as a test holds;
-        // more words than it has are not looked at.
+        // SAFETY: a function of the backend with at most that many integers and pointers, as a test checks;
+        // it ignores the other words.
         let function = unsafe { core::mem::transmute::<*const (), Function>(target.0) };
         let [a, b, c, d, e, f, g, h, i, j, k, l, m] = arguments;
         // SAFETY: passed on to the caller.
@@ -93,32 +93,32 @@ unsafe fn ask_all(index: usize, arguments: [usize; MOST_ARGUMENTS]) -> usize {
     let sizes: Vec<*mut usize> =
         places.iter().map(|place| with_exposed_provenance_mut(*place)).collect();
     let mut largest = vec![0; sizes.len()];
-    let mut answer = None;
+    let mut result = None;
     let there = || sizes.iter().zip(0..).filter(|(size, _)| !size.is_null());
     for target in targets {
         for (size, _) in there() {
-            // SAFETY: memory of the caller's for a size, which the function is about to store.
+            // SAFETY: the caller's memory for a size, which the function is about to store.
             unsafe { size.write(0) };
         }
-        // The rest of the register is nobody's.
+        // The upper half of the register is undefined.
         let status = call(target) as i32;
         for (size, at) in there() {
             // SAFETY: as above.
             largest[at] = unsafe { size.read() }.max(largest[at]);
         }
-        answer = Some(answer.map_or(status, |before| worse(before, status)));
+        result = Some(result.map_or(status, |before| worse(before, status)));
     }
     for (size, at) in there() {
         // SAFETY: as above.
         unsafe { size.write(largest[at]) };
     }
-    answer.unwrap_or(status::INTERNAL_ERROR) as usize
+    result.unwrap_or(status::INTERNAL_ERROR) as usize
 }
 
-/// The status for a caller who goes by both: an error, else that there is a size to be had, else what else
-/// there is, such as that no memory is needed.
+/// The more important of two statuses: an error, else that a size was returned, else any other, such as that no
+/// memory is needed.
 fn worse(before: i32, next: i32) -> i32 {
-    let rank = |answer| match answer {
+    let rank = |status| match status {
         status::SUCCESS => 1,
         status::CONTINUE | status::PERF_DEGRADED => 0,
         status::SIZE_INCREASED | status::SIZE_UNCHANGED => 0,

@@ -1,8 +1,8 @@
-//! Which of several backends a call goes to. Nothing of this is on the path while one is open.
+//! Routing of calls to one of several backends. None of this is on the path while only one is open.
 //!
-//! `owners` knows the backend of each handle; the entries in `arch/x86_64/route.rs` look there and jump.
-//! `policy` chooses the backend of a new handle. `all` asks every backend where a function is about all.
-//! What is left goes the way of a cold entry to [`target`].
+//! `owners` maps each handle to its backend; the entries in `arch/x86_64/route.rs` look it up and jump.
+//! `policy` chooses the backend of a new handle. `all` has functions that call every backend. All other
+//! calls take the path of a cold entry to [`target`].
 
 pub(crate) mod all;
 pub(crate) mod owners;
@@ -23,14 +23,14 @@ use rocblas_abi::{WHOSE, Whose};
 use rocblas_contract::sentences;
 use tracing::error;
 
-/// A `rocblas_device_malloc_base`: `_device_malloc` of rocBLAS's `handle.hpp`, whose handle comes first. The
-/// code of `rocblas_device_malloc_free` in AMD's libraries of 6.4 and 7.2 reads it there.
+/// A `rocblas_device_malloc_base`: `_device_malloc` in rocBLAS's `handle.hpp`, whose first member is the handle.
+/// `rocblas_device_malloc_free` in AMD's libraries of 6.4 and 7.2 reads it from there.
 #[repr(C)]
 pub(crate) struct DeviceMalloc {
     pub(crate) handle: usize,
 }
 
-/// The registers of a call that has no function to jump to yet, as `arch/x86_64/entry.rs` keeps them.
+/// The registers of a call that has no function to jump to yet, as `arch/x86_64/entry.rs` saves them.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Registers {
@@ -39,12 +39,12 @@ pub(crate) struct Registers {
     rsi: usize,
 }
 
-/// The table of all backends; null while there is one.
+/// The table with routed entries; null while only one backend is open.
 static ROUTED: AtomicPtr<Table> = AtomicPtr::new(null_mut());
 
-/// What calls go through while no trace is on: the table of the only backend, or that of all.
+/// The table for calls while no trace is on: that of the only backend, or the routed one.
 pub(crate) fn direct() -> Option<&'static Table> {
-    // SAFETY: null, or to what is never freed.
+    // SAFETY: null, or a table that is never freed.
     match unsafe { ROUTED.load(Ordering::Acquire).as_ref() } {
         Some(routed) => Some(routed),
         None => Some(&backends::first()?.table),
@@ -56,8 +56,8 @@ pub(crate) fn is_on() -> bool {
     owners::are_kept()
 }
 
-/// Lets calls find the backend of their handle from now on: called before a second backend makes one. The
-/// error is a sentence.
+/// Starts routing calls to the backend of their handle: called before a second backend makes one. The error is
+/// a message.
 pub(crate) fn start() -> Result<(), String> {
     if !ROUTED.load(Ordering::Acquire).is_null() {
         return Ok(());
@@ -83,8 +83,8 @@ pub(crate) fn start() -> Result<(), String> {
     })
 }
 
-/// The backend that made a handle. One that nobody is known to have made belongs to the default one from
-/// now on, which is said once.
+/// The backend that made a handle. A handle whose maker is not known belongs to the default backend from now
+/// on; this is reported once.
 pub(crate) fn backend_of(handle: usize) -> Option<&'static Backend> {
     if !is_on() {
         return backends::first();
@@ -99,15 +99,15 @@ pub(crate) fn backend_of(handle: usize) -> Option<&'static Backend> {
     if let Some(owner) = crate::facts::owner_of(handle) {
         return backends::get(owner);
     }
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if !SAID.swap(true, Ordering::Relaxed) {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if !REPORTED.swap(true, Ordering::Relaxed) {
         error!("{}", sentences::unknown_handle(format_args!("{handle:#x}"), &default.name));
     }
     backends::get(crate::facts::adopt_handle(handle, default.slot))
 }
 
-/// Where a call of the export with that index goes, if several backends are open: for what the routed
-/// entries do not find, and for functions without a handle.
+/// The target for a call of the export with that index, if several backends are open: for handles that the
+/// routed entries do not find, and for functions without a handle.
 pub(crate) fn target(index: usize, registers: &Registers) -> Option<Target> {
     let backend = match WHOSE[index] {
         Whose::Handle(0) => backend_of(registers.rdi),

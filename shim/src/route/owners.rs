@@ -1,14 +1,14 @@
-//! Which backend made a handle, for the routed entries in `arch/x86_64/route.rs`: a table of handles and of
-//! the functions of their backends, read without a lock.
+//! The map from a handle to the backend that made it, for the routed entries in `arch/x86_64/route.rs`: a hash
+//! table of handles and their backends' function tables, read without a lock.
 //!
-//! Handles are the backends' own pointers and are never looked into. `facts.rs` has all of them behind its
-//! lock; this is a copy to be found by hash. A hash names a line of four places. Where a line is full the
-//! table is made anew with twice as many lines, up to [`MOST_LINES`]: beyond that a handle is found in the
-//! facts. A table that was replaced is never freed: a thread may be about to look at it.
+//! Handles are pointers of the backends and are never dereferenced. `facts.rs` has all of them behind its
+//! lock; this is a copy for lookup by hash. A hash selects a line of four places. If a line is full, the
+//! table is rebuilt with twice as many lines, up to [`MOST_LINES`]; a handle that does not fit then is found
+//! in the facts. A replaced table is never freed, because a thread may be about to read it.
 //!
-//! A place gets its functions before its handle, and loses the handle before the backend destroys it. So
-//! whoever sees a handle that is alive sees its own functions. A place without a handle has functions too:
-//! a null handle, which is found there, gets somebody's answer that it is none.
+//! A place gets its function table before its handle, and loses the handle before the backend destroys it. So
+//! a thread that sees a live handle sees its function table. An empty place has a function table too: a null
+//! handle matches it, and a backend returns the status for an invalid handle.
 
 use crate::{
     backends::{self, Slot},
@@ -20,25 +20,25 @@ use core::{
     sync::atomic::{AtomicPtr, AtomicUsize, Ordering},
 };
 
-/// What a handle is multiplied by, as the instruction sign-extends it: 2^32 divided by the golden ratio.
+/// The multiplier of the hash, which the instruction sign-extends: 2^32 divided by the golden ratio.
 pub(crate) const MULTIPLIER: i32 = 0x9e37_79b1_u32.cast_signed();
 
-/// How far the product is shifted: the bits from 32 on choose a line, which has [`LINE`] bytes.
+/// The shift of the product: the bits from 32 on select a line, which has [`LINE`] bytes.
 pub(crate) const SHIFT: u32 = 32 - LINE.trailing_zeros();
 
-/// Bytes of a line: of the processor's cache.
+/// Bytes of a line, which is one cache line.
 pub(crate) const LINE: usize = 64;
 
-/// Bytes of a place: a handle, and the table of its backend.
+/// Bytes of a place: a handle and the function table of its backend.
 pub(crate) const PLACE: usize = 16;
 
-/// Where in a place the table is.
+/// The offset of the function table in a place.
 pub(crate) const TABLE: usize = 8;
 
 /// Room for a few hundred handles, in 16 kB.
 const LEAST_LINES: usize = 256;
 
-/// A quarter of a megabyte. Handles that are five to a line even then were chosen to be.
+/// A quarter of a megabyte. Five handles in one line of so many do not occur by chance.
 const MOST_LINES: usize = 4096;
 
 /// Four places.
@@ -55,11 +55,11 @@ struct Place {
 
 const _: () = assert!(size_of::<Line>() == LINE && size_of::<Place>() == PLACE);
 
-/// Null while there is one backend. Before the lines comes one whose first word is the mask of what the
-/// shifted product may be.
+/// The lines; null while there is one backend. The line before them holds, in its first word, the mask for
+/// the shifted product.
 pub(crate) static OWNERS: AtomicPtr<Line> = AtomicPtr::new(null_mut());
 
-/// Whether handles are looked up here.
+/// Whether the table is in use.
 pub(crate) fn are_kept() -> bool {
     !OWNERS.load(Ordering::Acquire).is_null()
 }
@@ -79,7 +79,7 @@ impl Lines {
         Self(lines.leak())
     }
 
-    /// The one in use.
+    /// The table in use.
     fn current() -> Option<Self> {
         let first = OWNERS.load(Ordering::Acquire);
         if first.is_null() {
@@ -87,7 +87,7 @@ impl Lines {
         }
         // SAFETY: made by `new` and published by `publish`, never freed.
         let mask = unsafe { &*first }.0[0].handle.load(Ordering::Relaxed);
-        // SAFETY: as many lines as the mask tells, and the one before them.
+        // SAFETY: as many lines as the mask implies, and the one before them.
         Some(Self(unsafe { core::slice::from_raw_parts(first, mask / LINE + 2) }))
     }
 
@@ -102,7 +102,7 @@ impl Lines {
         &self.0[1 + ((product >> SHIFT) as usize & mask) / LINE].0
     }
 
-    /// Whether there was room.
+    /// Returns whether there was room.
     fn insert(self, handle: usize, table: *const Table) -> bool {
         let line = self.of(handle);
         let holds = |wanted| line.iter().find(|p| p.handle.load(Ordering::Relaxed) == wanted);
@@ -114,7 +114,7 @@ impl Lines {
     }
 }
 
-/// Begins to keep owners: of the handles that are known, and of those that will be.
+/// Starts using the table, with the known handles and all later ones.
 pub(crate) fn keep() {
     if !are_kept() {
         make(LEAST_LINES);
@@ -143,13 +143,13 @@ fn insert_into(lines: Lines, handle: usize, owner: Slot) -> bool {
     backends::get(owner).is_none_or(|backend| lines.insert(handle, &raw const *backend.table))
 }
 
-/// A handle has this owner, with the lock of the facts. Returns whether there was room; if not, and after
-/// the lock, [`grow`] makes some.
+/// Inserts a handle with this owner while the lock of the facts is held. Returns whether there was room; if not,
+/// the caller releases the lock and calls [`grow`].
 pub(crate) fn insert(handle: usize, owner: Slot) -> bool {
     Lines::current().is_none_or(|lines| insert_into(lines, handle, owner))
 }
 
-/// A handle is about to be destroyed, with the lock of the facts.
+/// Removes a handle that is about to be destroyed, while the lock of the facts is held.
 pub(crate) fn remove(handle: usize) {
     if let Some(lines) = Lines::current() {
         let places = lines.of(handle).iter();
@@ -159,7 +159,7 @@ pub(crate) fn remove(handle: usize) {
     }
 }
 
-/// Makes room for more handles, without the lock of the facts.
+/// Makes room for more handles. The lock of the facts must not be held.
 pub(crate) fn grow() {
     let Some(Lines(lines)) = Lines::current() else { return };
     let count = lines.len() - 1;
@@ -168,7 +168,7 @@ pub(crate) fn grow() {
     }
 }
 
-/// The functions of a handle's backend, if it is found here. Waits for nothing.
+/// The function table of a handle's backend, if the handle is in the table. Does not block.
 pub(crate) fn table_of(handle: usize) -> Option<*const Table> {
     let places = Lines::current()?.of(handle).iter();
     let mut places = places.filter(|place| place.handle.load(Ordering::Acquire) == handle);

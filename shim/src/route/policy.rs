@@ -1,5 +1,5 @@
-//! Which backend a new handle gets: the one that was asked for at run time; or that of the rule for the GPU
-//! that is current, which is opened when it is needed first; or the first.
+//! Chooses the backend of a new handle: the one that was chosen at run time; or that of the rule for the
+//! current GPU, which is opened when it is first needed; or the first backend.
 
 use crate::{
     arch::without_cancellation,
@@ -17,20 +17,20 @@ use rocblas_contract::{
 };
 use tracing::error;
 
-/// As many devices as are remembered. HIP has fewer.
+/// The number of devices whose backends are remembered. HIP has fewer.
 const DEVICES: usize = 64;
 
-/// No backend has been chosen yet.
+/// Means that no backend has been chosen yet.
 const NONE: u8 = u8::MAX;
 
-/// The slot that the rules have led to, by HIP's number of a device: rules and devices stay what they are.
+/// The slot that the rules selected, by HIP's device number: neither rules nor devices change.
 static CHOSEN: [AtomicU8; DEVICES] = [const { AtomicU8::new(NONE) }; DEVICES];
 
-/// There is none to be had.
+/// There is no backend for the handle.
 #[derive(Debug)]
 pub(crate) struct NoBackend;
 
-/// The backend for a handle that is made now by this thread. An error has been said.
+/// The backend for a handle that this thread is about to make. An error has been reported already.
 pub(crate) fn for_new_handle() -> Result<&'static Backend, NoBackend> {
     if let Some(backend) = backends::in_use() {
         return Ok(backend);
@@ -80,7 +80,7 @@ fn by_rules(
     })
 }
 
-/// The newest backend in the store that serves a GPU. The error is a sentence.
+/// The newest backend in the store that serves a GPU. The error is a message.
 fn newest(auto: &Choice, target: &str, device: i32) -> Result<Choice, String> {
     let directories = own::directories();
     let known = locate::known(directories);
@@ -94,12 +94,12 @@ fn newest(auto: &Choice, target: &str, device: i32) -> Result<Choice, String> {
     Ok(Choice { value: newest.name.clone().into(), ..auto.clone() })
 }
 
-/// Devices, as bits, for which it was said that there is no backend, and that what is known of one is stale.
+/// Devices, as bits, for which a missing backend, or stale facts about a backend, have been reported.
 static UNSERVED: AtomicU64 = AtomicU64::new(0);
 static STALE: AtomicU64 = AtomicU64::new(0);
 
-/// Whether something is said of a device for the first time.
-fn is_first(said: &AtomicU64, device: i32) -> bool {
+/// Whether something is reported for a device for the first time.
+fn is_first(reported: &AtomicU64, device: i32) -> bool {
     let bit = 1 << (device.unsigned_abs() % u64::BITS);
-    said.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
 }

@@ -1,8 +1,8 @@
-//! Whether a call goes into a graph: the stream of its handle captures.
+//! Determines whether a call becomes part of a graph, because its handle's stream is being captured.
 //!
-//! A graph runs what it has captured whenever it is launched, without a call of rocBLAS, so a trace has such a
-//! call once. Capturing begins at any time, and without a call of rocBLAS: HIP has to be asked at each call,
-//! which costs more than a record. So that is done only where a trace is to have it.
+//! A graph repeats the captured work whenever it is launched, without a call of rocBLAS, so a trace has such a call
+//! only once. A capture may begin at any time without a call of rocBLAS, so HIP must be queried at each call, which
+//! costs more than a record. So this is done only if the trace's options request it.
 
 use super::{session::Session, thread::Thread};
 use crate::route;
@@ -12,7 +12,7 @@ use core::{
 };
 use rocblas_trace::layout::Capture;
 
-/// Asks HIP about the stream of a handle, whatever it is.
+/// Queries HIP about the stream of any handle.
 #[cold]
 pub(super) fn of(session: &Session, thread: &mut Thread, handle: u64) -> Capture {
     let handle: *mut c_void = with_exposed_provenance_mut(handle as usize);
@@ -22,11 +22,11 @@ pub(super) fn of(session: &Session, thread: &mut Thread, handle: u64) -> Capture
     };
     thread.without_tracing(|_| {
         let mut stream = null_mut();
-        // SAFETY: the function's prototype; rocBLAS checks for a null handle, and any other is the caller's.
+        // SAFETY: the function's prototype; rocBLAS checks for null, and any other handle is the caller's.
         if unsafe { get_stream(handle, &raw mut stream) } != 0 {
             return Capture::Untold;
         }
-        // The default stream never captures, and asking about it is an error while another one does.
+        // The default stream cannot be captured, and querying it is an error while another stream is.
         if stream.is_null() {
             return Capture::No;
         }

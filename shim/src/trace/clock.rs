@@ -1,13 +1,13 @@
-//! The clock of the records: the processor's counter where it runs evenly, else the system's
+//! The clock of the records: the processor's time stamp counter if it is invariant, otherwise the system's
 //! monotonic clock.
 //!
-//! Reading the counter takes some 10 ns in a virtual machine and less on bare metal, the system's
-//! clock twice that. It runs evenly where the processor says so (CPUID 8000'0007h, EDX bit 8: its
-//! rate does not depend on the power state, and all cores have the same).
+//! Reading the counter takes some 10 ns in a virtual machine and less on bare metal; reading the system's
+//! clock takes twice that. CPUID (8000'0007h, EDX bit 8) reports whether the counter is invariant: its rate
+//! does not depend on the power state and is the same on all cores.
 //!
-//! Nothing makes the processor wait with reading the counter for the instructions before: some read it
-//! a tick after the reading before, with the whole of a short call in between. The thunk's straight line
-//! leaves it at that; [`now_after_all`] waits.
+//! The processor may read the counter before earlier instructions have completed: on some processors, two
+//! readings around a short call differ by a single tick. The thunk's straight line accepts that;
+//! [`now_after_all`] waits for all earlier instructions.
 
 use core::{
     arch::x86_64::{__cpuid, _mm_lfence, _rdtsc},
@@ -20,10 +20,10 @@ const UNKNOWN: u8 = 0;
 const COUNTER: u8 = 1;
 const SYSTEM: u8 = 2;
 
-/// What [`now`] reads, once that has been found out.
+/// The clock that [`now`] reads, once it has been determined.
 static KIND: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// How long the counter is measured at the start. Longer traces measure themselves.
+/// How long the counter is measured at the start. Longer traces provide a better measurement themselves.
 const CALIBRATION: Duration = Duration::from_millis(1);
 
 /// The time, in ticks.
@@ -37,15 +37,15 @@ pub(super) fn now() -> u64 {
     }
 }
 
-/// The same once all that was before it is done, so that what lies between two readings is in their
-/// difference.
+/// The same after all earlier instructions have completed, so that the difference of two readings includes
+/// everything in between.
 pub(super) fn now_after_all() -> u64 {
     // SAFETY: an instruction of every x86-64 processor.
     unsafe { _mm_lfence() };
     now()
 }
 
-/// Whether that is the processor's counter.
+/// Whether the clock is the processor's counter.
 pub(super) fn is_counter() -> bool {
     KIND.load(Ordering::Relaxed) == COUNTER
 }
@@ -68,7 +68,7 @@ pub(super) fn point() -> Point {
     Point { ticks, monotonic: monotonic(), realtime: system(libc::CLOCK_REALTIME) }
 }
 
-/// Finds out which clock to take and how fast it is: in a millisecond the first time.
+/// Determines which clock to use and its rate; the first time this takes a millisecond.
 pub(super) fn calibrate() -> Clock {
     if KIND.load(Ordering::Relaxed) == UNKNOWN {
         let kind = if counter_is_even() { COUNTER } else { SYSTEM };

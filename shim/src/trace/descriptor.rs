@@ -1,9 +1,9 @@
-//! Descriptors of ours in the program's table.
+//! The shim's descriptors in the program's table.
 //!
-//! A program may close every descriptor that it did not open, as daemons do, and its next file gets a
-//! number that was ours. So a [`Descriptor`] knows which file it was opened for, and compares before each
-//! use and before it is closed. Between a comparison and what follows it, another thread can still do
-//! that; it takes a program that closes descriptors in just these instructions.
+//! A program may close every descriptor that it did not open, as daemons do, and its next file may get the
+//! number of a descriptor of the shim. So a [`Descriptor`] remembers which file it was opened for, and
+//! compares before each use and before it is closed. A race remains: another thread may close the
+//! descriptor in the few instructions between the comparison and the use.
 
 use core::{
     mem::MaybeUninit,
@@ -14,7 +14,7 @@ use std::{
     os::fd::{IntoRawFd, OwnedFd, RawFd},
 };
 
-/// Which file: no two that exist at the same time have the same (inode(7)).
+/// The identity of a file: no two existing files have the same (inode(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
     device: u64,
@@ -24,7 +24,7 @@ pub(super) struct FileId {
 impl FileId {
     fn of(number: RawFd) -> io::Result<Self> {
         let mut stat = MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: memory for the structure; a number that is no descriptor is an error.
+        // SAFETY: memory for the structure; for an invalid descriptor fstat returns an error.
         if unsafe { libc::fstat(number, stat.as_mut_ptr()) } != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -34,7 +34,7 @@ impl FileId {
     }
 }
 
-/// A descriptor that is used, and closed, only as long as it is that of the file it was opened for.
+/// A descriptor that is used, and closed, only while it still refers to the file it was opened for.
 #[derive(Debug)]
 pub(super) struct Descriptor {
     number: RawFd,
@@ -45,7 +45,7 @@ impl Descriptor {
     /// # Errors
     /// `EBADF`: the program has closed it already.
     pub(super) fn new(opened: impl Into<OwnedFd>) -> io::Result<Self> {
-        // Not to be closed if the comparison below cannot be made.
+        // Must not be closed if the identity below cannot be read.
         let number = opened.into().into_raw_fd();
         Ok(Self { number, file: FileId::of(number)? })
     }
@@ -55,10 +55,10 @@ impl Descriptor {
         self.file
     }
 
-    /// The number, to be used at once and not to be closed.
+    /// The number, for immediate use; the caller must not close it.
     ///
     /// # Errors
-    /// `EBADF`: the program has closed it, and may have another file of that number.
+    /// `EBADF`: the program has closed it, and the number may refer to another file.
     pub(super) fn number(&self) -> io::Result<RawFd> {
         if FileId::of(self.number)? == self.file {
             Ok(self.number)
@@ -67,7 +67,7 @@ impl Descriptor {
         }
     }
 
-    /// Writes all bytes at an offset. `EFBIG` is told where a limit on files would send SIGXFSZ.
+    /// Writes all bytes at an offset. Returns `EFBIG` where a limit on file sizes would raise SIGXFSZ.
     pub(super) fn write_all_at(&self, mut bytes: &[u8], mut offset: usize) -> io::Result<()> {
         if (offset + bytes.len()) as u64 > longest_file() {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
@@ -103,13 +103,13 @@ impl Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         if let Ok(number) = self.number() {
-            // SAFETY: a descriptor of ours, which is not used again.
+            // SAFETY: the shim's own descriptor, which is not used again.
             unsafe { libc::close(number) };
         }
     }
 }
 
-/// A descriptor that a forked child has to close. It belongs to a thread, which does not exist there.
+/// A descriptor that a forked child must close. It belongs to a thread that does not exist in the child.
 pub(super) struct Inherited {
     /// -1 for none.
     number: AtomicI32,
@@ -122,19 +122,19 @@ impl Inherited {
         Self { number: AtomicI32::new(-1), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
     }
 
-    /// Children have this one. One thread at a time sets it.
+    /// Sets the descriptor that children inherit. Only one thread at a time may call this.
     pub(super) fn set(&self, descriptor: &Descriptor) {
         self.device.store(descriptor.file.device, Ordering::Relaxed);
         self.inode.store(descriptor.file.inode, Ordering::Relaxed);
         self.number.store(descriptor.number, Ordering::Release);
     }
 
-    /// Children have none any more.
+    /// Children no longer inherit one.
     pub(super) fn clear(&self) {
         self.number.store(-1, Ordering::Relaxed);
     }
 
-    /// In a forked child: the child's own of it.
+    /// In a forked child: takes the child's copy.
     pub(super) fn take(&self) -> Option<Descriptor> {
         let number = self.number.swap(-1, Ordering::Acquire);
         let file = FileId {
@@ -158,13 +158,13 @@ mod tests {
     use super::*;
     use std::{fs::File, os::fd::AsRawFd};
 
-    /// A descriptor of ours whose number the program has closed and got again for a file of its own.
+    /// A descriptor of the shim whose number the program has closed and reused for its own file.
     fn replaced() -> (Descriptor, File) {
         let mine = tempfile::tempfile().expect("a file");
         let other = tempfile::tempfile().expect("a file");
         let descriptor = Descriptor::new(mine).expect("open");
-        // SAFETY: the first number is the descriptor's, which is what is tested; this makes it a duplicate
-        // of the second, at once: other tests open files meanwhile.
+        // SAFETY: atomically makes the descriptor's number a duplicate of the second one, which is what is
+        // tested; other tests open files meanwhile.
         assert!(unsafe { libc::dup2(other.as_raw_fd(), descriptor.number) } >= 0);
         (descriptor, other)
     }

@@ -1,9 +1,9 @@
 //! The directory of a trace and the files in it.
 //!
-//! Files are opened again by name (see `file`), and somebody may have put others in their place
-//! meanwhile: a copy, which would grow in the place of the file that is mapped, or a symlink to a file
-//! that has nothing to do with the trace. So a file is known by its device and inode, no symlink is
-//! followed as the last component, and a new file is made only in the directory that the trace made.
+//! Files are reopened by name (see `file`), and may have been replaced meanwhile: by a copy, which would
+//! grow instead of the mapped file, or by a symlink to an unrelated file. So a file is identified by its
+//! device and inode, a symlink as the last component is not followed, and a new file is created only in
+//! the directory that the trace created.
 
 use super::descriptor::{Descriptor, FileId};
 use std::{
@@ -22,13 +22,13 @@ use std::{
 /// Why a file of a trace could not be opened or written.
 #[derive(Debug)]
 pub(super) enum Error {
-    /// Another one has its name.
+    /// Another file or directory has its name.
     Replaced {
         path: PathBuf,
         /// `file` or `directory`.
         kind: &'static str,
     },
-    /// What the system says.
+    /// The system's error.
     System(io::Error),
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// A directory that a trace has made for itself.
+/// A directory that a trace has created.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
@@ -57,7 +57,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Makes one in another directory, which is made too if it is missing.
+    /// Creates one in `parent`, which is created too if it is missing.
     pub(super) fn create(parent: &Path) -> io::Result<Self> {
         let path = make_directory(parent)?;
         let id = open_directory(&path)?.file();
@@ -72,41 +72,46 @@ impl Directory {
         compare(open_directory(&self.path), self.id, &self.path, "directory")
     }
 
-    /// Makes a file for a thread. There must be none of that name.
+    /// Creates a file for a thread. The name must not exist.
     pub(super) fn create_file(&self, name: &str) -> Result<Descriptor, Error> {
         Ok(create_in(&self.open()?, &c_name(name)?)?)
     }
 
-    /// Removes a file that nobody has read.
+    /// Removes a file.
     pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
         Ok(remove_in(&self.open()?, &c_name(name)?)?)
     }
 
-    /// Writes a whole file under its name at once, so that no reader sees half of it.
+    /// Writes a file atomically, so that no reader sees a part of it.
     pub(super) fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let directory = self.open()?;
         let unfinished = Path::new(name).with_extension("unfinished");
         let (name, unfinished) = (c_name(name)?, c_name(unfinished)?);
         let file = match create_in(&directory, &unfinished) {
-            // Not written through: it may be anything, a symlink too.
+            // Not overwritten: it may be anything, even a symlink.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 remove_in(&directory, &unfinished)?;
                 create_in(&directory, &unfinished)?
             }
             created => created?,
         };
-        file.write_all_at(bytes, 0)?;
-        let number = directory.number()?;
-        // SAFETY: an open directory and C strings.
-        succeeded(unsafe { libc::renameat(number, unfinished.as_ptr(), number, name.as_ptr()) })?;
-        Ok(())
+        let placed = file.write_all_at(bytes, 0).and_then(|()| {
+            let number = directory.number()?;
+            // SAFETY: an open directory and C strings.
+            succeeded(unsafe { libc::renameat(number, unfinished.as_ptr(), number, name.as_ptr()) })
+        });
+        if placed.is_err() {
+            // Half a file on a full disk is of no use to anybody.
+            let _ = remove_in(&directory, &unfinished);
+        }
+        Ok(placed?)
     }
 }
 
-/// Opens a file again for writing, if it is still the one that has this name.
+/// Reopens a file for writing, if the name still refers to it.
 pub(super) fn reopen(path: &Path, file: FileId) -> Result<Descriptor, Error> {
     let mut options = fs::OpenOptions::new();
-    // Without O_NONBLOCK, opening a pipe in its place would wait for a reader.
+    // Without O_NONBLOCK, opening a pipe of that name would wait for a reader.
     options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     compare(options.open(path).and_then(Descriptor::new), file, path, "file")
 }
@@ -128,7 +133,7 @@ fn compare(
         Ok(opened) if opened.file() == expected => Ok(opened),
         Ok(_) => Err(replaced()),
         Err(e) => Err(match e.raw_os_error() {
-            // A symlink; a symlink or a file where a directory was; a directory; a socket or a device.
+            // A symlink; a symlink or a file instead of a directory; a directory; a socket or a device.
             Some(libc::ELOOP | libc::ENOTDIR | libc::EISDIR | libc::ENXIO) => replaced(),
             _ => e.into(),
         }),
@@ -145,7 +150,7 @@ fn create_in(directory: &Descriptor, name: &CString) -> io::Result<Descriptor> {
     // SAFETY: an open directory and a C string.
     let number = unsafe { libc::openat(directory.number()?, name.as_ptr(), flags, mode) };
     succeeded(number)?;
-    // SAFETY: just opened, and owned by nobody else.
+    // SAFETY: just opened, and not owned elsewhere.
     Descriptor::new(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
@@ -158,7 +163,7 @@ fn succeeded(result: RawFd) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// A new directory for this process, `PROGRAM-PID`, with a number if there is one already.
+/// Creates a directory for this process, `PROGRAM-PID`, with a number appended if that exists already.
 fn make_directory(parent: &Path) -> io::Result<PathBuf> {
     let mut builder = fs::DirBuilder::new();
     builder.mode(0o777);
@@ -166,7 +171,7 @@ fn make_directory(parent: &Path) -> io::Result<PathBuf> {
     builder.recursive(false);
     let program = fs::read_link("/proc/self/exe").unwrap_or_default();
     let program = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // A program that was replaced while it ran.
+    // The kernel appends this if the program's file was replaced while it ran.
     let program = program.trim_end_matches(" (deleted)");
     let stem = format!("{program}-{}", std::process::id());
     let path = |number: u64| {
@@ -182,8 +187,8 @@ fn make_directory(parent: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// The number behind those that are taken, from 1 on, in a few steps also where they are thousands. Where
-/// there are gaps, one that is free.
+/// The first number after those that are taken, counted from 1. It takes a few steps even if thousands are taken. If
+/// there are gaps, returns one of the free numbers.
 fn first_free_number(is_taken: impl Fn(u64) -> bool) -> u64 {
     let mut free = 1;
     while is_taken(free) {

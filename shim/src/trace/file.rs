@@ -1,8 +1,8 @@
-//! A thread's file: mapped as far as it may ever grow, and made longer a piece at a time.
+//! A thread's file: mapped up to its maximum size, and extended step by step.
 //!
-//! Every page that is written is allocated first (`fallocate`), because a store to a page that a full
-//! disk has no room for is a SIGBUS. No descriptor is kept, as a program may close all descriptors that it
-//! did not open: the file is opened again by name, and used only if it is still the one that is mapped.
+//! Every page is allocated (`fallocate`) before it is written, because a store to a page for which a full
+//! disk has no room raises SIGBUS. No descriptor is kept open, because a program may close all descriptors
+//! that it did not open: the file is reopened by name, and used only if it is still the mapped one.
 
 use super::{
     clock,
@@ -26,10 +26,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The most segments that a file grows by at once: a megabyte.
+/// The maximum number of segments by which a file grows at once: a megabyte.
 const MAX_GROWTH: usize = (1 << 20) / SEGMENT_SIZE;
 
-/// `MADV_POPULATE_WRITE`: since Linux 5.14; older ones fault each page in when it is written first.
+/// `MADV_POPULATE_WRITE`, since Linux 5.14. On older kernels each page faults when it is first written.
 const MADV_POPULATE_WRITE: i32 = 23;
 
 /// A file that this thread writes.
@@ -39,21 +39,23 @@ pub(super) struct TraceFile {
     /// The file that is mapped.
     file: FileId,
     session: &'static Session,
+    /// The number of the thread in its trace.
+    ordinal: u32,
     /// The mapping.
     base: *mut u8,
     length: usize,
-    /// Segments that are allocated.
+    /// The number of allocated segments.
     allocated: usize,
-    /// The most segments that it may have.
+    /// The maximum number of segments.
     max_segments: usize,
     /// The segment that is being written.
     segment: usize,
-    /// The number of segments begun.
+    /// The number of segments started so far.
     number: u64,
     ring: bool,
 }
 
-/// Where records go: words from one to before another.
+/// Space for records: a range of words.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Space {
     pub(super) from: *mut u64,
@@ -61,7 +63,7 @@ pub(super) struct Space {
 }
 
 impl TraceFile {
-    /// Makes a file in a session's directory, with room for a first segment.
+    /// Creates a file in a session's directory, with room for a first segment.
     pub(super) fn create(
         session: &'static Session,
         directory: &Directory,
@@ -76,6 +78,7 @@ impl TraceFile {
             path: directory.path().join(&name),
             file: file.file(),
             session,
+            ordinal,
             base,
             length: HEADER_SIZE + max_segments * SEGMENT_SIZE,
             allocated: 0,
@@ -85,7 +88,7 @@ impl TraceFile {
             ring: ring.is_some(),
         };
         if let Err(e) = made.grow_in(&file, 1) {
-            // Nothing was written: nobody misses it.
+            // The file is empty, so it may be removed.
             let _ = directory.remove(&name);
             made.unmap();
             return Err(e.into());
@@ -122,6 +125,11 @@ impl TraceFile {
         }
     }
 
+    /// The number of the thread in its trace.
+    pub(super) fn ordinal(&self) -> u32 {
+        self.ordinal
+    }
+
     /// Adds to one of the header's counters.
     pub(super) fn count(&self, filtered: u64, untraced: u64) {
         // SAFETY: as in `write_header`.
@@ -139,8 +147,8 @@ impl TraceFile {
         }
     }
 
-    /// The next segment's space, for records from a sequence number on. `None`, the header saying
-    /// why, where there is none: the limit is reached, or the disk is full.
+    /// The next segment's space, for records from a sequence number on. `None` if there is none because
+    /// the limit is reached or the disk is full; then the header gives the reason.
     pub(super) fn next_segment(&mut self, sequence: u64) -> Option<Space> {
         let next = if self.number == 0 { 0 } else { self.segment + 1 };
         let next = if self.ring && next == self.max_segments { 0 } else { next };
@@ -158,16 +166,16 @@ impl TraceFile {
         let clock = ClockPoint { ticks: clock::now(), monotonic: clock::monotonic() };
         let header =
             SegmentHeader { magic: SEGMENT_MAGIC, number: self.number, sequence, clock, check: 0 };
-        // SAFETY: an allocated segment of the mapping. First of all the old first record goes.
+        // SAFETY: an allocated segment of the mapping. The old first record is invalidated first.
         unsafe {
             ptr::write_volatile(from, 0);
             ptr::write_volatile(start.cast::<SegmentHeader>(), header.checked());
         }
-        // The last word is left for the zero behind the last record.
+        // The last word is reserved for the zero after the last record.
         Some(Space { from, to: start.wrapping_add(SEGMENT_SIZE / 8 - 1) })
     }
 
-    /// Makes the file longer, twice as long at first.
+    /// Extends the file; at first each time to twice its length.
     fn grow(&mut self) -> Result<(), Stop> {
         let more = self.allocated.clamp(1, MAX_GROWTH).min(self.max_segments - self.allocated);
         if more == 0 {
@@ -177,8 +185,7 @@ impl TraceFile {
         Ok(self.grow_in(&file, more)?)
     }
 
-    /// Says that no more is written, and why. Where the file is another one, whoever put it there wants
-    /// something else in the trace's place: all of it stops.
+    /// Records that no more is written, and why. If the file was replaced, the whole trace is stopped.
     fn stop(&self, stop: &Stop) {
         self.set_state(stop.state(), stop.errno());
         self.session.report_once(&stop.complaint(&self.path));
@@ -202,10 +209,10 @@ impl TraceFile {
         // SAFETY: a range of the mapping; a kernel that does not know the advice refuses it.
         unsafe { libc::madvise(self.base.add(offset).cast(), bytes, MADV_POPULATE_WRITE) };
         if !self.ring && self.allocated > MAX_GROWTH {
-            // What was written long ago need not stay in this process's memory.
+            // Pages that were written long ago need not stay in this process's memory.
             let old = HEADER_SIZE + (self.allocated - MAX_GROWTH) * SEGMENT_SIZE;
             let length = old.saturating_sub(HEADER_SIZE).min(MAX_GROWTH * SEGMENT_SIZE);
-            // SAFETY: a range of the mapping, shared with the file: nothing is lost by it.
+            // SAFETY: a range of the mapping, which is shared with the file, so no data is lost.
             unsafe {
                 libc::madvise(self.base.add(old - length).cast(), length, libc::MADV_DONTNEED)
             };
@@ -220,8 +227,8 @@ impl TraceFile {
         (base..base + self.length).contains(&(word as usize))
     }
 
-    /// The thread has ended after that many records: no more is written. `end` is behind the last one,
-    /// or nowhere if the file could not grow, which it goes on to say then.
+    /// Finishes the file of a thread that has ended after that many records. `end` points after the last
+    /// record, or outside the file if the file could not grow; then its state is kept.
     pub(super) fn close(&self, end: *const u64, records: u64) {
         let point = clock::point();
         // SAFETY: as in `write_header`.
@@ -241,7 +248,7 @@ impl TraceFile {
         if !self.ring && whole < self.allocated {
             let length = HEADER_SIZE + whole * SEGMENT_SIZE;
             match reopen(&self.path, self.file) {
-                // Where it cannot be cut, it stays as long as it is.
+                // If the file cannot be truncated, it keeps its length.
                 Ok(file) => {
                     let _ = truncate(&file, length);
                 }
@@ -251,7 +258,7 @@ impl TraceFile {
         }
     }
 
-    /// Gives the mapping up.
+    /// Unmaps the file.
     pub(super) fn unmap(&mut self) {
         // SAFETY: the mapping, which this thread alone uses; the callers have no pointer into it left.
         unsafe { libc::munmap(self.base.cast::<c_void>(), self.length) };
@@ -276,7 +283,7 @@ impl From<Error> for Stop {
 
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
-        // Ours: the system's has a number.
+        // The shim's own error has no error number; the system's has one.
         match error.kind() {
             io::ErrorKind::QuotaExceeded if error.raw_os_error().is_none() => Self::Limit,
             _ => Self::Failed(error.into()),
@@ -310,7 +317,7 @@ impl Stop {
     }
 }
 
-/// Maps a file up to that many segments, or to as many as the process may map.
+/// Maps a file with that many segments, or with as many as the process may map.
 fn map(file: &Descriptor, mut segments: usize) -> io::Result<(*mut u8, usize)> {
     loop {
         let number = file.number()?;
@@ -329,7 +336,7 @@ fn map(file: &Descriptor, mut segments: usize) -> io::Result<(*mut u8, usize)> {
             return Ok((base.cast(), segments));
         }
         let error = io::Error::last_os_error();
-        // A process whose address space is limited gets a shorter one.
+        // In a process with a limited address space the mapping is shorter.
         if error.raw_os_error() != Some(libc::ENOMEM) || segments <= 64 {
             return Err(error);
         }
@@ -337,9 +344,9 @@ fn map(file: &Descriptor, mut segments: usize) -> io::Result<(*mut u8, usize)> {
     }
 }
 
-/// Makes room on disk, by writing zeros where the file system has no other way.
+/// Allocates disk space, by writing zeros if the file system does not support `fallocate`.
 fn allocate(file: &Descriptor, offset: usize, length: usize) -> io::Result<()> {
-    // A process whose files may not be as long gets a signal for trying, which would end it.
+    // Exceeding the limit on file sizes would raise a signal, which ends the process by default.
     if (offset + length) as u64 > longest_file() {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
@@ -372,8 +379,8 @@ fn truncate(file: &Descriptor, length: usize) -> io::Result<()> {
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// By which a reader knows the table of functions; computed at first. No `OnceLock`: a child that is
-/// forked meanwhile would wait in it for a thread that does not exist.
+/// The identity of the table of functions, for readers; computed once. Not a `OnceLock`, in which a child that
+/// is forked meanwhile would wait for a thread that does not exist.
 fn identity_of_table() -> u64 {
     static KNOWN: AtomicU64 = AtomicU64::new(0);
     match KNOWN.load(Ordering::Relaxed) {

@@ -1,8 +1,9 @@
-//! What a trace tells of a handle when it is seen first, and of the device it is on: a trace may
-//! begin long after the handle was made.
+//! Describes a handle in the trace when it is first seen, and its device: a trace may start long after the
+//! handle was created.
 
 use super::{
     clock,
+    events::append,
     recipe::{Recipe, flags},
     session::Session,
     thread::Thread,
@@ -11,14 +12,13 @@ use crate::{backend::hip::Hip, facts, route};
 use core::{
     ffi::c_void,
     ptr::{null_mut, with_exposed_provenance, with_exposed_provenance_mut},
-    sync::atomic::{AtomicU64, Ordering},
 };
-use rocblas_trace::layout::{ARGUMENTS, BEGIN, EVENT, HEAD, Head, RESULT, SEQUENCE, event};
+use rocblas_trace::layout::{ARGUMENTS, RESULT, event};
 
-/// The lowest bits of an address, all the same because handles are allocated.
+/// The number of low bits of an address that are the same for all handles, because handles are allocated.
 pub(super) const SHIFT: u32 = 6;
 
-/// Looks at the handle of a call that is about to be made, which is not that of the latest.
+/// Records the handle of a call that is about to be made, if it differs from that of the latest call.
 #[cold]
 pub(super) fn observe(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
     thread.handle = handle;
@@ -29,10 +29,10 @@ pub(super) fn observe(session: &Session, thread: &mut Thread, handle: usize, beg
     }
 }
 
-/// A handle was made or destroyed by a call whose record is complete.
+/// Runs after a call that created or destroyed a handle, when its record is complete.
 ///
 /// # Safety
-/// `record` is that of `rocblas_create_handle` or `rocblas_destroy_handle`.
+/// `record` is a record of `rocblas_create_handle` or `rocblas_destroy_handle`.
 #[cold]
 pub(super) unsafe fn created_or_destroyed(
     session: &Session,
@@ -56,7 +56,7 @@ pub(super) unsafe fn created_or_destroyed(
     }
 }
 
-/// Writes what is known of a handle, if no other thread has.
+/// Writes the description of a handle, unless another thread has.
 #[cold]
 fn append_handle(session: &Session, thread: &mut Thread, handle: usize, begin: u64) {
     if handle == 0 || !session.is_new_handle(handle) {
@@ -90,10 +90,10 @@ fn append_handle(session: &Session, thread: &mut Thread, handle: usize, begin: u
     words[7] = i64::from(modes[1]).cast_unsigned();
     words[8] = u64::from(backend.slot);
     if backend.slot != 0 {
-        thread.without_tracing(|_| session.tell_of(backend));
+        thread.without_tracing(|_| session.describe_backend(backend));
     }
-    append_event(session, thread, event::HANDLE, begin, &mut words);
-    // In this order: a device of which HIP tells nothing now is asked for again.
+    append(session, thread, event::HANDLE, begin, &mut words);
+    // In this order, so that a device that HIP cannot describe now is queried again later.
     if device >= 0
         && let Some(properties) = thread.without_tracing(|_| {
             facts::properties_of(device, || hip.and_then(|hip| hip.properties(device)))
@@ -111,26 +111,6 @@ fn append_handle(session: &Session, thread: &mut Thread, handle: usize, begin: u
                 *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
             }
         }
-        append_event(session, thread, event::DEVICE, begin, &mut words);
+        append(session, thread, event::DEVICE, begin, &mut words);
     }
-}
-
-/// Writes an event behind the latest record.
-fn append_event(session: &Session, thread: &mut Thread, kind: u8, begin: u64, words: &mut [u64]) {
-    if thread.room() < words.len() * 8 && !thread.make_room(session) {
-        return;
-    }
-    words[SEQUENCE] = thread.sequence;
-    words[BEGIN] = begin;
-    let head = Head::new(EVENT, words.len() as u8, 0, kind);
-    let head = head.checked(thread.sequence, begin).0;
-    let record = thread.cursor;
-    // SAFETY: room was made for the words and one more.
-    unsafe {
-        record.add(1).copy_from_nonoverlapping(words[1..].as_ptr(), words.len() - 1);
-        *record.add(words.len()) = 0;
-        AtomicU64::from_ptr(record.add(HEAD)).store(head, Ordering::Release);
-        thread.cursor = record.add(words.len());
-    }
-    thread.sequence += 1;
 }

@@ -1,19 +1,19 @@
-//! Starting and stopping a trace from another process, by `installer trace`; and having another backend
-//! used, by `installer backends use --pid`.
+//! Requests of other processes: `installer trace` starts and stops traces, and `installer backends use --pid`
+//! selects another backend.
 //!
-//! The socket is bound when the shim is loaded. With its first handle the process starts a thread that sleeps
-//! until somebody connects: programs that only link rocBLAS do not get one. What is asked for before that
-//! waits in the socket's queue and is carried out before the first handle is handed out, so that a trace has
-//! the calls that follow. The socket has an abstract name, so that
-//! it needs no directory that can be written: `rocblas-shim/NAMESPACE/PID`, the inode of the PID namespace
-//! and the process's number in it. The client has to be the same user or root, by what the kernel says of
-//! it, and in a PID namespace that this process can see: abstract names belong to a network namespace,
-//! which containers may share, and in another container the same user number is another user.
+//! The socket is bound when the shim is loaded. When it creates its first handle, the process starts a thread
+//! that sleeps until a client connects; programs that only link rocBLAS do not get one. Earlier requests wait
+//! in the socket's queue and are carried out before the first handle is returned, so that a trace includes
+//! the calls that follow. The socket has an abstract name, so that it needs no writable directory:
+//! `rocblas-shim/NAMESPACE/PID`, the inode of the PID namespace and the PID in it. According to the kernel's
+//! credentials, the client must be the same user or root, and in a PID namespace that this process can see:
+//! abstract names belong to a network namespace, which containers may share, and in another container the
+//! same user ID may be another user.
 //!
-//! Its descriptors are in the program's table (see `descriptor`). When the program has closed the socket,
+//! The listener's descriptors are in the program's table (see `descriptor`). If the program closes the socket,
 //! the thread listens on a new one.
 //!
-//! Requests and replies are those of [`rocblas_contract::listener`].
+//! The protocol is in [`rocblas_contract::listener`].
 
 use super::{
     Options, Sink, Status,
@@ -56,14 +56,14 @@ static LISTENING: AtomicBool = AtomicBool::new(false);
 static SOCKET: Inherited = Inherited::none();
 static CONNECTION: Inherited = Inherited::none();
 
-/// The process that bound the socket when it loaded the shim; 0: none has.
+/// The process that bound the socket when it loaded the shim; 0 for none.
 static BOUND_BY: AtomicU32 = AtomicU32::new(0);
 
 /// A silent client must not block others for longer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The same for those that connected before the first handle: its maker waits for them, and they have had
-/// the time.
+/// The same for clients that connected before the first handle: the thread that creates it waits for them,
+/// and they have had time to send.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Binds the socket while the shim is loaded.
@@ -74,7 +74,7 @@ pub(crate) fn bind_early() {
     match bind() {
         Ok(socket) => {
             BOUND_BY.store(std::process::id(), Ordering::Relaxed);
-            // `SOCKET` has it from now on.
+            // `SOCKET` owns it from now on.
             core::mem::forget(socket);
         }
         Err(e) => debug!("cannot listen for `installer trace start` yet: {e}"),
@@ -86,8 +86,8 @@ fn may_listen() -> bool {
         && !config::is_secure()
 }
 
-/// Begins to listen, once. What goes wrong is said only to those who want to know everything: the
-/// program itself works without.
+/// Starts to listen, once. An error is only logged at debug level, because the program works without a
+/// listener.
 pub(crate) fn listen() {
     if LISTENING.load(Ordering::Relaxed) || LISTENING.swap(true, Ordering::Relaxed) {
         return;
@@ -97,12 +97,12 @@ pub(crate) fn listen() {
     }
     if let Err(e) = without_cancellation(spawn) {
         debug!("cannot listen for `installer trace start`: {e}");
-        // It may have been a want of descriptors; the next handle tries again.
+        // The process may have been out of descriptors; the next handle tries again.
         LISTENING.store(false, Ordering::Relaxed);
     }
 }
 
-/// What a library's constructors may need, which run there when another backend is asked for. Only reserved.
+/// The size of the stack, which is only reserved: a request for another backend runs a library's constructors.
 const STACK: usize = 8 << 20;
 
 fn spawn() -> io::Result<()> {
@@ -116,7 +116,7 @@ fn spawn() -> io::Result<()> {
         builder.spawn(move || serve(socket)).map(drop)
     });
     if spawned.is_err() {
-        // The socket is closed by now.
+        // The socket is closed now.
         SOCKET.clear();
     }
     spawned
@@ -125,7 +125,7 @@ fn spawn() -> io::Result<()> {
 fn bind() -> io::Result<Descriptor> {
     let namespace = fs::metadata("/proc/self/ns/pid")?.ino();
     let name = protocol::socket_name(namespace, std::process::id());
-    // A fork waits for it: no child has a socket that it does not know of.
+    // A fork waits for this lock, so that no child has an unknown copy of the socket.
     let _switching = super::switching().map_err(io::Error::other)?;
     let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
     let socket = Descriptor::new(listener)?;
@@ -133,11 +133,11 @@ fn bind() -> io::Result<Descriptor> {
     Ok(socket)
 }
 
-/// The socket that was bound early, unless the program has closed it. A child that no handler of ours has
-/// seen forked has its parent's.
+/// The socket that was bound early, unless the program has closed it. A child that was created without the
+/// shim's fork handlers has its parent's socket.
 fn bound_early() -> Option<Descriptor> {
     let by = BOUND_BY.swap(0, Ordering::Relaxed);
-    // A fork waits for it, as in `bind`.
+    // A fork waits for this lock, as in `bind`.
     let _switching = super::switching().ok()?;
     let socket = SOCKET.take().filter(|socket| by != 0 && socket.number().is_ok())?;
     (by == std::process::id()).then(|| {
@@ -146,7 +146,7 @@ fn bound_early() -> Option<Descriptor> {
     })
 }
 
-/// Carries out what was asked for so far.
+/// Carries out the requests that have arrived so far.
 fn answer_waiting(socket: &Descriptor) {
     while has_waiting(socket) && answer_one(socket, SHORT_TIMEOUT).is_ok() {}
 }
@@ -154,13 +154,13 @@ fn answer_waiting(socket: &Descriptor) {
 fn has_waiting(socket: &Descriptor) -> bool {
     let Ok(fd) = socket.number() else { return false };
     let mut waiting = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one structure; it does not wait.
+    // SAFETY: one structure; the call does not wait.
     unsafe { libc::poll(&raw mut waiting, 1, 0) == 1 && waiting.revents == libc::POLLIN }
 }
 
-/// Runs something with all signals blocked, which threads inherit: handlers of the program's are not
-/// to run in a thread that it does not know.
-fn without_signals<T>(work: impl FnOnce() -> T) -> T {
+/// Runs something with all signals blocked, which new threads inherit: the program's signal handlers must
+/// not run in a thread that the program does not know.
+pub(super) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
     let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     // SAFETY: memory for sets of signals, which the calls fill.
     unsafe {
@@ -168,12 +168,12 @@ fn without_signals<T>(work: impl FnOnce() -> T) -> T {
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
     }
     let result = work();
-    // SAFETY: the set that was there before.
+    // SAFETY: the previous set.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), null_mut()) };
     result
 }
 
-/// In a forked child: the sockets are the parent's, and so is the thread.
+/// In a forked child: the sockets belong to the parent, and the thread does not exist.
 pub(super) fn after_fork() {
     drop(SOCKET.take());
     drop(CONNECTION.take());
@@ -192,14 +192,14 @@ fn serve(mut socket: Descriptor) {
                 SOCKET.clear();
                 return debug!("stopped listening: {e}");
             }
-            // The program has closed it.
+            // The program has closed the socket.
             Err(_) => {
                 SOCKET.clear();
                 match bind() {
                     Ok(new) => socket = new,
                     Err(e) => {
                         debug!("cannot listen again: {e}");
-                        // The next handle tries once more.
+                        // The next handle tries again.
                         return LISTENING.store(false, Ordering::Relaxed);
                     }
                 }
@@ -208,11 +208,11 @@ fn serve(mut socket: Descriptor) {
     }
 }
 
-/// Waits for a client and responds to it, which may have left. The error is one of accepting.
+/// Waits for a client and responds to it. The error is that of accepting the connection.
 fn answer_one(socket: &Descriptor, timeout: Duration) -> io::Result<()> {
     let connection = accept(socket)?;
     CONNECTION.set(&connection.0);
-    // A client that has left does not get an answer.
+    // The client may have disconnected.
     let _ = respond(&connection, timeout);
     drop(connection);
     CONNECTION.clear();
@@ -221,16 +221,16 @@ fn answer_one(socket: &Descriptor, timeout: Duration) -> io::Result<()> {
 
 fn accept(socket: &Descriptor) -> io::Result<Connection> {
     let number = socket.number()?;
-    // SAFETY: an open socket; nothing is asked about the peer's address.
+    // SAFETY: an open socket; null means that the peer's address is not returned.
     let accepted = unsafe { libc::accept4(number, null_mut(), null_mut(), libc::SOCK_CLOEXEC) };
     if accepted < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: just opened, and owned by nobody else.
+    // SAFETY: just opened, and not owned elsewhere.
     Ok(Connection(Descriptor::new(unsafe { OwnedFd::from_raw_fd(accepted) })?))
 }
 
-/// Whether the error is of the machine's present state: too many open files, too little memory.
+/// Whether the error is due to a temporary state of the machine: too many open files, too little memory.
 fn is_transient(error: &io::Error) -> bool {
     let codes = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::ECONNABORTED];
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
@@ -240,7 +240,7 @@ fn is_transient(error: &io::Error) -> bool {
 struct Connection(Descriptor);
 
 impl Connection {
-    /// Limits how long receiving and sending wait.
+    /// Sets the timeout of receiving and sending.
     fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
         let timeout = libc::timeval {
             tv_sec: timeout.as_secs() as libc::time_t,
@@ -264,8 +264,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The process at the other end, as it was when it connected (unix(7), `SO_PEERCRED`). Its number is
-    /// 0 if it has none in this process's PID namespace.
+    /// The credentials of the peer when it connected (unix(7), `SO_PEERCRED`). The PID is 0 if the peer has
+    /// none in this process's PID namespace.
     fn peer(&self) -> io::Result<libc::ucred> {
         let mut peer = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
         let mut length = size_of::<libc::ucred>() as libc::socklen_t;
@@ -282,7 +282,7 @@ impl Connection {
         if failed == 0 { Ok(peer) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Tells the peer that nothing more comes, also where a forked child has a copy.
+    /// Signals the end of the reply to the peer, even if a forked child has a copy of the socket.
     fn finish(&self) -> io::Result<()> {
         let number = self.0.number()?;
         // SAFETY: an open socket.
@@ -294,7 +294,7 @@ impl Connection {
 impl Read for &Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let number = self.0.number()?;
-        // SAFETY: memory of that length. What is no socket is an error.
+        // SAFETY: memory of that length. If the number is not a socket, the call returns an error.
         let received = unsafe { libc::recv(number, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
         usize::try_from(received).map_err(|_| io::Error::last_os_error())
     }
@@ -374,11 +374,12 @@ fn execute(request: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Starts a trace by words of a person. The error is a sentence.
+/// Starts a trace, with the place and the options as the user wrote them. The error is a message.
 pub(crate) fn start(place: &OsStr, list: &str) -> Result<Option<PathBuf>, String> {
     let mut options = Options::default();
     options.set_all(list)?;
     let sink = Sink::of(place).ok_or("no directory is named")?;
+    options.check(sink.place())?;
     match init::outcome() {
         Some(Outcome::Ready { backend, .. }) => super::start(backend, sink, options),
         _ => Err("there is no backend whose calls could be traced".to_owned()),

@@ -1,14 +1,14 @@
-//! A trace as lines to stderr, one for each call when it ends.
+//! Prints a trace to stderr, one line for each call when it ends.
 
 use super::{about, recipe::Recipe, record::Slot, session::Session};
 use crate::route;
 use rocblas_trace::text::{Detail, Line};
 use tracing::info;
 
-/// The target of the events: they are printed whatever the level of messages is.
+/// The target of the events, which are printed at every log level.
 pub(crate) const TARGET: &str = "rocblas_shim::trace";
 
-/// Prints a call that has ended, or that was left.
+/// Prints a call that has ended or was abandoned.
 #[cold]
 pub(super) fn print(session: &Session, recipe: &Recipe, slot: &Slot) {
     let call = session.functions.call(recipe.function(), slot.words(recipe));

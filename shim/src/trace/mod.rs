@@ -1,22 +1,26 @@
-//! Tracing: every call of the C functions into files, or as a line to stderr.
+//! Tracing: records every call of the C functions in files, or prints it as a line to stderr.
 //!
-//! A trace is started when a backend is opened, if a setting asks for it, or at any time later by
+//! A trace starts when a backend is opened, if a setting requests it, or at any later time through
 //! [`listener`]. Starting publishes a table whose entries are thunks; stopping publishes the backend's
-//! own table again. So nothing of this costs anything while no trace is on.
+//! own table again. So tracing costs nothing while no trace is on.
 //!
-//! The path of a traced call: `arch::thunks` (keeps the arguments, calls `record::begin`, the function,
-//! and `record::end`; `thunk` has what it needs to know of Rust) -> `record` (writes the two halves) -> `thread` (where this thread writes) -> `file`
-//! (a file that is mapped and grows) -> `session` (one trace: its settings and what its threads share).
-//! Beside it: `recipe` (how calls of each function are recorded), `directory` (where the files of a trace
-//! are), `about` (what a trace says of its process), `scalars` (host values of alpha and results),
-//! `handles` (what is told of a handle that is new), `capture` (whether a call goes into a graph), `descriptor` (descriptors in the program's table),
-//! `clock`, `live` (lines to stderr), `listener` (start and stop from another process).
+//! The path of a traced call: `arch::thunks` (saves the arguments, calls `record::begin`, the function, and
+//! `record::end`; `thunk` has the offsets and functions that it needs) -> `record` (writes the two halves) ->
+//! `thread` (per-thread state) -> `file` (a mapped file that grows) -> `session` (one trace: its settings and
+//! shared state). Not on the path: `recipe` (how calls of each function are recorded), `directory` (the
+//! directory of a trace), `about` (the description of the process), `scalars` (host values of alpha and
+//! results), `handles` (descriptions of new handles), `around` (measurements before and after a call: GPU
+//! time, HIP's last error, operands, call stacks), `events` (records that are not calls), `capture` (whether a call becomes
+//! part of a graph), `descriptor` (descriptors in the program's table), `clock`, `live` (lines to stderr),
+//! `listener` (requests of other processes).
 
 mod about;
+mod around;
 mod capture;
 mod clock;
 mod descriptor;
 mod directory;
+mod events;
 mod file;
 mod handles;
 pub(crate) mod listener;
@@ -40,22 +44,22 @@ use core::{ffi::CStr, time::Duration};
 use rocblas_sync::routing;
 use std::{path::PathBuf, sync::Mutex};
 
-/// Long enough for making a directory on a slow disk.
+/// Long enough to create a directory on a slow disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The tables that were made, to be used again by traces of the same functions.
+/// All tables that were built, to be reused by traces of the same functions.
 static TABLES: Mutex<Vec<&'static Table>> = Mutex::new(Vec::new());
 
-/// What may be known of a trace that is on.
+/// The status of a running trace.
 #[derive(Clone, Debug)]
 pub(crate) struct Status {
-    /// Its directory, once it has one; none for lines to stderr.
+    /// Its directory, once it has one; `None` for a trace to stderr.
     pub(crate) directory: Option<PathBuf>,
-    /// How many threads have been traced.
+    /// The number of threads that have been traced.
     pub(crate) threads: u32,
 }
 
-/// Publishes the table of the backend that was opened: with a trace from the start if it is asked for.
+/// Publishes the table of the backend that was opened, with a trace from the start if requested.
 pub(crate) fn publish(backend: &'static Backend, wanted: Option<(Sink, Options)>) {
     match wanted {
         Some((sink, options)) => {
@@ -67,7 +71,7 @@ pub(crate) fn publish(backend: &'static Backend, wanted: Option<(Sink, Options)>
     }
 }
 
-/// Starts a trace. Returns its directory, none for lines to stderr. The error is a sentence.
+/// Starts a trace. Returns its directory, or `None` for a trace to stderr. The error is a message.
 pub(crate) fn start(
     backend: &'static Backend,
     sink: Sink,
@@ -80,19 +84,18 @@ pub(crate) fn start(
     }
     let table = table_of(route::direct().unwrap_or(&backend.table), &options);
     let session = Session::new(backend, sink, options);
-    // Now, so that whoever starts the trace learns what is wrong with the directory.
+    // Created now, so that an error is returned to whoever starts the trace.
     let directory = session.directory()?.map(|directory| directory.path().to_owned());
     switching.start(table, Box::leak(Box::new(session)));
     drop(switching);
     Ok(directory)
 }
 
-/// Stops the trace that is on. Calls that are under way are still completed in it.
+/// Stops the running trace. Calls in flight are still completed in it.
 pub(crate) fn stop(why: &str) -> Result<Status, String> {
     const NONE: &str = "this process is not being traced";
-    if ROUTING.session().is_none() {
-        return Err(NONE.to_owned());
-    }
+    let session = ROUTING.session().ok_or(NONE)?;
+    thread::finish_own(session);
     let switching = switching()?;
     Ok(stop_session(&switching, ROUTING.session().ok_or(NONE)?, why))
 }
@@ -107,12 +110,13 @@ fn stop_this(session: &Session, why: &str) {
 
 fn stop_session(switching: &Switching, session: &Session, why: &str) -> Status {
     switching.stop(route::direct().unwrap_or(&session.backend.table));
+    around::end(session);
     session.end(why);
     status_of(session)
 }
 
-/// Lets calls go on to the functions of another table, with a trace or without. `publish` is called when
-/// traced calls do, and before others do. The error is a sentence.
+/// Redirects calls to the functions of another table, whether a trace is running or not. `publish` is called after
+/// traced calls are redirected, and before the others are. The error is a message.
 pub(crate) fn redirect(direct: &'static Table, publish: impl FnOnce()) -> Result<(), String> {
     let switching = switching()?;
     recipe::redirect(direct);
@@ -125,7 +129,7 @@ pub(crate) fn redirect(direct: &'static Table, publish: impl FnOnce()) -> Result
     Ok(())
 }
 
-/// The trace that is on.
+/// The status of the running trace.
 pub(crate) fn status() -> Option<Status> {
     ROUTING.session().map(status_of)
 }
@@ -137,12 +141,12 @@ fn status_of(session: &Session) -> Status {
     }
 }
 
-/// The directory of the trace that is on, if one has been made for it.
+/// The directory of the running trace, if it has been created.
 pub(crate) fn directory() -> Option<&'static CStr> {
     ROUTING.session()?.created_directory_c_str()
 }
 
-/// The table with thunks for the functions that a trace is of.
+/// The table with thunks for the functions that a trace records.
 fn table_of(direct: &Table, options: &Options) -> &'static Table {
     let mut table = Box::new(*direct);
     for (index, thunk) in crate::arch::thunks() {
@@ -163,17 +167,17 @@ type Switching = routing::Switching<'static, Table, Session>;
 
 /// The right to start or stop a trace, until it is dropped.
 fn switching() -> Result<Switching, String> {
-    // The thread that has published the outcome is about to publish the table.
+    // The thread that has published the outcome publishes the table next.
     let published = ROUTING.published(LOOKS).ok_or("the backend is still being opened")?;
     published
         .switching(TIMEOUT)
         .ok_or_else(|| "another thread has been starting or stopping a trace for 10 s".to_owned())
 }
 
-/// In a forked child: a trace goes on in a directory of its own, and nothing of the parent's files is
-/// touched.
+/// In a forked child: a running trace continues in its own directory, and the parent's files are not touched.
 pub(crate) fn after_fork() {
     thread::reset_after_fork();
     listener::after_fork();
+    around::after_fork();
     ROUTING.after_fork_in_child(|session| Box::leak(Box::new(session.for_child())));
 }

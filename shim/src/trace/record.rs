@@ -1,14 +1,15 @@
 //! The two halves of a record: written before the call and completed after it.
 //!
-//! The order of the stores is what a reader relies on when the program dies in between: see
+//! A reader relies on the order of the stores if the program dies in between: see
 //! `rocblas_trace::layout`. x86-64 keeps stores in order; `Release` keeps the compiler from moving
 //! them.
 //!
-//! The thunk's assembly writes the record of a plain call itself. What is here does the same for the others: the
-//! first of a thread or of a segment, nested ones, those after a call that was left by an exception,
-//! those that are counted, filtered, printed, or of functions that the backend lacks.
+//! The thunk's assembly writes the record of a plain call itself. This module does the same for all other calls:
+//! the first one of a thread or of a segment, nested calls, calls after one that was abandoned by an exception,
+//! and calls that are counted, filtered, printed, or of functions that the backend lacks.
 
 use super::{
+    around::{self, Arguments, last_error},
     capture, clock, handles, live,
     recipe::{Recipe, flags},
     scalars,
@@ -25,24 +26,24 @@ use rocblas_trace::layout::{
     ARGUMENTS, BEGIN, Capture, END, HEAD, Head, NOTE, Note, RESULT, SEQUENCE,
 };
 
-/// Arguments that come in registers.
+/// The number of arguments in registers.
 const REGISTERS: usize = 6;
 
-/// A call that is under way.
+/// A call in flight.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Slot {
-    /// The caller's stack pointer: a call from a frame as high as this, or higher, means that this one
-    /// has been left.
+    /// The caller's stack pointer: a call from a frame at this address or higher means that this call has
+    /// been abandoned.
     pub(super) stack: usize,
-    /// Its record; null when there is none.
+    /// Its record; null if there is none.
     pub(super) record: *mut u64,
-    /// The record's first word and number, by which it is known not to have been overwritten: a ring
-    /// may have come around.
+    /// The record's first word and number, to detect that it was overwritten: a ring may have wrapped
+    /// around.
     pub(super) head: u64,
     pub(super) sequence: u64,
     pub(super) recipe: *const Recipe,
-    /// The trace that it is in.
+    /// The trace that it belongs to.
     pub(super) session: *const Session,
 }
 
@@ -56,10 +57,10 @@ impl Slot {
         session: null(),
     };
 
-    /// That of a call in a trace, from its record.
+    /// The slot of a call, from its record.
     ///
     /// # Safety
-    /// The record is there, in a session that is never freed.
+    /// The record exists, in a session that is never freed.
     #[cold]
     pub(super) unsafe fn of(stack: usize, record: *mut u64, session: *const Session) -> Self {
         // SAFETY: by contract.
@@ -70,13 +71,13 @@ impl Slot {
         }
     }
 
-    /// The trace and the recipe of the record, if that is still there.
+    /// The trace and the recipe of the record, if the record still exists.
     fn resolve(&self) -> Option<(&'static Session, &'static Recipe)> {
         if self.record.is_null() {
             return None;
         }
-        // SAFETY: a record in a file that is mapped as long as a slot leads into it, and a session
-        // that is never freed, with its recipes.
+        // SAFETY: a record in a file that is mapped as long as a slot points into it, and a session that
+        // is never freed, with its recipes.
         unsafe {
             let same =
                 *self.record.add(HEAD) == self.head && *self.record.add(SEQUENCE) == self.sequence;
@@ -84,7 +85,7 @@ impl Slot {
         }
     }
 
-    /// Notes that the call has been left without an exit.
+    /// Marks the call as abandoned.
     #[cold]
     pub(super) fn mark_left(&self) {
         if self.resolve().is_some() {
@@ -95,25 +96,25 @@ impl Slot {
 
     /// The words of the record.
     pub(super) fn words(&self, recipe: &Recipe) -> &[u64] {
-        // SAFETY: a record that is there, of this length.
+        // SAFETY: an existing record of this length.
         unsafe { core::slice::from_raw_parts(self.record, usize::from(recipe.words)) }
     }
 }
 
-/// What the thunk goes on with.
+/// The values with which the thunk continues.
 #[repr(C)]
 pub(crate) struct Begun {
-    /// What [`end`] is to be given; null if there is nothing to end.
+    /// The argument for [`end`]; null if it need not be called.
     thread: *mut Thread,
     /// The function.
     target: *const (),
 }
 
-/// Writes the first half of a record, of any call.
+/// Writes the first half of the record of any call.
 ///
 /// # Safety
-/// Called by a thunk: `registers` are the six that hold arguments, `stack` is the caller's stack at
-/// the call, with as many arguments as the function has beyond those.
+/// Called by a thunk: `registers` points to the six argument registers, `stack` is the caller's stack at
+/// the call, with the function's other arguments.
 #[cold]
 pub(crate) unsafe extern "C" fn begin(
     index: usize,
@@ -122,7 +123,7 @@ pub(crate) unsafe extern "C" fn begin(
 ) -> Begun {
     let Some(session) = ROUTING.session() else { return unrecorded(index) };
     let thread = thread::current();
-    // SAFETY: null, or this thread's own; no reference is held over anything that looks at it.
+    // SAFETY: null, or this thread's own; no reference is held across anything that accesses it.
     let thread = match unsafe { thread.as_mut() } {
         Some(thread) if ptr::eq(thread.session, session) => Some(thread),
         _ => thread::attach(session),
@@ -142,14 +143,18 @@ pub(crate) unsafe extern "C" fn begin(
         return unrecorded(index);
     }
     if session.min > 0 && recipe.has(flags::HANDLE) {
-        // The record may be taken back, so nothing must follow it.
+        // The record may be removed later, so nothing must follow it.
         // SAFETY: a first argument that is a handle.
         handles::observe(session, thread, unsafe { *registers } as usize, clock::now());
+    }
+    if thread.around.is_some() {
+        // SAFETY: as the caller promises.
+        around::before(session, thread, recipe, unsafe { Arguments::new(registers, stack) });
     }
     if thread.room() < recipe.room() && !thread.make_room(session) {
         return unrecorded(index);
     }
-    // Before the record has its time: asking is not the call's.
+    // Before the record's time is taken: the query must not count towards the call.
     let capture = if session.options.capture && recipe.has(flags::HANDLE) {
         // SAFETY: a first argument that is a handle.
         capture::of(session, thread, unsafe { *registers })
@@ -180,14 +185,15 @@ unsafe fn write(
 ) {
     let (record, sequence, depth) = (thread.cursor, thread.sequence, thread.depth());
     let words = usize::from(recipe.words);
-    // SAFETY: room was made for the record and the registers, which are this thread's alone; the
-    // arguments are there, as the caller promises.
+    // SAFETY: there is room for the record and the registers, which only this thread accesses; the caller
+    // guarantees the arguments.
     let head = unsafe {
-        // All six registers, also where a function has fewer arguments.
+        // All six registers, even if the function has fewer arguments.
         record.add(ARGUMENTS).copy_from_nonoverlapping(registers, REGISTERS);
         record.add(ARGUMENTS + REGISTERS).copy_from_nonoverlapping(stack, recipe.stack_arguments());
         *record.add(END) = 0;
-        *record.add(NOTE) = (capture as u64) << Note::CAPTURE;
+        *record.add(NOTE) =
+            (capture as u64) << Note::CAPTURE | last_error::at_entry(session, recipe);
         *record.add(words) = 0;
         let begin = clock::now();
         *record.add(SEQUENCE) = sequence;
@@ -216,8 +222,8 @@ unsafe fn write(
 /// Captures the scalars of a call that the thunk began.
 ///
 /// # Safety
-/// `thread` is this one's, `record` that of its call, by a recipe that has scalars; `stack` is the
-/// caller's stack, `mode` the backend's number for the handle's pointer mode, or -1.
+/// `thread` is this thread's state, `record` the record of its call, with a recipe that has scalars; `stack` is
+/// the caller's stack, `mode` the backend's number for the handle's pointer mode, or -1.
 pub(crate) unsafe extern "C" fn scalars_of_latest(
     record: *mut u64,
     stack: usize,
@@ -229,10 +235,10 @@ pub(crate) unsafe extern "C" fn scalars_of_latest(
     unsafe { scalars::in_mode(mode, &*thread, &*recipe, record, stack) };
 }
 
-/// Looks at the handle of a call that the thunk began.
+/// Records the handle of a call that the thunk began.
 ///
 /// # Safety
-/// `thread` is this one's; `handle` is the first argument of its call.
+/// `thread` is this thread's state; `handle` is the first argument of its call.
 #[cold]
 pub(crate) unsafe extern "C" fn handle_of_latest(handle: usize, thread: *mut Thread) {
     // SAFETY: by contract; a session is never freed.
@@ -243,31 +249,31 @@ pub(crate) unsafe extern "C" fn handle_of_latest(handle: usize, thread: *mut Thr
     }
 }
 
-/// Writes the second half, of any call.
+/// Writes the second half of the record of any call.
 ///
 /// # Safety
-/// Called by a thunk, in the thread that [`begin`] gave it, with the same stack.
+/// Called by a thunk, with the thread that [`begin`] returned and the same stack.
 #[cold]
 pub(crate) unsafe extern "C" fn end(thread: *mut Thread, result: u64, stack: *const u64) {
-    // A filter of time decides by it.
+    // The minimum-duration filter uses this time.
     let now = clock::now_after_all();
     // SAFETY: by contract.
     let thread = unsafe { &mut *thread };
-    // Calls after this one whose frames are gone.
+    // Later calls whose frames no longer exist.
     thread.leave_frames(stack.addr() - 1);
     let latest = thread.depth().checked_sub(1).map(|place| thread.slots[place]);
-    // None in a forked child, which knows nothing of its parent's calls.
+    // `None` in a forked child, which does not have its parent's calls.
     if let Some(slot) = latest.filter(|slot| slot.stack == stack.addr()) {
         thread.set_depth(thread.depth() - 1);
         if let Some((session, recipe)) = slot.resolve() {
-            // SAFETY: a record that is there.
+            // SAFETY: an existing record.
             unsafe { complete(session, recipe, thread, &slot, result, now) };
         }
     }
 }
 
 /// # Safety
-/// The slot's record is there.
+/// The slot's record exists.
 unsafe fn complete(
     session: &Session,
     recipe: &Recipe,
@@ -278,12 +284,24 @@ unsafe fn complete(
 ) {
     let record = slot.record;
     // SAFETY: by contract.
+    unsafe { last_error::at_exit(session, record) };
+    let mut must_stay = false;
+    if thread.around.is_some() {
+        // SAFETY: by contract. Readers ignore the word before the record has an exit.
+        unsafe { *record.add(RESULT) = result };
+        must_stay = around::after(session, thread, recipe, slot);
+    }
+    // SAFETY: by contract.
     let begin = unsafe { *record.add(BEGIN) };
-    if session.min > now.saturating_sub(begin) && thread.is_latest_record(slot, recipe) {
-        // SAFETY: the record, which is taken back.
+    if !must_stay
+        && session.min > now.saturating_sub(begin)
+        && thread.is_latest_record(slot, recipe)
+    {
+        // SAFETY: the record, which is removed.
         unsafe { AtomicU64::from_ptr(record.add(HEAD)).store(0, Ordering::Release) };
         thread.rewind_to(slot);
         thread.sequence = slot.sequence;
+        around::taken_back(thread, slot);
         thread.count(1, 0);
         return;
     }
@@ -305,8 +323,8 @@ unsafe fn complete(
 }
 
 impl Thread {
-    /// Calls whose frames are gone were left: by an exception, of which `thunk::leave` hears, or by a jump,
-    /// which shows as soon as a call comes from as high up the stack.
+    /// Marks calls whose frames no longer exist as abandoned: by an exception, which runs `thunk::leave`, or by a
+    /// jump, which is detected at the next call from a frame at the same address or higher.
     #[cold]
     pub(super) fn leave_frames(&mut self, stack: usize) {
         self.spill_latest_call();
@@ -325,14 +343,14 @@ impl Thread {
         }
     }
 
-    /// Whether nothing was written after a record, so that it can be taken back.
+    /// Whether nothing was written after a record, so that it can be removed.
     fn is_latest_record(&self, slot: &Slot, recipe: &Recipe) -> bool {
         ptr::eq(self.session, slot.session)
             && self.cursor == slot.record.wrapping_add(usize::from(recipe.words))
             && self.sequence == slot.sequence + 1
     }
 
-    /// The next record takes the place of this one, unless it is of an earlier trace.
+    /// Lets the next record overwrite this one, unless this one belongs to an earlier trace.
     fn rewind_to(&mut self, slot: &Slot) {
         if ptr::eq(self.session, slot.session) {
             self.cursor = slot.record;

@@ -1,8 +1,8 @@
-//! What alpha, beta and results are, where they are in host memory.
+//! The values of alpha, beta and results that are in host memory.
 //!
 //! rocBLAS reads a scalar only after its other checks, so an address that a caller passes need not be
-//! readable, and a tracer must not crash where the library does not. What lies on the caller's own
-//! stack, above the call, is there; the rest is read by the kernel, which answers an error instead.
+//! readable, and a tracer must not crash if the library does not. The caller's own stack above the call
+//! is readable; all other addresses are read through the kernel, which returns an error instead.
 
 use super::{
     recipe::{Captured, Recipe},
@@ -19,7 +19,7 @@ const DEVICE: i32 = 1;
 /// Writes the pointer mode and the scalars that the function reads into a record.
 ///
 /// # Safety
-/// `record` is one of this recipe, with its arguments; `stack` is the caller's stack pointer.
+/// `record` is a record of this recipe, with its arguments; `stack` is the caller's stack pointer.
 pub(super) unsafe fn at_entry(
     session: &Session,
     thread: &Thread,
@@ -34,8 +34,8 @@ pub(super) unsafe fn at_entry(
     }
 }
 
-/// The same in a mode that has been asked for: the backend's number, or another one where there was no
-/// answer.
+/// The same with a pointer mode that has been queried: the backend's number, or any other number if the query
+/// failed.
 ///
 /// # Safety
 /// As of [`at_entry`].
@@ -75,28 +75,28 @@ pub(super) unsafe fn at_exit(thread: &Thread, recipe: &Recipe, record: *mut u64,
     }
 }
 
-/// The mode of a handle, as the backend has it at this moment: other threads and C++ functions may
-/// have changed it. No mode where it does not answer.
+/// The backend's current mode of a handle: other threads and C++ functions may have changed it. Not a valid
+/// mode if the query fails.
 fn mode_of(session: &Session, handle: u64) -> i32 {
     const NONE: i32 = -1;
     let Some(get_mode) = session.get_pointer_mode().filter(|_| handle != 0) else {
         return NONE;
     };
     let mut mode = NONE;
-    // SAFETY: the function's prototype; the handle is what the caller is about to use.
+    // SAFETY: the function's prototype; the caller is about to use the same handle.
     let status =
         unsafe { get_mode(ptr::with_exposed_provenance_mut(handle as usize), &raw mut mode) };
     if status == 0 { mode } else { NONE }
 }
 
-/// Captures scalars. Returns which could be read, a bit each.
+/// Captures scalars. Returns a bit for each one that could be read.
 ///
 /// # Safety
 /// As of [`at_entry`].
 #[inline]
 unsafe fn capture(thread: &Thread, scalars: &[Captured], record: *mut u64, stack: usize) -> u64 {
-    // What of the thread's own stack is above the caller's stack pointer, less the largest scalar;
-    // nothing for a caller that runs on another stack.
+    // The part of the thread's own stack above the caller's stack pointer, less the largest scalar; empty
+    // for a caller that runs on another stack.
     let above = if stack < thread.lowest { stack..stack } else { stack..thread.highest };
     let mut captured = 0;
     for scalar in scalars {
@@ -108,8 +108,8 @@ unsafe fn capture(thread: &Thread, scalars: &[Captured], record: *mut u64, stack
             )
         };
         let is_above = above.contains(&from);
-        // SAFETY: what is above the caller's stack pointer stays there during the call, `LARGEST`
-        // bytes of it; the place has room for the scalar.
+        // SAFETY: `LARGEST` bytes above the caller's stack pointer stay valid during the call; the record has
+        // room for the scalar.
         let is_read = unsafe {
             match scalar.size {
                 size @ 1..=8 if is_above => {
@@ -122,7 +122,7 @@ unsafe fn capture(thread: &Thread, scalars: &[Captured], record: *mut u64, stack
                     to.cast::<[u64; 2]>().write(words);
                     true
                 }
-                _ => read_by_the_kernel(from, to, usize::from(scalar.size)),
+                _ => read_by_the_kernel(from, to.cast(), usize::from(scalar.size)),
             }
         };
         captured |= u64::from(is_read) << scalar.number;
@@ -133,18 +133,18 @@ unsafe fn capture(thread: &Thread, scalars: &[Captured], record: *mut u64, stack
 /// The largest scalar in bytes: five doubles.
 pub(super) const LARGEST: usize = 40;
 
-/// Copies a scalar that may not be there.
+/// Copies bytes from an address that may not be readable.
 ///
 /// # Safety
-/// `to` has room for the scalar.
+/// `to` has room for that many bytes.
 #[cold]
-unsafe fn read_by_the_kernel(from: usize, to: *mut u64, size: usize) -> bool {
+pub(super) unsafe fn read_by_the_kernel(from: usize, to: *mut c_void, size: usize) -> bool {
     if from == 0 {
         return false;
     }
-    let local = libc::iovec { iov_base: to.cast::<c_void>(), iov_len: size };
+    let local = libc::iovec { iov_base: to, iov_len: size };
     let remote = libc::iovec { iov_base: from as *mut c_void, iov_len: size };
-    // SAFETY: memory of this process, which the kernel looks at and answers EFAULT where it is not.
+    // SAFETY: the kernel reads this process's memory and returns EFAULT if it is not mapped.
     let read = super::thread::preserving_errno(|| unsafe {
         libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
     });

@@ -1,11 +1,22 @@
-//! One trace: its settings, its directory, and what its threads share.
+//! One trace: its settings, its directory, and the state that its threads share.
 
 use super::{
-    Options, about, clock,
+    Options, about,
+    around::{
+        self, last_error,
+        ranges::{self, Ranges},
+    },
+    clock,
     directory::{self, Directory},
     recipe::{Recipe, functions, recipes},
 };
-use crate::{backend::Backend, backends::Slot, compat::handles, route, table::Table};
+use crate::{
+    backend::{Backend, hip::Peek},
+    backends::Slot,
+    compat::handles,
+    route,
+    table::Table,
+};
 use core::{
     ffi::CStr,
     mem, ptr,
@@ -15,6 +26,7 @@ use rocblas_abi::prototype::rocblas_get_pointer_mode;
 use rocblas_contract::sentences;
 use rocblas_trace::{
     call::Functions,
+    options::Place,
     process::{Clock, ENDED, Ended, PROCESS, backend_file},
 };
 use std::{
@@ -27,18 +39,18 @@ use std::{
 };
 use tracing::error;
 
-/// Where a trace goes.
+/// The destination of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sink {
-    /// Into a directory in this one, with a file for each thread.
+    /// A new directory in this one, with a file for each thread.
     Directory(PathBuf),
-    /// To stderr, a line for each call.
+    /// stderr, with a line for each call.
     Stderr,
 }
 
 impl Sink {
-    /// By a person's word: `stderr`, or a directory, relative to where the program is now. `None` for
-    /// `off` and for nothing.
+    /// Parses the user's setting: `stderr`, or a directory, relative to the current one. `None` for `off` and
+    /// for an empty setting.
     pub(crate) fn of(word: &OsStr) -> Option<Self> {
         if word.is_empty() || word == "off" {
             return None;
@@ -49,14 +61,22 @@ impl Sink {
         let path = Path::new(word);
         Some(Self::Directory(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))
     }
+
+    /// Which kind of place it is.
+    pub(crate) fn place(&self) -> Place {
+        match self {
+            Self::Directory(_) => Place::Directory,
+            Self::Stderr => Place::Stderr,
+        }
+    }
 }
 
-// SAFETY: `recipes` points to what is never freed and is changed by atomic stores alone.
+// SAFETY: `recipes` points to memory that is never freed and is only changed by atomic stores.
 unsafe impl Send for Session {}
 // SAFETY: as above; the rest is made for it.
 unsafe impl Sync for Session {}
 
-/// The function of a table; null where it has none.
+/// The function in a table; null if it has none.
 fn get_pointer_mode(direct: &Table) -> *mut () {
     let function = handles::original(direct, c"rocblas_get_pointer_mode");
     function.map_or(ptr::null_mut(), <*const ()>::cast_mut)
@@ -65,40 +85,50 @@ fn get_pointer_mode(direct: &Table) -> *mut () {
 /// A trace.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// One for each C function, by index; never freed.
+    /// A recipe for each C function, by index; never freed.
     pub(super) recipes: *const Recipe,
     pub(super) functions: &'static Functions,
-    /// `rocblas_get_pointer_mode` of the table that traced calls go on to, for their assembly; null where
-    /// there is none.
+    /// `rocblas_get_pointer_mode` of the table that traced calls go to, for the assembly; null if there is
+    /// none.
     pub(super) get_pointer_mode: AtomicPtr<()>,
-    /// Shorter calls are left out; in ticks.
+    /// Shorter calls are not recorded; in ticks.
     pub(super) min: u64,
-    /// Calls that are still to be recorded, where they are counted.
+    /// The number of calls that are still to be recorded, if it is limited.
     pub(super) remaining: Option<AtomicI64>,
     pub(super) to_stderr: bool,
+    /// The function that reads HIP's last error around calls, for the assembly; `None` if it is not read.
+    pub(super) peek: Option<Peek>,
+    /// The rocTX functions for ranges around calls; `None` if there are no ranges.
+    pub(super) ranges: Option<Ranges>,
     pub(super) clock: Clock,
     pub(super) options: Options,
     pub(super) backend: &'static Backend,
     sink: Sink,
-    /// Made when the first record is to be written.
+    /// Created before the first record is written.
     directory: OnceLock<Result<Directory, String>>,
     text: OnceLock<CString>,
     threads: AtomicU32,
-    /// Bytes that all files together have.
+    /// The size of all files together, in bytes.
     bytes: AtomicU64,
     reported: AtomicBool,
     handles: Mutex<HashSet<usize>>,
     devices: Mutex<BTreeSet<i32>>,
-    /// Slots of backends whose files are there.
+    /// The slots of backends whose files have been written.
     backends: Mutex<BTreeSet<Slot>>,
+    /// The state of checks and captures of operands.
+    pub(super) watch: around::Shared,
+    /// What of the program's modules the trace has, where it has call stacks.
+    pub(super) modules: around::Modules,
 }
 
 impl Session {
     pub(super) fn new(backend: &'static Backend, sink: Sink, options: Options) -> Self {
         let clock = clock::calibrate();
         let direct = route::direct().unwrap_or(&backend.table);
-        let recipes = recipes(direct, &sink, &options).as_ptr();
-        Self::with(backend, sink, options, clock, recipes)
+        let reads_errors = last_error::of(&options, backend).is_some();
+        let recipes = recipes(direct, &sink, &options, reads_errors).as_ptr();
+        let ranges = ranges::of(&options);
+        Self { ranges, ..Self::with(backend, sink, options, clock, recipes) }
     }
 
     fn with(
@@ -119,6 +149,9 @@ impl Session {
                 .first
                 .map(|first| AtomicI64::new(first.try_into().unwrap_or(i64::MAX))),
             to_stderr: sink == Sink::Stderr,
+            peek: last_error::of(&options, backend),
+            ranges: None,
+            watch: around::Shared::new(&options),
             clock,
             options,
             backend,
@@ -131,17 +164,18 @@ impl Session {
             handles: Mutex::default(),
             devices: Mutex::default(),
             backends: Mutex::default(),
+            modules: around::Modules::default(),
         }
     }
 
-    /// The function that tells a handle's pointer mode.
+    /// The function that returns a handle's pointer mode.
     pub(super) fn get_pointer_mode(&self) -> Option<rocblas_get_pointer_mode> {
         let function = self.get_pointer_mode.load(Ordering::Acquire);
         // SAFETY: null, or a function of that name.
         unsafe { mem::transmute::<*mut (), Option<rocblas_get_pointer_mode>>(function) }
     }
 
-    /// Asks for pointer modes by the functions of another table.
+    /// Queries pointer modes through another table from now on.
     pub(super) fn redirect(&self, direct: &Table) {
         self.get_pointer_mode.store(get_pointer_mode(direct), Ordering::Release);
     }
@@ -149,25 +183,26 @@ impl Session {
     /// How calls of a function are recorded.
     ///
     /// # Safety
-    /// `index` is that of a C function.
+    /// `index` is the index of a C function.
     pub(super) unsafe fn recipe(&self, index: usize) -> *const Recipe {
         // SAFETY: there is one for each C function.
         unsafe { self.recipes.add(index) }
     }
 
-    /// The same trace for a forked child, which has its own directory and knows no handle.
+    /// The same trace for a forked child, with its own directory and no known handles.
     pub(super) fn for_child(&self) -> Self {
         let clock = Clock { start: clock::point(), ..self.clock.clone() };
         let (sink, options) = (self.sink.clone(), self.options.clone());
         let mut child = Self::with(self.backend, sink, options, clock, self.recipes);
+        child.ranges = self.ranges;
         if let (Some(remaining), Some(of_parent)) = (&mut child.remaining, &self.remaining) {
             *remaining = AtomicI64::new(of_parent.load(Ordering::Relaxed));
         }
         child
     }
 
-    /// The directory, made if that has not been done; none for lines to stderr. The error is a
-    /// sentence, the same each time.
+    /// The directory, which is created if necessary; `None` for a trace to stderr. The error is a message,
+    /// the same each time.
     pub(super) fn directory(&self) -> Result<Option<&Directory>, String> {
         let Sink::Directory(parent) = &self.sink else { return Ok(None) };
         let made = self.directory.get_or_init(|| {
@@ -194,7 +229,7 @@ impl Session {
         Some(self.text.get_or_init(|| CString::new(made).unwrap_or_default()))
     }
 
-    /// A number for one more thread.
+    /// The number for another thread.
     pub(super) fn next_thread(&self) -> u32 {
         self.threads.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -204,19 +239,19 @@ impl Session {
         self.threads.load(Ordering::Relaxed)
     }
 
-    /// Counts that many bytes more for files. Returns whether the limit allows them.
+    /// Reserves that many more bytes for files. Returns whether the limit allows them.
     pub(super) fn reserve(&self, bytes: u64) -> bool {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        // A ring keeps to its own size.
+        // A ring has its own size limit.
         self.options.ring.is_some() || before + bytes <= self.options.limit
     }
 
-    /// Files do not get these bytes after all.
+    /// Releases reserved bytes that are not used.
     pub(super) fn unreserve(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Reports an error, the first of all threads only.
+    /// Reports an error; only the first one of all threads.
     pub(super) fn report_once(&self, what: &str) {
         if !self.reported.swap(true, Ordering::Relaxed) {
             error!("{what}");
@@ -228,7 +263,7 @@ impl Session {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner).insert(handle)
     }
 
-    /// A handle is gone; another one may get its address.
+    /// Forgets a destroyed handle; another one may get its address.
     pub(super) fn forget_handle(&self, handle: usize) {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner).remove(&handle);
     }
@@ -238,9 +273,9 @@ impl Session {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner).insert(device)
     }
 
-    /// Says on disk which backend this is, which is not the first, if no thread has. Who asks after that finds the
-    /// file there.
-    pub(super) fn tell_of(&self, backend: &Backend) {
+    /// Writes the file about a backend other than the first, unless another thread has. Once this returns, the file
+    /// exists.
+    pub(super) fn describe_backend(&self, backend: &Backend) {
         let Some(Ok(directory)) = self.directory.get() else { return };
         let mut told = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
         if !told.insert(backend.slot) {
@@ -256,8 +291,10 @@ impl Session {
         }
     }
 
-    /// Says on disk that the trace was stopped.
+    /// Records on disk that the trace was stopped, and frees what is only needed while it is on. The rest stays, for
+    /// calls in flight.
     pub(super) fn end(&self, why: &str) {
+        *self.handles.lock().unwrap_or_else(PoisonError::into_inner) = HashSet::new();
         let Some(Ok(directory)) = self.directory.get() else { return };
         let ended = Ended { why: why.to_owned(), at: clock::point() };
         let written = serde_json::to_vec_pretty(&ended)

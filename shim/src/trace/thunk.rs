@@ -1,5 +1,5 @@
-//! What the assembly of traced calls (`arch/x86_64/thunk.rs`) has of the rest: offsets, functions, and
-//! what happens when a call is left by an exception.
+//! The interface of the assembly of traced calls (`arch/x86_64/thunk.rs`): offsets, functions, and the handling
+//! of calls that are abandoned by an exception.
 
 use super::{
     recipe::{Captured, Recipe},
@@ -18,19 +18,21 @@ pub(crate) use super::record::{begin, end, handle_of_latest, scalars_of_latest};
 /// `rocblas_pointer_mode_host`
 pub(crate) const HOST: i32 = scalars::HOST;
 
-/// How many handles a thread remembers, and the bits of an address before those that choose the place.
+/// The number of handles that a thread remembers, and the number of low bits of an address that are ignored when
+/// choosing the place.
 pub(crate) const RECENT_COUNT: usize = RECENT;
 pub(crate) const RECENT_SHIFT: u32 = super::handles::SHIFT;
 
-/// Of [`Session`].
+/// Offsets in [`Session`].
 pub(crate) mod session {
     use super::*;
 
     pub(crate) const RECIPES: usize = offset_of!(Session, recipes);
     pub(crate) const GET_POINTER_MODE: usize = offset_of!(Session, get_pointer_mode);
+    pub(crate) const PEEK: usize = offset_of!(Session, peek);
 }
 
-/// Of [`Thread`].
+/// Offsets in [`Thread`].
 pub(crate) mod thread {
     use super::*;
 
@@ -46,7 +48,7 @@ pub(crate) mod thread {
     pub(crate) const HIGHEST: usize = offset_of!(Thread, highest);
 }
 
-/// Of [`Recipe`].
+/// Offsets in [`Recipe`].
 pub(crate) mod recipe {
     use super::*;
 
@@ -59,7 +61,7 @@ pub(crate) mod recipe {
     pub(crate) const AT_ENTRY: usize = offset_of!(Recipe, at_entry);
 }
 
-/// Of [`Captured`].
+/// Offsets in [`Captured`].
 pub(crate) mod captured {
     use super::*;
 
@@ -69,13 +71,13 @@ pub(crate) mod captured {
     pub(crate) const LENGTH: usize = offset_of!(Captured, size);
 }
 
-/// The address of the frame that the unwinder is at, if it asks for it to be cleaned up: as the caller's
-/// stack pointer. An exception, or forced unwinding at the end of a thread, passes through; there is
-/// nothing to catch and no code to run in the frame itself.
+/// The caller's stack pointer of the frame that the unwinder has reached, if this is the cleanup phase. An
+/// exception, or forced unwinding at the end of a thread, passes through; there is nothing to catch and no
+/// code to run in the frame itself.
 ///
 /// # Safety
-/// Called with what the unwinder has passed to a personality routine, in a part of the code in which rbp
-/// is the frame's own.
+/// Called with the arguments of a personality routine, in a part of the code in which rbp is the frame
+/// pointer.
 unsafe fn cleaned_up(actions: c_int, context: *mut c_void) -> Option<usize> {
     unsafe extern "C" {
         fn _Unwind_GetGR(context: *mut c_void, register: c_int) -> usize;
@@ -94,7 +96,7 @@ macro_rules! personalities {
         $(#[$doc])*
         ///
         /// # Safety
-        /// Called by the unwinder, as the C++ ABI for exceptions has it, for a frame of the assembly.
+        /// Called by the unwinder for a frame of the assembly, as specified by the C++ ABI for exceptions.
         pub(crate) unsafe extern "C" fn $name(
             _version: c_int,
             actions: c_int,
@@ -104,7 +106,7 @@ macro_rules! personalities {
         ) -> c_int {
             // SAFETY: by contract.
             if let Some($stack) = unsafe { cleaned_up(actions, context) }
-                // SAFETY: null, or this thread's own; what was interrupted does not go on.
+                // SAFETY: null, or this thread's own; the interrupted code does not continue.
                 && let Some($thread) = unsafe { current().as_mut() }
             {
                 $action;
@@ -115,9 +117,9 @@ macro_rules! personalities {
 }
 
 personalities! {
-    /// While the thunk writes a record: the call has not been made, and leaves none.
+    /// While the thunk writes a record: the call has not been made, so its record is removed.
     withdraw = |thread, _stack| thread.withdraw();
-    /// While a call is under way, or the slow paths are: it is marked as left.
+    /// While a call or a slow path is in progress: the call is marked as abandoned.
     leave = |thread, stack| thread.leave_frames(stack);
     /// After a call, before its record is complete.
     leave_latest = |thread, _stack| thread.leave_latest();

@@ -1,8 +1,8 @@
-//! Who initialises, what the others do meanwhile, and what a fork waits for.
+//! Initialisation by one of several threads, and how the other threads and a fork wait for it.
 //!
-//! Usually one thread works and the others wait for it. No thread waits without end (see
-//! [`crate::timed_lock`]): one that lost patience does the same work again, and the first to publish an
-//! outcome wins. A fork waits for all of them, with the lock and without.
+//! Usually one thread works and the others wait for it. No thread waits forever (see
+//! [`crate::timed_lock`]): a thread whose wait times out does the same work again, and the first one to
+//! publish an outcome wins. A fork waits for all of them, with and without the lock.
 
 use crate::{
     primitives::{AtomicPtr, AtomicUsize, Deadline, Ordering, fence},
@@ -19,41 +19,41 @@ pub struct Patience {
     pub while_forking: Duration,
 }
 
-/// What this thread, which is forking, has to do with initialisation.
+/// The state of initialisation, as seen by a forking thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Forking {
-    /// It is this thread that initialises: a backend's constructor forked.
+    /// The forking thread is initialising: a backend's constructor forked.
     Own {
         /// Whether it has the lock.
         has_lock: bool,
     },
-    /// Nobody is at it, and this thread has its lock.
+    /// No thread is initialising, and the forking thread holds the lock.
     Locked,
-    /// Another thread is still at it.
+    /// Another thread is still initialising.
     UnderWay,
 }
 
 /// One initialisation and its outcome.
 pub struct Initialisation<O: 'static> {
-    /// Null until there is one; then the same for good.
+    /// Null at first; set once and never changed.
     outcome: AtomicPtr<O>,
-    /// Held by the thread that initialises, unless it lost patience with another one that does.
+    /// Held by the thread that initialises, unless its wait for another such thread timed out.
     lock: TimedLock,
-    /// How many threads are initialising, with the lock and without.
+    /// The number of threads that are initialising, with and without the lock.
     initialising: AtomicUsize,
-    /// How many threads are forking that have the lock, or are about to have it.
+    /// The number of forking threads that hold the lock or are about to take it.
     forking: AtomicUsize,
 }
 
-/// Counts this thread among those that initialise, however the attempt ends.
+/// Counts this thread among the initialising ones until it is dropped.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
     fn new(initialising: &'a AtomicUsize) -> Self {
         initialising.fetch_add(1, Ordering::Relaxed);
-        // Before `forking` is read, as `lock_for_fork` has the two the other way round: one of them sees
-        // the other.
+        // `initialising` is written before `forking` is read; `lock_for_fork` does it the other way round. So
+        // at least one of the two sees the other.
         fence(Ordering::SeqCst);
         Self(initialising)
     }
@@ -67,7 +67,7 @@ impl Drop for Counted<'_> {
 
 impl<O: Send + Sync> Initialisation<O> {
     constructor! {
-        /// One that nobody has begun.
+        /// An initialisation that has not started.
         #[allow(clippy::new_without_default, reason = "for statics")]
         pub fn new() -> Self {
             Self {
@@ -79,13 +79,13 @@ impl<O: Send + Sync> Initialisation<O> {
         }
     }
 
-    /// The outcome if there is one by now.
+    /// The outcome, if there is one already.
     pub fn outcome(&self) -> Option<&'static O> {
         // SAFETY: null, or a value that was leaked.
         unsafe { self.outcome.load(Ordering::Acquire).as_ref() }
     }
 
-    /// The outcome, by `work` if there is none yet, which is told whether this thread has the lock.
+    /// Returns the outcome; if there is none yet, calls `work` with whether this thread holds the lock.
     pub fn attempt(
         &self,
         patience: Patience,
@@ -95,7 +95,7 @@ impl<O: Send + Sync> Initialisation<O> {
         let outcome = self.outcome().or_else(|| {
             let mut counted = Counted::new(&self.initialising);
             if !has_lock && self.forking.load(Ordering::Acquire) != 0 {
-                // Not without the lock while fork has it, which is not for long.
+                // While a fork holds the lock, which is not for long, no thread works without it.
                 drop(counted);
                 has_lock = self.lock.lock_within(patience.while_forking);
                 counted = Counted::new(&self.initialising);
@@ -110,16 +110,16 @@ impl<O: Send + Sync> Initialisation<O> {
         outcome
     }
 
-    /// Makes an outcome the outcome, unless another thread was first. `fill` stores what is to be there
-    /// with it; `first` is for what only the first has to do.
+    /// Publishes an outcome, unless another thread was first. `fill` stores data that must be visible with the
+    /// outcome; `first` is called only if this thread was first.
     pub fn publish(
         &self,
         outcome: O,
         fill: impl Fn(&O),
         first: impl FnOnce(&'static O),
     ) -> &'static O {
-        // Before: whoever sees the outcome may use the data. Another thread that is here too has the same
-        // library, so it stores the same.
+        // Stored first, because a thread that sees the outcome may use the data. If another thread is here at
+        // the same time, it has the same library, so it stores the same data.
         fill(&outcome);
         match self.set(outcome) {
             Ok(outcome) => {
@@ -127,21 +127,21 @@ impl<O: Send + Sync> Initialisation<O> {
                 outcome
             }
             Err(outcome) => {
-                // Unless settings changed in between and this thread's was another library.
+                // If settings changed in between, this thread may have had another library.
                 fill(outcome);
                 outcome
             }
         }
     }
 
-    /// Makes an outcome the outcome. The error is the one that there was.
+    /// Publishes an outcome. The error is the existing outcome.
     pub fn set(&self, outcome: O) -> Result<&'static O, &'static O> {
         let new = Box::into_raw(Box::new(outcome));
         match self.outcome.compare_exchange(null_mut(), new, Ordering::Release, Ordering::Acquire) {
             // SAFETY: leaked just now.
             Ok(_) => Ok(unsafe { &*new }),
             Err(known) => {
-                // SAFETY: made above, and nobody has seen it.
+                // SAFETY: allocated above and never published.
                 drop(unsafe { Box::from_raw(new) });
                 // SAFETY: not null, so a value that was leaked.
                 Err(unsafe { &*known })
@@ -149,8 +149,8 @@ impl<O: Send + Sync> Initialisation<O> {
         }
     }
 
-    /// In a thread that is about to fork: waits until nobody is halfway. `own` is given by a thread that
-    /// initialises itself: whether it has the lock.
+    /// In a thread that is about to fork: waits until no other thread is initialising. `own` is set if this
+    /// thread is initialising itself: whether it holds the lock.
     pub fn before_fork(&self, own: Option<bool>, patience: Duration) -> Forking {
         match own {
             Some(has_lock) => Forking::Own { has_lock },
@@ -159,8 +159,8 @@ impl<O: Send + Sync> Initialisation<O> {
         }
     }
 
-    /// Takes the lock for a fork and waits for those who initialise without it. Returns whether nobody is
-    /// halfway now.
+    /// Takes the lock for a fork and waits for threads that initialise without it. Returns whether no thread is
+    /// initialising any more.
     fn lock_for_fork(&self, patience: Duration) -> bool {
         let deadline = Deadline::after(patience);
         self.forking.fetch_add(1, Ordering::Relaxed);
@@ -185,29 +185,28 @@ impl<O: Send + Sync> Initialisation<O> {
         self.lock.unlock();
     }
 
-    /// In the process that forked, after it did.
+    /// In the parent, after a fork.
     pub fn after_fork_in_parent(&self, forking: Forking) {
         if forking == Forking::Locked {
             self.release();
         }
     }
 
-    /// In the child, where nobody initialises but this thread if it did before, and nobody forks: the
-    /// other threads did not come along. Returns whether initialisation can go on; it cannot where another
-    /// thread was halfway.
+    /// In the child, after a fork. Only this thread exists there, so no other thread initialises or forks.
+    /// Returns whether initialisation can continue; it cannot if another thread was in the middle of it.
     #[must_use]
     pub fn after_fork_in_child(&self, forking: Forking) -> bool {
         let is_own = matches!(forking, Forking::Own { .. });
         self.initialising.store(usize::from(is_own), Ordering::Relaxed);
         self.forking.store(0, Ordering::Relaxed);
-        // Its holder is this thread, which releases it when it is done, or does not exist.
+        // The lock's holder is either this thread, which releases it later, or does not exist.
         if forking != (Forking::Own { has_lock: true }) {
             self.lock.unlock();
         }
         forking != Forking::UnderWay
     }
 
-    /// What `attempt` does after its work, in a child that was forked meanwhile.
+    /// The steps of `attempt` after its work, in a child that was forked meanwhile.
     #[cfg(all(test, loom))]
     pub(crate) fn end_attempt(&self, has_lock: bool) {
         drop(Counted(&self.initialising));
@@ -216,7 +215,7 @@ impl<O: Send + Sync> Initialisation<O> {
         }
     }
 
-    /// All of it as a forked child has it: with the outcome, what that points to.
+    /// A copy, as a forked child has it. It shares the outcome, which is never freed.
     #[cfg(all(test, loom))]
     pub(crate) fn copy(&self) -> Self {
         Self {

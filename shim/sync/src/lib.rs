@@ -1,12 +1,11 @@
-//! How threads of the shim wait for and see each other: who initialises, when the table is published,
-//! how a trace is started and stopped, and what fork waits for.
+//! The shim's synchronisation between threads: which thread initialises, when the table is published,
+//! how a trace is started and stopped, and what a fork waits for.
 //!
-//! A crate of its own so that loom can run this very code: with `--cfg loom`, the unit tests in `models`
-//! run it on loom's atomics, in every order of its steps that the memory model allows (`primitives.rs` is
-//! the only place that knows the difference). What surrounds it in the shim, libc, the loader and the
-//! assembly, does not run there.
+//! It is a separate crate so that loom can run this code: with `--cfg loom`, the unit tests in `models`
+//! run it on loom's atomics, in every interleaving that the memory model allows (only `primitives.rs`
+//! differs). The shim's code around it, libc, the loader and the assembly do not run under loom.
 
-/// A constructor that is `const`, except with loom's atomics, which cannot be made in a constant.
+/// A constructor that is `const`, except with loom's atomics, which have no const constructors.
 macro_rules! constructor {
     ($(#[$doc:meta])* pub fn $($rest:tt)*) => {
         #[cfg(not(all(test, loom)))]

@@ -25,7 +25,7 @@ mod system {
             &self.0
         }
 
-        /// Waits while the word has this value: until it is woken, or `at_most` is over, or for no reason.
+        /// Waits while the word has this value: until a wake-up, a timeout of `at_most`, or a spurious wake-up.
         pub(crate) fn wait(&self, value: u32, at_most: Duration) {
             let timeout = libc::timespec {
                 tv_sec: at_most.as_secs() as libc::time_t,
@@ -43,7 +43,7 @@ mod system {
             };
         }
 
-        /// Wakes everybody who waits.
+        /// Wakes all waiting threads.
         pub(crate) fn wake(&self) {
             // SAFETY: FUTEX_WAKE on our own word.
             unsafe {
@@ -57,7 +57,7 @@ mod system {
         }
     }
 
-    /// When patience ends.
+    /// The time at which patience ends.
     pub(crate) struct Deadline {
         start: Instant,
         patience: Duration,
@@ -68,13 +68,13 @@ mod system {
             Self { start: Instant::now(), patience }
         }
 
-        /// How long it is until then; `None` when it is over.
+        /// The remaining time; `None` if the deadline has passed.
         pub(crate) fn remaining(&self) -> Option<Duration> {
             self.patience.checked_sub(self.start.elapsed()).filter(|time| !time.is_zero())
         }
     }
 
-    /// Sleeps at a futex that nobody wakes.
+    /// Sleeps on a futex that no thread wakes.
     pub(crate) fn pause(time: Duration) {
         const VALUE: u32 = 0;
         Futex::new(VALUE).wait(VALUE, time);
@@ -90,9 +90,9 @@ mod modelled {
     };
     use std::time::Duration;
 
-    /// The kernel's: it compares the word and puts the thread to sleep under the lock of the queue, and
-    /// wakes under the same. Nobody is woken by time, so a wake that is lost is a deadlock, which loom
-    /// reports.
+    /// Models the kernel's futex: it compares the word and puts the thread to sleep under the lock of the
+    /// queue, and wakes under the same lock. Waits do not time out, so a lost wake-up is a deadlock, which
+    /// loom reports.
     pub(crate) struct Futex {
         word: AtomicU32,
         queue: Mutex<()>,
@@ -121,7 +121,8 @@ mod modelled {
         }
     }
 
-    /// No patience, or patience without end. A thread that gives up later is like one that comes later.
+    /// Either no patience or endless patience. A thread whose wait times out is equivalent to one that starts
+    /// later without patience.
     pub(crate) struct Deadline(Duration);
 
     impl Deadline {

@@ -1,7 +1,7 @@
-//! Where calls go: the table that stubs jump through, and the trace that thunks record in.
+//! The routing of calls: the table that stubs jump through, and the trace that thunks record to.
 //!
-//! The stub's load of the table and the thunk's of the session are in assembly; x86-64's loads acquire.
-//! Everything that stores either of the two is here.
+//! The stub's load of the table and the thunk's load of the session are in assembly; x86-64 loads have
+//! acquire semantics. All stores to the two are here.
 
 use crate::{
     primitives::{AtomicPtr, Ordering, yield_now},
@@ -9,7 +9,7 @@ use crate::{
 };
 use core::{ptr, time::Duration};
 
-/// A table and a session. What they point to is never freed: a thread may be about to look at it.
+/// A table and a session. Neither target is ever freed, because a thread may be about to read it.
 #[repr(C)]
 pub struct Routing<T: 'static, S: 'static> {
     /// Never null.
@@ -18,16 +18,16 @@ pub struct Routing<T: 'static, S: 'static> {
     session: AtomicPtr<S>,
     /// The table before anything is published.
     cold: &'static T,
-    /// Held by whoever starts or stops a trace. Not a mutex, since a forked child has to be able to free
+    /// Held while a trace is started or stopped. Not a mutex, because a forked child must be able to release
     /// it.
     lock: TimedLock,
 }
 
 #[cfg(not(all(test, loom)))]
 impl<T, S> Routing<T, S> {
-    /// Where assembly finds the pointer to the table, in bytes.
+    /// The offset of the pointer to the table, for assembly.
     pub const TABLE: usize = core::mem::offset_of!(Self, table);
-    /// Where assembly finds the pointer to the session, in bytes.
+    /// The offset of the pointer to the session, for assembly.
     pub const SESSION: usize = core::mem::offset_of!(Self, session);
 }
 
@@ -44,21 +44,20 @@ impl<T: Sync, S: Sync> Routing<T, S> {
         }
     }
 
-    /// The table that calls go through.
+    /// The current table.
     pub fn table(&self) -> &'static T {
-        // SAFETY: never null, and to what is never freed.
+        // SAFETY: never null, and its target is never freed.
         unsafe { &*self.table.load(Ordering::Acquire) }
     }
 
-    /// The trace that is on.
+    /// The current trace.
     pub fn session(&self) -> Option<&'static S> {
-        // SAFETY: null, or to what is never freed.
+        // SAFETY: null, or its target is never freed.
         unsafe { self.session.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Publishes a first table, by the one thread that may: whose outcome became the outcome. With a trace
-    /// from the start if there is a session: no thread is in a thunk yet, and whoever reaches one is
-    /// recorded.
+    /// Publishes the first table. Only the thread that has published the outcome may call this. If there is a
+    /// session, it is published first: no thread is in a thunk yet, and every call through a thunk is recorded.
     pub fn publish(&self, table: &'static T, session: Option<&'static S>) {
         if let Some(session) = session {
             self.store_session(Some(session));
@@ -66,7 +65,7 @@ impl<T: Sync, S: Sync> Routing<T, S> {
         self.store_table(table);
     }
 
-    /// The right to what needs a published table; `None` if there is none after that many looks.
+    /// A token that a table has been published; `None` if there is none after that many checks.
     pub fn published(&self, looks: u32) -> Option<Published<'_, T, S>> {
         for _ in 0..looks {
             let table = self.table();
@@ -87,22 +86,22 @@ impl<T: Sync, S: Sync> Routing<T, S> {
         self.session.store(session.cast_mut(), Ordering::Release);
     }
 
-    /// In a thread that is about to fork: waits until nobody is starting or stopping a trace. Returns
-    /// whether that could be had.
+    /// In a thread that is about to fork: waits until no thread is starting or stopping a trace. Returns
+    /// whether the wait succeeded.
     #[must_use]
     pub fn before_fork(&self, patience: Duration) -> bool {
         self.lock.lock_within(patience)
     }
 
-    /// In the process that forked, with what `before_fork` has returned.
+    /// In the parent, after a fork. `is_locked` is what `before_fork` returned.
     pub fn after_fork_in_parent(&self, is_locked: bool) {
         if is_locked {
             self.lock.unlock();
         }
     }
 
-    /// In the child, where nobody else is starting or stopping a trace. One that is on goes on in a
-    /// session of the child's own.
+    /// In the child, after a fork, where no other thread is starting or stopping a trace. A current trace
+    /// continues in a session of the child's own.
     pub fn after_fork_in_child(&self, own: impl FnOnce(&'static S) -> &'static S) {
         self.lock.unlock();
         if let Some(session) = self.session() {
@@ -111,19 +110,19 @@ impl<T: Sync, S: Sync> Routing<T, S> {
     }
 }
 
-/// That a table has been published. So no trace can be started that publication would then undo.
+/// Proof that a table has been published, so that publication cannot undo the start of a trace.
 pub struct Published<'a, T: 'static, S: 'static> {
     routing: &'a Routing<T, S>,
     table: &'static T,
 }
 
 impl<'a, T: Sync, S: Sync> Published<'a, T, S> {
-    /// The table as it was then.
+    /// The table at that time.
     pub fn table(&self) -> &'static T {
         self.table
     }
 
-    /// The right to start or stop a trace, if it could be had within `patience`.
+    /// The right to start or stop a trace; `None` if it was not available within `patience`.
     pub fn switching(&self, patience: Duration) -> Option<Switching<'a, T, S>> {
         self.routing.lock.lock_within(patience).then_some(Switching(self.routing))
     }
@@ -134,20 +133,20 @@ impl<'a, T: Sync, S: Sync> Published<'a, T, S> {
 pub struct Switching<'a, T: Sync + 'static, S: Sync + 'static>(&'a Routing<T, S>);
 
 impl<T: Sync, S: Sync> Switching<'_, T, S> {
-    /// Starts a trace; there is none.
+    /// Starts a trace. There must be none.
     pub fn start(&self, table: &'static T, session: &'static S) {
-        // In this order, because a thread may be in a thunk since the trace before: once a call of its is
-        // recorded in this one, so are the next.
+        // In this order, because a thread may be in a thunk since the previous trace: once one of its calls is
+        // recorded in this trace, all later ones are.
         self.0.store_table(table);
         self.0.store_session(Some(session));
     }
 
-    /// Exchanges the table; a trace that is on goes on.
+    /// Replaces the table. A current trace continues.
     pub fn redirect(&self, table: &'static T) {
         self.0.store_table(table);
     }
 
-    /// Stops the trace that is on. Calls that are under way are still completed in it.
+    /// Stops the current trace. Calls in flight are still completed in it.
     pub fn stop(&self, direct: &'static T) {
         self.0.store_table(direct);
         self.0.store_session(None);

@@ -1,5 +1,5 @@
-//! The same code on the system's atomics and threads, also for Miri, which sees what loom's models leave
-//! out: the futex, the clock, allocations.
+//! Tests on the system's atomics and threads, also under Miri, which covers what loom's models omit: the
+//! futex, the clock, allocations.
 
 use crate::{
     initialisation::{Forking, Initialisation, Patience},
@@ -66,7 +66,7 @@ impl Process {
         published.switching(LONG).expect("as before").stop(direct);
     }
 
-    /// What the handlers of fork do in the parent, and what they promise.
+    /// Runs the fork handlers of the parent and checks their guarantees.
     fn fork(&self) {
         let forking = self.initialisation.before_fork(None, LONG);
         let is_locked = self.routing.before_fork(LONG);

@@ -1,9 +1,9 @@
-//! A lock that a thread may stop waiting for.
+//! A lock with a timeout.
 //!
-//! Opening a backend takes the loader's lock. A thread inside of another library's constructor
-//! holds that lock when it makes its first rocBLAS call, so waiting for our own lock without end
-//! would deadlock the two. Whoever has waited long enough does the work itself: initialisation is
-//! idempotent up to its publication.
+//! Opening a backend takes the loader's lock. A thread inside another library's constructor holds that
+//! lock when it makes its first rocBLAS call, so waiting indefinitely for the shim's lock would deadlock
+//! the two. After the timeout a thread does the work itself: initialisation is idempotent until its
+//! outcome is published.
 
 use crate::primitives::{self, Deadline, Futex, Ordering};
 use core::time::Duration;
@@ -11,19 +11,19 @@ use core::time::Duration;
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 
-/// A lock without an owner: whoever knows that the holder is gone may release it.
+/// A lock without an owner: any thread that knows that the holder is gone may release it.
 pub struct TimedLock(Futex);
 
 impl TimedLock {
     constructor! {
-        /// A lock that is free.
+        /// An unlocked lock.
         #[allow(clippy::new_without_default, reason = "for statics")]
         pub fn new() -> Self {
             Self(Futex::new(FREE))
         }
     }
 
-    /// Whether the lock could be had within `patience`.
+    /// Takes the lock. Returns whether that succeeded within `patience`.
     pub fn lock_within(&self, patience: Duration) -> bool {
         let deadline = Deadline::after(patience);
         loop {
@@ -49,7 +49,7 @@ impl TimedLock {
     }
 }
 
-/// Sleeps. Not by the function of libc's, which is a cancellation point: locks are held meanwhile.
+/// Sleeps. libc's functions are not used, because they are cancellation points and locks are held here.
 pub fn pause(time: Duration) {
     primitives::pause(time);
 }

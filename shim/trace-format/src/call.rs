@@ -1,10 +1,12 @@
-//! A recorded call and what its words mean, by the table of functions.
+//! A recorded call, and the meaning of its words according to the table of functions.
 
 use crate::layout::{
     ARGUMENTS, BEGIN, Capture, END, HEAD, Head, Mode, NOTE, Note, RESULT, SEQUENCE, Scalar, Shape,
 };
 use half::{bf16, f16};
-use rocblas_abi::{Base, C_EXPORTS, Direction, EnumId, Param, RETURNS, Returns, params};
+use rocblas_abi::{
+    Base, C_EXPORTS, Direction, EnumId, Param, RETURNS, Returns, operands::Element, params,
+};
 
 /// The functions of this program's table with the shapes of their records.
 #[derive(Debug)]
@@ -31,14 +33,14 @@ impl Functions {
         &self.shapes
     }
 
-    /// A record as a call of the function at that index of this table.
+    /// Interprets a record as a call of the function at that index of this table.
     #[must_use]
     pub fn call<'a>(&'a self, function: usize, words: &'a [u64]) -> Call<'a> {
         Call { function, shape: &self.shapes[function], words }
     }
 }
 
-/// A call. The words are as long as the function's shape says.
+/// A call. The number of words is that of the function's shape.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     function: usize,
@@ -56,7 +58,7 @@ impl<'a> Call<'a> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        rocblas_abi::name(self.function).to_str().unwrap_or_default()
+        rocblas_abi::c_name(self.function).to_str().unwrap_or_default()
     }
 
     /// The record.
@@ -69,7 +71,7 @@ impl<'a> Call<'a> {
         Head(self.words[HEAD])
     }
 
-    /// How many traced calls of the thread were under way.
+    /// The number of traced calls of the thread that were in flight.
     #[must_use]
     pub fn depth(&self) -> u8 {
         self.head().depth()
@@ -103,11 +105,11 @@ impl<'a> Call<'a> {
     /// How long it took, in ticks.
     #[must_use]
     pub fn ticks(&self) -> Option<u64> {
-        // Processors may disagree by a few ticks.
+        // The clocks of processors may differ by a few ticks.
         self.end().map(|end| end.saturating_sub(self.begin()))
     }
 
-    /// Whether it was left by an exception or a jump.
+    /// Whether it was abandoned by an exception or a jump.
     #[must_use]
     pub fn was_left(&self) -> bool {
         self.note().0 & Note::LEFT != 0
@@ -123,10 +125,36 @@ impl<'a> Call<'a> {
         self.note().mode()
     }
 
-    /// Whether its stream captured a graph at entry.
+    /// Whether its stream was being captured at entry.
     #[must_use]
     pub fn capture(&self) -> Capture {
         self.note().capture()
+    }
+
+    /// HIP's last errors before and after it, as `hipError_t`; `None` if they were not read.
+    #[must_use]
+    pub fn hip_errors(&self) -> Option<[u16; 2]> {
+        self.note().errors().filter(|_| self.end().is_some())
+    }
+
+    /// The HIP error that it raised: the last error after it, if that differs from the one before.
+    #[must_use]
+    pub fn raised_hip_error(&self) -> Option<u16> {
+        let [before, after] = self.hip_errors()?;
+        (after != before && after != 0).then_some(after)
+    }
+
+    /// The HIP error that was already pending before it, and still is the last error.
+    #[must_use]
+    pub fn pending_hip_error(&self) -> Option<u16> {
+        let [before, after] = self.hip_errors()?;
+        (before != 0 && after == before).then_some(before)
+    }
+
+    /// Whether its GPU time is measured: usually a record with the time follows.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        self.note().0 & Note::TIMED != 0
     }
 
     /// The handle.
@@ -135,14 +163,14 @@ impl<'a> Call<'a> {
         self.shape.handle.map(|position| self.argument(usize::from(position)))
     }
 
-    /// What it returned, if it returned something that says how it went.
+    /// The status that it returned, if it returns one.
     #[must_use]
     pub fn status(&self) -> Option<i32> {
         (RETURNS[self.function] == Returns::Status && self.end().is_some())
             .then(|| self.words[RESULT] as i32)
     }
 
-    /// What it returned; `None` in flight and where there is nothing.
+    /// Its return value; `None` in flight and for functions without one.
     #[must_use]
     pub fn result(&self) -> Option<Answer> {
         let raw = self.words[RESULT];
@@ -157,7 +185,7 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// An argument as it was passed. Of a 32-bit one, the upper half is whatever was there.
+    /// An argument as it was passed. The upper half of a 32-bit argument is undefined.
     #[must_use]
     pub fn argument(&self, position: usize) -> u64 {
         self.words[ARGUMENTS + position]
@@ -224,38 +252,54 @@ impl<'a> Call<'a> {
         (bytes, size)
     }
 
-    /// The type of a scalar. Behind `void*` it is what another parameter says.
     fn kind(&self, param: &Param) -> Option<NumberKind> {
-        Some(match param.ty.base {
-            Base::F16 => NumberKind::F16,
-            Base::Bf16 => NumberKind::Bf16,
-            Base::F32 => NumberKind::F32,
-            Base::F64 => NumberKind::F64,
-            Base::C32 => NumberKind::C32,
-            Base::C64 => NumberKind::C64,
-            Base::Int | Base::I32 | Base::Enum(_) => NumberKind::I32,
-            Base::I64 | Base::Stride | Base::Size => NumberKind::I64,
-            Base::Void => return self.declared_kind(param.name),
-            _ => return None,
-        })
-    }
-
-    fn declared_kind(&self, name: &str) -> Option<NumberKind> {
-        let declared: &[&str] = match name {
-            "alpha" => &["alpha_type", "compute_type", "execution_type"],
-            "c" | "s" => &["cs_type"],
-            "result" | "results" => &["result_type"],
-            _ => &["compute_type", "execution_type"],
-        };
-        let value = declared.iter().find_map(|name| match self.named(name)? {
-            Value::Enum(EnumId::Datatype, value) => Some(value),
-            _ => None,
-        });
-        NumberKind::of_datatype(value?)
+        scalar_kind(self.function, param, &|position| self.argument(position))
     }
 }
 
-/// What a call returned.
+/// The type of a scalar of a function with that index; `argument` returns the argument at a position. For `void *`
+/// another argument determines the type.
+#[must_use]
+pub fn scalar_kind(
+    function: usize,
+    param: &Param,
+    argument: &dyn Fn(usize) -> u64,
+) -> Option<NumberKind> {
+    Some(match param.ty.base {
+        Base::F16 => NumberKind::F16,
+        Base::Bf16 => NumberKind::Bf16,
+        Base::F32 => NumberKind::F32,
+        Base::F64 => NumberKind::F64,
+        Base::C32 => NumberKind::C32,
+        Base::C64 => NumberKind::C64,
+        Base::Int | Base::I32 | Base::Enum(_) => NumberKind::I32,
+        Base::I64 | Base::Stride | Base::Size => NumberKind::I64,
+        Base::Void => return declared_kind(function, param.name, argument),
+        _ => return None,
+    })
+}
+
+fn declared_kind(
+    function: usize,
+    name: &str,
+    argument: &dyn Fn(usize) -> u64,
+) -> Option<NumberKind> {
+    let declared: &[&str] = match name {
+        "alpha" => &["alpha_type", "compute_type", "execution_type"],
+        "c" | "s" => &["cs_type"],
+        "result" | "results" => &["result_type"],
+        _ => &["compute_type", "execution_type"],
+    };
+    let datatype = |name: &&str| {
+        let position = params(function).position(|param| {
+            param.name == *name && param.ty.base == Base::Enum(EnumId::Datatype)
+        })?;
+        Some(argument(position) as i32)
+    };
+    NumberKind::of_datatype(declared.iter().find_map(datatype)?)
+}
+
+/// The return value of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// `rocblas_status`
@@ -270,7 +314,7 @@ pub enum Answer {
     Pointer(u64),
 }
 
-/// What was passed.
+/// The value of an argument.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
     /// The rocBLAS handle.
@@ -281,7 +325,7 @@ pub enum Value {
     Size(u64),
     /// An enum's value.
     Enum(EnumId, i32),
-    /// An address, of device memory most often.
+    /// An address, usually of device memory.
     Pointer(u64),
     /// A scalar in device memory, at this address.
     Device(u64),
@@ -301,7 +345,7 @@ impl Value {
     }
 }
 
-/// What a scalar is a number of.
+/// The type of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberKind {
     /// Half precision.
@@ -323,7 +367,7 @@ pub enum NumberKind {
 }
 
 impl NumberKind {
-    /// Of a `rocblas_datatype`; none for those that no scalar has.
+    /// The type of a `rocblas_datatype`; `None` for those that scalars cannot have.
     #[must_use]
     pub fn of_datatype(value: i32) -> Option<Self> {
         let datatypes = rocblas_abi::enumeration(EnumId::Datatype);
@@ -337,6 +381,21 @@ impl NumberKind {
             "i32_r" => Self::I32,
             _ => return None,
         })
+    }
+
+    /// The element type that corresponds to it.
+    #[must_use]
+    pub const fn element(self) -> Element {
+        match self {
+            Self::F16 => Element::F16,
+            Self::Bf16 => Element::Bf16,
+            Self::F32 => Element::F32,
+            Self::F64 => Element::F64,
+            Self::C32 => Element::C32,
+            Self::C64 => Element::C64,
+            Self::I32 => Element::I32,
+            Self::I64 => Element::I64,
+        }
     }
 
     /// Its length in bytes.
@@ -365,12 +424,12 @@ impl Numbers {
         self.kind
     }
 
-    /// The numbers, a complex one as two. Those of 64-bit integers above 2^53 are rounded.
+    /// The numbers, a complex one as two. 64-bit integers above 2^53 are rounded.
     #[must_use]
     pub fn parts(&self) -> Vec<f64> {
         let (bytes, length) = &self.bytes;
         let size = self.kind.size();
-        // Behind a `void*` there is room for the largest type.
+        // A `void*` scalar has room for the largest type.
         let count = if *length == 16 { 1 } else { length / size };
         let of = |bytes: &[u8]| -> Vec<f64> {
             let part = |i: usize, width: usize| &bytes[i * width..(i + 1) * width];

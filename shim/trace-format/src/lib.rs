@@ -1,18 +1,23 @@
 //! Traces of rocBLAS calls: what the shim writes and tools read.
 //!
-//! A trace is a directory for a process: [`process::PROCESS`] says in JSON what ran, with which
-//! settings and which functions; a file `thread-NNNN.trace` for each thread has its calls
-//! ([`layout`]); [`process::ENDED`] appears when the trace was stopped. The files are written through
-//! shared memory, so they hold every call up to the one under way wherever the process ends, be it by
-//! SIGKILL. Loss of power is another matter: nothing is synchronised to disk.
+//! A trace is a directory for one process: [`process::PROCESS`] describes in JSON the program, the settings
+//! and the functions; a file `thread-NNNN.trace` per thread contains its calls ([`layout`]);
+//! [`process::ENDED`] appears when the trace is stopped. The files are written through shared memory, so they
+//! contain every call up to the one in flight even if the process is killed by SIGKILL. They do not survive a
+//! power cut, because nothing is synchronised to disk.
 //!
-//! The shim uses [`layout`], [`process`], [`options`] and, to print calls, [`call`] and [`text`]. Tools read with
-//! `read` (feature `read`), which believes no length in a file.
+//! The operands of single calls are in separate files ([`capture`]).
+//!
+//! The shim uses [`layout`], [`process`], [`options`], [`capture`], [`numbers`] and, to print calls, [`call`], [`text`] and
+//! [`types`]. Tools use `read` (feature `read`), which does not trust any length in a file.
 
 pub mod call;
+pub mod capture;
 pub mod layout;
+pub mod numbers;
 pub mod options;
 pub mod process;
 #[cfg(any(feature = "read", test))]
 pub mod read;
 pub mod text;
+pub mod types;

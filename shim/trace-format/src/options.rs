@@ -1,30 +1,118 @@
-//! What a trace is to have: how much of it to keep, and which calls. The shim reads it of its settings,
-//! tools of their command line.
+//! The options of a trace: which calls to record, and how much to keep. The shim reads them from its settings,
+//! tools from their command line.
 
 use std::fmt;
 
-/// Settings of a trace, defaults filled in.
+/// The settings of a trace, including defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Each thread keeps its last calls in this many bytes; `None`: all.
+    /// Each thread keeps only its most recent calls in this many bytes; `None`: all calls.
     pub ring: Option<u64>,
-    /// The most bytes that all threads' files together take.
+    /// The maximum size of all threads' files together, in bytes.
     pub limit: u64,
-    /// Patterns of function names; those with a `-` before them leave out.
+    /// Patterns of function names; a pattern with the prefix `-` excludes functions.
     pub functions: Vec<String>,
-    /// Shorter calls are left out; in nanoseconds.
+    /// Shorter calls are not recorded; in nanoseconds.
     pub min: u64,
     /// The trace stops after that many calls.
     pub first: Option<u64>,
-    /// HIP is asked at each call whether its stream captures.
+    /// HIP is queried at each call whether its stream is being captured.
     pub capture: bool,
+    /// HIP's last error is read around each call of a function with a handle.
+    pub errors: bool,
+    /// The GPU time of every n-th call of each thread is measured; `None`: of no call.
+    pub gpu_time: Option<u64>,
+    /// The call stack of every n-th call of each thread is recorded; `None`: of no call.
+    pub stacks: Option<u64>,
+    /// Each call is a rocTX range for profilers.
+    pub roctx: bool,
+    /// The computations on the outputs of calls.
+    pub check: Check,
+    /// Every n-th call of each thread is checked.
+    pub every: u64,
+    /// Only calls with these numbers in their thread are checked: the first, and the one after the last.
+    pub window: Option<(u64, u64)>,
+    /// What happens when a check finds something.
+    pub on_bad: OnBad,
+    /// Calls whose operands are saved.
+    pub save: Save,
 }
+
+/// The computations on the outputs of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Check {
+    /// Elements that are NaN are counted.
+    pub nan: bool,
+    /// Elements that are infinite are counted.
+    pub inf: bool,
+    /// A digest of the elements is recorded.
+    pub digest: bool,
+    /// A digest of the elements that the call reads is recorded too, before the call is made.
+    pub inputs: bool,
+}
+
+impl Check {
+    /// Whether anything is computed.
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        self.nan || self.inf || self.digest
+    }
+}
+
+/// What happens when a check finds something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBad {
+    /// It is recorded.
+    #[default]
+    Report,
+    /// The operands of the first such call are saved as well. This requires copying them at each checked call.
+    Capture,
+    /// The trace stops.
+    Stop,
+}
+
+/// Where a trace goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Files in a directory.
+    Directory,
+    /// A line for each call to stderr.
+    Stderr,
+}
+
+/// Calls whose operands are saved in files next to the trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Save {
+    /// One call: the number of its thread, and its number in the thread.
+    pub call: Option<(u32, u64)>,
+    /// The first call for each of these digests that has an output with it.
+    pub digests: Vec<u64>,
+    /// Calls of functions that match these patterns.
+    pub functions: Vec<String>,
+    /// How many calls of these functions; `None`: one.
+    pub count: Option<u64>,
+    /// Operands whose total size in bytes is larger are not saved.
+    pub limit: u64,
+    /// Only shapes are saved, not the elements.
+    pub redact: bool,
+}
+
+impl Save {
+    /// Whether any calls are to be saved.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.call.is_some() || !self.digests.is_empty() || !self.functions.is_empty()
+    }
+}
+
+/// The default maximum size of a call's saved operands, in bytes.
+const SAVE_LIMIT: u64 = 256 << 20;
 
 /// More than a day of a language model's calls.
 const LIMIT: u64 = 4 << 30;
 
-/// Room for some hundred calls, and for two segments: a ring has a whole one behind the one that is being
-/// written.
+/// Room for some hundred calls, and for two segments: a ring needs a complete segment in addition to the one
+/// being written.
 const LEAST: u64 = 64 << 10;
 
 const _: () = assert!(LEAST as usize >= 2 * crate::layout::SEGMENT_SIZE);
@@ -38,32 +126,35 @@ impl Default for Options {
             min: 0,
             first: None,
             capture: false,
+            errors: true,
+            gpu_time: None,
+            stacks: None,
+            roctx: false,
+            check: Check::default(),
+            every: 1,
+            window: None,
+            on_bad: OnBad::default(),
+            save: Save { limit: SAVE_LIMIT, ..Save::default() },
         }
     }
 }
 
-/// The names, for messages.
-pub const KEYS: &str = "ring, limit, functions, min, first, capture";
+/// The names of all options, for messages.
+pub const KEYS: &str = "ring, limit, functions, min, first, capture, errors, gpu-time, stacks, roctx, check, every, window, \
+                        on-bad, save-call, save-digest, save-functions, save-count, save-limit, save-values";
 
 impl Options {
-    /// Sets an option by its name.
+    /// Sets an option by name.
     ///
     /// # Errors
-    /// A clause that says what is expected.
+    /// A message with the expected values.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "ring" => self.ring = Some(size(value)?),
             "limit" => self.limit = size(value)?,
-            "functions" => {
-                let patterns = value.split(':').map(str::trim).filter(|p| !p.is_empty());
-                self.functions = patterns.map(str::to_owned).collect();
-            }
+            "functions" => self.functions = patterns(value),
             "min" => self.min = duration(value)?,
-            "first" => {
-                let number = value.trim().parse().ok().filter(|n| *n > 0);
-                let expected = || format!("`{value}` is no number of calls");
-                self.first = Some(number.ok_or_else(expected)?);
-            }
+            "first" => self.first = Some(count(value)?),
             "capture" => {
                 self.capture = match value.trim() {
                     "ask" => true,
@@ -71,6 +162,39 @@ impl Options {
                     _ => return Err(format!("`{value}` is neither `ask` nor `off`")),
                 };
             }
+            "errors" => self.errors = switch(value)?,
+            "gpu-time" => {
+                self.gpu_time = match value.trim() {
+                    "off" => None,
+                    "on" => Some(GPU_TIME_EVERY),
+                    number => Some(count(number)?),
+                };
+            }
+            "stacks" => {
+                self.stacks = match value.trim() {
+                    "off" => None,
+                    "on" => Some(STACKS_EVERY),
+                    number => Some(count(number)?),
+                };
+            }
+            "roctx" => self.roctx = switch(value)?,
+            "check" => self.check = check(value)?,
+            "every" => self.every = count(value)?,
+            "window" => self.window = Some(window(value)?),
+            "on-bad" => {
+                self.on_bad = match value.trim() {
+                    "report" => OnBad::Report,
+                    "capture" => OnBad::Capture,
+                    "stop" => OnBad::Stop,
+                    _ => return Err(format!("`{value}` is not one of report, capture, stop")),
+                };
+            }
+            "save-call" => self.save.call = Some(call_number(value)?),
+            "save-digest" => self.save.digests = digests(value)?,
+            "save-functions" => self.save.functions = patterns(value),
+            "save-count" => self.save.count = Some(count(value)?),
+            "save-limit" => self.save.limit = size(value)?,
+            "save-values" => self.save.redact = !switch(value)?,
             unknown => return Err(format!("there is no `{unknown}` (there are: {KEYS})")),
         }
         Ok(())
@@ -79,15 +203,84 @@ impl Options {
     /// Sets options of a list, `ring=64M,functions=*trsm*:*gemm*`.
     ///
     /// # Errors
-    /// As [`Self::set`], with the name of the option.
+    /// As for [`Self::set`], with the name of the option; or that an option is in the list twice.
     pub fn set_all(&mut self, list: &str) -> Result<(), String> {
-        for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let mut words = list.split(',').map(str::trim).filter(|word| !word.is_empty()).peekable();
+        let mut given: Vec<&str> = Vec::new();
+        while let Some(word) = words.next() {
             let (key, value) = word
                 .split_once('=')
                 .ok_or_else(|| format!("`{word}` is not of the form name=value (names: {KEYS})"))?;
-            self.set(key.trim(), value).map_err(|why| format!("{}: {why}", key.trim()))?;
+            let (key, mut value) = (key.trim(), value.to_owned());
+            if given.contains(&key) {
+                return Err(format!(
+                    "`{key}` is given twice: give it once, with all that it is to have"
+                ));
+            }
+            given.push(key);
+            // `check` is a list itself: check=nan,inf
+            while key == "check"
+                && let Some(more) = words.next_if(|word| !word.contains('='))
+            {
+                value = format!("{value},{more}");
+            }
+            self.set(key, &value).map_err(|why| format!("{key}: {why}"))?;
         }
         Ok(())
+    }
+
+    /// Checks that each option that is set has an effect; one without effect is a mistake.
+    ///
+    /// # Errors
+    /// A message that names the option without effect and what it needs.
+    pub fn check(&self, place: Place) -> Result<(), String> {
+        let finds = self.check.nan || self.check.inf;
+        let without = |is_set: bool, option: &str, other: &str| {
+            if is_set { Err(format!("{option} has no effect without {other}")) } else { Ok(()) }
+        };
+        without(self.on_bad != OnBad::Report && !finds, "on-bad", "check=nan or check=inf")?;
+        let digests = self.check.digest;
+        without(self.check.inputs && !digests, "check=inputs", "check=digest")?;
+        without(!self.save.digests.is_empty() && !digests, "save-digest", "check=digest")?;
+        without(self.every != 1 && !self.check.is_on(), "every", "check")?;
+        without(self.window.is_some() && !self.check.is_on(), "window", "check")?;
+        let saves_functions = !self.save.functions.is_empty();
+        without(self.save.count.is_some() && !saves_functions, "save-count", "save-functions")?;
+        if place == Place::Directory {
+            return Ok(());
+        }
+        let in_files = [
+            (self.gpu_time.is_some(), "gpu-time"),
+            (self.stacks.is_some(), "stacks"),
+            (self.check.digest && !finds, "check=digest"),
+            (self.on_bad == OnBad::Capture, "on-bad=capture"),
+            (self.save.call.is_some(), "save-call"),
+            (!self.save.digests.is_empty(), "save-digest"),
+            (saves_functions, "save-functions"),
+        ];
+        let option = in_files.iter().find(|(is_set, _)| *is_set).map(|(_, option)| option);
+        option.map_or(Ok(()), |option| {
+            Err(format!(
+                "{option} has no effect on lines to stderr: trace into a directory instead"
+            ))
+        })
+    }
+
+    /// Resets the options that [`Self::check`] refuses for lines to stderr.
+    pub fn leave_files_out(&mut self) {
+        (self.gpu_time, self.stacks) = (None, None);
+        (self.check.digest, self.check.inputs) = (false, false);
+        self.save = Save::default();
+        if self.on_bad == OnBad::Capture {
+            self.on_bad = OnBad::Report;
+        }
+    }
+
+    /// Whether operands are checked or saved, times measured or callers recorded, so that records take the slow path.
+    #[must_use]
+    pub fn looks_at_calls(&self) -> bool {
+        let samples = self.gpu_time.is_some() || self.stacks.is_some();
+        samples || self.roctx || self.check.is_on() || self.save.is_on()
     }
 
     /// Whether a function is to be traced.
@@ -97,9 +290,8 @@ impl Options {
     }
 }
 
-/// Whether a function is among those of some patterns: of one at least, if there are any but those with
-/// a `-` before them, and of none of these. `sgemm` stands for `rocblas_sgemm`, a star for any run of
-/// characters.
+/// Whether a function matches the patterns: at least one of those without the prefix `-`, if there are any,
+/// and none of those with it. `sgemm` means `rocblas_sgemm`, and a star matches any sequence of characters.
 #[must_use]
 pub fn wants(patterns: &[String], function: &str) -> bool {
     let short = function.strip_prefix("rocblas_").unwrap_or(function);
@@ -110,7 +302,7 @@ pub fn wants(patterns: &[String], function: &str) -> bool {
     in_the_list && !unwanted.any(is_of)
 }
 
-/// Whether a name is of a pattern in which a star is any run of characters.
+/// Whether a name matches a pattern in which a star matches any sequence of characters.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut name) = name.strip_prefix(start) else { return false };
@@ -123,6 +315,78 @@ fn matches(pattern: &str, name: &str) -> bool {
         }
     }
     name.ends_with(end)
+}
+
+/// A pair of events takes some microseconds of the stream's time: around one of 16 calls of 40 us, less than one percent.
+const GPU_TIME_EVERY: u64 = 16;
+
+/// Recording a stack takes as long as a hundred records.
+const STACKS_EVERY: u64 = 100;
+
+fn patterns(text: &str) -> Vec<String> {
+    text.split(':').map(str::trim).filter(|p| !p.is_empty()).map(str::to_owned).collect()
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    let number = text.trim().parse().ok().filter(|n| *n > 0);
+    number.ok_or_else(|| format!("`{text}` is not a number of calls"))
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text.trim() {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("`{text}` is neither `on` nor `off`")),
+    }
+}
+
+/// `nan,inf`
+fn check(text: &str) -> Result<Check, String> {
+    let mut check = Check::default();
+    for word in text.split([',', ':']).map(str::trim).filter(|word| !word.is_empty()) {
+        match word {
+            "nan" => check.nan = true,
+            "inf" => check.inf = true,
+            "digest" => check.digest = true,
+            "inputs" => check.inputs = true,
+            "off" => check = Check::default(),
+            _ => return Err(format!("`{word}` is not one of nan, inf, digest, inputs, off")),
+        }
+    }
+    Ok(check)
+}
+
+/// `9e3779b97f4a7c15:94d049bb133111eb`: hashes of digests.
+fn digests(text: &str) -> Result<Vec<u64>, String> {
+    let words = text.split(':').map(str::trim).filter(|word| !word.is_empty());
+    let number = |word| u64::from_str_radix(word, 16);
+    words
+        .map(|word| number(word).map_err(|_| format!("`{word}` is not the hash of a digest")))
+        .collect()
+}
+
+/// `1000-2000`: the numbers of the first and the last call.
+fn window(text: &str) -> Result<(u64, u64), String> {
+    let expected = || format!("`{text}` is not a range of calls (1000-2000)");
+    let (first, last) = text.split_once('-').ok_or_else(expected)?;
+    let [first, last] = [first, last].map(|number| number.trim().parse::<u64>().ok());
+    match (first, last) {
+        (Some(first), Some(last)) if first <= last && last < u64::MAX => Ok((first, last + 1)),
+        _ => Err(expected()),
+    }
+}
+
+/// The number of a call: `2:7041`, or `7041` for the first thread.
+///
+/// # Errors
+/// A message with the expected form.
+pub fn call_number(text: &str) -> Result<(u32, u64), String> {
+    let expected = || format!("`{text}` is not the number of a call (7041, or 2:7041 in thread 2)");
+    let (thread, call) = text.trim().split_once(':').unwrap_or(("1", text.trim()));
+    match (thread.trim().parse(), call.trim().parse()) {
+        (Ok(thread), Ok(call)) => Ok((thread, call)),
+        _ => Err(expected()),
+    }
 }
 
 /// `64M`: bytes, with K, M or G for powers of 1,024.
@@ -146,7 +410,7 @@ fn size(text: &str) -> Result<u64, String> {
 /// `10us`: nanoseconds, with the units ns, us, ms and s.
 ///
 /// # Errors
-/// A clause that says what is expected.
+/// A message with the expected form.
 pub fn duration(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let expected = || format!("`{text}` is no time (500ns, 10us, 2ms, 1s)");
@@ -163,7 +427,7 @@ pub fn duration(text: &str) -> Result<u64, String> {
 }
 
 impl fmt::Display for Options {
-    /// As [`Self::set_all`] takes it.
+    /// In the form that [`Self::set_all`] parses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "limit={}", self.limit)?;
         if let Some(ring) = self.ring {
@@ -178,67 +442,59 @@ impl fmt::Display for Options {
         if let Some(first) = self.first {
             write!(f, ",first={first}")?;
         }
-        if self.capture { f.write_str(",capture=ask") } else { Ok(()) }
+        if self.capture {
+            f.write_str(",capture=ask")?;
+        }
+        if !self.errors {
+            f.write_str(",errors=off")?;
+        }
+        if let Some(every) = self.gpu_time {
+            write!(f, ",gpu-time={every}")?;
+        }
+        if let Some(every) = self.stacks {
+            write!(f, ",stacks={every}")?;
+        }
+        if self.roctx {
+            f.write_str(",roctx=on")?;
+        }
+        if self.check.is_on() {
+            let Check { nan, inf, digest, inputs } = self.check;
+            let words = [(nan, "nan"), (inf, "inf"), (digest, "digest"), (inputs, "inputs")];
+            let words: Vec<&str> =
+                words.iter().filter(|(is_on, _)| *is_on).map(|(_, w)| *w).collect();
+            write!(f, ",check={}", words.join(","))?;
+        }
+        if self.every != 1 {
+            write!(f, ",every={}", self.every)?;
+        }
+        if let Some((first, end)) = self.window {
+            write!(f, ",window={first}-{}", end - 1)?;
+        }
+        match self.on_bad {
+            OnBad::Report => {}
+            OnBad::Capture => f.write_str(",on-bad=capture")?,
+            OnBad::Stop => f.write_str(",on-bad=stop")?,
+        }
+        let Save { call, digests, functions, count, limit, redact } = &self.save;
+        if let Some((thread, call)) = call {
+            write!(f, ",save-call={thread}:{call}")?;
+        }
+        if !digests.is_empty() {
+            let digests: Vec<String> = digests.iter().map(|hash| format!("{hash:016x}")).collect();
+            write!(f, ",save-digest={}", digests.join(":"))?;
+        }
+        if !functions.is_empty() {
+            write!(f, ",save-functions={}", functions.join(":"))?;
+        }
+        if let Some(count) = count {
+            write!(f, ",save-count={count}")?;
+        }
+        if *limit != SAVE_LIMIT {
+            write!(f, ",save-limit={limit}")?;
+        }
+        if *redact { f.write_str(",save-values=off") } else { Ok(()) }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn options(list: &str) -> Result<Options, String> {
-        let mut options = Options::default();
-        options.set_all(list).map(|()| options)
-    }
-
-    #[test]
-    fn a_list_sets_what_it_names() {
-        let read =
-            options("ring=64M, limit=2G,functions=*trsm*:-*_64,min=10us,first=1000,capture=ask");
-        let read = read.expect("a list");
-        assert_eq!((read.ring, read.limit), (Some(64 << 20), 2 << 30));
-        assert_eq!(read.functions, ["*trsm*", "-*_64"]);
-        assert_eq!((read.min, read.first, read.capture), (10_000, Some(1000), true));
-        assert_eq!(options(&read.to_string()), Ok(read));
-        assert_eq!(options(""), Ok(Options::default()));
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_what_is_expected() {
-        for (list, why) in [
-            (
-                "rings=1M",
-                "there is no `rings` (there are: ring, limit, functions, min, first, capture)",
-            ),
-            ("ring", "`ring` is not of the form name=value"),
-            ("ring=big", "ring: `big` is no size (64M, 2G, or a number of bytes)"),
-            ("limit=99999999999G", "is no size"),
-            ("ring=1K", "`1K` is too little: 64K at least"),
-            ("min=10", "min: `10` is no time (500ns, 10us, 2ms, 1s)"),
-            ("min=10h", "is no time"),
-            ("capture=yes", "capture: `yes` is neither `ask` nor `off`"),
-            ("first=0", "first: `0` is no number of calls"),
-        ] {
-            let said = options(list).expect_err(list);
-            assert!(said.contains(why), "{list}: {said}");
-        }
-    }
-
-    #[test]
-    fn functions_are_chosen_by_patterns() {
-        for (list, wanted, unwanted) in [
-            ("", "rocblas_sgemm", None),
-            ("functions=*trsm*", "rocblas_strsm_batched", Some("rocblas_sgemm")),
-            ("functions=sgemm", "rocblas_sgemm", Some("rocblas_sgemm_batched")),
-            ("functions=rocblas_sgemm", "rocblas_sgemm", Some("rocblas_dgemm")),
-            ("functions=sge*ex:dgemm", "rocblas_dgemm", Some("rocblas_sgemm")),
-            ("functions=*gemm*:-*batched*", "rocblas_gemm_ex", Some("rocblas_sgemm_batched")),
-            ("functions=-set_*", "rocblas_sgemm", Some("rocblas_set_stream")),
-            ("functions=*g*m*_64", "rocblas_sgemm_64", Some("rocblas_sgemm")),
-        ] {
-            let options = options(list).expect("a list");
-            assert!(options.wants(wanted), "{list}");
-            assert!(unwanted.is_none_or(|name| !options.wants(name)), "{list}");
-        }
-    }
-}
+mod tests;

@@ -1,17 +1,36 @@
-//! What a trace says of its process, in JSON, once at its beginning and once when it is stopped.
+//! The JSON documents of a trace about its process: one is written at the start, one when the trace is stopped.
 
 use crate::layout::ClockPoint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The file that says what ran.
+/// The file that describes the process.
 pub const PROCESS: &str = "process.json";
 
-/// The file that appears when the trace is stopped while its process goes on.
+/// The file that appears when the trace is stopped before its process ends.
 pub const ENDED: &str = "ended.json";
 
+/// The file with the program's modules, if call stacks are recorded. It appears before the first record with
+/// an address in one of them, and is replaced when there are more.
+pub const MODULES: &str = "modules.json";
+
+/// A program or library in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// Its file.
+    pub path: String,
+    /// Its build ID, in hexadecimal digits; empty if it has none.
+    pub build_id: String,
+    /// The offset to add to addresses in the file.
+    pub base: u64,
+    /// Its first address, and the first address after it.
+    pub range: [u64; 2],
+    /// When it was first seen, in ticks: an address belongs to the latest module at that address.
+    pub since: u64,
+}
+
 /// The name of the file about a further backend, by its number, from 1. It appears before the first record of
-/// a handle of it.
+/// one of its handles.
 #[must_use]
 pub fn backend_file(number: u8) -> String {
     format!("backend-{number}.json")
@@ -23,46 +42,53 @@ pub fn thread_file(ordinal: u32) -> String {
     format!("thread-{ordinal:04}.trace")
 }
 
-/// Whether a file of a trace is a thread's.
+/// The name of the file with the operands of a call, by its thread's number in the trace and the call's number in
+/// the thread.
+#[must_use]
+pub fn saved_file(ordinal: u32, sequence: u64) -> String {
+    format!("call-{ordinal}-{sequence}.safetensors")
+}
+
+/// Whether a file of a trace belongs to a thread.
 #[must_use]
 pub fn is_thread_file(name: &str) -> bool {
     let number = name.strip_prefix("thread-").and_then(|rest| rest.strip_suffix(".trace"));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// What ran, and how it was traced.
+/// The process, and how it was traced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     /// [`crate::layout::VERSION`].
     pub format: u32,
     /// The program's file.
     pub program: String,
-    /// Its arguments, the name it was called by first. What is not UTF-8 is replaced.
+    /// Its arguments, from `argv[0]` on. Invalid UTF-8 is replaced.
     pub arguments: Vec<String>,
-    /// The kernel's number of the process, in its own name space.
+    /// The PID, in the process's own namespace.
     pub pid: u32,
-    /// When the process started, in the kernel's ticks since boot: with `pid` and `boot` it names one
-    /// process.
+    /// When the process started, in the kernel's ticks since boot: together with `pid` and `boot` this identifies
+    /// the process.
     pub started: u64,
-    /// The kernel's name of this run of the machine.
+    /// The kernel's boot ID.
     pub boot: String,
     /// The machine's name.
     pub host: String,
     /// The shim's version.
     pub shim: String,
-    /// What answered the calls.
+    /// The backend that handled the calls.
     pub backend: Backend,
     /// Promises of rocBLAS 5.0.2 that the shim kept for it.
     pub promises: Vec<String>,
     /// The clock of the records.
     pub clock: Clock,
-    /// What was to be recorded.
+    /// The options of the trace.
     pub settings: Settings,
-    /// Variables of the environment that matter to rocBLAS and HIP.
+    /// The environment variables that affect rocBLAS and HIP.
     pub environment: BTreeMap<String, String>,
     /// [`crate::layout::table_identity`] of `functions`.
     pub table: u64,
-    /// Names of the exported C functions, by the index that records have.
+    /// Names of the exported C functions, by the index in records.
     pub functions: Vec<String>,
 }
 
@@ -73,17 +99,17 @@ pub struct Backend {
     pub name: String,
     /// Its file.
     pub path: String,
-    /// What it says of itself.
+    /// Its version string.
     pub version: String,
 }
 
-/// The most backends that a process can have open.
+/// The maximum number of backends that a process can have open.
 pub const MOST_BACKENDS: usize = 8;
 
-/// A backend that was opened besides the first one.
+/// A backend other than the first one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FurtherBackend {
-    /// Which.
+    /// The backend.
     #[serde(flatten)]
     pub backend: Backend,
     /// Promises of rocBLAS 5.0.2 that the shim keeps for it.
@@ -95,19 +121,19 @@ pub struct FurtherBackend {
 /// The clock of the records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Clock {
-    /// `tsc`, the processor's counter, or `monotonic`, where that does not run evenly.
+    /// `tsc`, the processor's counter, or `monotonic`, if the counter is not invariant.
     pub kind: String,
-    /// Ticks in a second, as measured within a millisecond at the start. Readings in the threads'
-    /// files tell it better.
+    /// Ticks per second, as measured within a millisecond at the start. Readings in the threads' files give a
+    /// more precise value.
     pub hertz: f64,
     /// A reading at the start.
     pub start: Point,
 }
 
-/// A reading of three clocks at one time.
+/// A simultaneous reading of three clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
-    /// Of the records' clock, in ticks.
+    /// The records' clock, in ticks.
     pub ticks: u64,
     /// `CLOCK_MONOTONIC` in nanoseconds.
     pub monotonic: u64,
@@ -121,22 +147,25 @@ impl From<Point> for ClockPoint {
     }
 }
 
-/// What was to be recorded.
+/// The options of a trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Each thread keeps its last records in this many bytes; `None`: all.
+    /// Each thread keeps only its most recent records in this many bytes; `None`: all records.
     pub ring: Option<u64>,
-    /// The most bytes for all threads.
+    /// The maximum size for all threads, in bytes.
     pub limit: u64,
-    /// Patterns of function names, those to leave out with a `-`; none: all functions.
+    /// Patterns of function names, with the prefix `-` to exclude functions; if empty, all functions.
     pub functions: Vec<String>,
-    /// Shorter calls are left out; in nanoseconds.
+    /// Shorter calls are not recorded; in nanoseconds.
     pub min: u64,
     /// The trace stops after that many calls.
     pub first: Option<u64>,
-    /// Whether HIP was asked at each call if its stream captures.
+    /// Whether HIP was queried at each call whether its stream is being captured.
     #[serde(default)]
     pub capture: bool,
+    /// All options, in the syntax of `ROCBLAS_SHIM_TRACE_OPTIONS`; empty in traces of version 2 and earlier.
+    #[serde(default)]
+    pub options: String,
 }
 
 /// How a trace was stopped.

@@ -1,20 +1,23 @@
-//! A call in a line, as a person reads it:
+//! Formats a call as a line of text:
 //! `rocblas_strsm_batched(right, upper, none, non_unit, m=417, n=79, alpha=1, lda=79, ldb=417, batch=4)
 //! = success  12.3 us`.
 
 use crate::{
     call::{Answer, Call, NumberKind, Numbers, Value},
     layout::Capture,
+    types::{Types, is_type},
 };
 use rocblas_abi::{Base, EnumId, Param, enumeration};
+use rocblas_contract::hip_errors::error_name;
 use std::fmt::{self, Display, Write};
 
-/// How much of a call is written.
+/// The level of detail. The element types of a call are one word ([`Types`]), except at full detail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
-    /// The shape of the problem: enums, dimensions, batches and types, no increments, strides or scalars.
+    /// The shape of the problem: enums, dimensions, batches and types, but no increments, strides or scalars.
     Shape,
-    /// What decides which kernel runs and how long it takes: no addresses of matrices, no handle.
+    /// Everything that determines which kernel runs and how long it takes, but no matrix addresses and no
+    /// handle.
     #[default]
     Short,
     /// Every argument.
@@ -29,21 +32,27 @@ impl Display for Signature<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(call, detail) = self;
         write!(f, "{}(", call.name())?;
+        let types = Types::of(call).filter(|_| *detail != Detail::Full);
         let mut first = true;
-        for (param, value) in call.values() {
+        for (position, (param, value)) in call.values().enumerate() {
             let is_wanted = match detail {
                 Detail::Shape => is_shape(&param),
                 Detail::Short => is_telling(&value),
                 Detail::Full => true,
             };
-            if !is_wanted {
+            // The word for all types is at the position of the last type.
+            let word = types.filter(|_| is_type(&param));
+            if !is_wanted || word.is_some_and(|types| types.last() != position) {
                 continue;
             }
             if !first {
                 f.write_str(", ")?;
             }
             first = false;
-            argument(f, &param, &value)?;
+            match word {
+                Some(types) => write!(f, "{types}")?,
+                None => argument(f, &param, &value)?,
+            }
         }
         f.write_char(')')
     }
@@ -62,13 +71,14 @@ pub fn is_shape(param: &Param) -> bool {
     param.ty.pointers == 0 && (is_number || is_enum) && !is_layout && !is_choice
 }
 
-/// Whether a short line has a value: handles and addresses are all alike to a person.
+/// Whether a short line includes a value: handles and addresses are omitted, because they do not help a
+/// reader.
 fn is_telling(value: &Value) -> bool {
     !matches!(value, Value::Handle(_) | Value::Pointer(_))
 }
 
 fn argument(f: &mut fmt::Formatter<'_>, param: &Param, value: &Value) -> fmt::Result {
-    // What these are is clear from their values.
+    // The names of these parameters are clear from their values.
     if let Value::Enum(
         id @ (EnumId::Operation | EnumId::Fill | EnumId::Diagonal | EnumId::Side),
         value,
@@ -120,7 +130,7 @@ fn sign(imaginary: f64) -> &'static str {
     if imaginary.is_sign_negative() { "" } else { "+" }
 }
 
-/// As few digits as tell the number from others of its type.
+/// The fewest digits that distinguish the number from others of its type.
 fn short(number: f64, kind: NumberKind) -> String {
     match kind {
         NumberKind::F32 | NumberKind::C32 => (number as f32).to_string(),
@@ -149,12 +159,29 @@ impl Display for Outcome<'_> {
     }
 }
 
+/// HIP's last error after a call: ` with hipErrorInvalidDeviceFunction (98)`, and ` pending` if it was already the last
+/// error before. Nothing if there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct HipError<'a>(pub Call<'a>);
+
+impl Display for HipError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = self.0.raised_hip_error() {
+            write!(f, " with {} ({error})", error_name(error))
+        } else if let Some(error) = self.0.pending_hip_error() {
+            write!(f, " with {} ({error}) pending", error_name(error))
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// A time in three digits and a unit: `850 ns`, `12.3 us`, `1.04 ms`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Time(pub f64);
 
 impl Time {
-    /// Of nanoseconds.
+    /// From nanoseconds.
     #[must_use]
     pub fn of_nanoseconds(nanoseconds: f64) -> Self {
         Self(nanoseconds)
@@ -164,7 +191,7 @@ impl Time {
 impl Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(1e0, "ns"), (1e3, "us"), (1e6, "ms"), (1e9, "s")];
-        // 999.9 ns are 1.00 us: rounding decides the unit.
+        // 999.9 ns is 1.00 us: the unit is chosen after rounding.
         let fits = |(scale, _): &(f64, &str)| self.0 / scale < 999.5;
         let (scale, unit) = units.into_iter().find(fits).unwrap_or(units[3]);
         let number = self.0 / scale;
@@ -183,11 +210,11 @@ impl Display for Time {
 pub struct Line<'a> {
     /// The call.
     pub call: Call<'a>,
-    /// How much of it.
+    /// The level of detail.
     pub detail: Detail,
     /// Whether the shim handled it instead of the handle's backend.
     pub by_shim: bool,
-    /// Ticks in a nanosecond.
+    /// Ticks per nanosecond.
     pub ticks_per_nanosecond: f64,
 }
 
@@ -201,6 +228,7 @@ impl Display for Line<'_> {
         if call.capture() == Capture::Yes {
             f.write_str(" into a graph")?;
         }
+        write!(f, "{}", HipError(call))?;
         match call.ticks() {
             Some(ticks) => write!(f, "  {}", Time(ticks as f64 / ticks_per_nanosecond)),
             None => Ok(()),
@@ -267,7 +295,22 @@ mod tests {
         let captured = line(function, &words, Detail::Short);
         assert!(captured.contains("= internal_error into a graph  12.3 us"), "{captured}");
         words[NOTE] ^= ((Capture::Yes as u64) ^ (Capture::No as u64)) << Note::CAPTURE;
+        words[RESULT] = 0;
+        let succeeded = words.clone();
+        let with_errors = |before: u64, after: u64| {
+            let mut words = succeeded.clone();
+            words[NOTE] |= Note::ERRORS | before << Note::ERROR_BEFORE | after << Note::ERROR_AFTER;
+            line(function, &words, Detail::Short)
+        };
+        let raised = " with hipErrorInvalidDeviceFunction (98)  12.3 us";
+        assert!(with_errors(0, 98).contains(raised), "{}", with_errors(0, 98));
+        assert!(with_errors(1, 98).contains(raised), "{}", with_errors(1, 98));
+        assert!(with_errors(98, 98).contains("Function (98) pending  12.3 us"));
+        for (before, after) in [(0, 0), (98, 0)] {
+            assert!(!with_errors(before, after).contains("hipError"));
+        }
         words[END] = 0;
+        assert!(!with_errors(0, 0).contains("hipError"));
         assert!(line(function, &words, Detail::Short).ends_with("batch=4) = in flight"));
         words[NOTE] |= Note::LEFT;
         assert!(line(function, &words, Detail::Short).ends_with("= left by an exception"));
@@ -303,7 +346,7 @@ mod tests {
         assert!(gemm_ex(162, &7_i32.to_le_bytes()).contains("alpha=7,"));
         let complex = [1.5_f32.to_le_bytes(), (-2_f32).to_le_bytes()].concat();
         assert!(gemm_ex(154, &complex).contains("alpha=1.5-2i,"));
-        assert!(gemm_ex(151, &[0; 4]).contains("compute_type=f32_r"));
+        assert!(gemm_ex(151, &[0; 4]).contains(", 0->f32->0, algo="), "types that do not exist");
     }
 
     #[test]
@@ -326,7 +369,7 @@ mod tests {
         arguments[1] = 99;
         let (function, words) = record("rocblas_strsm_batched", &arguments, &[]);
         assert!(line(function, &words, Detail::Short).contains("(99, upper, "));
-        // The upper half of a register is nobody's.
+        // The upper half of a register is undefined.
         arguments[5] = 0xdead_beef_ffff_ffff;
         let (function, words) = record("rocblas_strsm_batched", &arguments, &[]);
         assert!(line(function, &words, Detail::Short).contains("m=-1, "));

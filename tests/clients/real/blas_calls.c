@@ -1,6 +1,6 @@
-/* What llama.cpp asks of hipBLAS, in its shapes: matrix products in every type it uses, and the
- * batched triangular solves of its SOLVE_TRI. Then hipBLAS's functions of any type, in several.
- * Levels 1 to 3 are every_function's. */
+/* The hipBLAS calls of llama.cpp, with its shapes: matrix products in every type it uses, and the
+ * batched triangular solves of its SOLVE_TRI. Then hipBLAS's functions with a type argument, in several types.
+ * every_function covers levels 1 to 3. */
 #include "calls.h"
 #include "hipblas.h"
 #include <rocblas.h>
@@ -125,7 +125,7 @@ static void any_type(hipblas_handle handle) {
 int main(void) {
     hipblas_handle handle = 0;
     void *stream = 0;
-    /* Some of llama.cpp's relatives do. */
+    /* Some relatives of llama.cpp call this. */
     call_begins("rocblas_initialize");
     rocblas_initialize();
     CALL("Create", hipblasCreate(&handle));

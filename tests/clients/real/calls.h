@@ -1,5 +1,5 @@
-/* What the clients of real libraries share: each call's name and status on stdout, and its name in
- * the recording runtime's log before what the call does there. */
+/* Shared by the clients of real libraries: prints each call's name and status to stdout, and writes its name to
+ * the recording runtime's log before the call's own entries. */
 #pragma once
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,15 +24,15 @@ static void call_begins(const char *name) {
         printf("%s: %d\n", label, status_);        \
     } while (0)
 
-/* Device memory, which takes no room until it is touched. */
+/* Device memory, which is only reserved until it is used. */
 static inline void *device(size_t bytes) {
     void *memory = 0;
     if (hipMalloc(&memory, bytes)) abort();
     return memory;
 }
 
-/* An array in device memory of pointers to `count` pieces of device memory. The recording runtime's
- * device memory is the host's. */
+/* An array in device memory with pointers to `count` blocks of device memory. The recording runtime's
+ * device memory is host memory. */
 static inline void **batch(size_t count, size_t bytes) {
     void **pointers = device(count * sizeof *pointers);
     for (size_t i = 0; i < count; i++) pointers[i] = device(bytes);

@@ -1,4 +1,4 @@
-/* hipBLAS 3, as far as the clients call it: prototypes and numbers of its public interface. */
+/* The parts of hipBLAS 3 that the clients use: prototypes and values of its public interface. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* The least that a client of hipBLAS does. */
+/* The minimal client of hipBLAS. */
 #include <stdio.h>
 
 int hipblasCreate(void **handle);

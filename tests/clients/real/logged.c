@@ -1,5 +1,5 @@
-/* Calls with scalars in host and in device memory, and one without any. With one handle: a second one would
- * truncate the log. */
+/* Calls with scalars in host and in device memory, and one without any. They use one handle, because a second
+ * one would truncate the log. */
 #include "calls.h"
 #include <rocblas.h>
 

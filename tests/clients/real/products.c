@@ -1,4 +1,4 @@
-/* Products and solves by rocBLAS itself: what products.py asks for through hipBLAS. */
+/* The products and solves of products.py, which calls them through hipBLAS, with rocBLAS itself. */
 #include "calls.h"
 #include <rocblas.h>
 

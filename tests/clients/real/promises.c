@@ -1,10 +1,10 @@
-/* What a program sees of the promises, a line each. */
+/* Prints the effect of each promise on a program, one line each. */
 #include "calls.h"
 #include <dlfcn.h>
 #include <rocblas.h>
 #include <string.h>
 
-/* Of hipDeviceProp_t, HIP 6 and 7. */
+/* An offset in hipDeviceProp_t of HIP 6 and 7. */
 enum { WARP_SIZE_AT = 308 };
 
 static void device_properties(rocblas_handle handle) {

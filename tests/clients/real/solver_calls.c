@@ -1,5 +1,5 @@
-/* Factorisations and eigenvalues of rocSOLVER, whose kernels and those of rocBLAS that it asks for
- * are recorded. */
+/* Factorisations and eigenvalues by rocSOLVER. The kernels of rocSOLVER, and those of the rocBLAS functions that
+ * it calls, are recorded. */
 #include "calls.h"
 #include <rocblas.h>
 

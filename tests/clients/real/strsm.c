@@ -1,5 +1,5 @@
-/* llama.cpp's SOLVE_TRI, on a GPU that a rocBLAS may have no kernels for. With an argument, only the
- * shape that needs no matrix product and so none of the kernels that lie in files of their own. */
+/* llama.cpp's SOLVE_TRI, on a GPU for which a rocBLAS may have no kernels. With an argument, only the shape that
+ * needs no matrix product and so none of the kernels in separate files. */
 #include "calls.h"
 #include <rocblas.h>
 

@@ -1,5 +1,5 @@
-/* rocSOLVER's, hipBLAS's and rocBLAS's calls with a handle on each of the devices that are named, in turn:
- * the next call is made on the other device. */
+/* Calls of rocSOLVER, hipBLAS and rocBLAS with a handle on each of the named devices, alternating between the
+ * devices. */
 #include "calls.h"
 #include "hipblas.h"
 #include <rocblas.h>
@@ -17,7 +17,7 @@ enum { EIGENVECTORS = 211, N = 128, MOST = 2 };
 DECLARE(s, float)
 DECLARE(d, double)
 
-/* What one device has. */
+/* The handles and memory of one device. */
 struct device {
     int number;
     rocblas_handle handle;
@@ -39,7 +39,7 @@ struct device {
 static const float one = 1, zero = 0;
 static const double two = 2;
 
-/* Whether the object of rocblas_device_malloc_alloc begins with its handle. */
+/* Whether the first member of rocblas_device_malloc_alloc's object is the handle. */
 static int layout(rocblas_handle handle) {
     struct rocblas_device_malloc_base *memory = 0;
     int status = rocblas_device_malloc_alloc(handle, &memory, 1, (size_t)64);

@@ -1,14 +1,14 @@
 /* Threads that are cancelled around traced calls.
  *
  * cancelled pending deferred | asynchronous
- *     A thread that is to be cancelled calls: the first call of the thread, those that go the long way, and
- *     others, up to a cancellation point of its own. With asynchronous cancelability, it disables that for
- *     the calls. Prints how many calls came back.
+ *     A thread with a pending cancellation calls: its first call, calls on the slow path, and others, up to a
+ *     cancellation point of its own. With asynchronous cancelability, it disables that for the calls. Prints how
+ *     many calls returned.
  * cancelled within deferred | asynchronous
  *     A thread is cancelled in the backend's function, which is a cancellation point.
  * cancelled anywhere [THREADS]
- *     Threads of asynchronous cancelability are cancelled at any instruction, early in their life. Then
- *     another thread calls: nothing is locked.
+ *     Threads of asynchronous cancelability are cancelled at any instruction, early in their life. Then another
+ *     thread calls, which shows that no lock is held.
  * cancelled exits
  *     A thread ends by pthread_exit in the backend's function. */
 #define _GNU_SOURCE
@@ -25,7 +25,7 @@ static atomic_int returned, ready;
 static int asynchronous;
 static float alpha = 1, x;
 
-/* What a thread returns that was not cancelled. */
+/* The return value of a thread that was not cancelled. */
 #define went_on ((void *)&x)
 
 static void call(int n) {
@@ -41,7 +41,7 @@ static void *calls_while_pending(void *argument) {
         pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
         pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
     }
-    /* Itself, so that it is pending from here on. */
+    /* Cancels itself, so that the cancellation is pending from here on. */
     pthread_cancel(pthread_self());
     for (int n = 0; n < 2000; n++) call(n);
     if (asynchronous) pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
@@ -76,7 +76,7 @@ static void *calls_until_cancelled(void *argument) {
 static void must_be_cancelled(pthread_t thread) {
     void *result;
     pthread_join(thread, &result);
-    /* Not PTHREAD_CANCELED where glibc 2.36 finds it pending in pthread_setcancelstate. */
+    /* Not PTHREAD_CANCELED if glibc 2.36 acts on it in pthread_setcancelstate. */
     if (result == went_on) abort();
 }
 
@@ -111,7 +111,7 @@ int main(int argc, char **argv) {
     }
     printf("%d\n", (int)returned);
     fflush(stdout);
-    /* The program goes on. */
+    /* The program continues. */
     asynchronous = 0;
     pthread_create(&thread, 0, calls_what_ends, (void *)exit_there);
     must_be_cancelled(thread);

@@ -1,4 +1,4 @@
-/* Calls on streams of `standins/c/capturing.c`. Prints how often HIP was asked about one. */
+/* Calls on streams of `standins/c/capturing.c`. Prints how often HIP was queried about a stream. */
 #include <rocblas.h>
 #include <stdio.h>
 

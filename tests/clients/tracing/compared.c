@@ -1,11 +1,11 @@
-/* Calls sscal with dimensions of 0 to COUNT - 1, says so, and ends with the number of calls that failed. On a
- * backend with `chatty` in its name it calls dscal twice before that.
+/* Calls sscal with dimensions of 0 to COUNT - 1, prints that, and exits with the number of failed calls. On a
+ * backend with `chatty` in its name it first calls dscal twice.
  *
  * compared COUNT [HOW]
- *   abort   it aborts if a call failed
- *   read    it says what it reads from standard input
- *   wait    it waits for a signal
- *   ignore  the same, and SIGINT does nothing to it */
+ *   abort   aborts if a call failed
+ *   read    prints what it reads from standard input
+ *   wait    waits for a signal
+ *   ignore  the same, and ignores SIGINT */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <rocblas.h>

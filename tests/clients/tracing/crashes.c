@@ -1,4 +1,4 @@
-/* Some calls, and one in which the backend crashes.
+/* Makes some calls, and one in which the backend crashes.
  *
  * crashes COUNT */
 #include <rocblas.h>

@@ -1,5 +1,5 @@
-/* Ends in the way that is asked for, while THREADS threads call rocBLAS, and tells how many calls each
- * of them had completed: in a file, since it may not live to say so.
+/* Ends in the given way while THREADS threads call rocBLAS, and records in a file how many calls each of them
+ * had completed, because it may be killed before it could print that.
  *
  * ends HOW COUNTS */
 #include <fcntl.h>

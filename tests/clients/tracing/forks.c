@@ -1,4 +1,4 @@
-/* A parent and its child call, each after the fork; the child forks again. */
+/* A parent and its child make calls after the fork; the child forks again. */
 #include <rocblas.h>
 #include <rocblas_shim.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* Forks while another thread is halfway through starting a trace: in mkdir, which is this program's. A fork
- * waits for that thread, since a child could not go on for it.
+/* Forks while another thread is starting a trace and is in mkdir, which this program replaces. The fork waits
+ * for that thread, because the child could not complete its work.
  *
  * forks_starting DIRECTORY */
 #define _GNU_SOURCE
@@ -30,7 +30,7 @@ int main(int argc, char **argv) {
     pthread_t thread;
     void *failed;
     int status;
-    /* The backend has to be there for a trace. */
+    /* A trace requires an open backend. */
     rocblas_sscal(0, 0, 0, 0, 1);
     pthread_create(&thread, 0, starts, argv[1]);
     while (!atomic_load(&halfway)) {}

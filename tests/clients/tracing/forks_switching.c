@@ -1,4 +1,4 @@
-/* Forks again and again while another thread starts and stops traces; each child makes one of its own.
+/* Forks repeatedly while another thread starts and stops traces; each child makes its own trace.
  *
  * forks_switching DIRECTORY */
 #include <pthread.h>
@@ -17,7 +17,7 @@ static void *switches(void *argument) {
     while (!atomic_load(&over)) {
         rocblas_shim_trace_start(directory, "");
         rocblas_shim_trace_stop();
-        /* Else it is nearly always this thread's turn, and forks wait for it. */
+        /* Otherwise this thread holds the lock almost all the time, and forks wait for it. */
         usleep(100);
     }
     return argument;
@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
     pthread_t thread;
     int failed = 0, status;
     directory = argv[1];
-    /* The backend has to be there for a trace. */
+    /* A trace requires an open backend. */
     rocblas_sscal(0, 0, 0, 0, 1);
     pthread_create(&thread, 0, switches, 0);
     for (int i = 0; i < CHILDREN; i++) {

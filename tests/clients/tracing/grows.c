@@ -1,10 +1,10 @@
-/* Calls sscal as lines on stdin ask for, with the number of the call as its dimension:
+/* Calls sscal as requested by lines on stdin, with the number of the call as its dimension:
  *
- *   call COUNT    so many calls by the main thread
- *   begin COUNT   so many by a thread that then waits
- *   end           that thread ends
+ *   call COUNT    COUNT calls by the main thread
+ *   begin COUNT   COUNT calls by a thread that then waits
+ *   end           ends that thread
  *
- * It says `ready PID` first and `done` after each line. */
+ * It prints `ready PID` first and `done` after each line. */
 #include <pthread.h>
 #include <rocblas.h>
 #include <semaphore.h>

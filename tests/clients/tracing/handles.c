@@ -1,4 +1,4 @@
-/* Handles that are older than the trace, each seen first in a call without scalars or in one with them.
+/* Handles that are older than the trace, each first used in a call with or without scalars.
  *
  * handles DIRECTORY */
 #include <rocblas.h>

@@ -1,6 +1,6 @@
-/* Says that it is ready, and makes a handle and three calls only when a line comes on stdin.
+/* Prints that it is ready, and creates a handle and makes three calls once a line arrives on stdin.
  *
- * late [fork]: a child does so, whose number is said */
+ * late [fork]: a child does so, and its PID is printed */
 #define _GNU_SOURCE
 #include <rocblas.h>
 #include <stdio.h>

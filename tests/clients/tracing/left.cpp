@@ -1,5 +1,5 @@
-// Calls that are left: by an exception, and by a jump; then ordinary ones from the same frame, from one
-// further down, and a call from within one. With an argument, many that are left, then many that are not.
+// Calls that are abandoned by an exception and by a jump; then ordinary ones from the same frame and from a
+// deeper one, and a nested call. With an argument, many abandoned calls, then many ordinary ones.
 #include <csetjmp>
 #include <rocblas.h>
 #include <stdexcept>

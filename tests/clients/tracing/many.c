@@ -1,8 +1,8 @@
-/* Calls sscal as often as is asked, with the number of the call as its dimension; errno has to stay as it is.
+/* Calls sscal COUNT times, with the number of the call as its dimension, and checks that errno does not change.
  *
  * many COUNT [MICROSECONDS [THREADS]]
  *   MICROSECONDS  pause between calls
- *   THREADS       so many call, each when the one before it has ended, and not the main thread */
+ *   THREADS       the calls are made by that many threads in succession, and not by the main thread */
 #include <errno.h>
 #include <pthread.h>
 #include <rocblas.h>

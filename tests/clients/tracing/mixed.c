@@ -1,5 +1,5 @@
-/* A few functions of each kind: products, solvers, settings, one that the backend lacks, and one that
- * calls others of the backend from within. */
+/* A few functions of each kind: products, solvers, settings, one that the backend lacks, and one that calls
+ * other functions of the backend. */
 #include <rocblas.h>
 #include <stdio.h>
 

@@ -1,11 +1,11 @@
-/* Closes every descriptor that it did not open, as daemons do, opens files in a directory, which get the
- * numbers that have become free, and checks whether they are still its own: in this process when a line
- * comes on stdin, and in a child that is forked then.
+/* Closes every descriptor that it did not open, as daemons do, and opens files in a directory, which get the
+ * freed numbers. When a line arrives on stdin, it checks in this process, and in a child that it then forks,
+ * whether the descriptors still refer to its files.
  *
  * own_files DIRECTORY [without-threads]
- *   without-threads  no thread can be made, until the files are open
+ *   without-threads  no thread can be created until the files are open
  *
- * It says `ready PID` with its first handle, `opened` after a line, and after one more for each process
+ * It prints `ready PID` with its first handle, `opened` after a line, and after another line for each process
  * `all` or the name of the first file that is not its own. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,5 +1,5 @@
-/* Scalars of a handle, of one that the backend did not make, and of none: twice each, as the first call
- * with a handle goes another way than the next one. */
+/* Scalars with a handle, with one that the backend did not create, and with none: twice each, because the first
+ * call with a handle takes another path than the next one. */
 #include <rocblas.h>
 
 int main(void) {

@@ -1,4 +1,4 @@
-/* Four threads that make the same few products again and again: a long trace of few shapes.
+/* Four threads repeat the same few products: a long trace with few shapes.
  *
  * repeats COUNT, of all threads together */
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* A small model's work, to look at in a report: three threads with products and triangular solvers of
- * several shapes, some calls that fail, and one that is under way when the program ends. */
+/* A small model's work, for a report: three threads with products and triangular solvers of several shapes, some
+ * failing calls, and one that is in flight when the program ends. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <rocblas.h>
@@ -42,7 +42,7 @@ static void *layers(void *name) {
         rocblas_saxpy(handle, 4096, &alpha, a, 1, b, 1);
         rocblas_sdot(handle, 256, a, 1, b, 1, &sum);
         if (layer % 3 == 0) trsm(handle, 128, 32, a, c);
-        /* Sizes that no matrix has, for some time. */
+        /* Invalid sizes for some layers. */
         if (layer >= 10 && layer < 14) trsm(handle, -1, 32, a, c);
         if (layer == 17) gemm(0, 64, 64, 64, a, b, c);
         usleep(1500);

@@ -1,6 +1,5 @@
-/* Scalars wherever a program may have them: on the stack, in data, on the heap, in device memory,
- * nowhere, and at addresses that cannot be read, below the stack and above it; and of a caller that is
- * on a stack of its own. */
+/* Scalars in every place that a program may have them: on the stack, in data, on the heap, in device memory, at a
+ * null pointer, and at unreadable addresses below and above the stack; and of a caller on another stack. */
 #include <rocblas.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -8,9 +7,9 @@
 
 static const float in_data = 3;
 static rocblas_handle handle;
-/* Behind the last page that a process can have. */
+/* After the last page that a process can have. */
 static float *const above = (float *)0x7ffffffff000;
-/* Not readable either, and between a stack in the program's data and that of the thread. */
+/* Also unreadable, and between a stack in the program's data and that of the thread. */
 static float *between;
 
 static void call_elsewhere(void) {
@@ -50,7 +49,7 @@ int main(void) {
     rocblas_sscal(handle, 4, &in_data, x, 1);
     rocblas_sscal(handle, 4, on_heap, x, 1);
     rocblas_sscal(handle, 4, 0, x, 1);
-    /* Nothing to do, so the scalar is not looked at. */
+    /* There is nothing to do, so the scalar is not read. */
     rocblas_sscal(handle, 0, unreadable, x, 1);
     rocblas_sscal(handle, 0, above, x, 1);
     change_stacks();

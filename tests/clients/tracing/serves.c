@@ -1,9 +1,9 @@
-/* Makes a handle, says so on stdout, and calls sscal again and again until stdin ends, with the number of
- * the call as its dimension. How many calls it made is the last thing that it says.
+/* Creates a handle, prints that, and calls sscal repeatedly until stdin ends, with the number of the call as its
+ * dimension. At the end it prints how many calls it made.
  *
  * serves [close | fork]
- *   close  all descriptors that it did not open are closed first, as daemons do
- *   fork   a child does the same, whose number is said */
+ *   close  first closes all descriptors that it did not open, as daemons do
+ *   fork   a child does the same, and its PID is printed */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <rocblas.h>

@@ -1,5 +1,5 @@
-/* Starts and stops a trace some times under threads that call all the while. Each thread numbers
- * its calls by the dimension, so that one that is lost or recorded twice is noticed.
+/* Starts and stops a trace several times while threads call rocBLAS. Each thread numbers its calls by the
+ * dimension, so that lost and duplicate records are detected.
  *
  * start_stop DIRECTORY OPTIONS TIMES */
 #include <pthread.h>
@@ -29,7 +29,7 @@ static void note(int *made) {
     for (int i = 0; i < THREADS; i++) made[i] = atomic_load(&calls[i]);
 }
 
-/* Whether so many calls were made since, by all threads together or by each of them. */
+/* Whether that many calls were made since then, by all threads together or by each of them. */
 static int were_made(const int *before, int number, int by_each) {
     int made[THREADS], sum = 0, fewest = number;
     note(made);
@@ -50,8 +50,8 @@ int main(int argc, char **argv) {
         const char *why = rocblas_shim_trace_start(argv[1], argv[2]);
         if (why) return puts(why), 1;
         if (strcmp(rocblas_shim_mode(), "traced")) return puts("not traced"), 1;
-        /* Until something has been called: in the last trace by each thread, some of which may not
-         * have had a processor during all of the others. */
+        /* Waits for calls: in the last trace of each thread, because some threads may not have been
+         * scheduled during all the others. */
         note(before);
         while (!were_made(before, 2 * THREADS, i == times - 1)) {}
         why = rocblas_shim_trace_stop();

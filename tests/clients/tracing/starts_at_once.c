@@ -1,4 +1,4 @@
-/* Two threads that start a trace at the same time: one of them may. Some rounds of that.
+/* Two threads start a trace at the same time, and only one of them succeeds; this is repeated several times.
  *
  * starts_at_once DIRECTORY */
 #include <pthread.h>

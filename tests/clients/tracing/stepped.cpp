@@ -1,14 +1,14 @@
 // Traced calls, one instruction at a time.
 //
-// stepped throws CALL    an exception is thrown at the first instruction, and in the next call at the first
-//                        one at which there was none yet, until the call returns. After each, two
+// stepped throws CALL    throws an exception at the first instruction, and in the next call at the first one at
+//                        which none was thrown yet, until the call returns. After each exception, makes two
 //                        ordinary calls from the same frame.
-// stepped unwinds CALL   a backtrace is taken at each instruction, and has to reach main.
-// Prints how many instructions there were, and how many ordinary calls.
-// CALL may be followed by `threads` or `processes`: each time in a thread or a process of its own, whose
-// first call it is; or by `segments`: until exceptions are thrown also at the first instructions of the
-// way that it goes when a segment of its thread's file is full. BACKEND_LATER names a backend for the
-// first call to open, and SECOND_BACKEND one to be opened besides, whose the handle is.
+// stepped unwinds CALL   takes a backtrace at each instruction, which must reach main.
+// Prints the number of instructions, and of ordinary calls.
+// CALL may be followed by `threads` or `processes`: each time as the first call of a new thread or process; or by
+// `segments`: until exceptions have also been thrown at the first instructions of the path that is taken when a
+// segment of the thread's file is full. BACKEND_LATER names a backend that the first call opens, and
+// SECOND_BACKEND a second one, to which the handle belongs.
 #include "../stepping.h"
 #include <cstdint>
 #include <memory>
@@ -54,7 +54,7 @@ static rocblas_status result() {
     return rocblas_sdot(handle, 1, &x, 1, &x, 1, &result);
 }
 
-// An address that no handle had before: it is looked at.
+// An address that no handle had before, so the handle is recorded.
 static rocblas_status other_handle() {
     static uintptr_t address = 0x2000;
     return rocblas_set_stream(reinterpret_cast<rocblas_handle>(address += 64), nullptr);
@@ -159,22 +159,22 @@ int main(int argc, char **argv) {
                                       : reinterpret_cast<void *>(main);
     if (const char *second = std::getenv("SECOND_BACKEND")) {
         if (rocblas_shim_backend_use(second)) return 4;
-        // So that the handle is known.
+        // Makes the handle known.
         ordinary();
     }
-    // What happens once: the trace's directory is made, a message is printed.
+    // One-time effects: the trace's directory is created, a message is printed.
     if (where.empty() || where == "segments" || name == "missing") call(), ordinary();
     stepping::prepare(what == "throws" ? throw_once : unwind);
-    // Not one: it may have come another way, because a segment was full.
+    // More than once: a call may take another path because a segment is full.
     for (int returns = 0; returns < 3;) {
         bool returned;
         if (where == "threads") std::thread(step_in_thread, &returned).join();
         else returned = where == "processes" ? step_in_process() : step();
         returns = returned ? returns + 1 : 0;
     }
-    // Later ones of that way are those of the slow path, which others take each time.
+    // Later instructions of that path belong to the slow path, which other calls take each time.
     for (int thrown = 0, n = 0; where == "segments" && thrown < 4; thrown += !step(), n++)
-        if (n % 4 == 0) ordinary(); // So that it is not always an ordinary call that finds it full.
+        if (n % 4 == 0) ordinary(); // Varies which call finds the segment full.
     if (lost) return 1;
     std::printf("%zu %zu\n", visited.size(), static_cast<size_t>(ordinary_calls));
 }

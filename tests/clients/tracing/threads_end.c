@@ -8,7 +8,7 @@ static float alpha = 1, x;
 static void call_once(void *n) { rocblas_sscal(0, (int)(long)n, &alpha, &x, 1); }
 
 static void call_later(void *n) {
-    /* In all rounds that there are. */
+    /* In every round of destructors. */
     call_once(n);
     if ((long)n < 1003) pthread_setspecific(late, (void *)((long)n + 1));
 }

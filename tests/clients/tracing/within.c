@@ -1,11 +1,11 @@
-/* What may happen within a traced call: its backend's dcopy calls the function that it is given.
+/* Code that runs within a traced call: the backend's dcopy calls the function that it is given.
  *
  * within calls | forks | ends | switches | restarts DIRECTORY
- *   calls     5,000 others
- *   forks     the parent waits for the child and ends within the call, the child comes back and calls on
- *   ends      the thread ends there
- *   switches  calls of two stacks of the thread: the first ends while the second is under way
- *   restarts  another trace is started, with calls in it and behind */
+ *   calls     5,000 nested calls
+ *   forks     the parent waits for the child and ends within the call; the child returns and makes more calls
+ *   ends      the thread ends within the call
+ *   switches  calls on two stacks of the thread: the first ends while the second is in flight
+ *   restarts  another trace is started, with calls within and after this call */
 #include <pthread.h>
 #include <rocblas.h>
 #include <rocblas_shim.h>
@@ -14,7 +14,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-/* One comes first in each thread: its first call is recorded in another way than those after it. */
+/* Each thread makes one such call first, because its first call is recorded on another path than later ones. */
 static void call(int count) {
     float alpha = 1, x;
     for (int n = 0; n < count; n++) rocblas_sscal(0, n, &alpha, &x, 1);
@@ -59,7 +59,7 @@ static void switch_stacks(void) {
         stacks[n].uc_link = &home;
         makecontext(&stacks[n], (void (*)(void))within_there, 1, n);
     }
-    /* Each as far as the call, and then to its end. */
+    /* Each up to the call, and then to its end. */
     for (int i = 0; i < 4; i++) swapcontext(&home, &stacks[i % 2]);
 }
 

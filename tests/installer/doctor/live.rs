@@ -17,7 +17,7 @@ fn a_healthy_tree_says_which_backend_answers() {
     let path = tree.lib().join("rocblas-shim/backends/only/lib/librocblas.so.4");
     assert_eq!(live["path"], path.to_str().expect("UTF-8"));
     let text = doctor(&tree, &[]);
-    assert!(text.stdout.contains("backend only answers (rocBLAS 4.3.0.stand-in)"), "{text:?}");
+    assert!(text.stdout.contains("loads with backend only (rocBLAS 4.3.0.stand-in)"), "{text:?}");
     assert!(text.stdout.contains("Nothing is wrong"), "{text:?}");
 }
 
@@ -37,13 +37,13 @@ fn what_a_backend_lacks_is_counted_and_named() {
 #[test]
 fn no_backend() {
     let ended = doctor(&Tree::with_shim(), &["--json"]);
-    assert_eq!(errors(&ended), ["the shim loads and has no backend"]);
+    assert_eq!(errors(&ended), ["the shim loads but has no backend"]);
     assert_eq!(json(&ended)["live"]["mode"], "failed");
     assert!(ended.stdout.contains("rocblas-shim/backends: does not exist"), "{ended:?}");
     assert!(ended.stdout.contains("installer apply --backend rocblas_4.3.0.60300"), "{ended:?}");
 }
 
-/// A tree whose backend is C of a test's own.
+/// A tree whose backend is compiled from a test's own C source.
 fn with_backend(source: &str, arguments: &[&str]) -> Tree {
     let tree = Tree::with_shim();
     let file = tree.root().join("backend.c");
@@ -66,12 +66,12 @@ fn a_backend_whose_needs_are_not_met() {
     );
     drop(outside);
     let ended = doctor(&tree, &["--json"]);
-    assert_eq!(errors(&ended), ["the shim loads and has no backend"]);
+    assert_eq!(errors(&ended), ["the shim loads but has no backend"]);
     let diagnosis = json(&ended);
     let finding = &diagnosis["findings"][0];
     let seen = finding["seen"].to_string();
     assert!(seen.contains("libmissing.so.3: cannot open shared object file"), "{ended:?}");
-    // The particular cause, and not that there is no backend.
+    // The specific cause, not just the lack of a backend.
     let why = finding["why"].as_str().expect("a text");
     assert!(why.contains("in no directory that the loader searches"), "{why}");
 }

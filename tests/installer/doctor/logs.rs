@@ -1,5 +1,5 @@
-//! `doctor --log` as the real command: what a log says does not depend on the trees of the machine, and
-//! a log may be as long as a disk.
+//! The real command `doctor --log`: what it reports about a log does not depend on the machine's trees, and a
+//! log may be as large as a disk.
 
 use super::{errors, json, titles};
 use crate::machine::Machine;
@@ -14,7 +14,7 @@ use tests::{artefacts, run::run};
 const LINE: &str = "rocBLAS error: Cannot read /opt/rocm-7.0.2/lib/rocblas/library/TensileLibrary.dat: Illegal \
                     seek for GPU arch : gfx906";
 
-/// `doctor --log` of a text in a root, with options.
+/// Runs `doctor --log` on a text, with a root and options.
 fn doctor(root: &Path, log: &str, more: &[&str]) -> tests::run::Ended {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("log");
@@ -23,7 +23,7 @@ fn doctor(root: &Path, log: &str, more: &[&str]) -> tests::run::Ended {
     run(command.arg("--root").arg(root).args(["--json", "doctor", "--log"]).arg(&file).args(more))
 }
 
-/// What is to be done about the first finding of the log.
+/// The fix for the first finding in the log.
 fn cure(ended: &tests::run::Ended) -> String {
     let document = json(ended);
     let findings = document["findings"].as_array().expect("findings");
@@ -49,7 +49,7 @@ fn no_tree_or_several_do_not_change_what_a_log_says() {
         if trees != 1 {
             let healthy = doctor(root.path(), "main: server is listening\n", &[]);
             assert_eq!(errors(&healthy), [""; 0], "{healthy:?}");
-            assert!(healthy.stdout.contains("nothing in the log is known"), "{healthy:?}");
+            assert!(healthy.stdout.contains("the log contains no known error"), "{healthy:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is in the way where the package should go, and which package that is.
+//! Obstacles at the package's path, and the choice of the package.
 
 use super::{
     FILE, Fetching, package, refused,
@@ -18,7 +18,7 @@ fn fetching() -> (Server, Fetching) {
     (server, fetching)
 }
 
-/// Puts something into the way of a download: by its path, and a victim's that no one may touch.
+/// Puts an obstacle at a path of the download; the second path is that of a victim, which nothing may touch.
 type Put = fn(&Path, &Path);
 
 #[test]
@@ -49,7 +49,7 @@ fn what_is_in_the_way_is_neither_followed_nor_replaced() {
         fs::write(&victim, "precious").expect("write");
         put(&fetching.file(suffix), &victim);
         let before = Snapshot::with_times(fetching.directory.path());
-        // The directory's own name is not the file's: `--output DIR` would take it as one.
+        // The directory and not the file: if the obstacle is a directory, `--output` would download into it.
         let output = fetching.downloads();
         let ended = fetching.fetch(&["--output", output.to_str().expect("UTF-8")]);
         refused(&ended, sentences);
@@ -188,7 +188,7 @@ fn an_unknown_release_or_distribution_is_refused_with_the_list() {
     fs::write(fetching.root().join("etc/os-release"), fedora).expect("write");
     refused(&fetching.fetch(&[]), &["no package for Fedora 42 is known", list]);
     fs::remove_file(fetching.root().join("etc/os-release")).expect("remove");
-    refused(&fetching.fetch(&[]), &["cannot tell which distribution this is", list]);
+    refused(&fetching.fetch(&[]), &["cannot determine the distribution", list]);
     let ended = AmdTree::new().installer(&["fetch", "9.9"]);
     refused(&ended, &["no package of ROCm 9.9 is known, only of 6.3.0"]);
 }

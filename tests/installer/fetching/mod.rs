@@ -1,5 +1,5 @@
-//! `fetch`: a package is downloaded once, whatever the server, the network and the file system do, and
-//! is what it should be or is not there.
+//! `fetch`: whatever the server, the network and the file system do, a package is downloaded once, and is
+//! either the correct one or absent.
 
 mod files;
 mod server;
@@ -18,7 +18,7 @@ use tests::{
 
 /// The package's file name.
 const FILE: &str = "rocblas_4.3.0.60300-39~24.04_amd64.deb";
-/// Enough for several reads and for more than a socket's buffers.
+/// Enough for several reads, and more than a socket's buffers hold.
 const SIZE: usize = 3_000_000;
 
 /// The package: bytes without a pattern that would hide a wrong offset.
@@ -44,7 +44,7 @@ struct Fetching {
 }
 
 impl Fetching {
-    /// With a server's package, of which the catalogue knows the digest.
+    /// With a server's package, whose digest is in the catalogue.
     fn new(server: &Server) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let top = directory.path();
@@ -60,7 +60,7 @@ impl Fetching {
         fetching
     }
 
-    /// Writes the catalogue: short waits, and a limit.
+    /// Writes the catalogue, with short timeouts and a limit.
     fn catalogue(&self, url: &str, limit: &str) {
         let text = format!(
             "[limits]\nconnect-ms = 5000\nstall-ms = 400\npause-ms = 10\nretries = 2\nredirects = 3\n\
@@ -83,7 +83,7 @@ impl Fetching {
         self.directory.path().join("root")
     }
 
-    /// A place that no download may touch.
+    /// A place that downloads must not touch.
     fn outside(&self) -> PathBuf {
         self.directory.path().join("outside")
     }
@@ -92,12 +92,12 @@ impl Fetching {
         self.directory.path().join("downloads")
     }
 
-    /// The file, `""`, or what stands beside it, `".part"`.
+    /// The path of the file (`""`), or of a file next to it (`".part"`).
     fn file(&self, suffix: &str) -> PathBuf {
         self.downloads().join(format!("{FILE}{suffix}"))
     }
 
-    /// `installer fetch 6.3` into the directory for downloads, with more options, no proxy.
+    /// `installer fetch 6.3` into the directory for downloads, with additional options and without a proxy.
     fn command(&self, more: &[&str]) -> Command {
         let mut command = Command::new(artefacts::installer());
         for name in ["http", "https", "all", "no"].map(|name| format!("{name}_proxy")) {
@@ -114,14 +114,14 @@ impl Fetching {
         run(&mut self.command(more))
     }
 
-    /// The package is there, nothing else is.
+    /// Checks that the package is there, and nothing else.
     #[track_caller]
     fn assert_complete(&self) {
         assert!(fs::read(self.file("")).expect("a file") == package(), "another file");
         assert_eq!(self.names(), [FILE]);
     }
 
-    /// What is in the directory for downloads.
+    /// The names in the directory for downloads.
     fn names(&self) -> Vec<String> {
         let entries = self.downloads().read_dir().expect("read");
         let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("read").file_name();
@@ -131,14 +131,14 @@ impl Fetching {
         names
     }
 
-    /// The size of the part.
+    /// The size of the partial file.
     #[track_caller]
     fn part(&self) -> u64 {
         fs::metadata(self.file(".part")).expect("a part").len()
     }
 }
 
-/// Refused, with these sentences on stderr.
+/// Checks that the command refused, with these sentences on stderr.
 #[track_caller]
 fn refused(ended: &Ended, sentences: &[&str]) {
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");

@@ -1,4 +1,4 @@
-//! A web server of the test's own on 127.0.0.1, for one file, that misbehaves as it is told.
+//! A test's web server on 127.0.0.1 that serves one file and misbehaves as requested.
 
 use std::{
     io::{Read, Write},
@@ -8,34 +8,34 @@ use std::{
     time::Duration,
 };
 
-/// How one connection is answered.
+/// How the server handles a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
-    /// As a good server does: ranges, `If-Range`, an entity tag.
+    /// Behaves correctly: ranges, `If-Range`, an entity tag.
     Serve,
-    /// As `Serve`, but so many bytes after the response's beginning the connection ends.
+    /// As `Serve`, but closes the connection after this many bytes of the response.
     CutAfter(usize),
-    /// As `CutAfter`, but then nothing comes.
+    /// As `CutAfter`, but keeps the connection open and sends nothing more.
     StallAfter(usize),
-    /// The whole file, whatever is asked for, without a validator.
+    /// Sends the whole file, whatever is requested, without a validator.
     WithoutRanges,
-    /// The whole file with a date as its only validator, or the range if that date is asked for.
+    /// Sends the whole file with a date as its only validator, or the range if the request has that date.
     Dated,
-    /// The whole file in an unannounced length, ended by the end of the connection.
+    /// Sends the whole file without announcing its length; the end of the connection ends it.
     WithoutLength,
-    /// The whole file and these bytes more, by chunks.
+    /// Sends the whole file and this many additional bytes, in chunks.
     ChunkedAndMore(usize),
-    /// A length of so many bytes more than are sent.
+    /// Announces this many bytes more than it sends.
     LieAboutLength(usize),
-    /// Says that it has a part that begins elsewhere than asked for.
+    /// Claims to send a part that begins elsewhere than requested.
     WrongPart,
-    /// A status line with headers, each with its line's end, and no body.
+    /// Sends a status line with headers, each with its line ending, and no body.
     Head(&'static str),
-    /// To another URL; `{}` is replaced with this server's address.
+    /// Redirects to another URL; `{}` is replaced with this server's address.
     Redirect(&'static str),
-    /// Nothing at all.
+    /// Sends nothing at all.
     Close,
-    /// The file has become another one, which is then served.
+    /// Replaces the file with another one, and serves that.
     Change,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Server {
 const DATE: &str = "Tue, 03 Dec 2024 10:00:00 GMT";
 
 impl Server {
-    /// Serves a file; each connection as the next act says, all further ones as the last.
+    /// Serves a file. Each connection is handled by the next act, and all further ones by the last.
     pub(crate) fn new(bytes: &[u8], acts: &[Act]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -68,7 +68,7 @@ impl Server {
             for (number, stream) in listener.incoming().enumerate() {
                 let act = acts[number.min(acts.len() - 1)].clone();
                 let (seen, content) = (Arc::clone(&seen), Arc::clone(&content));
-                // A client that went away is no concern of the server's.
+                // The server ignores clients that have disconnected.
                 let answer = move || {
                     stream.and_then(|stream| answer(stream, address, &act, &seen, &content))
                 };
@@ -87,7 +87,7 @@ impl Server {
         format!("http://{}/pool/{}", self.address, super::FILE)
     }
 
-    /// What was asked for, in order: the path, and the values of `Range` and `If-Range`.
+    /// The requests, in order: the path, and the values of `Range` and `If-Range`.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("no panic").clone()
     }
@@ -187,7 +187,7 @@ fn answer(
         thread::sleep(Duration::from_secs(60));
     }
     stream.shutdown(Shutdown::Write)?;
-    // Closed with bytes unread, the connection would be reset and lose what was sent.
+    // Closing a connection with unread bytes would reset it and lose what was sent.
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     let _ = std::io::copy(&mut stream, &mut std::io::sink());
     Ok(())
@@ -203,7 +203,7 @@ fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// A proxy for one connection that does as `CONNECT` asks. Returns its address, and what will be asked.
+/// A proxy for one connection that implements `CONNECT`. Returns its address, and a log of requests.
 pub(crate) fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -1,4 +1,4 @@
-//! What servers and networks do.
+//! How `fetch` handles what servers and networks do.
 
 use super::{
     FILE, Fetching, SIZE, package, refused, run,
@@ -20,13 +20,13 @@ use tests::{
 
 /// How a download ends.
 enum End {
-    /// The package is there.
+    /// The package is complete.
     Complete,
-    /// With these sentences; and this much is left in the part, or nothing.
+    /// Refused with these sentences; the partial file has this size, or does not exist.
     Refused(&'static [&'static str], Option<u64>),
 }
 
-/// What a server does, how `fetch` ends, what was asked of the server, and what `fetch` says of it.
+/// A server's acts, how `fetch` ends, which requests the server got, and what `fetch` prints.
 struct Case {
     name: &'static str,
     acts: Vec<Act>,
@@ -256,7 +256,7 @@ fn whatever_a_server_does_the_file_is_the_package_or_is_not_there() {
             asked.iter().map(|asked| asked.strip_prefix(&path).unwrap_or(asked).trim()).collect();
         assert_eq!(asked, case.asked, "{name}: {ended:?}");
     };
-    // Two at once: some of them wait.
+    // In two threads, because some cases wait.
     let cases = cases();
     assert!(cases.len() >= 20);
     let (mut first, mut second) = (Vec::new(), Vec::new());
@@ -269,9 +269,9 @@ fn whatever_a_server_does_the_file_is_the_package_or_is_not_there() {
     });
 }
 
-/// Starts `fetch` from a server that stalls after some bytes, and waits until its part has these.
+/// Starts `fetch` from a server that stalls after some bytes, and waits until the partial file contains them.
 fn begun(fetching: &Fetching, bytes: u64) -> Child {
-    // On a busy machine it would lose patience with the server before this test has seen the part.
+    // On a busy machine, `fetch` would give up on the server before this test has seen the partial file.
     let path = fetching.directory.path().join("catalogue.toml");
     let catalogue = fs::read_to_string(&path).expect("read the catalogue");
     let patient = catalogue.replace("stall-ms = 400", "stall-ms = 60000");
@@ -279,12 +279,12 @@ fn begun(fetching: &Fetching, bytes: u64) -> Child {
     fs::write(path, patient).expect("write the catalogue");
     let mut command = fetching.command(&[]);
     let default = || {
-        // SAFETY: a system call, between fork and exec. A shell starts what it puts into the background
-        // with SIGINT ignored, and that is inherited.
+        // SAFETY: a system call between fork and exec. A shell starts background processes with SIGINT
+        // ignored, and children inherit that.
         unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
         Ok(())
     };
-    // SAFETY: it makes a system call and nothing else.
+    // SAFETY: it makes a system call and does nothing else.
     unsafe { command.pre_exec(default) };
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let child = child.expect("start the installer");
@@ -296,11 +296,11 @@ fn begun(fetching: &Fetching, bytes: u64) -> Child {
     child
 }
 
-/// A download that is interrupted by a signal after some bytes.
+/// Starts a download and interrupts it with a signal after some bytes.
 fn interrupted(fetching: &Fetching, signal: i32) {
     let mut child = begun(fetching, 5000);
     let pid = i32::try_from(child.id()).expect("a PID");
-    // SAFETY: a signal to a child that was not waited for, so the number is still its own.
+    // SAFETY: signals a child that has not been waited for, so the PID is still the child's.
     assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     let status = child.wait().expect("wait");
     assert_eq!(status.signal(), Some(signal));
@@ -344,7 +344,7 @@ fn killed_anywhere_the_same_command_completes_and_leaves_the_package_alone() {
     let whole = fetch(Interruption::None);
     assert!(whole.ended.status.success(), "{:?}", whole.ended);
     fetching.assert_complete();
-    // One write of a piece is as another; how many there are is up to the network.
+    // All writes of pieces are equivalent, and their number depends on the network.
     let is_piece = |call: &Call| call.name == "pwrite";
     let first = whole.calls.iter().position(is_piece).expect("a piece");
     let pieces = whole.calls.iter().filter(|call| is_piece(call)).count();
@@ -359,7 +359,8 @@ fn killed_anywhere_the_same_command_completes_and_leaves_the_package_alone() {
         fetching.fetch(&[]).success();
         fetching.assert_complete();
     }
-    // Behind the last piece, counted from the end: of the calls that a part without one has.
+    // After the last piece, `fetch` is killed at the calls that it makes when the partial file is already
+    // complete.
     let part = |bytes: &[u8]| fs::write(fetching.file(".part"), bytes).expect("write");
     let note = {
         fetch(Interruption::KillBefore(before - 1));
@@ -394,7 +395,7 @@ fn a_file_that_changed_since_the_interruption_starts_anew() {
     let server = Server::new(&package(), &[Act::StallAfter(5000), Act::Change]);
     let fetching = Fetching::new(&server);
     interrupted(&fetching, libc::SIGINT);
-    // The new version is what the user now asks for.
+    // The user now requests the new version.
     let mut changed = package();
     changed.reverse();
     fs::write(fetching.outside().join("changed"), &changed).expect("write");
@@ -480,7 +481,7 @@ fn a_proxy_is_used_but_not_for_exempt_hosts() {
     assert_eq!(asked, [format!("CONNECT {} HTTP/1.1", server.address())]);
 }
 
-/// `openssl s_server`, which serves the files of a directory by HTTPS; killed at the end.
+/// `openssl s_server`, which serves the files of a directory by HTTPS. It is killed when this is dropped.
 struct Https {
     child: Child,
     address: String,
@@ -520,7 +521,7 @@ impl Drop for Https {
 
 #[test]
 fn https_needs_a_certificate_that_the_system_trusts() {
-    // Its older versions know no `--version`.
+    // Older versions do not have `--version`.
     if Command::new("openssl").arg("version").output().is_err() {
         skip("a download by HTTPS", "this machine has no openssl");
         return;
@@ -531,7 +532,7 @@ fn https_needs_a_certificate_that_the_system_trusts() {
     let url = format!("https://{}/{FILE}", https.address);
     let fetch = |trusted: &str| {
         let mut command = fetching.command(&["--source", &url]);
-        // Of both, the system's directory of certificates would be used otherwise.
+        // If SSL_CERT_DIR were set too, the system's directory of certificates would be used as well.
         command.env("SSL_CERT_FILE", fetching.outside().join(trusted)).env_remove("SSL_CERT_DIR");
         run(&mut command)
     };

@@ -1,4 +1,4 @@
-//! Archives made to write elsewhere, to bring what no package brings, or never to end.
+//! Archives that are designed to write elsewhere, to contain what no package contains, or never to end.
 
 use super::{
     attempt::{Case, Verb, case, examine},
@@ -16,7 +16,7 @@ const AT: &str = "lib";
 struct Member {
     name: Vec<u8>,
     kind: EntryType,
-    /// Of a link.
+    /// The target of a link.
     target: Vec<u8>,
     contents: Vec<u8>,
     mode: u32,
@@ -40,12 +40,12 @@ fn node(name: &str, kind: EntryType) -> Member {
     Member { kind, mode: 0o666, ..file(name, "") }
 }
 
-/// A Tensile file, so that it is taken.
+/// A path that is accepted as a Tensile file's.
 fn kernels(name: &str) -> String {
     format!("{AT}/rocblas/library/{name}_gfx906.dat")
 }
 
-/// The members that make it a backend.
+/// The members of a valid backend.
 fn backend(scene: &Scene) -> Vec<Member> {
     let library = fs::read(scene.backend().join("lib").join(BACKEND)).expect("a backend");
     vec![
@@ -90,7 +90,7 @@ fn deb(members: &[Member]) -> Vec<u8> {
     builder.into_inner().expect("written")
 }
 
-/// The shortest RPM package: a lead, an empty header of signatures, one of nothing but a version.
+/// The shortest RPM package: a lead, an empty signature header, and a header with nothing but a version.
 fn rpm(members: &[Member]) -> Vec<u8> {
     let mut bytes = vec![0xed, 0xab, 0xee, 0xdb];
     bytes.resize(96, 0);
@@ -124,7 +124,7 @@ fn rpm(members: &[Member]) -> Vec<u8> {
     bytes
 }
 
-/// A case for each format, of a backend's members and others.
+/// A case for each format, with a backend's members and others.
 fn with(
     name: &'static str,
     more: impl Fn(&Scene) -> Vec<Member> + Copy + 'static,
@@ -138,7 +138,7 @@ fn with(
     })
 }
 
-/// As [`with`], and every format is refused.
+/// Like [`with`], but every format is refused.
 fn refused(
     name: &'static str,
     more: impl Fn(&Scene) -> Vec<Member> + Copy + 'static,
@@ -146,7 +146,7 @@ fn refused(
     with(name, more).map(|case| case.refuses(&[Verb::DryPackage, Verb::ApplyPackage]))
 }
 
-/// A case of an archive.
+/// A case with an archive.
 fn packed(name: String, bytes: impl Fn(&Scene) -> Vec<u8> + 'static) -> Case {
     let case = case(name, Start::StockWithoutDpkg, move |scene| {
         scene.write(&scene.package(), bytes(scene));
@@ -241,7 +241,7 @@ fn archives_end() {
                     let member = file(&kernels(&number.to_string()), "");
                     many.extend(header(&member).as_bytes());
                 }
-                // The names are the same again and again; whoever keeps count may stop there.
+                // The names repeat, so a check that keeps count of them may stop there.
                 for _ in 0..1000 {
                     encoder.write_all(&many).expect("written");
                 }

@@ -1,4 +1,4 @@
-//! One command on a tree under attack, and what must hold afterwards whatever the tree is.
+//! One command on a tree under attack, and what must hold afterwards for every tree.
 
 use super::{
     canary::SECRET,
@@ -12,10 +12,10 @@ use tests::{
     small_tree::{self, PROGRAM},
 };
 
-/// Longer than any command takes on a busy machine; one that takes longer hangs.
+/// Longer than any command takes on a busy machine: a command that takes longer hangs.
 const LIMITS: Limits = Limits { time: Duration::from_secs(20), memory: 2 << 30 };
 
-/// More than any command has at a time, and a fraction of the files that have no end.
+/// More than any command uses at a time, and a fraction of the size of the endless files.
 const MOST_MEMORY: u64 = 512 << 20;
 
 /// A command of the installer.
@@ -29,7 +29,7 @@ pub(crate) enum Verb {
     DryRun,
     DryPackage,
     DryRevert,
-    /// Without a backend: the one in the store, or one that is found in the root.
+    /// Without a named backend: it uses the one in the store, or one that it finds in the root.
     Apply,
     ApplyBackend,
     ApplyPackage,
@@ -53,7 +53,7 @@ pub(crate) const READERS: [Verb; 8] = [
     Verb::DryRevert,
 ];
 
-/// Commands that change the tree, each the first one on it.
+/// Commands that change the tree, each as the first command on it.
 pub(crate) const WRITERS: [Verb; 9] = [
     Verb::Apply,
     Verb::ApplyBackend,
@@ -66,7 +66,7 @@ pub(crate) const WRITERS: [Verb; 9] = [
     Verb::Revert,
 ];
 
-/// Commands that leave the most for `revert` to do.
+/// Commands that leave the most work to `revert`.
 const FOLLOWED: [Verb; 3] = [Verb::Apply, Verb::ApplyBackend, Verb::Repair];
 
 impl Verb {
@@ -112,18 +112,18 @@ pub(crate) fn has_repair() -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// A tree and what is to be tried on it.
+/// A tree, and the commands to try on it.
 pub(crate) struct Case {
     name: String,
     start: Start,
     arrange: Box<dyn Fn(&Scene)>,
     /// Commands that must not succeed.
     refused: Vec<Verb>,
-    /// Commands that must succeed: what is hostile is not in their way.
+    /// Commands that must succeed, because the hostile part does not affect them.
     works: Vec<Verb>,
     readers: Vec<Verb>,
     writers: Vec<Verb>,
-    /// Whether it has files of the canary under names of its own, and so what is in them.
+    /// Whether the tree has hard links to the canary's files, and therefore their contents.
     shares: bool,
     on_disk: bool,
     root_only: bool,
@@ -149,31 +149,32 @@ pub(crate) fn case(
 }
 
 impl Case {
-    /// These commands must refuse.
+    /// Requires these commands to refuse.
     pub(crate) fn refuses(mut self, verbs: &[Verb]) -> Self {
         self.refused.extend(verbs);
         self
     }
 
-    /// These commands must succeed.
+    /// Requires these commands to succeed.
     pub(crate) fn works(mut self, verbs: &[Verb]) -> Self {
         self.works.extend(verbs);
         self
     }
 
-    /// No other commands than these.
+    /// Tries only these commands.
     pub(crate) fn only(mut self, readers: &[Verb], writers: &[Verb]) -> Self {
         (self.readers, self.writers) = (readers.to_vec(), writers.to_vec());
         self
     }
 
-    /// Files of the canary are in the tree under second names.
+    /// The tree contains hard links to files of the canary.
     pub(crate) fn shares(mut self) -> Self {
         self.shares = true;
         self
     }
 
-    /// It has devices, which root alone makes, and which need a file system where they work.
+    /// The tree contains devices, which only root can create, and which need a file system on which they
+    /// work.
     pub(crate) fn has_devices(mut self) -> Self {
         (self.on_disk, self.root_only) = (true, true);
         self
@@ -189,7 +190,7 @@ impl Case {
     }
 }
 
-/// What a suite of cases came to.
+/// The results of a suite of cases.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     cases: usize,
@@ -207,7 +208,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Tries every case and panics with all that went wrong.
+/// Tries every case, and panics with all failures.
 #[track_caller]
 pub(crate) fn examine(what: &str, cases: Vec<Case>) {
     let template = Template::new();
@@ -229,12 +230,12 @@ pub(crate) fn examine(what: &str, cases: Vec<Case>) {
             let mut scene = case.scene(&template);
             let contained = tally.attempt(case, &mut scene, verb);
             if contained && FOLLOWED.contains(&verb) {
-                // What a command leaves of a hostile tree is as hostile.
+                // What a command leaves of a hostile tree is just as hostile.
                 tally.follow(case, &mut scene, verb);
             }
         }
     }
-    // Past the test harness, which would keep it to itself.
+    // Bypasses the test harness, which would capture this.
     let _ = writeln!(std::io::stderr(), "{what}: {tally}");
     assert!(tally.failures.is_empty(), "{what}: {tally}\n{}", tally.failures.join("\n"));
 }
@@ -297,7 +298,7 @@ struct Ended {
     contained: bool,
 }
 
-/// What no tree may bring a command to.
+/// What no tree may cause in a command.
 pub(crate) fn faults(Confined { ended, in_time, peak }: &Confined) -> Vec<String> {
     let mut faults = Vec::new();
     if !in_time {
@@ -316,7 +317,7 @@ pub(crate) fn faults(Confined { ended, in_time, peak }: &Confined) -> Vec<String
     faults
 }
 
-/// A command with the limits that hold for all of them.
+/// Runs a command with the limits that apply to all commands.
 pub(crate) fn confined(command: &mut Command) -> Confined {
     confined::run(command, LIMITS)
 }

@@ -1,5 +1,5 @@
-//! A canary: a machine of its own around the tree under attack, with everything that a tree could want
-//! to have read, changed or removed.
+//! A canary: a separate machine around the tree under attack, with everything that a tree might try to have
+//! read, changed or removed.
 
 use rustix::fs::{XattrFlags, lsetxattr};
 use std::{
@@ -13,15 +13,15 @@ use tests::{
     snapshot::{LINKS, SAME_FILE, Snapshot},
 };
 
-/// In every file of the canary, and nowhere else: where it turns up, something was read.
+/// In every file of the canary, and nowhere else: if it appears elsewhere, a file of the canary was read.
 pub(crate) const SECRET: &str = "canary-secret-5f1d";
 
 const SECRET_DESCRIPTION: &str = "Description: canary-secret-5f1d";
 
-/// Another user, whose files it has too.
+/// Another user, who owns some of the canary's files.
 const USER: u32 = 12_345;
 
-/// Modes that nobody would give to a library.
+/// Modes that nobody would give a library.
 const FILES: [(&str, u32); 5] = [
     ("victims/plain", 0o644),
     ("victims/private", 0o600),
@@ -30,7 +30,7 @@ const FILES: [(&str, u32); 5] = [
     ("etc/shadow", 0o600),
 ];
 
-/// Names that the installer gives to files of its store, as text.
+/// Names that the installer gives to files in its store, here for text files.
 const STORE: [&str; 9] = [
     "backends/6.3.0/lib/rocblas/library/TensileLibrary_lazy_gfx906.dat",
     "kept/shim.toml",
@@ -43,7 +43,7 @@ const STORE: [&str; 9] = [
     "compat/lib/libamdhip64.so.6",
 ];
 
-/// What a canary is made to look like.
+/// The files on which a canary is modelled.
 #[derive(Debug)]
 pub(crate) struct Model {
     /// A stock library.
@@ -54,7 +54,7 @@ pub(crate) struct Model {
     pub(crate) journal: String,
 }
 
-/// The directory, and how it was.
+/// The directory, and its original state.
 #[derive(Debug)]
 pub(crate) struct Canary {
     directory: PathBuf,
@@ -62,7 +62,7 @@ pub(crate) struct Canary {
 }
 
 impl Canary {
-    /// Makes one with copies of the model's libraries.
+    /// Creates a canary with copies of the model's libraries.
     pub(crate) fn new(directory: &Path, model: &Model) -> Self {
         lay_out(directory, model).expect("lay out the canary");
         Self { directory: directory.to_owned(), before: snapshot(directory) }
@@ -72,8 +72,8 @@ impl Canary {
         &self.directory
     }
 
-    /// What was changed, a line each. How many names a file has is not part of it: giving one another
-    /// is how a tree gets at it.
+    /// The changes, one a line. The number of names of a file does not count: giving a file another name is
+    /// how a tree gains access to it.
     pub(crate) fn changes(&self) -> Vec<String> {
         self.before.differences(&snapshot(&self.directory))
     }
@@ -83,7 +83,7 @@ fn snapshot(directory: &Path) -> Snapshot {
     Snapshot::exact(directory).ignoring(LINKS).ignoring(SAME_FILE)
 }
 
-/// Text of which no two are the same.
+/// A text that is different for each name.
 fn text(name: &str) -> String {
     format!("# {SECRET} in {name}\n")
 }
@@ -94,7 +94,7 @@ fn lay_out(machine: &Path, model: &Model) -> std::io::Result<()> {
         fs::create_dir_all(path.parent().expect("in a directory"))?;
         fs::write(path, bytes)
     };
-    // A library with something behind its end is as good as one without.
+    // A library with trailing bytes is as valid as one without.
     let library = |from: &Path, to: PathBuf| {
         let bytes = fs::read(from)?;
         write(to, &[&bytes, text("a library").as_bytes()].concat())
@@ -130,7 +130,7 @@ fn lay_out(machine: &Path, model: &Model) -> std::io::Result<()> {
     ] {
         symlink(target, lib.join(link))?;
     }
-    // As dpkg reads them: it changes nothing where it finds nonsense.
+    // In the format that dpkg reads: it changes nothing if it cannot parse its database.
     for (name, text) in [
         ("info/rocblas.list", format!("/.\n/usr/share/{SECRET}\n{LIB}/{STOCK}\n")),
         ("diversions", format!("/usr/share/{SECRET}\n/usr/share/{SECRET}.old\n:\n")),
@@ -152,7 +152,7 @@ fn victims(machine: &Path) -> std::io::Result<()> {
         fs::create_dir_all(path.parent().expect("in a directory"))?;
         fs::write(&path, text(name))?;
         fs::set_permissions(&path, Permissions::from_mode(mode))?;
-        // Not every file system has them, and then there is nothing to lose.
+        // Not every file system has extended attributes; without them, there is nothing to lose.
         let _ = lsetxattr(&path, c"user.canary", b"kept", XattrFlags::empty());
     }
     let victims = machine.join("victims");
@@ -165,13 +165,13 @@ fn victims(machine: &Path) -> std::io::Result<()> {
     symlink("absent", victims.join("dangling"))?;
     fs::hard_link(victims.join("plain"), victims.join("second"))?;
     if rustix::process::geteuid().is_root() {
-        // This takes set-user-ID bits away, so not of the file with one.
+        // This clears set-user-ID bits, so it is not done to the file that has one.
         chown(victims.join("others"), Some(USER), Some(USER))?;
     }
     Ok(())
 }
 
-/// Gives everything a time long ago, so that a change of any time shows.
+/// Sets all times to a time long ago, so that any change of a time is visible.
 fn age(path: &Path) -> std::io::Result<()> {
     let metadata = path.symlink_metadata()?;
     if metadata.is_dir() {

@@ -1,5 +1,5 @@
-//! What `collect` makes of a program's directory that was not made for it: files that run with their
-//! owner's rights, pipes, sockets and devices, a copy that fails half way.
+//! How `collect` handles a program directory that was not made for it: files that run with their owner's
+//! rights, pipes, sockets, devices, and a copy that fails halfway.
 
 use super::{
     attempt::{Verb, confined, faults},
@@ -24,7 +24,7 @@ use tests::{
 /// Another user of the machine.
 const USER: u32 = 1000;
 
-/// A tree with the shim and a directory of a program, `/app`.
+/// A tree with the shim, and a program's directory, `/app`.
 fn scene(template: &Template) -> Scene {
     let scene = Scene::new(template, Start::AppliedWithoutDpkg);
     fs::create_dir(scene.at("/app")).expect("make a directory");
@@ -47,8 +47,8 @@ fn assert_collected(scene: &Scene, ended: &Ended) {
     assert!(front.exists(), "{ended:?}");
 }
 
-/// A file that runs with a user's rights must not become one that runs with root's: either it is the
-/// user's in the copy as well, or it runs with nobody's.
+/// A file that runs with a user's rights must not become one that runs with root's: either the copy belongs
+/// to that user too, or it has no set-user-ID or set-group-ID bit.
 #[test]
 fn a_file_that_is_set_user_id_does_not_become_roots() {
     if !rustix::process::geteuid().is_root() {
@@ -62,7 +62,7 @@ fn a_file_that_is_set_user_id_does_not_become_roots() {
         let file = scene.at("/app").join(name);
         fs::write(&file, "#!/bin/sh\n").expect("write");
         chown(&file, Some(USER), Some(USER)).expect("give");
-        // After the owner, which takes the bits away.
+        // After the change of owner, which clears the bits.
         fs::set_permissions(&file, Permissions::from_mode(mode)).expect("set the mode");
     }
     let ended = run(&mut command(&scene));
@@ -104,7 +104,7 @@ fn pipes_sockets_and_devices_are_left_out_with_a_remark() {
     }
 }
 
-/// A copy that fails does not keep the next one from being made.
+/// After a copy has failed, the next one still succeeds.
 #[test]
 fn after_a_failure_a_second_run_works() {
     if let Err(why) = interrupt::permitted() {
@@ -144,7 +144,7 @@ fn trace(scene: &Scene, interruption: Interruption) -> interrupt::Outcome {
     interrupt::run(&mut command(scene), &spare, interruption).expect("traced")
 }
 
-/// What another program left in the directory is not the installer's to remove, be it after a failure.
+/// The installer does not remove files of other programs from the directory, even after a failure.
 #[test]
 fn what_is_in_the_directory_already_stays() {
     let template = Template::new();

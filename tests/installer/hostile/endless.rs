@@ -1,5 +1,5 @@
-//! Files without an end under the names of small ones: read whole, they take all memory or for ever.
-//! They are sparse, so that they take no space.
+//! Files without an end in place of small ones: reading one completely would take all memory, or forever.
+//! They are sparse, so they take no space.
 
 use super::{
     attempt::{Verb, case, examine},
@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
 };
 
-/// As much as fits into the address space that commands have, and more than anybody waits for.
+/// As much as fits into the address space of a command, and more than anybody would wait for.
 const SIZES: [u64; 2] = [3 << 29, 1 << 40];
 
 const PLACES: [&str; 11] = [

@@ -1,8 +1,8 @@
-//! Journals and settings that name what they should not: files elsewhere, through links, files of the
-//! store itself, names that are no names.
+//! Journals and settings with names that they should not contain: files elsewhere, paths through links, files
+//! of the store itself, invalid names.
 //!
-//! Journals are made from the one that the installer wrote, so that they are refused for what is wrong
-//! with them and not for their format.
+//! Journals are derived from the one that the installer wrote, so that they are refused for the fault in them
+//! and not for their format.
 
 use super::{
     attempt::{Case, case, examine},
@@ -16,17 +16,17 @@ use std::{
 };
 use tests::small_tree::{self, LIB};
 
-/// A file that is placed, so that its entry says that nothing was there before.
+/// A placed file whose entry says that nothing was there before.
 const PLACED: &str = "librocblas.so.5.99.0";
 
-/// Writes a text as the journal and as its copy, which would serve in its place.
+/// Writes a text as the journal and as its copy, which would otherwise be used instead.
 fn write_journal(scene: &Scene, text: &str) {
     for name in ["journal.json", "journal.copy.json"] {
         fs::write(scene.store(name), text).expect("write");
     }
 }
 
-/// The journal of a scene, for a change.
+/// Edits the journal of a scene.
 fn edit(scene: &Scene, change: impl FnOnce(&mut Value)) {
     let text = fs::read_to_string(scene.store("journal.json")).expect("a journal");
     let mut journal = serde_json::from_str(&text).expect("JSON");
@@ -38,12 +38,12 @@ fn entries(journal: &mut Value) -> &mut Map<String, Value> {
     journal["entries"].as_object_mut().expect("entries")
 }
 
-/// The entry of a file beside the libraries.
+/// The entry of a file in the library directory.
 fn entry<'a>(journal: &'a mut Value, file: &str) -> &'a mut Value {
     entries(journal).get_mut(file).expect("an entry")
 }
 
-/// Adds an entry that says that a path had one state and has another.
+/// Adds an entry that says that a path was in one state and is now in another.
 fn add(journal: &mut Value, path: &str, before: Value, after: Value, kept: Option<&str>) {
     let before = match kept {
         Some(at) => json!({"was": "kept", "at": at, "state": before}),
@@ -53,21 +53,22 @@ fn add(journal: &mut Value, path: &str, before: Value, after: Value, kept: Optio
     entries(journal).insert(path.to_owned(), json!({"before": before, "after": after}));
 }
 
-/// What the journal would say of a file.
+/// The journal's record of a file.
 fn state(path: &Path) -> Value {
     let metadata = fs::metadata(path).expect("a file");
     let mode = metadata.mode() & 0o7777;
     json!({"kind": "file", "size": metadata.len(), "mode": mode, "modified": metadata.mtime()})
 }
 
-/// Makes `lib/evil` a link to a directory that both the canary and the root have, with the same in it.
+/// Makes `lib/evil` a link to a directory that exists both in the canary and in the root, with the same
+/// files.
 fn evil(scene: &Scene) -> PathBuf {
     let victims = scene.machine("victims");
     let inside = small_tree::at(&scene.root(), victims.to_str().expect("UTF-8"));
     fs::create_dir_all(inside.parent().expect("in a directory")).expect("make a directory");
     small_tree::duplicate(&victims, &inside);
     for name in ["plain", "private", "setuid", "others", "second", "closed/inner"] {
-        // Of the same size and time, and without the secret.
+        // With the same size and time, but without the secret.
         let (from, file) = (victims.join(name), inside.join(name));
         let metadata = fs::metadata(&from).expect("a file");
         let size = usize::try_from(metadata.len()).expect("small");
@@ -80,7 +81,8 @@ fn evil(scene: &Scene) -> PathBuf {
     inside
 }
 
-/// An entry behind `lib/evil`: before, after, and where it is kept, by names there.
+/// An entry behind `lib/evil`: its states before and after, and where the file is kept, as names in that
+/// directory.
 fn behind_a_link(
     name: &str,
     path: &'static str,
@@ -97,7 +99,7 @@ fn behind_a_link(
     })
 }
 
-/// An entry or diversion with a path that it should not have, as the journal has it.
+/// An entry or diversion with a path that is not allowed, as it is written in the journal.
 fn naming(name: &str, path: impl Fn(&Scene) -> String + 'static) -> Case {
     let name = format!("the journal names {name}");
     case(name, Start::AppliedWithoutDpkg, move |scene| {
@@ -107,7 +109,7 @@ fn naming(name: &str, path: impl Fn(&Scene) -> String + 'static) -> Case {
     })
 }
 
-/// As [`naming`], with what is where a placed file is to come back from.
+/// Like [`naming`], but the path is the one from which a placed file would be restored.
 fn kept_at(name: &str, kept: impl Fn(&Scene) -> String + 'static) -> Case {
     let name = format!("the journal says that a file is kept at {name}");
     case(name, Start::AppliedWithoutDpkg, move |scene| {
@@ -196,7 +198,7 @@ fn journals_that_lead_elsewhere_are_not_followed() {
     examine("journals", cases);
 }
 
-/// The same journal with a part that is of the wrong kind, or far too much of it.
+/// The same journal with a part of the wrong kind, or with far too much of it.
 #[test]
 fn journals_that_are_no_journals_are_refused() {
     let edited = |name: &str, change: fn(&mut Value)| {

@@ -1,5 +1,5 @@
-//! Things of the wrong kind under the names that the installer reads, writes and replaces: pipes that
-//! nobody writes to, devices without an end, sockets, directories, links to themselves.
+//! Files of the wrong kind under the names that the installer reads, writes and replaces: pipes without
+//! writers, endless devices, sockets, directories, links to themselves.
 
 use super::{
     attempt::{Case, Verb, case, examine},
@@ -8,7 +8,7 @@ use super::{
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use std::{fs, path::Path};
 
-/// Names beside the libraries, or inside if they begin with a slash.
+/// Names in the library directory, or paths in the root if they begin with a slash.
 const PLACES: [&str; 19] = [
     "rocblas-shim",
     "rocblas-shim/journal.json",
@@ -72,7 +72,7 @@ fn cases(kind: Kind) -> Vec<Case> {
         let case = case(format!("{path} is a {kind:?}"), Start::Applied, move |scene| {
             put(kind, &place(scene, path));
         });
-        // What takes long is what a command waits for, and each opens the same files.
+        // Not all commands: those that wait take long, and all of them open the same files.
         case.only(
             &[Verb::Status, Verb::Verify, Verb::Doctor, Verb::Inspect, Verb::List],
             &[Verb::Apply, Verb::ApplyBackend, Verb::Collect, Verb::Repair, Verb::Revert],

@@ -1,4 +1,4 @@
-//! Links out of the root, in every component of every path that the installer goes through.
+//! Links out of the root, in every component of every path that the installer uses.
 
 use super::{
     attempt::{Case, Verb, case, examine},
@@ -10,8 +10,8 @@ use std::{
 };
 use tests::small_tree::{self, LIB, STOCK};
 
-/// A path beside the libraries, or inside if it begins with a slash, and what a link there points to in
-/// the canary. A tree that has the shim, unless the name is of one that has not.
+/// A path in the library directory, or in the root if it begins with a slash; what a link there points to in
+/// the canary; and the tree, which has the shim unless the name belongs to a tree without it.
 const COMPONENTS: [(&str, &str, Start); 36] = [
     (LIB, "lib", Start::Stock),
     (LIB, "lib", Start::Applied),
@@ -51,7 +51,7 @@ const COMPONENTS: [(&str, &str, Start); 36] = [
     ("/usr/bin/program", "victims/private", Start::Applied),
 ];
 
-/// The same for files of the system that the installer reads or has changed by other programs.
+/// The same for system files that the installer reads, or that other programs change for it.
 const SYSTEM: [(&str, &str); 9] = [
     ("/etc", "etc"),
     ("/etc/ld.so.conf", "etc/ld.so.conf"),
@@ -102,8 +102,8 @@ fn links_in_the_system_do_not_lead_out() {
     examine("links in the system", SYSTEM.into_iter().flat_map(starts).collect());
 }
 
-/// Links of the kernel's, which lead out wherever they are named: of the root of the process, of where
-/// it is, of its descriptors.
+/// Links of the kernel, which lead outside wherever they are: to the process's root, its working directory,
+/// its descriptors.
 #[test]
 fn links_of_the_kernel_do_not_lead_out() {
     const PLACES: [&str; 3] =
@@ -122,11 +122,11 @@ fn links_of_the_kernel_do_not_lead_out() {
     examine("links of the kernel", cases);
 }
 
-/// A link whose target exists both in the root and on the machine: a program that confuses the two
-/// works on the wrong one.
+/// A link whose target exists both in the root and on the machine: a program that confuses them changes the
+/// wrong one.
 #[test]
 fn a_path_that_is_both_inside_and_outside_is_the_one_inside() {
-    // The last of these are files, the others directories.
+    // The last of these are files, the others are directories.
     const PATHS: [(&str, &str); 22] = [
         ("/opt", "opt"),
         ("/opt/rocm-7.0.2", ""),
@@ -161,7 +161,7 @@ fn a_path_that_is_both_inside_and_outside_is_the_one_inside() {
             if at.exists() {
                 fs::rename(&at, &inside).expect("move");
             } else {
-                // Whatever directory of the store is looked for in it is there.
+                // Creates every directory of the store that the installer may look for in it.
                 fs::create_dir_all(inside.join("lib/rocblas/library")).expect("make a directory");
                 fs::create_dir_all(inside.join("rocblas/library")).expect("make a directory");
             }
@@ -173,7 +173,7 @@ fn a_path_that_is_both_inside_and_outside_is_the_one_inside() {
         .into_iter()
         .flat_map(|path| starts.map(|start| (path, start)))
         .filter(|((path, _), start)| {
-            // Without the database as well, where it is not what this is about.
+            // Only paths in /var concern dpkg's database; all others are tested without it.
             let with_dpkg = matches!(start, Start::Stock | Start::Applied);
             with_dpkg == path.starts_with("/var")
         })
@@ -182,7 +182,7 @@ fn a_path_that_is_both_inside_and_outside_is_the_one_inside() {
     examine("paths that are both inside and outside", cases);
 }
 
-/// A rocBLAS of ROCm 6 is looked for in the root. What it leads to on the machine is not copied.
+/// A rocBLAS of ROCm 6 is searched for in the root; a file of the machine that it points to is not copied.
 #[test]
 fn a_backend_that_is_found_is_one_of_the_root() {
     type Arrange = fn(&Scene, &Path);

@@ -1,8 +1,8 @@
-//! Races: while a command runs, another thread (for the command another process) exchanges what the
-//! command works on with a link to the machine's, again and again. `renameat2(RENAME_EXCHANGE)` leaves
-//! no moment in which the name is absent.
+//! Races: while a command runs, another thread (for the command, another process) repeatedly exchanges a path
+//! that the command uses with a link to the machine's. With `renameat2(RENAME_EXCHANGE)` the name is never
+//! absent.
 //!
-//! A race is won if the canary is changed, or if something of it is read. None may be.
+//! The attacker wins a race if the canary changes or if anything in it is read. No race may be won.
 
 use super::{
     attempt::{Verb, confined, faults},
@@ -24,7 +24,7 @@ use tests::small_tree::{self, BACKEND, LIB};
 use Other::{HardLink, Link};
 use Start::{AppliedWithoutDpkg as Applied, StockWithoutDpkg as Stock};
 
-/// How often each race is run.
+/// The number of runs of each race.
 const RUNS: u32 = 200;
 
 /// What a path is exchanged with.
@@ -32,16 +32,16 @@ const RUNS: u32 = 200;
 enum Other {
     /// A link to a path of the canary.
     Link(&'static str),
-    /// Another name of a file of the canary.
+    /// A hard link to a file of the canary.
     HardLink(&'static str),
 }
 
 /// A path that is exchanged while commands run.
 struct Race {
-    /// In the store if it begins with a dot and a slash, inside if it begins with a slash, else in
-    /// the directory of files outside.
+    /// In the store if it begins with a dot and a slash, in the root if it begins with a slash, otherwise in
+    /// the directory of files outside the root.
     path: &'static str,
-    /// What is tried in turn.
+    /// The attempts, which are made in turn.
     attempts: Vec<Attempt>,
     arrange: fn(&Scene),
 }
@@ -78,23 +78,24 @@ impl fmt::Display for Race {
     }
 }
 
-/// How a run's exchanges are spread over it. No single rhythm meets every gap.
+/// How the exchanges are spread over a run. No single rhythm hits every gap.
 #[derive(Clone, Copy)]
 struct Rhythm {
-    /// How long what belongs there is there, each time.
+    /// How long the right file is in place each time.
     right: Duration,
-    /// How long the other is.
+    /// How long the other one is in place.
     wrong: Duration,
 }
 
 impl Rhythm {
-    /// Of one of the runs of a command that takes so long undisturbed.
+    /// The rhythm of a run, for a command that takes `length` when it is not disturbed.
     fn of(run: u32, runs: u32, length: Duration) -> Self {
         // Each moment of the command in turn.
         let moment = length * run / runs;
         let micros = Duration::from_micros;
         match run % 4 {
-            // Without a pause the command could hardly go on: both wait for the same locks.
+            // Without a pause the command would make hardly any progress, because both wait for the same
+            // locks.
             0 => Self { right: micros(20), wrong: micros(5) },
             1 => Self { right: micros(200), wrong: micros(1) },
             2 => Self { right: moment, wrong: Duration::from_secs(60) },
@@ -103,24 +104,24 @@ impl Rhythm {
     }
 }
 
-/// The thread that exchanges.
+/// The thread that does the exchanges.
 struct Exchange<'a> {
     path: PathBuf,
     spare: PathBuf,
-    /// What the link points to, or the file with a second name.
+    /// What the link points to, or the file that gets a second name.
     target: PathBuf,
     other: Other,
     stop: &'a AtomicBool,
 }
 
 impl Exchange<'_> {
-    /// Exchanges until it is stopped; returns how often.
+    /// Exchanges until it is stopped. Returns how often.
     fn run(&self, rhythm: Rhythm) -> u32 {
         let mut count = 0;
         self.make();
         while !self.stop.load(Relaxed) {
             self.wait(rhythm.right);
-            // What is not made yet, or already gone, is looked for again.
+            // The path does not exist yet, or does not exist any more: try again.
             if !self.exchange() {
                 continue;
             }
@@ -147,7 +148,7 @@ impl Exchange<'_> {
         made.unwrap_or_else(|e| panic!("{}: {e}", self.spare.display()));
     }
 
-    /// Whether the command left what it is to be exchanged with next.
+    /// Whether the command left the spare file in place for the next exchange.
     fn is_ready(&self) -> bool {
         let number = |path: &Path| path.metadata().map(|metadata| metadata.ino()).ok();
         match self.other {
@@ -156,7 +157,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Spins for what is shorter than the scheduler is exact.
+    /// Spins for times that are too short for the scheduler.
     fn wait(&self, time: Duration) {
         let start = Instant::now();
         while start.elapsed() < time && !self.stop.load(Relaxed) {
@@ -169,7 +170,7 @@ impl Exchange<'_> {
     }
 }
 
-/// What the runs of a race came to.
+/// The results of the runs of a race.
 #[derive(Default)]
 struct Tally {
     runs: u32,
@@ -249,7 +250,7 @@ fn compete(races: &[Race]) {
             "{race}: {runs} runs, {exchanges} exchanges, {done} done, {refused} refused, {won} won \
              ({seconds:.1} s)"
         );
-        // Past the test harness, which would keep it to itself.
+        // Bypasses the test harness, which would capture this.
         let _ = writeln!(std::io::stderr(), "{line}");
         if exchanges == 0 {
             failures.push(format!("{line}: nothing was exchanged"));
@@ -305,7 +306,7 @@ fn no_race_for_a_backend_is_won() {
     compete(&[
         race("./backends/6.3.0", &[Link(SIX)], &both),
         race("./backends/other", &[Link(SIX)], &[(Applied, Verb::Add)]),
-        // Where the stock library is kept, and where settings are.
+        // The directories that hold the stock library and the settings.
         race("./backends/7.0.2/lib", &[Link("lib")], &both),
         Race {
             arrange: keep_settings,
@@ -325,8 +326,8 @@ fn no_race_for_a_collected_copy_is_won() {
     ]);
 }
 
-/// A file that was just made or renamed, and one of the machine's under its name: a mode or a time that
-/// is set by a name is the machine's.
+/// Exchanges a file that was just created or renamed with one of the machine's: setting a mode or a time by
+/// name would change the machine's file.
 #[test]
 fn no_race_for_a_placed_file_is_won() {
     const FRONT: &str = "/opt/rocm-7.0.2/lib/librocblas.so.5.99.0";
@@ -341,7 +342,7 @@ fn no_race_for_a_placed_file_is_won() {
     ]);
 }
 
-/// Without this no race would be one: the exchange reaches what is outside for whoever follows it.
+/// Checks that there is a race: following the exchanged directory leads outside the root.
 #[test]
 fn the_exchange_is_one() {
     let template = Template::new();

@@ -1,5 +1,5 @@
-//! A tree under attack: a root directory with the canary around it, laid out anew for every attempt
-//! from a template.
+//! A tree under attack: a root directory with the canary around it, created from a template for every
+//! attempt.
 
 use super::canary::{Canary, Model};
 use std::{
@@ -15,10 +15,10 @@ use tests::{
     small_tree::{self, BACKEND, LIB, STOCK},
 };
 
-/// What a root is before it is made hostile.
+/// The state of a root before it is made hostile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// ROCm 7.0.2 as it was installed.
+    /// ROCm 7.0.2 as installed.
     Stock,
     /// The same after `apply`.
     Applied,
@@ -28,17 +28,17 @@ pub(crate) enum Start {
     StockWithoutDpkg,
 }
 
-/// Roots to start from, a backend and a package of it.
+/// Roots to start from, a backend, and a package of the backend.
 #[derive(Debug)]
 pub(crate) struct Template {
     directory: TempDir,
     model: Model,
 }
 
-/// Where nothing is written to a disk: what `apply` syncs takes no time then.
+/// A file system that is not on a disk, so that `apply` does not spend time on syncs.
 const MEMORY: &str = "/dev/shm";
 
-/// A temporary directory in memory where there is one.
+/// A temporary directory, in memory if possible.
 pub(crate) fn directory() -> TempDir {
     let builder = || {
         let mut builder = tempfile::Builder::new();
@@ -103,7 +103,7 @@ impl Scene {
         Self::in_directory(template, start, directory())
     }
 
-    /// On a disk: a file system in memory may be mounted so that its devices do not work.
+    /// On a disk, because a file system in memory may be mounted such that devices on it do not work.
     pub(crate) fn on_disk(template: &Template, start: Start) -> Self {
         let builder = tempfile::Builder::new().prefix("hostile-").tempdir();
         Self::in_directory(template, start, builder.expect("make a directory"))
@@ -121,14 +121,14 @@ impl Scene {
         Self { top, canary }
     }
 
-    /// Makes the canary anew, after it was changed.
+    /// Recreates the canary after it was changed.
     pub(crate) fn new_canary(&mut self, template: &Template) {
         let machine = self.canary.path().to_owned();
         fs::remove_dir_all(&machine).expect("remove");
         self.canary = Canary::new(&machine, &template.model);
     }
 
-    /// Lays out the root anew and leaves the canary as it is.
+    /// Recreates the root and keeps the canary.
     pub(crate) fn new_root(&self, template: &Template, start: Start) {
         for name in ["root", "spare", "temporary"] {
             remove(&self.top.path().join(name));
@@ -139,7 +139,7 @@ impl Scene {
         }
     }
 
-    /// What `--root` names.
+    /// The path for `--root`.
     pub(crate) fn root(&self) -> PathBuf {
         self.top.path().join("root")
     }
@@ -149,7 +149,7 @@ impl Scene {
         small_tree::at(&self.root(), inside)
     }
 
-    /// A name beside the libraries.
+    /// A name in the library directory.
     pub(crate) fn lib(&self, name: &str) -> PathBuf {
         self.at(LIB).join(name)
     }
@@ -164,60 +164,60 @@ impl Scene {
         self.canary.path().join(name)
     }
 
-    /// The backend's tree, outside of the root.
+    /// The backend's tree, outside the root.
     pub(crate) fn backend(&self) -> PathBuf {
         self.top.path().join("backend")
     }
 
-    /// The backend's package, outside of the root.
+    /// The backend's package, outside the root.
     pub(crate) fn package(&self) -> PathBuf {
         self.top.path().join("package.tar")
     }
 
-    /// A directory of files that belong to nobody, on the same file system, not in the root.
+    /// A path in a directory that belongs neither to the root nor to the canary, on the same file system.
     pub(crate) fn spare(&self, name: &str) -> PathBuf {
         self.top.path().join("spare").join(name)
     }
 
-    /// Where `collect` copies to, outside of the root.
+    /// The directory to which `collect` copies, outside the root.
     pub(crate) fn image(&self) -> PathBuf {
         self.top.path().join("spare/into")
     }
 
-    /// What commands take for the machine's `/tmp`.
+    /// The directory that commands use as the machine's `/tmp`.
     pub(crate) fn temporary(&self) -> PathBuf {
         self.top.path().join("temporary")
     }
 
-    /// A target of a link that climbs from anywhere in the root to a path of the canary.
+    /// The target of a link that climbs from anywhere in the root to a path of the canary.
     pub(crate) fn climbing(&self, name: &str) -> PathBuf {
         let machine = self.machine(name);
         let absolute = machine.to_str().expect("UTF-8").trim_start_matches('/');
         PathBuf::from("../".repeat(40) + absolute)
     }
 
-    /// Puts a link at a path in place of what is there.
+    /// Replaces what is at a path with a symlink.
     pub(crate) fn link(&self, at: &Path, target: impl AsRef<Path>) {
         remove(at);
         make_parent(at);
         symlink(target, at).expect("link");
     }
 
-    /// Puts another name of a file of the canary in place of what is there.
+    /// Replaces what is at a path with a hard link to a file of the canary.
     pub(crate) fn hard_link(&self, at: &Path, name: &str) {
         remove(at);
         make_parent(at);
         fs::hard_link(self.machine(name), at).expect("link");
     }
 
-    /// Puts a file in place of what is there.
+    /// Replaces what is at a path with a file.
     pub(crate) fn write(&self, at: &Path, bytes: impl AsRef<[u8]>) {
         remove(at);
         make_parent(at);
         fs::write(at, bytes).expect("write");
     }
 
-    /// Files of the attempt that have the secret in them and are not the canary's own.
+    /// Files of the attempt that contain the secret and are not the canary's own.
     pub(crate) fn leaks(&self, secret: &str) -> Vec<PathBuf> {
         let finder = memchr::memmem::Finder::new(secret);
         self.files(|path, metadata| {
@@ -232,7 +232,7 @@ impl Scene {
         self.files(|_, metadata| metadata.mode() & 0o6000 != 0)
     }
 
-    /// Files of the root, of `spare` and of the temporary directory that no name of the canary is of.
+    /// Files in the root, in `spare` and in the temporary directory that are not hard links to the canary's.
     fn files(&self, wanted: impl Fn(&Path, &fs::Metadata) -> bool) -> Vec<PathBuf> {
         let mut own = Vec::new();
         walk(self.canary.path(), &mut |_, metadata| own.push((metadata.dev(), metadata.ino())));
@@ -249,11 +249,11 @@ impl Scene {
     }
 }
 
-/// Larger files are those that a case made, without contents.
+/// Larger files were made by a case and have no contents.
 const MOST_SEARCHED: u64 = 64 << 20;
 
 fn walk(directory: &Path, visit: &mut impl FnMut(&Path, &fs::Metadata)) {
-    // What a command left unreadable or removed meanwhile is nobody's secret.
+    // Directories that a command removed or made unreadable meanwhile do not leak anything.
     let Ok(entries) = fs::read_dir(directory) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         let Ok(metadata) = path.symlink_metadata() else { continue };

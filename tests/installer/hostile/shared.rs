@@ -1,5 +1,6 @@
-//! Files of the tree that are files of the machine by another name: a user who owns the tree can make
-//! hard links to files of others. What is written, or given a mode or a time, in place is theirs too.
+//! Files in the tree that are hard links to files of the machine: a user who owns the tree can create hard
+//! links to other users' files. Writing to such a file in place, or changing its mode or times, changes the
+//! other user's file.
 
 use super::{
     attempt::{Case, case, examine},
@@ -8,8 +9,8 @@ use super::{
 use std::path::PathBuf;
 use tests::small_tree::BACKEND;
 
-/// A name beside the libraries, or inside if it begins with a slash, and the file of the machine that
-/// it is a name of.
+/// A name in the library directory, or a path in the root if it begins with a slash, and the machine's file
+/// that it is a hard link to.
 const PLACES: [(&str, &str, Start); 26] = [
     ("librocblas.so.5.99.0", "victims/plain", Start::Stock),
     ("librocblas.so.5.99.0", "victims/setuid", Start::Applied),
@@ -58,7 +59,7 @@ fn files_of_the_machine_under_other_names_stay_as_they_are() {
         case(name, start, move |scene| scene.hard_link(&place(scene, path), file)).shares()
     };
     let mut cases: Vec<Case> = PLACES.map(shared).into();
-    // A backend that is to be placed may be the machine's own.
+    // A backend to be placed may itself be a file of the machine.
     for file in ["victims/private", "lib/librocblas.so.4.3.60300"] {
         let name = format!("the backend's library is the machine's {file}");
         cases.push(

@@ -1,5 +1,6 @@
-//! Who a tree belongs to: with root's rights, a tree, store or journal that another user could have
-//! arranged is not taken unless it is named. Else a user of the machine decides what root changes.
+//! Ownership of trees: when the installer runs as root, it does not use a tree, store or journal that another
+//! user could have arranged, unless the tree is named. Otherwise a user of the machine would decide what root
+//! changes.
 
 use super::{
     attempt::Verb,
@@ -21,7 +22,7 @@ use tests::{
 /// Another user of the machine.
 const USER: u32 = 12_345;
 
-/// Whether there are others to be told from oneself.
+/// Whether this process can create files of other users.
 fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
@@ -30,7 +31,7 @@ fn is_root() -> bool {
     is_root
 }
 
-/// Gives a directory with all in it to a user.
+/// Gives a directory and everything in it to a user.
 fn give(path: &Path, user: u32) {
     let mut command = Command::new("chown");
     command.args(["--recursive", "--no-dereference", &format!("{user}:{user}")]);
@@ -45,8 +46,8 @@ fn command(scene: &Scene, verb: Verb, more: &[&str]) -> Ended {
     run(verb.command(scene).args(more))
 }
 
-/// Where a user can put a tree that is looked for without being named, and whether it is one of
-/// libraries or has only a store.
+/// Where a user can put a tree that is found without being named, and whether it has libraries or only a
+/// store.
 const PLACES: [(&str, bool); 5] = [
     ("/home/user/.local/lib/ollama/rocm", false),
     ("/home/user/.local/lib/ollama/rocm", true),
@@ -117,7 +118,7 @@ fn a_tree_of_another_user_is_taken_when_it_is_named() {
     }
 }
 
-/// What lets another user change a tree where the system has its own, by the path that is theirs.
+/// Ways in which another user can change a tree in a system directory, with the paths that are that user's.
 #[test]
 fn a_tree_that_others_could_have_arranged_is_refused_unless_it_is_named() {
     type Arrange = fn(&Scene);
@@ -169,7 +170,7 @@ fn a_tree_that_others_could_have_arranged_is_refused_unless_it_is_named() {
                 break;
             }
         }
-        // Whoever names it knows it.
+        // Naming the tree is the user's own decision.
         let scene = Scene::new(&template, start);
         arrange(&scene);
         let named = command(&scene, Verb::Status, &["--rocm", "/opt/rocm-7.0.2"]);
@@ -181,7 +182,7 @@ fn a_tree_that_others_could_have_arranged_is_refused_unless_it_is_named() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// What is the system's, the caller's or the root directory's owner's is nobody else's.
+/// Trees of the system, of the caller or of the root directory's owner are trusted.
 #[test]
 fn a_tree_of_the_roots_owner_or_of_a_group_of_the_system_is_taken() {
     type Arrange = fn(&Scene);

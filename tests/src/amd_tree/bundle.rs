@@ -1,5 +1,5 @@
-//! ROCm 7's libraries where a layout has them: under the file names that it gives them, with the search
-//! path by which its rocBLAS finds the HIP runtime.
+//! ROCm 7's libraries in another layout: at its paths, under its file names, and with the search path by
+//! which its rocBLAS finds the HIP runtime.
 
 use super::{AmdTree, STOCK_GPUS, libraries, tensile_files};
 use crate::kept;
@@ -13,11 +13,11 @@ use std::{
 /// How a layout names the file of a library.
 #[derive(Clone, Copy, Debug)]
 pub enum Names {
-    /// By a version, with symlinks to it; this is rocBLAS's.
+    /// With a version, and symlinks to it; this is rocBLAS's version.
     Versioned(&'static str),
     /// By the SONAME.
     Sonames,
-    /// Without a version, by which the libraries need each other too: PyTorch's wheels.
+    /// Without a version, both as file names and in dependencies: PyTorch's wheels.
     Plain,
 }
 
@@ -28,7 +28,7 @@ pub struct Bundle {
     pub lib: &'static str,
     /// The directory of the HIP runtime, as seen from there.
     pub core: Option<&'static str>,
-    /// What files are called.
+    /// How files are named.
     pub names: Names,
 }
 
@@ -49,11 +49,11 @@ fn compiled(core: Option<&str>) -> &'static Path {
 }
 
 impl AmdTree {
-    /// Puts a layout's libraries into the tree. Answers where rocBLAS is.
+    /// Puts a layout's libraries into the tree. Returns the directory of rocBLAS.
     pub fn add(&self, bundle: &Bundle) -> PathBuf {
         let lib = self.root().join(bundle.lib.trim_start_matches('/'));
         let core = bundle.core.map_or_else(|| lib.clone(), |core| lib.join(core));
-        // Through `..` a directory that is not there yet leads nowhere.
+        // A path with `..` cannot be resolved through a directory that does not exist yet.
         fs::create_dir_all(&lib).expect("make lib");
         fs::create_dir_all(&core).expect("make the runtime's directory");
         for soname in libraries::BUNDLED {
@@ -86,7 +86,7 @@ fn place(from: &Path, soname: &str, to: &Path, names: Names) {
     }
 }
 
-/// What `patchelf --replace-needed libX.so.7 libX.so` makes of a file.
+/// A file as `patchelf --replace-needed libX.so.7 libX.so` changes it.
 fn without_version(mut bytes: Vec<u8>, soname: &str) -> Vec<u8> {
     let (plain, _) = soname.rsplit_once('.').expect("a SONAME");
     let name = format!("\0{soname}\0");

@@ -25,36 +25,36 @@ pub const GFX942: Gpu = ("gfx942", 0x4c);
 /// RX 6800 and 6900.
 pub const GFX1030: Gpu = ("gfx1030", 0x36);
 
-/// The kernels of two translation units of 6.4.4, of which each has a bundle of its own.
+/// The kernels of two translation units of 6.4.4, each of which has its own bundle.
 pub const KERNELS: [&str; 2] = [
     "_ZL30rocblas_trsm_small_left_deviceILi12ELi12ELb0EffPKfPfEv13rocblas_fill_18rocblas_operation_\
      17rocblas_diagonal_iiT3_T4_lilT5_lili",
     "_ZL26setup_batched_array_kernelILi128EfEvPT0_lPS1_",
 ];
 
-/// Where a bundle, and each code object in one, begins.
+/// The alignment of a bundle, and of each code object in it.
 const PAGE: usize = 4096;
 
-/// How many bytes the room that [`room`] makes has for each bundle.
+/// The number of bytes that [`room`] reserves for each bundle.
 const ROOM: usize = 49152;
 
-/// What a stand-in has to be linked with for its GPU code to be where a HIP runtime finds it.
+/// An object file that a stand-in must be linked with so that a HIP runtime finds its GPU code.
 #[must_use]
 pub(super) fn room() -> PathBuf {
     standins().parent().expect("in a directory").join("gpu_code.s")
 }
 
-/// Whether a library was linked with that.
+/// Whether a library was linked with that object file.
 pub(super) fn has_room(library: &Path) -> bool {
     let listed = run(Command::new("readelf").args(["--section-headers", "--wide"]).arg(library));
     listed.success().stdout.contains(" .hipFatBinSegment ")
 }
 
-/// Copies a library without its debug information and with GPU code for those GPUs: in the room that it
+/// Copies a library without its debug information and adds GPU code for those GPUs: in the space that it
 /// was linked with, or else in a section that nothing points to.
 ///
 /// # Panics
-/// When the machine has no compiler or no objcopy, or when the bundles are too large for that room.
+/// If the machine has no compiler or no objcopy, or if the bundles are too large for that room.
 pub fn add(library: &Path, gpus: &[Gpu], output: &Path) {
     let scratch = tempfile::tempdir().expect("make a directory");
     let section = scratch.path().join("hip_fatbin");
@@ -76,7 +76,7 @@ pub fn add(library: &Path, gpus: &[Gpu], output: &Path) {
     let section = format!("--add-section=.hip_fatbin={}", section.display());
     let flags = ["--set-section-flags", ".hip_fatbin=readonly,data"];
     objcopy(library, &["--strip-debug", &section, flags[0], flags[1]], &added);
-    // A section has to be there for its alignment to be set.
+    // The alignment of a section can only be set once the section exists.
     objcopy(&added, &["--set-section-alignment", ".hip_fatbin=4096"], output);
 }
 
@@ -90,8 +90,8 @@ pub fn bundles(gpus: &[Gpu]) -> [Vec<u8>; 2] {
     KERNELS.map(|kernel| bundle(&code_object(kernel, scratch.path()), gpus))
 }
 
-/// Copies a library without its debug information and with a marker in the place of GPU code, which is in
-/// an archive for each GPU, `blas_lib_GPU.kpack` in `.kpack` of the prefix that the library is in.
+/// Copies a library without its debug information and with a marker instead of GPU code. The code is in an
+/// archive for each GPU, `blas_lib_GPU.kpack` in `.kpack` of the library's prefix.
 ///
 /// # Panics
 /// When the machine has no compiler or no objcopy.
@@ -153,13 +153,13 @@ fn bundle(code_object: &[u8], gpus: &[Gpu]) -> Vec<u8> {
     table
 }
 
-/// Where an ELF header of 64 bits has `e_flags`.
+/// The offset of `e_flags` in a 64-bit ELF header.
 const FLAGS: usize = 48;
 
 /// An AMDGPU code object with one kernel: a function, and the descriptor that launches it.
 ///
-/// What the machine's own linker makes has all that a reader looks for (a dynamic section, both hash
-/// tables); only the header says which machine it is for.
+/// The output of the machine's linker has everything that readers need (a dynamic section, both hash
+/// tables); only the machine in the header is changed.
 fn code_object(kernel: &str, scratch: &Path) -> Vec<u8> {
     let source = scratch.join("kernel.s");
     let text = format!(

@@ -1,5 +1,5 @@
-//! Stand-ins for AMD's libraries: the names, versions, needs and GPU code of the real ones, and a few
-//! functions.
+//! Stand-ins for AMD's libraries, with the names, versions, dependencies and GPU code of the real ones, and a
+//! few functions.
 
 use super::gpu_code::{self, GFX906, Gpu};
 use crate::{
@@ -14,8 +14,8 @@ use std::{
     process::Command,
 };
 
-/// What a HIP runtime answers on a machine without a GPU (`hipErrorNoDevice`), and memory of the host
-/// for what needs no GPU.
+/// A HIP runtime that returns what a machine without a GPU returns (`hipErrorNoDevice`), and host memory for
+/// functions that need no GPU.
 const HIP: &str = r#"
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ int hipGetDeviceCount(int *count) { *count = 0; return 100; }
 __attribute__((used)) static const char *code_object_manager = "libamd_comgr.so.3";
 "#;
 
-/// What is in [`HIP`].
+/// The functions that [`HIP`] defines.
 const IN_HIP: [&str; 5] =
     ["hipMalloc", "hipFree", "hipMemcpy", "hipMemcpyAsync", "hipGetDeviceCount"];
 
@@ -43,7 +43,7 @@ int hipGetDevice(int *);
 int hipblasLtCreate(void **handle) { int device; return hipGetDevice(&device); }
 ";
 
-/// The functions of rocBLAS 7 that 6.3 does not have, among those that rocSOLVER needs.
+/// The functions of rocBLAS 7 that rocSOLVER needs and 6.3 lacks.
 const ROCSOLVER: &str = "
 int _Z32rocblas_internal_get_device_propP15_rocblas_handle(void *);
 int _Z29rocblas_internal_set_data_ptrP15_rocblas_handleRSt10shared_ptrIvE(void *, void *);
@@ -67,7 +67,7 @@ int hipblasStrsmBatched(void) { int device; return hipGetDevice(&device) + rocbl
 int hipblasSgetrf(void *handle) { return rocsolver_sgetrf(handle); }
 ";
 
-/// A name as ROCm's packages have it: `libhipblas`, its SONAME's number, the rest of the file's.
+/// A library's name in ROCm's packages: `libhipblas`, the number in its SONAME, the rest of the file's version.
 type Name = (&'static str, &'static str, &'static str);
 
 const HIP_7: Name = ("libamdhip64", "7", "0.70002");
@@ -81,7 +81,7 @@ const HIP_6: Name = ("libamdhip64", "6", "3.60300");
 const HIPBLASLT_0: Name = ("libhipblaslt", "0", "10.60300");
 const ROCBLAS_4: Name = ("librocblas", "4", "3.60300");
 
-/// Where a library goes: the file, which its links lead to.
+/// The file of a library, to which its symlinks point.
 fn file((name, major, rest): Name, lib: &Path) -> PathBuf {
     lib.join(format!("{name}.so.{major}.{rest}"))
 }
@@ -93,12 +93,12 @@ fn links((name, major, rest): Name, lib: &Path) {
     symlink(soname, lib.join(format!("{name}.so"))).expect("link");
 }
 
-/// Compiles a library of C, which needs those files because it calls each of them.
+/// Compiles a C library that depends on the given files because it calls each of them.
 fn build(name: Name, source: &str, needed: &[PathBuf], more: &[&str], lib: &Path) -> PathBuf {
     let scratch = tempfile::tempdir().expect("make a directory");
     let text = scratch.path().join("library.c");
     fs::write(&text, source).expect("write a library's source");
-    // What a needed library needs itself is found beside it, or left for later.
+    // Dependencies of a needed library are found next to it, or at run time.
     let mut arguments = vec!["-Wl,--allow-shlib-undefined"];
     arguments.extend(more);
     arguments.extend(needed.iter().map(|needed| needed.to_str().expect("UTF-8")));
@@ -133,12 +133,12 @@ pub(super) fn rocm_7(rocblas: &Path, gpus: &[Gpu], lib: &Path) {
     let room = gpu_code::room();
     let room = room.to_str().expect("UTF-8");
     let solver = build(ROCSOLVER_0, ROCSOLVER, &[stock.clone(), hip.clone()], &[room], lib);
-    // AMD's still has code for what its rocBLAS has dropped.
+    // AMD's rocSOLVER still has code for GPUs that its rocBLAS has dropped.
     gpu_code::add(&solver, &[&[GFX906], gpus].concat(), &solver);
     build(HIPBLAS_3, HIPBLAS, &[stock, solver, hip], &[], lib);
 }
 
-/// Of rocBLAS what the other stand-ins and programs of the tests call.
+/// The functions of rocBLAS that the other stand-ins and test programs call.
 const ROCBLAS: &str = "
 int hipGetDevice(int *), roctxMarkA(const char *);
 int rocblas_create_handle(void **handle) { int device; return hipGetDevice(&device); }
@@ -155,12 +155,12 @@ int _Z29rocblas_internal_get_data_ptrP15_rocblas_handleRSt10shared_ptrIvE(void *
 }
 ";
 
-/// roctx, which 6.3's rocBLAS needs by the same name as 7's.
+/// roctx, which the rocBLAS of 6.3 and that of 7 need by the same name.
 pub(super) fn roctx(lib: &Path) -> PathBuf {
     build(ROCTX_4, "int roctxMarkA(const char *text) { return 0; }", &[], &[], lib)
 }
 
-/// The SONAMEs of what [`bundled`] makes.
+/// The SONAMEs of the libraries that [`bundled`] creates.
 pub(super) const BUNDLED: [&str; 7] = [
     "libamdhip64.so.7",
     "libamd_comgr.so.3",
@@ -171,10 +171,10 @@ pub(super) const BUNDLED: [&str; 7] = [
     "libhipblas.so.3",
 ];
 
-/// Those that AMD's wheels have in a package of their own.
+/// Those in a separate package of AMD's wheels.
 pub(super) const OF_CORE: [&str; 3] = ["libamdhip64.so.7", "libamd_comgr.so.3", "libroctx64.so.4"];
 
-/// ROCm 7 in a directory, where all libraries have this search path.
+/// ROCm 7 in a directory, with this search path in all libraries.
 pub(super) fn bundled(path: &str, gpus: &[Gpu], lib: &Path) {
     let path = format!("-Wl,--enable-new-dtags,-rpath,{path}");
     let path = [path.as_str(), "-Wno-builtin-declaration-mismatch"];
@@ -191,22 +191,22 @@ pub(super) fn bundled(path: &str, gpus: &[Gpu], lib: &Path) {
     build(HIPBLAS_3, HIPBLAS, &[stock, solver, hip], &path, lib);
 }
 
-/// Which rocBLAS of 6.3 a tree has.
+/// The kinds of rocBLAS 6.3 that a tree may have.
 #[derive(Clone, Copy, Debug)]
 pub enum Backend<'a> {
-    /// `standins/c/backend.c` with its traits (`-DMORTAL`): a few functions, and what the real one
-    /// needs: `libamdhip64.so.6`, with version nodes, and `libhipblaslt.so.0`.
+    /// `standins/c/backend.c` with its traits (`-DMORTAL`): a few functions, and the dependencies of the real
+    /// library: `libamdhip64.so.6`, with version nodes, and `libhipblaslt.so.0`.
     Needing(&'a [&'a str]),
-    /// The same, and `libroctx64.so.4`, as AMD's does.
+    /// The same, plus `libroctx64.so.4`, as AMD's library.
     NeedingRoctx,
-    /// `artefacts::reference()`: it computes, and needs no library of AMD's.
+    /// `artefacts::reference()`: it computes, and needs none of AMD's libraries.
     Computing,
 }
 
-/// It calls nothing of hipBLASLt's, which distributions' compilers differ about.
+/// Keeps the dependency on hipBLASLt although no function of it is called; compilers' defaults differ.
 const NEEDED_UNUSED: &str = "-Wl,--no-as-needed";
 
-/// rocBLAS 4.3.0 in a directory of libraries; those that it needs are not there.
+/// rocBLAS 4.3.0 in a directory of libraries, without its dependencies.
 pub(super) fn rocblas_4(backend: Backend<'_>, gpus: &[Gpu], lib: &Path) {
     let scratch = tempfile::tempdir().expect("make a directory");
     let plain = match backend {
@@ -232,12 +232,12 @@ pub(super) fn rocblas_4(backend: Backend<'_>, gpus: &[Gpu], lib: &Path) {
     links(ROCBLAS_4, lib);
 }
 
-/// Splits the GPU code from a rocBLAS that has some, which becomes another's of those GPUs.
+/// Splits the GPU code from a rocBLAS that has some; the archives have code for those GPUs.
 pub(super) fn split(library: &Path, gpus: &[Gpu]) {
     let scratch = tempfile::tempdir().expect("make a directory");
     let bare = scratch.path().join("bare.so");
     let remove: &[&str] = match gpu_code::has_room(library) {
-        // Relocations lead there, so only the names go.
+        // Relocations refer to the section, so only its contents' names are removed.
         true => &[
             "--rename-section",
             ".hip_fatbin=.room",

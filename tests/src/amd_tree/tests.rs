@@ -1,10 +1,10 @@
-//! That the stand-ins are like what they stand for, as far as an installer looks.
+//! Checks that the stand-ins match the real libraries in everything that the installer inspects.
 
 use super::*;
 use crate::{elf::face, skip::skip, snapshot::Snapshot};
 use goblin::elf::{Elf, SectionHeader, header::EM_X86_64};
 
-/// Calls the library that a program of ROCm is linked with.
+/// A program that calls a ROCm library.
 const PROGRAM: &str = r#"
 #include <rocblas.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ fn build(tree: &AmdTree, libraries: &[&str]) -> PathBuf {
 #[test]
 fn programs_run_in_the_root() {
     let tree = AmdTree::new();
-    // hipBLAS, though it calls nothing of it, so that everything is loaded.
+    // Linked with hipBLAS although it calls no function of it, so that everything is loaded.
     let libraries = ["-lrocblas", "-Wl,--no-as-needed", "-lhipblas", "-lstdc++", "-lm"];
     let program = build(&tree, &libraries);
     let Some(mut command) = tree.inside(&program) else {
@@ -34,7 +34,7 @@ fn programs_run_in_the_root() {
     };
     let ended = run(command.env("LD_BIND_NOW", "1")).silent_success();
     assert_eq!(ended.stdout, "5.0.2.stand-in\n");
-    // It is this root's library that answers.
+    // The program uses this root's library.
     fs::remove_file(tree.lib().join("librocblas.so.5")).expect("remove a link");
     let ended = run(&mut command);
     assert!(ended.stderr.contains("librocblas.so.5: cannot open shared object"), "{ended:?}");
@@ -82,7 +82,7 @@ fn libraries_need_what_the_real_ones_need() {
     of(lib.join("libhipblas.so.3"), "libhipblas.so.3", &needed, Some(hip));
     let needed = ["libamdhip64.so.6", "libhipblaslt.so.0"];
     of(backends.join("librocblas.so.4.3.60300"), "librocblas.so.4", &needed, Some(needed[0]));
-    // What it needs must not be found beside it.
+    // Its dependencies must not be next to it.
     let names =
         backends.read_dir().expect("read").map(|entry| entry.expect("an entry").file_name());
     let mut names: Vec<_> = names.collect();

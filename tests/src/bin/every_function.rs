@@ -1,10 +1,10 @@
-//! Calls every C function of rocBLAS, or what hipBLAS makes of it, with arguments that the table's
-//! types and names tell, and prints what each answers. On a HIP runtime that records, no GPU.
+//! Calls every C function of rocBLAS, or its counterpart in hipBLAS, with arguments chosen by the types and
+//! names in the ABI table, and prints what each returns. It runs on the recording HIP runtime, without a GPU.
 //!
-//! `every_function LIBRARY VARIANT`: see [`Variant`]. Each call is made in a child of its own, so
-//! that one that crashes (`signal 11`) or destroys the handle does not matter to the next; in the
-//! recording runtime's log a line `call NAME` stands before what the call did. The variants for
-//! rocBLAS's own log are the exception: a thread of rocBLAS's writes it, which no child has.
+//! `every_function LIBRARY VARIANT`: see [`Variant`]. Each call is made in its own child process, so that a
+//! crash (`signal 11`) or a destroyed handle does not affect the next call; in the recording runtime's log a
+//! line `call NAME` precedes the effects of each call. The variants for rocBLAS's own log are an exception:
+//! a thread of rocBLAS writes that log, and a forked child does not have that thread.
 
 use rocblas_abi::{
     Base, Direction, EnumId, Function, Kind, Param, Returns, Whose, c_exports, enumeration,
@@ -17,6 +17,7 @@ use std::{
     process::ExitCode,
     ptr::null_mut,
 };
+use tests::words::{WORDS, Words, call};
 
 /// Which arguments a function gets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,11 +28,11 @@ enum Variant {
     NullPointers,
     /// A handle and memory, sizes of -1.
     NegativeSizes,
-    /// What a program would pass: upper, left, not transposed.
+    /// Typical arguments: upper, left, not transposed.
     Valid,
     /// The same with lower, right, transposed.
     Transposed,
-    /// For functions that compute, numbers by which a log tells the parameters apart.
+    /// For functions that compute: distinct numbers, by which the parameters can be distinguished in a log.
     Numbered,
     /// The same with scalars in device memory.
     DeviceScalars,
@@ -51,23 +52,20 @@ impl Variant {
         })
     }
 
-    /// Whether the place of a parameter is part of its value.
+    /// Whether a parameter's value depends on its position.
     fn is_numbered(self) -> bool {
         matches!(self, Self::Numbered | Self::DeviceScalars)
     }
 }
 
-/// The most parameters that a function has.
-const WORDS: usize = 30;
-
 /// Room for 4 matrices of 128 columns and rows of the largest type, and pointers before them.
 const ARENA: usize = 8 << 20;
 const BATCH: u64 = 2;
 
-/// What the parent and a child share.
+/// Memory that the parent and a child share.
 #[repr(C, align(64))]
 struct Shared {
-    answer: u64,
+    returned: u64,
     /// Host memory for what a function writes: scalars, modes, names, numbers.
     out: [u8; 4096],
     /// The number 2 in each type: with 1, scaling would be done without a kernel.
@@ -82,7 +80,7 @@ impl Library {
         // SAFETY: a valid path; the constructors that run are those of the library under test.
         let handle = unsafe { libc::dlopen(c_path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
         if handle.is_null() {
-            // SAFETY: dlerror answers a C string after a failure.
+            // SAFETY: dlerror returns a C string after a failure.
             panic!("{}", unsafe { CStr::from_ptr(libc::dlerror()) }.to_string_lossy());
         }
         Self(handle)
@@ -95,30 +93,11 @@ impl Library {
     }
 }
 
-type Words = [u64; WORDS];
-
-/// Calls a function of up to thirty integers and pointers; what it does not take it does not see.
-///
-/// # Safety
-/// As for the function with these arguments.
-unsafe fn call(function: *const c_void, w: &Words) -> u64 {
-    macro_rules! words {
-        ($($i:literal)*) => {{
-            type F = unsafe extern "C" fn($(words!(@ $i)),*) -> u64;
-            // SAFETY: every function of the table takes general words only, and the caller of a
-            // System V function takes the stack words back itself.
-            unsafe { std::mem::transmute::<*const c_void, F>(function)($(w[$i]),*) }
-        }};
-        (@ $i:literal) => { u64 };
-    }
-    words!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29)
-}
-
 struct Caller {
     variant: Variant,
     handle: u64,
-    /// Device memory, one for each place that a pointer may have among the parameters; each begins
-    /// with pointers into itself, for functions that take an array of matrices.
+    /// Device memory, one block for each position of a pointer among the parameters; each block begins with
+    /// pointers into itself, for functions that take an array of matrices.
     arenas: Vec<u64>,
     shared: *mut Shared,
     hipblas: bool,
@@ -149,14 +128,14 @@ impl Caller {
                 "kl" | "ku" => size(2),
                 "incx" | "incy" | "inca" | "incb" => size(1),
                 "elem_size" => size(4),
-                // As many as there are pointers.
+                // The number of pointers.
                 "batch_count" if self.variant.is_numbered() => BATCH,
                 "batch_count" => size(BATCH),
                 "solution_index" => number,
                 name if name.starts_with("ld") => size(128),
                 _ => size(64),
             },
-            // Of rotg and rotmg everything is a scalar, in host memory.
+            // All operands of rotg and rotmg are scalars in host memory.
             Base::Stride if param.name == "stride_param" => size(5),
             Base::Stride if f.name.contains("rotg") || f.name.contains("rotmg") => size(2),
             Base::Stride => size(128 * 128),
@@ -175,7 +154,7 @@ impl Caller {
             "fill" => 121 + u64::from(transposed),
             "diagonal" => 131 + u64::from(transposed),
             "side" => 141 + u64::from(transposed),
-            // Single precision in everything that an untyped pointer may lead to.
+            // Single precision for everything that an untyped pointer may point to.
             "datatype" => 151,
             _ => 0,
         }
@@ -209,7 +188,8 @@ impl Caller {
             (Some(_), _) => out as u64 + place as u64 * 64,
             (None, Base::Handle | Base::Stream | Base::Event | Base::Size | Base::Char)
             | (None, Base::Enum(_)) => out as u64 + place as u64 * 64,
-            // Of each group of products; an arena begins with pointers, which are others each time.
+            // Arrays with a number for each group of products. They are not in an arena, which begins with
+            // pointers that differ in every run.
             (None, Base::Int | Base::I32 | Base::I64) if param.ty.constant => {
                 out as u64 + place as u64 * 64
             }
@@ -217,7 +197,7 @@ impl Caller {
         }
     }
 
-    /// Calls a function in a child and says what came of it.
+    /// Calls a function in a child and describes the result.
     fn call(&self, f: &Function, function: *const c_void) -> String {
         let mut words: Words = [0; WORDS];
         for (place, param) in f.params.iter().enumerate() {
@@ -229,18 +209,18 @@ impl Caller {
         let child = unsafe { libc::fork() };
         assert!(child >= 0, "fork");
         if child == 0 {
-            // SAFETY: what a wrong argument does happens to this child alone, which a hang does not
-            // outlive and which leaves no core behind.
+            // SAFETY: a wrong argument affects only this child, which is killed if it hangs and which
+            // leaves no core file.
             unsafe {
                 let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
                 libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
                 libc::alarm(60);
-                (*self.shared).answer = call(function, &words);
+                (*self.shared).returned = call(function, &words);
                 libc::_exit(0);
             }
         }
         let mut status = 0;
-        // SAFETY: our child, and memory for the answer.
+        // SAFETY: our child, and memory for the status.
         let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
         assert_eq!(ended, child, "wait");
         if libc::WIFSIGNALED(status) {
@@ -249,37 +229,37 @@ impl Caller {
         if libc::WEXITSTATUS(status) != 0 {
             return format!("exit {}", libc::WEXITSTATUS(status));
         }
-        self.answer(f)
+        self.result(f)
     }
 
-    /// Calls a function in this process and says what came of it.
+    /// Calls a function in this process and describes the result.
     fn call_here(&self, f: &Function, function: *const c_void) -> String {
         let mut words: Words = [0; WORDS];
         for (place, param) in f.params.iter().enumerate() {
             words[place] = self.word(f, place, param);
         }
         // SAFETY: the function takes these words, and the mapping is there for the whole program.
-        unsafe { (*self.shared).answer = call(function, &words) };
-        self.answer(f)
+        unsafe { (*self.shared).returned = call(function, &words) };
+        self.result(f)
     }
 
-    /// The answer in its type, and what was written where no device is needed to write it.
-    fn answer(&self, f: &Function) -> String {
+    /// The returned value in its type, and the output if the function writes it without a device.
+    fn result(&self, f: &Function) -> String {
         // SAFETY: the mapping is there for the whole program and the child has ended.
         let shared = unsafe { &*self.shared };
-        let answer = shared.answer;
+        let returned = shared.returned;
         let mut text = match f.returns {
-            // Its own status has other numbers.
-            Returns::Status if self.hipblas => (answer as i32).to_string(),
+            // hipBLAS's status has other numbers.
+            Returns::Status if self.hipblas => (returned as i32).to_string(),
             Returns::Status => {
                 let status = enumeration(EnumId::Status);
-                let value = answer as i32;
+                let value = returned as i32;
                 status.short_name_of(value).map_or(value.to_string(), str::to_owned)
             }
-            Returns::Bool => (answer as u8 != 0).to_string(),
-            Returns::PointerMode => (answer as i32).to_string(),
-            Returns::Size => answer.to_string(),
-            Returns::CString => if answer == 0 { "null" } else { "text" }.to_owned(),
+            Returns::Bool => (returned as u8 != 0).to_string(),
+            Returns::PointerMode => (returned as i32).to_string(),
+            Returns::Size => returned.to_string(),
+            Returns::CString => if returned == 0 { "null" } else { "text" }.to_owned(),
             _ => "done".to_owned(),
         };
         for (place, param) in f.params.iter().enumerate() {
@@ -300,7 +280,7 @@ impl Caller {
     }
 }
 
-/// Values of an enum in turn; single precision for scalars and what is computed in.
+/// Values of an enum in turn; single precision for scalars and for the computation.
 fn numbered_choice(id: EnumId, number: u64, name: &str) -> u64 {
     if matches!(name, "alpha_type" | "compute_type" | "execution_type") {
         return 151;
@@ -310,13 +290,14 @@ fn numbered_choice(id: EnumId, number: u64, name: &str) -> u64 {
         EnumId::Operation => 3,
         // Half, single and double precision, real and complex.
         EnumId::Datatype => 6,
-        // Of a third value (full, both) most functions will have nothing.
+        // Most functions reject a third value (full, both).
         _ => 2,
     };
     values[number as usize % count].value as u64
 }
 
-/// A quarter more than the place, and a half more as the imaginary part, which all types can hold.
+/// The position plus a quarter, with the position plus a half as the imaginary part; all types can represent
+/// them.
 fn numbered_scalar(base: Base, place: usize) -> Vec<u8> {
     let (re, im) = (place as f32 + 0.25, place as f32 + 0.5);
     let bits = re.to_bits();
@@ -332,8 +313,8 @@ fn numbered_scalar(base: Base, place: usize) -> Vec<u8> {
     }
 }
 
-/// Whether a function computes something: what is left out sets and asks, and some of it would
-/// change what the others do.
+/// Whether a function computes something. The others set and query state, and some of them would affect the
+/// calls of other functions.
 fn computes(f: &Function) -> bool {
     let is_size = |p: &Param| p.ty.pointers == 0 && matches!(p.ty.base, Base::Int | Base::I64);
     matches!(f.whose, Whose::Handle(_))
@@ -341,8 +322,8 @@ fn computes(f: &Function) -> bool {
         && !f.name.contains("_get_solutions")
 }
 
-/// What hipBLAS calls a function of levels 1 to 3: `rocblas_sgemm_batched_64` is its
-/// `hipblasSgemmBatched_64`. Where the parameters are others, `None`.
+/// hipBLAS's name for a function of levels 1 to 3: `hipblasSgemmBatched_64` for `rocblas_sgemm_batched_64`.
+/// `None` if the parameters differ.
 fn hipblas_name(f: &Function) -> Option<String> {
     let name = f.name.strip_prefix("rocblas_")?;
     let (name, wide) = name.strip_suffix("_64").map_or((name, ""), |name| (name, "_64"));
@@ -435,7 +416,7 @@ fn main() -> ExitCode {
     };
     let mut out = std::io::stdout().lock();
     for f in c_exports() {
-        // It does what it says.
+        // rocblas_abort would end this process.
         if f.name == "rocblas_abort" || (hipblas && f.kind == Kind::Variadic) {
             continue;
         }
@@ -452,11 +433,11 @@ fn main() -> ExitCode {
             }
             continue;
         }
-        let answer = match variant.is_numbered() {
+        let result = match variant.is_numbered() {
             true => caller.call_here(f, function),
             false => caller.call(f, function),
         };
-        writeln!(out, "{name}: {answer}").expect("print");
+        writeln!(out, "{name}: {result}").expect("print");
     }
     ExitCode::SUCCESS
 }

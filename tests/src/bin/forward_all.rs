@@ -1,17 +1,17 @@
 //! Calls every function of the table through the shim with random contents in every register and
 //! stack word that can carry an argument, and compares with what the probe backend recorded.
 //!
-//! `forward_all SHIM BACKEND FIRST`: loads the shim at a time when it cannot find a backend, then
-//! names one and calls FIRST, so that this call goes the way of a lazy first call; then all others.
+//! `forward_all SHIM BACKEND FIRST`: loads the shim while it cannot find a backend, then names one and calls
+//! FIRST, so that this call takes the path of a lazy first call; then it calls all others.
 //!
 //! With ROCBLAS_SHIM_TRACE set, C functions that are not variadic go through code that records their
-//! arguments: of those, what the ABI has for functions of words is compared, and the words are written
-//! to the file that WORDS names. A handle that has been seen goes another way than one that has not, so
-//! all are called once more, with one handle.
+//! arguments: for these, only what the ABI defines for functions of words is compared, and the words are
+//! written to the file that WORDS names. A known handle takes another path than a new one, so all functions
+//! are called once more with the same handle.
 //!
-//! With `SECOND_PROBE` set, another copy of the probe is opened at the end, which takes handles that nobody
-//! has made, and all are called three times more: with handles that are new, and twice with one that is
-//! known by then.
+//! With `SECOND_PROBE` set, another copy of the probe is opened at the end and owns the handles of unknown
+//! origin. All functions are called three more times: with new handles, and twice with one that is known by
+//! then.
 
 use core::arch::naked_asm;
 use probe_record::{LATEST, Record, STACK_WORDS, answer, further_answers};
@@ -22,7 +22,7 @@ use std::{
     process::ExitCode,
 };
 
-/// What a call hands over.
+/// The arguments of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C, align(64))]
 struct Arguments {
@@ -33,7 +33,7 @@ struct Arguments {
     stack: [u64; STACK_WORDS],
 }
 
-/// What comes back.
+/// The results of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 struct Results {
@@ -41,17 +41,17 @@ struct Results {
     rdx: u64,
     xmm0: u64,
     xmm1: u64,
-    /// Difference of the stack pointer before and after.
+    /// The difference between the stack pointers before and after.
     moved: u64,
-    /// rbx, rbp, r12 to r15, which a function must leave as they were.
+    /// rbx, rbp, r12 to r15, which a function must preserve.
     kept: [u64; 6],
 }
 
-/// What `call` puts into the registers that a function must keep.
+/// The values that `call` puts into the registers that a function must preserve.
 const KEPT: [u64; 6] = [0x1b, 0x2b, 0x312, 0x413, 0x514, 0x615];
 
 impl Results {
-    /// Of a function of the probe, whoever stands before it.
+    /// The results of a function of the probe, called directly or through the shim.
     fn of(index: u64) -> Self {
         let [rdx, xmm0, xmm1] = further_answers(index);
         Self { rax: answer(index), rdx, xmm0, xmm1, moved: 0, kept: KEPT }
@@ -80,7 +80,7 @@ unsafe extern "C" fn call(
         "push r13",
         "push r14",
         "push r15",
-        // Above the words that the function finds on the stack: our own notes.
+        // This function's own data is above the function's stack arguments.
         "sub rsp, {stack_bytes} + 24",
         "mov qword ptr [rsp + {stack_bytes}], rdx",
         "mov qword ptr [rsp + {stack_bytes} + 8], rsp",
@@ -184,7 +184,7 @@ fn vector_width() -> usize {
     }
 }
 
-/// SplitMix64: every bit pattern comes up, NaNs and denormals among them.
+/// SplitMix64: every bit pattern can occur, including NaNs and denormals.
 struct Random(u64);
 
 impl Random {
@@ -232,15 +232,15 @@ impl Library {
 
     fn text(&self, name: &str) -> String {
         let function = self.symbol(name);
-        // SAFETY: the rocblas_shim_ functions asked for here are all of this type.
+        // SAFETY: all rocblas_shim_ functions that are called here have this type.
         let function: extern "C" fn() -> *const libc::c_char =
             unsafe { std::mem::transmute(function) };
-        // SAFETY: they answer C strings that stay valid.
+        // SAFETY: they return C strings that stay valid.
         unsafe { CStr::from_ptr(function()) }.to_string_lossy().into_owned()
     }
 }
 
-/// Functions of which the shim does something besides, in Rust: who made a handle is written down.
+/// Functions for which the shim also runs Rust code: it records the backend of each handle.
 const KEEPS_TRACK: [&str; 2] = ["rocblas_create_handle", "rocblas_destroy_handle"];
 
 struct Checker {
@@ -250,13 +250,13 @@ struct Checker {
     random: Random,
     /// In place of a random first argument.
     handle: Option<u64>,
-    /// A register, and what is in it in place of a random word.
+    /// A register, with its value instead of a random word.
     given: Option<(usize, u64)>,
     return_address: u64,
     is_traced: bool,
-    /// Two backends are open.
+    /// Whether two backends are open.
     is_routed: bool,
-    /// What was sent to functions that are traced.
+    /// The arguments of traced functions.
     words: String,
     wrong: usize,
 }
@@ -271,7 +271,7 @@ impl Checker {
             arguments.registers[register] = word;
         }
         let mut results = Results::default();
-        // SAFETY: a function of the shim or the probe, which looks at nothing but the words.
+        // SAFETY: a function of the shim or the probe, which only copies the words.
         unsafe { call(function, &raw const arguments, &raw mut results, self.width) };
         // SAFETY: the probe's record of this thread.
         let record = unsafe { (*(self.latest)()).clone() };
@@ -289,14 +289,14 @@ impl Checker {
         let expected = Record {
             vectors: sent.vectors,
             registers: sent.registers,
-            // Of objects that lead to a handle, whose functions are not variadic, it is in rax meanwhile.
+            // The entries of functions with a device_malloc object, which are not variadic, use rax.
             rax: if self.is_routed && is_of_object { record.rax } else { sent.rax },
-            // Which the ABI leaves to linkage code.
+            // The ABI reserves r10 for linkage code.
             r10: if self.is_routed { record.r10 } else { sent.r10 },
             index,
             return_address: self.return_address,
             stack: sent.stack,
-            // A tracer asks the backend things of its own.
+            // While tracing, the shim makes additional calls to the backend.
             calls: calls.filter(|_| !self.is_traced).unwrap_or(record.calls),
         };
         if record != expected || got != Results::of(index) {
@@ -316,7 +316,7 @@ fn latest_of(library: &Library) -> extern "C" fn() -> *const Record {
 }
 
 impl Checker {
-    /// Calls what goes to one of two backends.
+    /// Calls the functions that go to one of two backends.
     fn check_routed(&mut self, second: &str) {
         let name = CString::new(second).expect("no NUL");
         let switch = self.shim.symbol("rocblas_shim_backend_use");
@@ -340,7 +340,7 @@ impl Checker {
                     ),
                     Whose::Device => (None, second),
                     Whose::Any => (None, first),
-                    // These are several calls.
+                    // These call several backends.
                     Whose::All | Whose::Max { .. } => continue,
                 };
                 self.check(function.name, None);
@@ -348,7 +348,7 @@ impl Checker {
         }
     }
 
-    /// What has to be right where a frame of the shim's is in between.
+    /// Checks what must be preserved if a frame of the shim is in between.
     fn check_words(
         &mut self,
         function: &Function,
@@ -405,7 +405,7 @@ fn main() -> ExitCode {
     assert_eq!(got, Results::of(0));
     checker.return_address = record.return_address;
 
-    // The lazy first call; only then is there a backend whose record can be asked for.
+    // The lazy first call; only afterwards is there a backend whose record can be read.
     let arguments = checker.random.arguments(checker.width);
     let mut results = Results::default();
     // SAFETY: as in `Checker::call`.
@@ -426,7 +426,7 @@ fn main() -> ExitCode {
         index,
         return_address: checker.return_address,
         stack: arguments.stack,
-        // The first is the shim's own, which asks for the version.
+        // The first call is the shim's own query of the version.
         calls: 2,
     };
     let function = by_name(first).expect("in the table");
@@ -434,7 +434,7 @@ fn main() -> ExitCode {
         checker.check_words(function, &arguments, &results, &record);
     } else {
         assert_eq!(record, expected, "the lazy first call of {first}");
-        assert_eq!(results, Results::of(index), "its answer");
+        assert_eq!(results, Results::of(index), "its results");
     }
 
     for (function, calls) in exports().iter().zip(3..) {

@@ -1,7 +1,7 @@
-//! Runs a command and prints, behind what that prints, the most memory that it had, in kilobytes.
+//! Runs a command and prints, after the command's output, its peak memory in kilobytes.
 //!
-//! The kernel counts for a process what the one that started it had in memory as well. A test with
-//! its many threads has more than what it measures; this program has next to nothing.
+//! The kernel's count for a process includes the memory of the process that started it. A test with its many
+//! threads uses more memory than what it measures; this program uses almost none.
 
 use std::{
     env,
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let program = words.next().expect("a command");
     let status = Command::new(program).args(words).status().expect("run the command");
     let mut usage = MaybeUninit::uninit();
-    // SAFETY: memory for the answer, which the call fills.
+    // SAFETY: memory for the result, which the call fills.
     let usage: libc::rusage = unsafe {
         libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
         usage.assume_init()

@@ -1,4 +1,4 @@
-//! What an inode has besides its content: mode, owner, time of the last change, extended attributes.
+//! The attributes of an inode: mode, owner, time of the last change, extended attributes.
 
 use rustix::{
     fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, XattrFlags},
@@ -30,7 +30,7 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Of what is at a path, which is followed if it is a link in `/proc/PID/fd`.
+    /// Reads the attributes of the file at a path, which is followed if it is a link in `/proc/PID/fd`.
     pub(super) fn read(path: &Path, metadata: &Metadata) -> io::Result<Self> {
         let modified = (metadata.mtime(), metadata.mtime_nsec());
         let extended = if metadata.is_symlink() { Vec::new() } else { extended(path)? };
@@ -52,7 +52,7 @@ impl Attributes {
             for (name, value) in &self.extended {
                 rustix::fs::lsetxattr(path, name, value, XattrFlags::empty())?;
             }
-            // After the owner, whose change clears bits.
+            // After the owner, because changing the owner clears mode bits.
             fs::set_permissions(path, Permissions::from_mode(self.mode))?;
         }
         if !metadata.is_dir() {
@@ -67,7 +67,7 @@ impl Attributes {
     }
 }
 
-/// None where the file system has no extended attributes.
+/// Empty if the file system has no extended attributes.
 fn extended(path: &Path) -> io::Result<Vec<(OsString, Vec<u8>)>> {
     let mut names = vec![0; 1 << 12];
     let length = match rustix::fs::listxattr(path, &mut names[..]) {

@@ -17,8 +17,8 @@ impl Content {
         &self.0.0
     }
 
-    /// What the file may hold after a power cut before its data was written: nothing, as many zeros,
-    /// the first half.
+    /// The possible contents of the file after a power cut before its data was written: nothing, as many
+    /// zeros, the first half.
     pub(super) fn incomplete(&self) -> [Self; 3] {
         let bytes = self.bytes();
         let half = bytes[..bytes.len() / 2].to_vec();

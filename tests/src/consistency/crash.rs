@@ -1,13 +1,13 @@
 //! Enumerates what a power cut may leave.
 //!
-//! A state is a choice for each operation: forgotten, done, or for data done in part. A choice is
-//! permitted at a prefix of the log if everything durable there is done, nothing after the prefix is,
-//! and an operation is done only if those that it follows are. Enumerated are, without duplicates:
-//! - every prefix with nothing forgotten, and with all forgotten that may be;
-//! - for every prefix, each operation that is not durable delayed: it and what follows it are
-//!   forgotten, or if it is data, also done in part;
-//! - for every prefix, each later operation early: done with what it follows, and nothing between;
-//! - where at most [`EXHAUSTIVE`] operations are not durable: all permitted choices;
+//! A state is a choice for each operation: forgotten, done, or for data partly done. A choice is permitted at
+//! a prefix of the log if everything durable there is done, nothing after the prefix is, and an operation is
+//! done only if those that it follows are. The following states are enumerated, without duplicates:
+//! - every prefix with nothing forgotten, and with everything forgotten that may be;
+//! - for every prefix, each non-durable operation delayed: it and the operations that follow it are
+//!   forgotten, or if it is data, also partly done;
+//! - for every prefix, each later operation early: done with those that it follows, and nothing between;
+//! - if at most [`EXHAUSTIVE`] operations are not durable: all permitted choices;
 //! - before each sync and at the end: [`SAMPLES`] seeded random choices.
 
 use super::{Content, Effect, FileSystem, Log, Node, NodeId};
@@ -17,10 +17,10 @@ use std::{
     sync::Arc,
 };
 
-/// Up to so many operations that are not durable, all choices are enumerated.
+/// With at most this many operations that are not durable, all choices are enumerated.
 const EXHAUSTIVE: usize = 10;
 
-/// Incomplete data is among them as long as there are at most so many.
+/// Incomplete data is included as long as there are at most this many choices.
 const MOST: usize = 2048;
 
 /// Random choices before each sync.
@@ -29,18 +29,18 @@ const SAMPLES: usize = 100;
 /// Which operations on names persist in the order in which they were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ordering {
-    /// Those in one directory.
+    /// Operations in one directory.
     Directory,
-    /// Those on one name.
+    /// Operations on one name.
     Name,
 }
 
-/// What becomes of an operation.
+/// The fate of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Choice {
     Forgotten,
     Done,
-    /// Data only: which of [`Content::incomplete`] is there.
+    /// Data only: one of [`Content::incomplete`].
     Partly(u8),
 }
 
@@ -58,11 +58,11 @@ pub struct Crash {
     pub files: FileSystem,
     /// How many operations had begun, at least.
     pub prefix: usize,
-    /// Whether it may be left after the end of the command too.
+    /// Whether it may also be left after the end of the command.
     pub after_end: bool,
-    /// Which of them are missing or incomplete, for people.
+    /// A description of the missing or incomplete operations.
     pub missing: Vec<String>,
-    /// What kind of choice it is: states with the same one differ only in the prefix.
+    /// The kind of choice: states of the same kind differ only in the prefix.
     pub kind: String,
 }
 
@@ -73,10 +73,10 @@ struct Candidate {
     kind: String,
 }
 
-/// A name in a directory that an operation is about, or `None`: the directory itself.
+/// A name in a directory that an operation affects, or `None` for the directory itself.
 type Name = Option<Arc<OsStr>>;
 
-/// What a log's operations depend on.
+/// The dependencies of a log's operations.
 struct Dependencies {
     /// For each operation, those that it follows directly.
     follows: Vec<Vec<usize>>,
@@ -110,7 +110,7 @@ impl Dependencies {
         Self { follows }
     }
 
-    /// Adds what the operations done follow.
+    /// Adds the operations on which done operations depend.
     fn complete(&self, choices: &mut Choices) {
         for number in (0..choices.len()).rev() {
             if choices[number] != Forgotten {
@@ -123,7 +123,7 @@ impl Dependencies {
         }
     }
 
-    /// Forgets what follows an operation that is forgotten.
+    /// Forgets the operations that depend on a forgotten one.
     fn reduce(&self, choices: &mut Choices) {
         for number in 0..choices.len() {
             if self.follows[number].iter().any(|followed| choices[*followed] == Forgotten) {
@@ -139,8 +139,8 @@ impl Dependencies {
     }
 }
 
-/// The names that an operation is about, each with its directory, and the directories themselves that
-/// it makes, removes or replaces.
+/// The names that an operation affects, each with its directory, and the directories that it creates,
+/// removes or replaces.
 fn concerned(effect: &Effect, files: &FileSystem) -> Vec<(NodeId, Name)> {
     let name = |place: &super::Place| (place.directory, Some(Arc::clone(&place.name)));
     let itself = |node: NodeId| files.names(node).map(|_| (node, None));
@@ -233,18 +233,18 @@ impl Enumeration<'_> {
         matches!(self.log.operations[number].effect, Effect::Sync { .. } | Effect::SyncAll)
     }
 
-    /// All done that had begun.
+    /// All operations that had begun are done.
     fn done(&self, prefix: usize) -> Choices {
         (0..self.count()).map(|number| if number < prefix { Done } else { Forgotten }).collect()
     }
 
-    /// Only what is durable.
+    /// Only the durable operations are done.
     fn forgotten(&self, prefix: usize) -> Choices {
         let durable = &self.durable[prefix];
         durable.iter().map(|durable| if *durable { Done } else { Forgotten }).collect()
     }
 
-    /// What had begun and is not durable.
+    /// The operations that had begun and are not durable.
     fn window(&self, prefix: usize) -> Vec<usize> {
         (0..prefix).filter(|number| !self.durable[prefix][*number]).collect()
     }
@@ -290,7 +290,7 @@ impl Enumeration<'_> {
 
     fn early(&mut self) {
         for prefix in 0..self.count() {
-            // Up to where a sync would have made durable what is left out.
+            // Up to the sync that would have made the omitted operations durable.
             for number in prefix + 1..self.count() {
                 let left_out =
                     (prefix..number).any(|n| self.durable[number][n] && !self.is_sync(n));
@@ -316,7 +316,7 @@ impl Enumeration<'_> {
     fn exhaustive(&mut self) {
         for prefix in 0..=self.count() {
             let window = self.window(prefix);
-            // A window is part of the next prefix's unless a sync comes next.
+            // A window is part of the next prefix's window unless a sync follows.
             let last = prefix == self.count() || self.is_sync(prefix);
             if window.len() > EXHAUSTIVE || (!last && window.len() < EXHAUSTIVE) {
                 continue;
@@ -399,7 +399,7 @@ impl Log {
         self.states(&enumeration.candidates, at_end)
     }
 
-    /// Carries out each candidate. `durable` is what is durable at the end.
+    /// Applies each candidate. `durable` tells which operations are durable at the end.
     fn states(&self, candidates: &[Candidate], durable: &[bool]) -> Vec<Crash> {
         let mut start = self.start.clone();
         for operation in &self.operations {

@@ -12,7 +12,7 @@ pub struct Place {
     pub name: Arc<OsStr>,
 }
 
-/// What an operation does to a file system.
+/// The effect of an operation on a file system.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// A new file, directory or link gets its first name, or none (`O_TMPFILE`).
@@ -21,7 +21,7 @@ pub enum Effect {
         place: Option<Place>,
         /// The new node.
         node: NodeId,
-        /// What it is at first. A link has its target from the start.
+        /// Its initial state. A link has its target from the start.
         first: Node,
         /// Attributes.
         attributes: Arc<Attributes>,
@@ -33,11 +33,11 @@ pub enum Effect {
         /// The file.
         node: NodeId,
     },
-    /// A name is removed, of an empty directory or anything else.
+    /// The name of an empty directory or of anything else is removed.
     Remove {
         /// The name.
         place: Place,
-        /// What it named.
+        /// The node that it named.
         node: NodeId,
     },
     /// A name replaces another.
@@ -46,14 +46,14 @@ pub enum Effect {
         from: Place,
         /// The new name.
         to: Place,
-        /// What is renamed.
+        /// The renamed node.
         node: NodeId,
     },
     /// Two names are exchanged (`RENAME_EXCHANGE`).
     Exchange {
         /// Both names.
         places: [Place; 2],
-        /// What they named before.
+        /// The nodes that they named before.
         nodes: [NodeId; 2],
     },
     /// The content of a file changes.
@@ -67,14 +67,14 @@ pub enum Effect {
     },
     /// Mode, owner, time or extended attributes change.
     Attributes {
-        /// Of this node.
+        /// The node.
         node: NodeId,
         /// All attributes afterwards. They are in one inode, which persists as a whole.
         attributes: Arc<Attributes>,
     },
     /// `fsync` or `fdatasync`.
     Sync {
-        /// Of this file or directory.
+        /// The file or directory.
         node: NodeId,
     },
     /// `sync` or `syncfs`.
@@ -84,9 +84,9 @@ pub enum Effect {
 /// One operation.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// The system call with its paths relative to the root, for people.
+    /// A description: the system call with its paths relative to the root.
     pub text: String,
-    /// What it does.
+    /// Its effect.
     pub effect: Effect,
 }
 
@@ -96,12 +96,12 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What a command did to the files below a directory.
+/// The operations of a command on the files below a directory.
 #[derive(Clone, Debug)]
 pub struct Log {
     /// The files before.
     pub start: FileSystem,
-    /// What was done to them, in order.
+    /// The operations, in order.
     pub operations: Vec<Operation>,
 }
 

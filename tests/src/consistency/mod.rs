@@ -1,5 +1,5 @@
-//! What a power cut may leave of a command's changes: the command's operations on files are
-//! recorded, and replayed on a model of a file system that forgets what was not synced.
+//! Determines what a power cut may leave of a command's changes: the command's operations on files are
+//! recorded, and replayed on a model of a file system that may lose everything that was not synced.
 //!
 //! [`record()`] runs a command under ptrace and returns its [`Log`]. [`Log::crashes`] enumerates the
 //! file systems that a power cut may leave at any point of it. The method is that of ALICE
@@ -17,9 +17,9 @@
 //!   ([`Ordering::Name`]). Making a directory comes before everything in it, removing it after.
 //! - Data, attributes and names are independent of each other. A file system that writes a file's
 //!   data before the name that replaces another (ext4's `auto_da_alloc`) promises more.
-//! - `O_SYNC`, `msync` and `sync_file_range` count for nothing.
+//! - `O_SYNC`, `msync` and `sync_file_range` have no effect.
 //!
-//! Journaling file systems promise more than this. What holds here holds on them.
+//! Journaling file systems guarantee more than this model, so results for the model apply to them too.
 
 mod attributes;
 mod content;

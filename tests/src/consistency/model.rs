@@ -1,5 +1,5 @@
-//! A file system as a value: inodes, and directories that name them. An inode without a name stays, as
-//! a file without a name may get one again.
+//! A file system as a value: inodes, and directories that name them. An inode without a name is kept,
+//! because it may get a name again.
 
 use super::{Attributes, Content, Effect, Place};
 use std::{
@@ -16,10 +16,10 @@ pub type NodeId = usize;
 /// The names in a directory.
 type Names = BTreeMap<Arc<OsStr>, NodeId>;
 
-/// As many links as the kernel follows.
+/// The number of symlinks that the kernel follows.
 const MAX_LINKS: usize = 40;
 
-/// What an inode is.
+/// The kind of an inode, with its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// A directory.
@@ -62,12 +62,12 @@ impl FileSystem {
         &self.nodes[id].1
     }
 
-    /// What a name in a directory means.
+    /// The inode that a name in a directory refers to.
     pub(super) fn named(&self, place: &Place) -> Option<NodeId> {
         self.names(place.directory)?.get(&place.name).copied()
     }
 
-    /// The names in a directory; `None` if it is none.
+    /// The names in a directory; `None` if it is not a directory.
     pub(super) fn names(&self, directory: NodeId) -> Option<&Names> {
         match self.nodes.get(directory)? {
             (Node::Directory(names), _) => Some(names),
@@ -86,8 +86,7 @@ impl FileSystem {
         };
     }
 
-    /// Carries out an operation. Inodes that operations left out here would have made are there
-    /// without a name.
+    /// Applies an operation. Inodes that omitted operations would have created exist without a name.
     pub(super) fn apply(&mut self, effect: &Effect) {
         match effect {
             Effect::Create { place, node, first, attributes } => {
@@ -169,7 +168,7 @@ impl FileSystem {
         found.map_or_else(|| PathBuf::from(format!("(inode {wanted})")), |(path, _)| path)
     }
 
-    /// The inode that a path leads to, every link followed, with this file system as `/`.
+    /// The inode that a path resolves to, following every symlink, with this file system as `/`.
     #[must_use]
     pub fn resolve(&self, path: &Path) -> Option<NodeId> {
         let mut links = 0;
@@ -199,7 +198,7 @@ impl FileSystem {
         walked.pop()
     }
 
-    /// The content of the file that a path leads to.
+    /// The content of the file that a path resolves to.
     #[must_use]
     pub fn content(&self, path: &Path) -> Option<&Content> {
         match self.node(self.resolve(path)?) {
@@ -218,13 +217,13 @@ impl FileSystem {
         contents.collect()
     }
 
-    /// Tells apart what people and programs can tell apart: names, kinds, contents, attributes, and
-    /// which names are of one file. Directories in `skipped` are taken as known.
+    /// A digest of everything that programs can observe: names, kinds, contents, attributes, and which names
+    /// refer to the same file. Directories in `skipped` are assumed unchanged.
     pub(super) fn digest(&self, skipped: &HashSet<NodeId>) -> u64 {
         let mut hasher = DefaultHasher::new();
         let mut pending = vec![0];
         while let Some(node) = pending.pop() {
-            // The inode's number tells which names are of one file.
+            // The inode's number shows which names refer to the same file.
             node.hash(&mut hasher);
             self.attributes(node).hash(&mut hasher);
             match self.node(node) {
@@ -253,8 +252,8 @@ impl FileSystem {
         self
     }
 
-    /// What is different in another file system, a line for each path: kinds, contents, attributes,
-    /// and which names are of one file.
+    /// The differences from another file system, one line for each path: kinds, contents, attributes, and
+    /// which names refer to the same file.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let (mine, others) = (self.lines(), other.lines());

@@ -29,7 +29,7 @@ use std::{
 /// A recorded command.
 #[derive(Debug)]
 pub struct Recording {
-    /// What it did.
+    /// Its operations.
     pub log: Log,
     /// How it ended and what it printed.
     pub ended: Ended,
@@ -39,8 +39,8 @@ pub struct Recording {
 /// else may change meanwhile.
 ///
 /// # Errors
-/// When the command cannot be run or traced, and when its operations do not explain the files that
-/// are there afterwards: then a call is not understood here.
+/// If the command cannot be run or traced, or if its operations do not explain the resulting files: then a
+/// call is not modelled correctly.
 pub fn record(command: &mut Command, directory: &Path) -> io::Result<Recording> {
     let directory = directory.canonicalize()?;
     let (start, numbers) = scan::scan(&directory)?;
@@ -64,7 +64,7 @@ pub fn record(command: &mut Command, directory: &Path) -> io::Result<Recording> 
     Ok(Recording { log, ended: outcome.ended })
 }
 
-/// What a call was about to change, as it was before the call.
+/// The target of a call, as it was before the call.
 #[derive(Clone, Debug)]
 enum Target {
     /// A name in a directory of the tree.
@@ -157,7 +157,7 @@ impl Observer for Recorder {
                 self.push(attempt, &[], Effect::SyncAll);
                 Ok(())
             }
-            // What is left changes attributes.
+            // All other calls change attributes.
             _ => self.attributes(attempt),
         }
     }
@@ -193,8 +193,8 @@ fn followed(spot: &Spot) -> PathBuf {
     }
 }
 
-/// `None` for what is not there.
-fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+/// `None` if the file does not exist.
+fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(e) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&e.kind()) => {
@@ -227,7 +227,7 @@ impl Recorder {
         })
     }
 
-    /// What a name means, which must be recorded.
+    /// The node that a name refers to, which must be recorded already.
     fn known(&self, attempt: &Attempt, place: &Place) -> io::Result<NodeId> {
         self.now.named(place).ok_or_else(|| {
             let path = self.now.path_of(place.directory).join(&*place.name);
@@ -258,7 +258,7 @@ impl Recorder {
     fn record(&mut self, text: String, effect: Effect) {
         self.now.apply(&effect);
         if matches!(effect, Effect::Remove { .. } | Effect::Rename { .. }) {
-            // Its number may be given to another file.
+            // Its inode number may be reused for another file.
             let reachable = self.now.reachable();
             self.numbers.retain(|_, node| reachable.contains(node));
         }
@@ -270,7 +270,7 @@ impl Recorder {
         let Some(Written { node, mut file, text }) = self.written.take() else { return Ok(()) };
         let metadata = file.metadata()?;
         if metadata.nlink() == 0 && !self.numbers.values().any(|known| *known == node) {
-            // Removed, and for good.
+            // The file was removed.
             return Ok(());
         }
         let mut bytes = Vec::new();
@@ -281,7 +281,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// What a write changes: time, and set-user-ID bits.
+    /// The attributes after a write, which changes the time and set-user-ID bits.
     fn attributes_now(&self, node: NodeId, metadata: &Metadata) -> Arc<Attributes> {
         let mut attributes = (**self.now.attributes(node)).clone();
         attributes.mode = metadata.mode() & 0o7777;
@@ -291,7 +291,7 @@ impl Recorder {
 
     fn data(&mut self, attempt: &Attempt) -> io::Result<()> {
         let Some(path) = attempt.spots.first().map(followed) else { return Ok(()) };
-        let Some(metadata) = there(path.metadata())? else { return Ok(()) };
+        let Some(metadata) = if_exists(path.metadata())? else { return Ok(()) };
         match self.node_of(&metadata) {
             Some(node) if metadata.is_file() => self.write_to(attempt.name, node, &path),
             _ => Ok(()),
@@ -302,7 +302,7 @@ impl Recorder {
         if self.written.as_ref().is_some_and(|written| written.node == node) {
             return Ok(());
         }
-        // Another thread's, between the two sides of this call.
+        // Another thread may have written to a file during this call.
         self.flush()?;
         let text = format!("{name} {}", self.now.path_of(node).display());
         self.written = Some(Written { node, file: File::open(path)?, text });
@@ -332,7 +332,7 @@ impl Recorder {
         // The real path: `openat2` may have taken its path as one below a directory.
         let real = fs::read_link(&path)?;
         let Some((parent, name)) = real.parent().zip(real.file_name()) else { return Ok(()) };
-        let parent = there(parent.metadata())?.and_then(|metadata| self.node_of(&metadata));
+        let parent = if_exists(parent.metadata())?.and_then(|metadata| self.node_of(&metadata));
         let Some(directory) = parent else { return Ok(()) };
         let place = Place { directory, name: name.into() };
         let place = (!anonymous).then_some(place);
@@ -403,10 +403,10 @@ impl Recorder {
     fn attributes(&mut self, attempt: &Attempt) -> io::Result<()> {
         let Some(spot) = attempt.spots.first() else { return Ok(()) };
         let path = followed(spot);
-        let mut looked_at = vec![there(path.metadata())?];
+        let mut looked_at = vec![if_exists(path.metadata())?];
         if matches!(spot, Spot::Entry { .. }) {
             // The call may be one that does not follow links.
-            looked_at.push(there(path.symlink_metadata())?);
+            looked_at.push(if_exists(path.symlink_metadata())?);
         }
         for metadata in looked_at.into_iter().flatten() {
             let Some(node) = self.node_of(&metadata) else { continue };

@@ -14,20 +14,20 @@ impl FileSystem {
     /// Reads the files below a directory.
     ///
     /// # Errors
-    /// Those of reading them.
+    /// Any error from reading them.
     pub fn read(directory: &Path) -> io::Result<Self> {
         Ok(scan(directory)?.0)
     }
 }
 
-/// What identifies an inode of the machine.
+/// The device and inode number that identify an inode of the machine.
 pub(super) type Number = (u64, u64);
 
 pub(super) fn number(metadata: &Metadata) -> Number {
     (metadata.dev(), metadata.ino())
 }
 
-/// The files below a directory, and which inode of the machine is which of the model.
+/// The files below a directory, with a map from the machine's inodes to the model's.
 pub(super) fn scan(directory: &Path) -> io::Result<(FileSystem, HashMap<Number, NodeId>)> {
     let mut files = FileSystem::default();
     let mut numbers = HashMap::new();
@@ -65,7 +65,7 @@ pub(super) fn scan(directory: &Path) -> io::Result<(FileSystem, HashMap<Number, 
     Ok((files, numbers))
 }
 
-/// What is at a path; a directory is empty.
+/// The node at a path; a directory has no names yet.
 pub(super) fn read(path: &Path, metadata: &Metadata) -> io::Result<Node> {
     let kind = metadata.file_type();
     Ok(if kind.is_symlink() {

@@ -1,11 +1,10 @@
-//! The model on programs of a few lines, whose faults are known.
+//! Tests the model with short programs whose faults are known.
 
 use super::{Crash, FileSystem, Log, Ordering, record};
 use crate::{compile::compile, interrupt, skip::skip};
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-/// Records a script in a directory with a file `f` that holds `old`; `None` where nothing can be
-/// traced.
+/// Records a script in a directory with a file `f` that contains `old`; `None` if processes cannot be traced.
 fn script(text: &str) -> Option<Log> {
     if let Err(why) = interrupt::permitted() {
         skip("recorded operations", why);
@@ -24,7 +23,7 @@ fn crashes(log: &Log, ordering: Ordering) -> Vec<Crash> {
     log.crashes(ordering, 1)
 }
 
-/// What a file may hold after a power cut, `-` if it is not there.
+/// The possible contents of a file after a power cut, `-` if it does not exist.
 fn held(crashes: &[Crash], name: &str) -> BTreeSet<String> {
     let content = |crash: &Crash| match crash.files.content(Path::new(name)) {
         Some(content) => String::from_utf8_lossy(content.bytes()).into_owned(),
@@ -77,7 +76,7 @@ fn a_rename_is_durable_only_once_the_directory_is_synced() {
 
 #[test]
 fn names_in_different_directories_change_in_any_order() {
-    // A file that moves by a link and a removal, which is lost without a sync between.
+    // A file is moved by a link and a removal; without a sync in between it is lost.
     let moved = |between: &str| script(&format!("mkdir d; sync -f .; ln f d/f; {between}; rm f"));
     let lost = |log: &Log, ordering| {
         crashes(log, ordering)
@@ -135,7 +134,7 @@ fn a_mode_that_is_not_synced_may_be_missing() {
     assert_eq!(synced.expect("as before"), BTreeSet::from([0o751]));
 }
 
-/// Every call that a careful program changes a tree by, through descriptors of directories.
+/// Every call with which a careful program changes a tree, through directory descriptors.
 const CALLS: &str = r#"
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -207,7 +206,7 @@ fn every_call_on_files_is_understood() {
     let below = directory.path().join("below");
     fs::create_dir(&below).expect("make a directory");
     fs::write(below.join("f"), "old").expect("write");
-    // It fails if the operations do not explain what is there afterwards.
+    // Recording fails if the operations do not explain the resulting files.
     let recording = record(Command::new(program).current_dir(&below), &below).expect("record");
     assert!(recording.ended.status.success(), "{:?}", recording.ended);
     let Log { operations, .. } = &recording.log;
@@ -226,7 +225,7 @@ fn every_call_on_files_is_understood() {
     end.write(written.path()).expect("write");
     let read = FileSystem::read(written.path()).expect("read");
     assert_eq!(end.differences(&read), Vec::<String>::new());
-    // What was synced is there in every state after it.
+    // Synced data is present in every state after the sync.
     let at = texts.iter().position(|text| text.starts_with("syncfs")).expect("it syncs");
     for ordering in BOTH {
         for crash in crashes(&recording.log, ordering) {
@@ -234,7 +233,7 @@ fn every_call_on_files_is_understood() {
                 let named = crash.files.content(Path::new("link/named")).expect("there");
                 assert_eq!(named.bytes(), b"mappedss!");
             }
-            // Exchanged in one step, and the data was synced before.
+            // The exchange is atomic, and the data was synced before.
             let exchanged = crash.files.content(Path::new("c")).is_some();
             let b = crash.files.content(Path::new("d/b")).map(|content| content.bytes().len());
             assert!(!exchanged || b.is_some(), "{crash:?}");

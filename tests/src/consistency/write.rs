@@ -9,11 +9,11 @@ use std::{
 };
 
 impl FileSystem {
-    /// Makes all files in an empty directory, with their attributes. Devices, pipes and sockets are
-    /// left out.
+    /// Creates all files in an empty directory, with their attributes. Devices, pipes and sockets are left
+    /// out.
     ///
     /// # Errors
-    /// Those of making files; owners of others are for root only.
+    /// Any error from creating files; only root can set other owners.
     pub fn write(&self, directory: &Path) -> io::Result<()> {
         let mut first: HashMap<NodeId, PathBuf> = HashMap::new();
         let mut made = Vec::new();
@@ -33,7 +33,7 @@ impl FileSystem {
             first.insert(node, path.clone());
             made.push((path, node));
         }
-        // Directories last and from below: their modes may forbid writing.
+        // Directories last, bottom-up: their modes may forbid writing.
         for (path, node) in made.iter().rev() {
             let is_link = matches!(self.node(*node), Node::Link(_));
             self.attributes(*node).write(path, is_link)?;

@@ -1,4 +1,4 @@
-//! The system calls that change files, and where their arguments say which.
+//! The system calls that change files, and which of their arguments name the files.
 
 use super::{
     Call,
@@ -8,13 +8,12 @@ use super::{
 };
 use libc::{O_CREAT, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY, c_long};
 
-/// Where a call names what it changes; numbers are those of its arguments.
+/// How a call names the file that it changes; the numbers are positions of arguments.
 #[derive(Clone, Copy)]
 enum Argument {
     /// A path, relative to the current directory.
     Path(usize),
-    /// A descriptor of a directory and a path relative to it. A path that is null or empty stands
-    /// for the descriptor itself.
+    /// A directory descriptor and a path relative to it. A null or empty path means the descriptor itself.
     At(usize, usize),
     /// A descriptor.
     Descriptor(usize),
@@ -22,14 +21,14 @@ enum Argument {
 
 use Argument::{At, Descriptor, Path};
 
-/// When a call counts.
+/// The condition under which a call counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Always, and a full disk makes it fail.
     Takes,
     /// Always.
     Changes,
-    /// If its flags, in that argument, are not those of mere reading.
+    /// If its flags, in that argument, are not read-only.
     Opens(usize),
     /// As `Opens`, with the flags in a `struct open_how`.
     OpensHow(usize),
@@ -92,7 +91,7 @@ const CALLS: &[Row] = &[
     (libc::SYS_removexattr, "removexattr", &[Path(0)], Changes),
     (libc::SYS_lremovexattr, "lremovexattr", &[Path(0)], Changes),
     (libc::SYS_fremovexattr, "fremovexattr", &[Descriptor(0)], Changes),
-    // Where a file system allocates late, this is where a full disk shows.
+    // With delayed allocation, a full disk is reported here.
     (libc::SYS_fsync, "fsync", &[Descriptor(0)], Takes),
     (libc::SYS_fdatasync, "fdatasync", &[Descriptor(0)], Takes),
     (libc::SYS_syncfs, "syncfs", &[Descriptor(0)], Takes),
@@ -100,7 +99,7 @@ const CALLS: &[Row] = &[
     (libc::SYS_sync, "sync", &[], Changes),
 ];
 
-/// The numbers of all of them.
+/// The numbers of all these calls.
 pub(super) fn numbers() -> Vec<u32> {
     CALLS.iter().map(|row| u32::try_from(row.0).expect("a system call's number")).collect()
 }
@@ -115,7 +114,7 @@ fn open_flags(kind: Kind, entry: &Entry) -> Option<u64> {
     }
 }
 
-/// Whether a full disk makes the call fail; `None` if it changes nothing.
+/// Whether a full disk makes the call fail; `None` if it does not change anything.
 fn takes_space(kind: Kind, entry: &Entry) -> Option<bool> {
     match kind {
         Takes => Some(true),
@@ -175,7 +174,7 @@ pub(super) fn counted(entry: &Entry, below: &std::path::Path) -> Option<Call> {
     Some(Call { name, paths, takes_space })
 }
 
-/// Whether opening a file with these flags may make one; `None` if it is for reading only.
+/// Whether opening a file with these flags may create one; `None` if it is opened read-only.
 fn opens(flags: u64) -> Option<bool> {
     let has = |flag: i32| flags & flag as u64 == flag as u64;
     let makes = has(O_CREAT) || has(O_TMPFILE);

@@ -1,5 +1,5 @@
-//! A filter by which the kernel stops a process at some system calls only: most of what a command does is
-//! to read, and each stop costs two changes of process.
+//! A filter that makes the kernel stop a process only at some system calls: most calls of a command only
+//! read, and each stop costs two context switches.
 
 use std::io;
 
@@ -20,31 +20,31 @@ impl Filter {
         let equal = |value, yes, no| {
             instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, yes, no, value)
         };
-        let answer = |what| instruction(libc::BPF_RET | libc::BPF_K, 0, 0, what);
+        let verdict = |what| instruction(libc::BPF_RET | libc::BPF_K, 0, 0, what);
         let count = u8::try_from(numbers.len()).expect("as many as a jump reaches over");
-        // Of another architecture, numbers mean other calls.
+        // On another architecture the numbers mean other calls.
         let mut program = vec![load(ARCHITECTURE), equal(X86_64, 0, count + 1), load(NUMBER)];
         for (at, number) in (0..count).zip(numbers) {
             program.push(equal(*number, count - at, 0));
         }
-        program.push(answer(libc::SECCOMP_RET_ALLOW));
-        program.push(answer(libc::SECCOMP_RET_TRACE));
+        program.push(verdict(libc::SECCOMP_RET_ALLOW));
+        program.push(verdict(libc::SECCOMP_RET_TRACE));
         Self(program)
     }
 
-    /// Applies it to this thread and to all that it makes from now on. A call that stops fails until the
-    /// tracer has said that it wants to know of it.
+    /// Applies the filter to this thread and to all threads and processes that it creates. A call that would
+    /// stop fails until the tracer has asked for these events.
     pub(super) fn install(&self) -> io::Result<()> {
         let length = self.0.len() as libc::c_ushort;
         let program = libc::sock_fprog { len: length, filter: self.0.as_ptr().cast_mut() };
-        // Without it, only root may install filters.
+        // Without this, only root may install filters.
         // SAFETY: no memory is involved.
         let set = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
         if set != 0 {
             return Err(io::Error::last_os_error());
         }
         let mode = libc::SECCOMP_MODE_FILTER;
-        // SAFETY: the program is copied, and is as long as it says.
+        // SAFETY: the program is copied, and has the stated length.
         match unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),

@@ -1,6 +1,6 @@
-//! Runs a command and interrupts it at one of the system calls by which it changes files: killed
-//! before it, or told that the disk is full. With this, a test shows what a program leaves behind
-//! wherever it dies.
+//! Runs a command and interrupts it at one of the system calls with which it changes files: the command
+//! is killed before the call, or the call fails as on a full disk. With this, a test shows what a program
+//! leaves behind wherever it is killed.
 //!
 //! The command and all its children and threads run under ptrace. What counts is listed in
 //! `calls.rs`; a file changed through a shared mapping or by io_uring makes no such call and is not
@@ -26,40 +26,40 @@ use std::{
     time::Duration,
 };
 
-/// Longer than any command takes, also on a busy machine.
+/// Longer than any command takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What happens to the command. Calls are numbered as in [`Outcome::calls`], from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interruption {
-    /// Nothing: to learn which calls there are.
+    /// No interruption, just to list the calls.
     None,
     /// All its processes get SIGKILL, and the call is not carried out.
     KillBefore(usize),
-    /// The call fails and is not carried out; the others are.
+    /// The call fails and is not carried out; all others are.
     FailAt {
         /// The number of the call.
         call: usize,
-        /// What the program is told, `libc::EIO`.
+        /// The error that the program gets, such as `libc::EIO`.
         errno: i32,
     },
     /// From this call on, all that take space fail and are not carried out.
     FailFrom {
         /// The number of the call.
         call: usize,
-        /// What the program is told, `libc::ENOSPC`.
+        /// The error that the program gets, such as `libc::ENOSPC`.
         errno: i32,
     },
 }
 
-/// A system call that changes files, or that settles how long changes last (`fsync`).
+/// A system call that changes files, or that makes changes durable (`fsync`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Its name, `renameat2`.
     pub name: &'static str,
-    /// What it changes, relative to the directory that is watched where it is below that.
+    /// What it changes; relative to the watched directory if it is below that.
     pub paths: Vec<PathBuf>,
-    /// Whether it is of a kind that a full disk makes fail.
+    /// Whether calls of its kind fail on a full disk.
     pub takes_space: bool,
 }
 
@@ -71,12 +71,12 @@ impl fmt::Display for Call {
     }
 }
 
-/// What a command did.
+/// The outcome of a command.
 #[derive(Debug)]
 pub struct Outcome {
     /// The calls that count, in order; the last one of a killed command was not carried out.
     pub calls: Vec<Call>,
-    /// Whether it came to the interruption: not with a number that is too high.
+    /// Whether the interruption happened; false if the number is too high.
     pub interrupted: bool,
     /// How it ended and what it printed.
     pub ended: Ended,
@@ -84,12 +84,11 @@ pub struct Outcome {
 
 /// Runs a command to its end with nothing on its stdin, and waits for all its processes.
 ///
-/// Counted are the calls that change something below the directory, which a link or a `chroot` may
-/// lead to.
+/// It counts the calls that change something below the directory, even through a symlink or a `chroot`.
 ///
 /// # Errors
-/// When the command cannot be started, when this process may not trace (`EPERM`; see
-/// [`permitted`]), and [`io::ErrorKind::TimedOut`], all processes being killed, after a minute.
+/// If the command cannot be started, if this process may not trace (`EPERM`; see [`permitted`]), and
+/// [`io::ErrorKind::TimedOut`] after a minute, when all processes are killed.
 pub fn run(command: &mut Command, below: &Path, interruption: Interruption) -> io::Result<Outcome> {
     run_within(command, below, interruption, LIMIT)
 }
@@ -97,7 +96,7 @@ pub fn run(command: &mut Command, below: &Path, interruption: Interruption) -> i
 /// As [`run`], with another limit.
 ///
 /// # Errors
-/// As of [`run`].
+/// As for [`run`].
 pub fn run_within(
     command: &mut Command,
     below: &Path,
@@ -125,7 +124,7 @@ fn run_observed(
 ) -> io::Result<Outcome> {
     let below = below.canonicalize()?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A thread without other children: whatever it waits for is the command's.
+    // This thread has no other children: all children that it waits for are the command's.
     thread::scope(|scope| {
         let tracer = thread::Builder::new().name("tracer".to_owned());
         let traced = tracer.spawn_scoped(scope, || {
@@ -142,18 +141,18 @@ fn run_observed(
     })
 }
 
-/// Whether this process may trace others; in some containers none may. The error says why not.
+/// Checks whether this process may trace others, which some containers forbid.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The kernel's error.
 pub fn permitted() -> Result<(), &'static str> {
-    static ANSWER: OnceLock<Result<(), String>> = OnceLock::new();
+    static RESULT: OnceLock<Result<(), String>> = OnceLock::new();
     let ask = || run(&mut Command::new("true"), Path::new("/"), Interruption::None);
-    let answer = ANSWER.get_or_init(|| match ask() {
+    let result = RESULT.get_or_init(|| match ask() {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("ptrace: {error}")),
     });
-    answer.as_ref().copied().map_err(String::as_str)
+    result.as_ref().copied().map_err(String::as_str)
 }
 
 /// Reads what a process prints while it is traced, so that it never waits for a reader.

@@ -1,5 +1,5 @@
-//! What an observer is shown of a command: each system call that changes files, while the thread that
-//! makes it is stopped before and after it, so that its descriptors and files can be looked at.
+//! The interface of an observer of a command: it sees each system call that changes files, while the calling
+//! thread is stopped before and after it, so that its descriptors and files can be inspected.
 
 use std::{ffi::OsString, io, path::PathBuf};
 
@@ -21,17 +21,17 @@ pub(crate) struct Attempt {
     pub(crate) name: &'static str,
     /// What it changes.
     pub(crate) spots: Vec<Spot>,
-    /// Those of `open` or `renameat2`, otherwise 0.
+    /// The flags of `open` or `renameat2`; 0 for other calls.
     pub(crate) flags: u64,
 }
 
-/// A file, by the argument of a system call. Paths go through `/proc/PID`, so that they mean what the
-/// process means by them even after a `chroot` or the renaming of a directory.
+/// A file named by an argument of a system call. Paths go through `/proc/PID`, so that they resolve as in the
+/// process, even after a `chroot` or the renaming of a directory.
 #[derive(Clone, Debug)]
 pub(crate) enum Spot {
     /// A name in a directory.
     Entry {
-        /// A path of this process.
+        /// A path as seen by this process.
         directory: PathBuf,
         /// The last component.
         name: OsString,

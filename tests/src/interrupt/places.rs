@@ -1,4 +1,4 @@
-//! Which file a system call means: its paths and descriptors as seen from here.
+//! Resolves the paths and descriptors of another process's system call to files as seen by this process.
 
 use super::{observer::Spot, tracee::Tracee};
 use std::{
@@ -8,9 +8,9 @@ use std::{
 
 /// A file that a call changes.
 pub(super) struct Place {
-    /// Relative to the directory that is watched where it is below that.
+    /// Relative to the watched directory if it is below it.
     pub(super) path: PathBuf,
-    /// Whether it is.
+    /// Whether it is below the watched directory.
     pub(super) is_below: bool,
 }
 
@@ -29,16 +29,16 @@ impl Places<'_> {
         if !kind.is_file() && !kind.is_dir() {
             return None;
         }
-        // An unlinked file's is `/path (deleted)`: still its place, and its writes take space.
+        // For an unlinked file this is `/path (deleted)`: it still identifies it, and writes to it use space.
         Some(self.place(fs::read_link(link).ok()?, None))
     }
 
-    /// The link in `/proc` to what is behind a descriptor.
+    /// The link in `/proc` for a descriptor.
     pub(super) fn descriptor(&self, descriptor: i32) -> PathBuf {
         self.tracee.proc().join(format!("fd/{descriptor}"))
     }
 
-    /// The directory and the name in it that the path at an address of the process means.
+    /// The directory and the name in it to which the path at an address of the process refers.
     pub(super) fn spot(&self, directory: i32, address: u64) -> Option<Spot> {
         let name = if address == 0 { PathBuf::new() } else { self.tracee.path(address)? };
         if name.as_os_str().is_empty() {
@@ -55,7 +55,7 @@ impl Places<'_> {
         Some(Spot::Entry { directory: directory.to_owned(), name: name.to_owned() })
     }
 
-    /// What the path at an address of the process means, relative to a directory.
+    /// The file named by the path at an address of the process, relative to a directory.
     pub(super) fn named(&self, directory: i32, address: u64) -> Option<Place> {
         let name = if address == 0 { PathBuf::new() } else { self.tracee.path(address)? };
         if name.as_os_str().is_empty() {
@@ -64,17 +64,17 @@ impl Places<'_> {
         let proc = self.tracee.proc();
         let own = name.strip_prefix("/proc/self").ok().map(|below| proc.join(below));
         let path = if let Some(own) = own {
-            // A descriptor that the process names by a path.
+            // The process names a descriptor by a path.
             own
         } else if let Ok(inside) = name.strip_prefix("/") {
-            // As the process sees it: it may have changed its root.
+            // Resolved in the process's root, which may differ.
             fs::read_link(proc.join("root")).ok()?.join(inside)
         } else if directory == libc::AT_FDCWD {
             fs::read_link(proc.join("cwd")).ok()?.join(&name)
         } else {
             fs::read_link(proc.join(format!("fd/{directory}"))).ok()?.join(&name)
         };
-        // The links on the way, but not the last part, which may be about to be made or removed.
+        // Resolves the symlinks of all but the last component, which may be about to be created or removed.
         let resolved = path
             .parent()
             .zip(path.file_name())
@@ -82,7 +82,7 @@ impl Places<'_> {
         Some(self.place(without_dots(&path), resolved))
     }
 
-    /// Below is what is so by its name, and what a link leads there.
+    /// A file is below the watched directory if its path is, or if its resolved path is.
     fn place(&self, path: PathBuf, resolved: Option<PathBuf>) -> Place {
         let relative = |name: &Path| name.strip_prefix(self.below).ok().map(Path::to_owned);
         match relative(&path).or_else(|| relative(resolved.as_deref()?)) {
@@ -92,7 +92,7 @@ impl Places<'_> {
     }
 }
 
-/// Takes `.` and `..` out by the text alone.
+/// Removes `.` and `..` lexically.
 fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {

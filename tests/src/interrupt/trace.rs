@@ -1,5 +1,5 @@
-//! The tracing thread: lets all processes of a command run from one system call that changes files to the
-//! next, and does at one of them what it has been asked to.
+//! The tracing thread: resumes all processes of a command from one system call that changes files to the
+//! next, and interrupts the command at the requested one.
 
 use super::{
     Call, Interruption, calls,
@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// What a command did.
+/// The trace of a command.
 pub(super) struct Traced {
     pub(super) calls: Vec<Call>,
     pub(super) interrupted: bool,
@@ -32,8 +32,8 @@ struct Report {
 fn wait() -> io::Result<Option<Report>> {
     let mut status = 0;
     loop {
-        // Not for children of other threads: those of other tests.
-        // SAFETY: memory for the answer.
+        // Does not wait for children of other threads, which belong to other tests.
+        // SAFETY: memory for the status.
         let id = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
         if id > 0 {
             return Ok(Some(Report { id, status }));
@@ -54,7 +54,7 @@ pub(super) fn trace(
     limit: Duration,
     observer: Option<&mut (dyn Observer + 'static)>,
 ) -> io::Result<Traced> {
-    // A child like the others, so that waiting for them is waiting for it.
+    // The timeout is a child process too, so that one wait covers it and the command.
     let mut clock = Command::new("sleep");
     let clock = clock.arg(limit.as_secs_f64().to_string()).stdin(Stdio::null()).spawn()?;
     let mut tracer = Tracer {
@@ -75,7 +75,7 @@ pub(super) fn trace(
     while let Some(report) = wait()? {
         if libc::WIFSTOPPED(report.status) {
             match tracer.stopped(Tracee { id: report.id }, report.status) {
-                // One that was killed meanwhile has no more to say but its end.
+                // A process that was killed meanwhile only reports that it ended.
                 Err(error) if error.raw_os_error() != Some(libc::ESRCH) => tracer.give_up(error),
                 _ => {}
             }
@@ -90,13 +90,13 @@ pub(super) fn trace(
     match failure {
         Some(failure) => Err(failure),
         None => {
-            let status = status.expect("a process that has ended has said how");
+            let status = status.expect("a process that has ended has a status");
             Ok(Traced { calls, interrupted, status })
         }
     }
 }
 
-/// What is known of a thread that has not ended.
+/// The state of a thread that has not ended.
 #[derive(Default)]
 struct Thread {
     /// Whether it has stopped before.
@@ -110,7 +110,7 @@ struct Tracer<'a> {
     interruption: Interruption,
     limit: Duration,
     observer: Option<&'a mut (dyn Observer + 'static)>,
-    /// The process that ends when the time is over, until it has.
+    /// The process whose end means a timeout, while it is running.
     clock: Option<i32>,
     threads: BTreeMap<i32, Thread>,
     calls: Vec<Call>,
@@ -158,7 +158,7 @@ impl Tracer<'_> {
             0 => {}
             libc::PTRACE_EVENT_SECCOMP => return self.system_call(tracee),
             libc::PTRACE_EVENT_EXEC => {
-                // A thread takes over the number of its process, and its own ends unreported.
+                // A thread takes over the PID of its process, and the end of its own TID is not reported.
                 let former = tracee.message()?;
                 if former != tracee.id {
                     self.threads.remove(&former);
@@ -174,7 +174,7 @@ impl Tracer<'_> {
         const SYSTEM_CALL: i32 = libc::SIGTRAP | 0x80;
         match signal {
             SYSTEM_CALL => return self.system_call(tracee),
-            // How tracing begins, for the command itself and for what it makes.
+            // The first stop of a traced process, of the command itself and of its children.
             libc::SIGTRAP if !started => tracee.configure()?,
             libc::SIGSTOP if !started => {}
             libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU
@@ -227,7 +227,7 @@ impl Tracer<'_> {
         tracee.resume(0)
     }
 
-    /// Lets a call be carried out; an observer is shown its end.
+    /// Lets a call proceed, and shows its end to an observer.
     fn go_on(&mut self, tracee: Tracee) -> io::Result<()> {
         if self.thread(tracee).attempt.is_some() { tracee.carry_out() } else { tracee.resume(0) }
     }

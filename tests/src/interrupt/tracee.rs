@@ -1,4 +1,4 @@
-//! A process under ptrace: the few requests that tracing needs, and its memory.
+//! A process under ptrace: the requests that tracing needs, and access to its memory.
 
 use super::filter::Filter;
 use rustix::fs::{Access, access};
@@ -14,7 +14,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Everything that the process makes is traced as well, and nothing outlives the tracer.
+/// Traces all children and threads as well, and kills all of them if the tracer ends.
 const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_TRACEFORK
     | libc::PTRACE_O_TRACEVFORK
@@ -26,11 +26,11 @@ const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
 /// Starts a command that the calling thread traces. It stops once its program is loaded, and at the calls
 /// of a filter from then on.
 pub(super) fn spawn(command: &mut Command, filter: Filter) -> io::Result<Child> {
-    // A child that cannot load its program could not say so: until it has, its `write` fails.
-    if !is_there(command.get_program()) {
+    // A child that fails to execute its program could not report that, because its `write` would fail.
+    if !is_executable(command.get_program()) {
         return Err(io::ErrorKind::NotFound.into());
     }
-    // Of the child alone, whose memory is a copy: a command that is run again asks again, and the
+    // Set only in the child, whose memory is a copy: if a command is run again, `pre_exec` runs again, and the
     // kernel refuses a second request.
     static ASKED: AtomicBool = AtomicBool::new(false);
     let ask = move || {
@@ -46,7 +46,7 @@ pub(super) fn spawn(command: &mut Command, filter: Filter) -> io::Result<Child> 
 }
 
 /// Whether a program can be executed by its path, or by a name in `PATH`.
-fn is_there(program: &OsStr) -> bool {
+fn is_executable(program: &OsStr) -> bool {
     let may = |path: &Path| access(path, Access::EXEC_OK).is_ok();
     let program = Path::new(program);
     if program.components().count() > 1 {
@@ -60,7 +60,7 @@ fn request(request: u32, id: i32, address: usize, data: *mut libc::c_void) -> io
     // SAFETY: callers pass memory of the size that the request writes or reads.
     match unsafe { libc::ptrace(request, id, address, data) } {
         -1 => Err(io::Error::last_os_error()),
-        answer => Ok(answer),
+        result => Ok(result),
     }
 }
 
@@ -80,43 +80,43 @@ pub(super) struct Entry {
 /// Where a thread stopped for a system call.
 pub(super) enum SystemCall {
     Entry(Entry),
-    /// With what the call returned: a negative error number if it failed.
+    /// With the call's result: a negative error number if it failed.
     Exit(i64),
 }
 
 impl Tracee {
-    /// Sets what it and its children are traced with.
+    /// Sets the tracing options of it and its children.
     pub(super) fn configure(self) -> io::Result<()> {
-        // The options are passed in the place of a pointer.
+        // The options are passed in place of a pointer.
         let options = ptr::without_provenance_mut(OPTIONS as usize);
         request(libc::PTRACE_SETOPTIONS, self.id, 0, options).map(|_| ())
     }
 
-    /// Lets it run, with a signal or 0: to the next call of the filter.
+    /// Resumes it, with a signal or 0, until the next call of the filter.
     pub(super) fn resume(self, signal: i32) -> io::Result<()> {
         let signal = ptr::without_provenance_mut(signal as usize);
         request(libc::PTRACE_CONT, self.id, 0, signal).map(|_| ())
     }
 
-    /// At the entry of a system call: lets it run to the exit.
+    /// At the entry of a system call: resumes it until the exit.
     pub(super) fn carry_out(self) -> io::Result<()> {
         request(libc::PTRACE_SYSCALL, self.id, 0, ptr::null_mut()).map(|_| ())
     }
 
-    /// Kills its process. At the entry of a system call, that is not carried out.
+    /// Kills its process. If it is at the entry of a system call, that call is not carried out.
     pub(super) fn kill(self) {
-        // SAFETY: no memory is involved. That it has ended already does not matter.
+        // SAFETY: no memory is involved. It may have ended already.
         unsafe { libc::kill(self.id, libc::SIGKILL) };
     }
 
-    /// Whether a stop by a stop signal is the signal's arrival, and not that it has taken effect.
+    /// Whether a stop by a stop signal is the arrival of the signal, and not its effect.
     pub(super) fn signal_arrives(self) -> bool {
         // SAFETY: plain numbers, for which zero is a value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         request(libc::PTRACE_GETSIGINFO, self.id, 0, (&raw mut info).cast()).is_ok()
     }
 
-    /// At an event: the number of the thread that was made, or that the thread itself had before.
+    /// At an event: the TID of the new thread, or the former TID of the thread itself.
     pub(super) fn message(self) -> io::Result<i32> {
         let mut message: libc::c_ulong = 0;
         request(libc::PTRACE_GETEVENTMSG, self.id, 0, (&raw mut message).cast())?;
@@ -139,12 +139,12 @@ impl Tracee {
         Ok(SystemCall::Entry(Entry { tracee: self, number, arguments: entry.args }))
     }
 
-    /// At the entry of a system call: it is not carried out and fails.
+    /// At the entry of a system call: skips the call and makes it fail.
     pub(super) fn fail(self, errno: i32) -> io::Result<()> {
         // SAFETY: plain numbers, for which zero is a value.
         let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
         request(libc::PTRACE_GETREGS, self.id, 0, (&raw mut registers).cast())?;
-        // No call has this number, and then what is returned is what is there.
+        // No call has this number, so the kernel skips it and returns the value in rax.
         registers.orig_rax = u64::MAX;
         registers.rax = -i64::from(errno) as u64;
         request(libc::PTRACE_SETREGS, self.id, 0, (&raw mut registers).cast()).map(|_| ())
@@ -155,10 +155,10 @@ impl Tracee {
         format!("/proc/{}", self.id).into()
     }
 
-    /// A path in its memory; `None` where the kernel would not read one either.
+    /// A path in its memory; `None` if the kernel could not read it either.
     pub(super) fn path(self, address: u64) -> Option<PathBuf> {
         let mut bytes = vec![0; libc::PATH_MAX as usize];
-        // Shorter where its mapping ends.
+        // Shorter if its mapping ends.
         let length = File::open(self.proc().join("mem")).ok()?.read_at(&mut bytes, address).ok()?;
         bytes.truncate(bytes[..length].iter().position(|byte| *byte == 0)?);
         Some(std::ffi::OsString::from_vec(bytes).into())

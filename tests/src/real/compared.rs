@@ -1,5 +1,5 @@
-//! The same program directly on a library and through the shim: what it printed and what reached
-//! the HIP runtime, side by side.
+//! Compares runs of a program directly on a library and through the shim: its output, and its calls of the
+//! HIP runtime.
 
 use super::{Rocm, Root, log};
 use crate::{
@@ -15,19 +15,19 @@ use std::{
 /// Longer than a run through all functions takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// What a run left behind.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Seen {
-    /// What the program printed.
+    /// The program's output.
     pub printed: Vec<String>,
-    /// What the HIP runtime was asked for.
+    /// The calls of the HIP runtime.
     pub hip: Vec<String>,
-    /// How it ended, with its complaints.
+    /// How it ended, with its error output.
     pub ended: Ended,
 }
 
 impl Seen {
-    /// Runs a program of a tree to a good end.
+    /// Runs a tree's program, which must succeed.
     #[track_caller]
     pub fn of(
         rocm: &Rocm,
@@ -42,20 +42,20 @@ impl Seen {
         Self { printed, hip: log.lines(), ended }
     }
 
-    /// The line that a name and a colon begin.
+    /// The line that begins with a name and a colon.
     #[must_use]
     pub fn line(&self, name: &str) -> &str {
         let found = self.printed.iter().find_map(|l| l.strip_prefix(name)?.strip_prefix(": "));
         found.unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
-    /// Kernels launched.
+    /// The number of launched kernels.
     #[must_use]
     pub fn launches(&self) -> usize {
         self.hip.iter().filter(|line| line.starts_with("launch ")).count()
     }
 
-    /// What was asked of the HIP runtime from the line `call NAME` to the next.
+    /// The calls of the HIP runtime from the line `call NAME` to the next such line.
     #[must_use]
     pub fn hip_of(&self, name: &str) -> Vec<String> {
         let mark = format!("call {name}");
@@ -63,7 +63,7 @@ impl Seen {
         after.take_while(|line| !line.starts_with("call ")).cloned().collect()
     }
 
-    /// Leaves out what the program printed, and what it asked for, of these calls.
+    /// Omits the output and the HIP calls of these calls.
     #[must_use]
     pub fn without(mut self, calls: &[&str]) -> Self {
         self.printed.retain(|line| !calls.iter().any(|name| line.split(": ").next() == Some(name)));
@@ -78,8 +78,8 @@ impl Seen {
     }
 }
 
-/// Panics with the first differences unless both printed the same and asked the HIP runtime for the
-/// same.
+/// Panics with the first differences unless both printed the same output and made the same calls of the HIP
+/// runtime.
 #[track_caller]
 pub fn assert_same(direct: &Seen, shim: &Seen, what: &str) {
     let printed = log::difference(&direct.printed, &shim.printed);
@@ -92,14 +92,14 @@ pub fn assert_same(direct: &Seen, shim: &Seen, what: &str) {
     assert!(hip.is_empty(), "{what}: HIP calls, direct | through the shim: {hip:#?}");
 }
 
-/// A library to preload where rocSOLVER loads with 6.4 and no shim.
+/// A library to preload so that rocSOLVER loads with 6.4 and no shim.
 #[must_use]
 pub fn device_properties(rocm: &Rocm) -> PathBuf {
     let source = workspace().join("tests/clients/real/device_properties.c");
     library(&source, &rocm.tree().root().join("preloaded.so"), "preloaded.so", &[])
 }
 
-/// A tree with 6.4 under the name of 7's library, and one with the shim before it.
+/// Two trees: one with 6.4 under the name of 7's library, and one with the shim in front of it.
 #[must_use]
 pub fn both(root: &'static Root) -> (Rocm, Rocm) {
     let direct = Rocm::without_shim(root, &root.library("librocblas.so.4"));

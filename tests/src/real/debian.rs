@@ -1,5 +1,5 @@
-//! A machine with Debian's ROCm packages that a test may change: the throw-away root's libraries under
-//! names of their own, in a root directory that the installer works on.
+//! A machine with Debian's ROCm packages that a test may change: hard links to the throw-away root's
+//! libraries, in a root directory that the installer works on.
 
 use super::{Root, root};
 use crate::{
@@ -14,10 +14,10 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Where Debian has libraries, inside a root.
+/// Debian's directory of libraries, inside a root.
 pub const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
-/// What the backend is called in the store.
+/// The backend's name in the store.
 pub const BACKEND: &str = "6.4.4";
 
 /// ROCm 7's hipBLAS, rocSOLVER, rocBLAS and HIP runtime, with the libc that they need.
@@ -28,17 +28,17 @@ pub struct Debian {
 }
 
 impl Debian {
-    /// Links to the files of the root. `None`, having said so, where there is no root.
+    /// Links to the files of the root. If there is no root, prints why and returns `None`.
     ///
     /// # Panics
     /// When the directory cannot be made.
     #[must_use]
     pub fn new() -> Option<Self> {
         let root = root()?;
-        // Beside the root, because links to one file are on one file system.
+        // Next to the root, because hard links must be on the same file system.
         let lib = root.lib().canonicalize().expect("the root's libraries");
-        let beside = lib.ancestors().nth(4).expect("below target/real");
-        let directory = tempfile::tempdir_in(beside).expect("make a directory");
+        let parent = lib.ancestors().nth(4).expect("below target/real");
+        let directory = tempfile::tempdir_in(parent).expect("make a directory");
         let machine = Self { directory, root };
         fs::create_dir_all(machine.at(LIBRARIES)).expect("make a directory");
         symlink("usr/lib", machine.at("/lib")).expect("link");
@@ -56,19 +56,19 @@ impl Debian {
         self.directory.path()
     }
 
-    /// The root that its files are from.
+    /// The root from which its files come.
     #[must_use]
     pub fn root(&self) -> &'static Root {
         self.root
     }
 
-    /// The place of an absolute path inside.
+    /// The path of an absolute path inside the root.
     #[must_use]
     pub fn at(&self, inside: &str) -> PathBuf {
         self.directory.path().join(inside.trim_start_matches('/'))
     }
 
-    /// A name beside the libraries.
+    /// A path in the directory of libraries.
     #[must_use]
     pub fn lib(&self, name: impl AsRef<Path>) -> PathBuf {
         self.at(LIBRARIES).join(name)
@@ -85,7 +85,7 @@ impl Debian {
         run(command.arg("--root").arg(self.directory()).args(arguments))
     }
 
-    /// Puts the shim before 6.4, which has code and kernels for gfx906 in Debian's build.
+    /// Installs the shim in front of 6.4, which in Debian's build has code and kernels for gfx906.
     ///
     /// # Panics
     /// When the installer refuses.
@@ -93,7 +93,7 @@ impl Debian {
         let backend = self.root.library("librocblas.so.4");
         let [shim, backend] =
             [artefacts::shim(), &backend].map(|path| path.to_str().expect("a path in UTF-8"));
-        // Debian's library serves gfx906 too.
+        // Debian's library supports gfx906 too.
         let gpu = ["--gpu", "gfx906", "--not-needed-ok"];
         let own = ["--name", BACKEND, "--shim", shim, "--backend", backend];
         let options = [&gpu[..], &own].concat();
@@ -101,7 +101,7 @@ impl Debian {
     }
 
     /// A command that runs a program of this root in it, as the whole machine, with its loader and no
-    /// environment. `None` where that needs more rights than this process has.
+    /// environment. `None` if this process lacks the privileges for that.
     #[must_use]
     pub fn inside(&self, program: &str) -> Option<Command> {
         // SAFETY: no arguments.

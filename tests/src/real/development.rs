@@ -1,5 +1,5 @@
-//! What programs are built with: headers and CMake packages of rocBLAS, rocSOLVER, hipBLAS and HIP, unpacked
-//! beside the root, once.
+//! Files for building programs: headers and CMake packages of rocBLAS, rocSOLVER, hipBLAS and HIP, unpacked
+//! once, next to the root.
 
 use super::{
     packages::{self, Apt, Candidate},
@@ -12,8 +12,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// rocBLAS's, rocSOLVER's and hipBLAS's, and those that their CMake packages ask for in turn. No libraries: the root has
-/// them.
+/// The packages of rocBLAS, rocSOLVER and hipBLAS, and those that their CMake packages require. Libraries are not
+/// included, because the root has them.
 const PACKAGES: [&str; 7] = [
     "librocblas-dev",
     "librocsolver-dev",
@@ -24,11 +24,11 @@ const PACKAGES: [&str; 7] = [
     "libamd-comgr-dev",
 ];
 
-/// Changes with [`PACKAGES`], so that a directory with fewer is not taken for complete.
+/// Changes with [`PACKAGES`], so that a directory with fewer packages is not mistaken for a complete one.
 const NAME: &str = "development-3";
 
-/// The directory that has their `usr`, prepared if that has not been done. `None`, having said so,
-/// where it is not to be had.
+/// The directory that contains their `usr`, prepared if necessary. If it is not available, prints why and
+/// returns `None`.
 pub fn development() -> Option<&'static Path> {
     static DIRECTORY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match DIRECTORY.get_or_init(prepare) {

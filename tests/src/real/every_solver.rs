@@ -1,9 +1,9 @@
-//! A client that calls every function of rocSOLVER, written from the prototypes in its header: with a
-//! handle, memory and small sizes. Each call is made in a child of its own, as by `every_function`.
+//! A client that calls every function of rocSOLVER, generated from the prototypes in its header: with a
+//! handle, memory and small sizes. Each call is made in a separate child, as in `every_function`.
 
 use std::fmt::Write;
 
-/// How large matrices are; vectors and strides have room for them.
+/// The order of matrices; vectors and strides have enough room for them.
 const SIZE: usize = 24;
 
 /// The values of enumerations, by their types. Each is the first or simplest case.
@@ -24,7 +24,7 @@ const VALUES: [(&str, &str); 14] = [
     ("rocblas_srange", "rocblas_srange_all"),
 ];
 
-/// What the client has before the calls.
+/// The part of the client before the calls.
 const BEGINNING: &str = r#"
 #define __HIP_PLATFORM_AMD__ 1
 #include <rocsolver/rocsolver.h>
@@ -67,7 +67,7 @@ int main(void) {
     void *any = memory(), *batch = pointers();
 "#;
 
-/// The client's source, and how many functions it calls.
+/// The client's source, and the number of functions that it calls.
 #[must_use]
 pub fn client(header: &str) -> (String, usize) {
     let text = without_comments(header);
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_told_by_types_and_names() {
+    fn arguments_are_chosen_by_types_and_names() {
         let header = "#define ROCSOLVER_EXPORT\n/*! ROCSOLVER_EXPORT no(int); */\n\
             ROCSOLVER_EXPORT rocblas_status rocsolver_f(rocblas_handle handle, const rocblas_fill uplo,\n\
             const rocblas_int n, float* const A[], const rocblas_int lda, double* w, \

@@ -1,18 +1,18 @@
-//! Takes the GPU code out of a library and leaves its host code as it is.
+//! Removes the GPU code from a library and keeps its host code unchanged.
 
 use goblin::elf::Elf;
 use std::{fs, path::Path};
 
-/// How a compressed and a plain offload bundle begin.
+/// The first bytes of a compressed and of a plain offload bundle.
 const MAGICS: [&[u8]; 2] = [b"CCOB", b"__CLANG_OFFLOAD_BUNDLE__"];
 
 /// Each translation unit's bundle begins a page.
 const PAGE: usize = 4096;
 
-/// A GPU that nobody asks for.
+/// A GPU that no test uses.
 const TARGET: &[u8] = b"hipv4-amdgcn-amd-amdhsa--gfx1030";
 
-/// A plain bundle with one code object, of no code, for that GPU: shorter than any real one.
+/// A plain bundle with one empty code object for that GPU: shorter than any real one.
 fn empty_bundle() -> Vec<u8> {
     let mut bundle = MAGICS[1].to_vec();
     for number in [1, 128, 8, TARGET.len() as u64] {
@@ -23,7 +23,7 @@ fn empty_bundle() -> Vec<u8> {
     bundle
 }
 
-/// Copies a library with an empty bundle in place of every one that it has. Answers how many.
+/// Copies a library and replaces each of its bundles by an empty one. Returns their number.
 ///
 /// # Panics
 /// When the file is not a library with GPU code.

@@ -1,4 +1,4 @@
-//! What the recording runtime wrote down.
+//! The log of the recording runtime.
 
 use std::{
     fs,
@@ -36,7 +36,7 @@ impl Log {
     }
 }
 
-/// The lines of two texts side by side where they are not the same, for a message: a dozen at most.
+/// The lines in which two texts differ, side by side, for a message; a dozen at most.
 #[must_use]
 pub fn difference(left: &[String], right: &[String]) -> Vec<String> {
     let absent = "(nothing)".to_owned();

@@ -1,8 +1,8 @@
-//! Real AMD host binaries under the shim: a throw-away root of Debian packages, trees with the shim
-//! in front of a library of it or laid out as a machine, and a HIP runtime that records instead of computing.
+//! Real AMD host binaries under the shim: a throw-away root of Debian packages; trees that have the shim in
+//! front of a library from it or are laid out like a machine; and a HIP runtime that records instead of
+//! computing.
 //!
-//! Nothing of the vendor's is part of this repository; versions are those that the distribution has
-//! on the day.
+//! This repository contains nothing from the vendor; the versions are those currently in the distribution.
 
 pub mod compared;
 pub mod debian;

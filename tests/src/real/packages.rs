@@ -1,4 +1,4 @@
-//! Debian packages without root rights: an apt with directories of its own, and the sources of the
+//! Installs Debian packages without root privileges: an apt with separate directories, and the sources of the
 //! machine's Debian mirror with the suites that have the libraries.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// Where the machine gets Debian from, and how it checks that.
+/// The machine's Debian archive, and how it is verified.
 pub(crate) struct Mirror {
     /// The archive's address.
     pub(crate) uri: String,
@@ -21,18 +21,18 @@ pub(crate) struct Mirror {
 pub(crate) struct Candidate {
     pub(super) name: String,
     pub(super) version: String,
-    /// As apt names it.
+    /// The file name that apt uses.
     pub(super) file: String,
     pub(super) bytes: u64,
 }
 
-/// An apt of our own.
+/// An apt with its own directories.
 pub(crate) struct Apt {
     configuration: PathBuf,
     downloads: PathBuf,
 }
 
-/// Runs a program to its end; what it printed, or its last complaint.
+/// Runs a program to its end. Returns its output, or its error message.
 fn output(command: &mut Command) -> Result<String, String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.env("LC_ALL", "C").output().map_err(|e| format!("{program}: {e}"))?;
@@ -49,7 +49,7 @@ fn output(command: &mut Command) -> Result<String, String> {
     Err(format!("{program} failed ({}): {complaint}", output.status))
 }
 
-/// The address of the first Debian archive that apt has lists of, and where its sources name it.
+/// The address of the first Debian archive for which apt has lists, and where its sources name it.
 fn debian_archive(options: &[String]) -> Result<Option<(String, String)>, String> {
     let format = "$(REPO_URI)\t$(ORIGIN)\t$(LABEL)\t$(COMPONENT)\t$(SOURCESENTRY)";
     let query = ["indextargets", "--format", format, "Created-By: Packages"];
@@ -63,8 +63,8 @@ fn debian_archive(options: &[String]) -> Result<Option<(String, String)>, String
 impl Mirror {
     /// The first Debian archive among the machine's own sources.
     pub(crate) fn of_this_machine(directory: &Path) -> Result<Self, String> {
-        // apt knows what a source is once it has fetched its lists, which a machine that has just
-        // been set up has not: then they are fetched beside, as that needs no rights.
+        // apt knows a source only once it has fetched its lists, which a freshly installed machine has not
+        // done: then they are fetched into a separate directory, which needs no privileges.
         let (uri, entry) = match debian_archive(&[])? {
             Some(archive) => archive,
             None => {
@@ -75,7 +75,7 @@ impl Mirror {
                     format!("-oDir::State::Lists={}", lists.display()),
                     format!("-oDir::Cache={}", lists.display()),
                 ];
-                // Another source that cannot be reached does not matter.
+                // Unreachable other sources do not matter.
                 let updated = output(Command::new("apt-get").args(&options).arg("update"));
                 debian_archive(&options)?.ok_or_else(|| {
                     updated.err().unwrap_or("apt has no Debian archive among its sources".into())
@@ -87,7 +87,7 @@ impl Mirror {
         Ok(Self { signed_by: signed_by(&text, &uri), uri })
     }
 
-    /// The file of keys that the archive is checked with, where the sources name one.
+    /// The key file with which the archive is verified, if the sources name one.
     pub(crate) fn keyring(&self) -> Option<&Path> {
         let value = self.signed_by.split_once(':')?.1.trim();
         Some(Path::new(value)).filter(|path| path.is_absolute())
@@ -101,7 +101,7 @@ impl Mirror {
 }
 
 /// The `Signed-By` field of the stanza (or `[signed-by=...]` of the line) that names the archive;
-/// empty where the machine trusts it otherwise.
+/// empty if the machine trusts it in another way.
 fn signed_by(sources: &str, uri: &str) -> String {
     let uri = uri.trim_end_matches('/');
     if let Some(line) = sources.lines().find(|l| l.starts_with("deb ") && l.contains(uri)) {
@@ -123,7 +123,7 @@ fn signed_by(sources: &str, uri: &str) -> String {
 }
 
 impl Apt {
-    /// An apt in that directory, which knows the packages of these suites.
+    /// An apt in that directory with the package lists of these suites.
     pub(crate) fn new(directory: &Path, suites: &str) -> Result<Self, String> {
         for program in ["apt-get", "apt-cache", "apt-config", "dpkg-deb", "tar"] {
             if !crate::run::exists(program) {
@@ -135,7 +135,7 @@ impl Apt {
         for part in ["etc/parts", "lists/partial", "cache/archives/partial", "downloads"] {
             fs::create_dir_all(directory.join(part)).map_err(failed)?;
         }
-        // Its own state and sources; the network and the keys as the machine has them.
+        // Its own state and sources, with the machine's network settings and keys.
         let acquire = output(Command::new("apt-config").args(["dump", "Acquire"]))?;
         let machine = output(Command::new("apt-config").args([
             "shell",
@@ -180,7 +180,7 @@ impl Apt {
             configuration: directory.join("apt.conf"),
             downloads: directory.join("downloads"),
         };
-        // Whatever suite has the newest version: experimental would be asked last.
+        // The suite with the newest version is used: by default experimental would have the lowest priority.
         let preferences = "Package: *\nPin: release a=experimental\nPin-Priority: 500\n";
         for (file, text) in [
             ("apt.conf", text.as_str()),
@@ -205,7 +205,7 @@ impl Apt {
         )
     }
 
-    /// The newest version of a package; `None` where no suite has it.
+    /// The newest version of a package; `None` if no suite has it.
     pub(crate) fn candidate(&self, name: &str) -> Result<Option<Candidate>, String> {
         let policy = self.run("apt-cache", &["policy", name])?;
         let version =
@@ -216,7 +216,7 @@ impl Apt {
         let record = self.run("apt-cache", &["show", &format!("{name}={version}")])?;
         let field = |key: &str| {
             let value = record.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
-            value.ok_or_else(|| format!("apt does not tell the {key} of {name}"))
+            value.ok_or_else(|| format!("apt prints no {key} for {name}"))
         };
         let bytes = field("Size")?.parse().map_err(|e| format!("the size of {name}: {e}"))?;
         let file = format!("{name}_{}_{}.deb", version.replace(':', "%3a"), field("Architecture")?);
@@ -224,7 +224,7 @@ impl Apt {
         Ok(Some(Candidate { name, version, file, bytes }))
     }
 
-    /// Downloads a package, unless that has been done. Answers the file.
+    /// Downloads a package, unless the file exists already. Returns the file.
     pub(crate) fn download(&self, candidate: &Candidate) -> Result<PathBuf, String> {
         let Candidate { name, version, file, .. } = candidate;
         self.run("apt-get", &["download", &format!("{name}={version}")])?;
@@ -232,7 +232,7 @@ impl Apt {
     }
 }
 
-/// Unpacks a package's files into a directory, except what the patterns (`tar --exclude`) match.
+/// Unpacks a package's files into a directory, except those that match the patterns (`tar --exclude`).
 pub(crate) fn unpack(package: &Path, directory: &Path, excluded: &[&str]) -> Result<(), String> {
     let mut reader = Command::new("dpkg-deb")
         .arg("--fsys-tarfile")
@@ -250,7 +250,7 @@ pub(crate) fn unpack(package: &Path, directory: &Path, excluded: &[&str]) -> Res
     if read.success() { Ok(()) } else { Err(format!("dpkg-deb failed on {}", package.display())) }
 }
 
-/// Whether the machine can run what these packages hold.
+/// Whether the machine can run the programs in these packages.
 pub(super) fn machine_fits() -> bool {
     env::consts::ARCH == "x86_64"
 }

@@ -1,7 +1,7 @@
-//! What differs between 6.4 and the shim before it because 7 promises it, by function.
+//! The functions that differ between 6.4 and the shim in front of it because of 7's promises.
 
-/// Functions that 6.4 does not have, by the table: what came later. The shim answers for it by promises:
-/// `version`, `syrk-ex`, `herk-ex`, `grouped-gemm`, `batch-strides`.
+/// Functions that 6.4 lacks according to the ABI table. The shim implements them with promises: `version`, `syrk-ex`,
+/// `herk-ex`, `grouped-gemm`, `batch-strides`.
 #[must_use]
 pub fn not_in_6_4() -> Vec<&'static str> {
     let release = rocblas_abi::release("6.4").expect("in the table");
@@ -9,7 +9,7 @@ pub fn not_in_6_4() -> Vec<&'static str> {
     later.map(|f| f.name).collect()
 }
 
-/// Functions whose answers to the arguments of `every_function` differ.
+/// Functions whose results for the arguments of `every_function` differ.
 pub const PROMISED: [&str; 3] = [
     // Promise `atomics`: 1 in 6.4, 0 in 7.
     "rocblas_get_atomics_mode",

@@ -1,5 +1,5 @@
-//! The recording HIP runtime as a shared library: cargo builds the static one, and the last step of
-//! linking, with the version script, is done here.
+//! The recording HIP runtime as a shared library: cargo builds the static one, and this module performs the last step
+//! of linking, with the version script.
 
 use super::root::{directory, lock};
 use crate::artefacts::{cargo, workspace};
@@ -23,7 +23,7 @@ fn run(command: &mut Command) {
 }
 
 fn build() -> PathBuf {
-    // Of two test processes, one links while the other waits.
+    // If there are two test processes, one links while the other waits.
     let _lock = lock().expect("lock the directory of this tier");
     run(cargo().args(["build", "--quiet", "--package", "recording-hip", "--release"]));
     let target = directory();

@@ -1,4 +1,4 @@
-//! Trees of real libraries: links to those of the root, with the recording runtime as HIP.
+//! Trees of real libraries: symlinks to the root's libraries, with the recording runtime as HIP.
 
 use super::{log::Log, recording, root::Root};
 use crate::{run::client, tree::Tree};
@@ -19,28 +19,28 @@ pub struct Rocm {
 }
 
 impl Rocm {
-    /// The recording runtime, and no rocBLAS.
+    /// A tree with the recording runtime and without rocBLAS.
     fn new(root: &'static Root, tree: Tree) -> Self {
         let lib = tree.lib();
-        // Under both names, as a ROCm 7 with a link for libraries of ROCm 6.
+        // Under both names, like a ROCm 7 with a symlink for libraries of ROCm 6.
         symlink(recording::runtime(), lib.join("libamdhip64.so.7")).expect("link to the runtime");
         symlink("libamdhip64.so.7", lib.join("libamdhip64.so.6")).expect("link to the runtime");
-        // Where a rocBLAS in `lib` finds its kernels.
+        // The directory in which a rocBLAS in `lib` finds its kernels.
         symlink(root.lib().join("rocblas"), lib.join("rocblas")).expect("link to the kernels");
         Self { tree, root, runs: AtomicU32::new(0) }
     }
 
-    /// The shim in front, with that library of the root as its only backend.
+    /// A tree with the shim in front, and that library of the root as its only backend.
     #[must_use]
     pub fn shim_before(root: &'static Root, soname: &str) -> Self {
-        // The name is of no consequence.
+        // The name does not matter.
         Self::new(root, Tree::with_shim()).and_backend("real", soname)
     }
 
-    /// With that library of the root as one more backend.
+    /// Adds that library of the root as another backend.
     #[must_use]
     pub fn and_backend(self, name: &str, soname: &str) -> Self {
-        // The prefix of a release, with its kernels.
+        // Like the prefix of a release, with its kernels.
         let prefix = self.tree.lib().join("rocblas-shim/backends").join(name).join("lib");
         fs::create_dir_all(&prefix).expect("make a prefix");
         let major = soname.rsplit('.').next().expect("a version");
@@ -51,7 +51,7 @@ impl Rocm {
         self
     }
 
-    /// No shim: that file under the name of ROCm 7's rocBLAS.
+    /// A tree without the shim: that file has the name of ROCm 7's rocBLAS.
     #[must_use]
     pub fn without_shim(root: &'static Root, rocblas: &Path) -> Self {
         let rocm = Self::new(root, Tree::new());
@@ -59,7 +59,7 @@ impl Rocm {
         rocm
     }
 
-    /// The root's own HIP runtime in place of the recording one.
+    /// Uses the root's own HIP runtime in place of the recording one.
     #[must_use]
     pub fn on_amds_runtime(self) -> Self {
         let runtime = self.tree.lib().join("libamdhip64.so.7");
@@ -74,7 +74,7 @@ impl Rocm {
         &self.tree
     }
 
-    /// What the loader finds as rocBLAS of ROCm 7.
+    /// The file that the loader finds as rocBLAS of ROCm 7.
     #[must_use]
     pub fn rocblas(&self) -> PathBuf {
         self.tree.lib().join("librocblas.so.5")
@@ -84,7 +84,7 @@ impl Rocm {
     /// `libhipblas.so.3`.
     #[must_use]
     pub fn link_with(&self, names: &[&str]) -> Vec<String> {
-        // The root's libc is newer than the one that the program is compiled against.
+        // The root's libc is newer than the one against which the program is compiled.
         let mut arguments = vec!["-Wl,--allow-shlib-undefined".to_owned()];
         arguments
             .extend([&self.tree.lib(), &self.root.lib()].map(|d| format!("-L{}", d.display())));
@@ -99,7 +99,7 @@ impl Rocm {
         self.command_with(&[], program)
     }
 
-    /// As [`Self::command`], with more directories of libraries behind the root's.
+    /// As [`Self::command`], with more directories of libraries after the root's.
     #[must_use]
     pub fn command_with(&self, libraries: &[PathBuf], program: &Path) -> (Command, Log) {
         let mut command = client(&self.tree, &self.root.loader());

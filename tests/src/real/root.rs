@@ -13,13 +13,13 @@ use std::{
     sync::OnceLock,
 };
 
-/// What the tests need. Each brings the libraries that it needs itself; see [`closure`].
+/// The packages that the tests need. Their dependencies are added by [`closure`].
 const PACKAGES: [&str; 10] = [
     "librocblas4",    // 6.4: the backend
     "librocblas5",    // 7.2: the contrast
     "libhipblas3",    // their clients
     "librocsolver0",  //
-    "libamdhip64-7",  // what the recording runtime stands for
+    "libamdhip64-7",  // replaced by the recording runtime
     "libc6",          // with the loader that runs programs in this root
     "clang-tools-22", // with LLVM's own reader of offload bundles
     "llvm-22",        // and of code objects
@@ -27,11 +27,11 @@ const PACKAGES: [&str; 10] = [
     "libllvm22",      //
 ];
 
-/// Suites to look in, first choice first: experimental has ROCm 7, and 6.4 is in sid until 7 is.
+/// The suites to search, in order of preference: experimental has ROCm 7, and 6.4 is in sid until 7 is.
 pub(super) const SUITES: [&str; 2] = ["sid experimental", "testing sid experimental"];
 
-/// What is left packed: documents, and kernels of all GPUs but gfx906 and gfx90a, which take most
-/// of the time and the disk.
+/// Files that are not unpacked: documents, and kernels of all GPUs except gfx906 and gfx90a, which would use most of
+/// the time and disk space.
 const EXCLUDED: [&str; 7] = [
     "./usr/share",
     "./etc",
@@ -45,19 +45,19 @@ const EXCLUDED: [&str; 7] = [
 /// Enough for the packages, their contents, and a library that a test changes.
 const NEEDED_BYTES: u64 = 8_000_000_000;
 
-/// Changes whenever a root that an earlier version of this file made will not do.
+/// Changes whenever a root made by an earlier version of this file can no longer be used.
 const RECIPE: &str = "recipe 2";
 
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
-/// Packages, unpacked.
+/// Unpacked packages.
 #[derive(Debug)]
 pub struct Root {
     directory: PathBuf,
 }
 
 impl Root {
-    /// Where its libraries are.
+    /// The directory of its libraries.
     #[must_use]
     pub fn lib(&self) -> PathBuf {
         self.directory.join(LIBRARIES)
@@ -69,10 +69,10 @@ impl Root {
         self.lib().join("ld-linux-x86-64.so.2")
     }
 
-    /// A library by its SONAME: the file behind the links.
+    /// The file of a library by its SONAME, with symlinks resolved.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     #[must_use]
     pub fn library(&self, soname: &str) -> PathBuf {
         let link = self.lib().join(soname);
@@ -80,8 +80,7 @@ impl Root {
     }
 }
 
-/// The root, prepared if that has not been done. `None`, having said so, where it is not to be had:
-/// `skipped: real binaries: WHY`.
+/// The root, prepared if necessary. If it is not available, prints `skipped: real binaries: WHY` and returns `None`.
 pub fn root() -> Option<&'static Root> {
     static ROOT: OnceLock<Result<Root, String>> = OnceLock::new();
     match ROOT.get_or_init(prepare) {
@@ -93,18 +92,18 @@ pub fn root() -> Option<&'static Root> {
     }
 }
 
-/// Says something past the test harness, which would keep it to itself.
+/// Prints a line even though the test harness captures output.
 pub fn say(line: &str) {
     let _ = io::stderr().write_all(format!("real binaries: {line}\n").as_bytes());
 }
 
-/// Where all that this tier makes is kept.
+/// The directory for all files of this tier of tests.
 pub(crate) fn directory() -> PathBuf {
-    // cargo, started in the workspace, takes a relative directory from there.
+    // A relative directory is relative to the workspace, in which cargo was started.
     workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into())).join("real")
 }
 
-/// Takes the lock of [`directory`], so that two test processes do not prepare at once.
+/// Takes the lock of [`directory`], so that two test processes do not prepare it at the same time.
 pub(super) fn lock() -> io::Result<File> {
     fs::create_dir_all(directory())?;
     let file = File::create(directory().join("lock"))?;
@@ -134,7 +133,7 @@ fn read_stamp(root: &Path) -> Option<BTreeMap<String, String>> {
     (recipe == RECIPE).then(|| versions.lines().filter_map(words).collect())
 }
 
-/// Makes a root under a temporary name and gives it its own when it is complete.
+/// Creates a root under a temporary name, and renames it when it is complete.
 fn make(top: &Path, finished: &Path) -> Result<BTreeMap<String, String>, String> {
     let failed = |e: io::Error| format!("{}: {e}", top.display());
     let unfinished = top.join("unfinished");
@@ -168,7 +167,7 @@ fn make(top: &Path, finished: &Path) -> Result<BTreeMap<String, String>, String>
     let stamp = format!("{RECIPE}\n{}", lines.collect::<String>());
     fs::write(unfinished.join("versions"), stamp).map_err(failed)?;
     fs::rename(&unfinished, finished).map_err(failed)?;
-    // Packages and lists have done their work.
+    // Packages and lists are no longer needed.
     fs::remove_dir_all(top.join("apt")).map_err(failed)?;
     Ok(versions)
 }
@@ -177,7 +176,7 @@ fn free_bytes(directory: &Path) -> io::Result<u64> {
     let path = CString::new(directory.as_os_str().as_bytes())?;
     // SAFETY: plain numbers, for which zero is a value.
     let mut answer: libc::statvfs = unsafe { std::mem::zeroed() };
-    // SAFETY: a C string, and memory for the answer.
+    // SAFETY: a C string, and memory for the result.
     if unsafe { libc::statvfs(path.as_ptr(), &raw mut answer) } != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -206,7 +205,7 @@ fn add(
     Ok(())
 }
 
-/// Adds the packages of libraries that those in the root need and that are not there, until none is.
+/// Adds the packages of missing libraries that the libraries in the root need, until none is missing.
 fn closure(apt: &Apt, root: &Path, versions: &mut BTreeMap<String, String>) -> Result<(), String> {
     let lib = root.join(LIBRARIES);
     let mut read = BTreeSet::new();
@@ -222,7 +221,7 @@ fn closure(apt: &Apt, root: &Path, versions: &mut BTreeMap<String, String>) -> R
         let needed: BTreeSet<String> = files.iter().flat_map(|file| face(file).needed).collect();
         read.extend(files);
         for soname in needed {
-            // 6's runtime is the name under which the tests give 6.4 the recording one.
+            // The tests provide the recording runtime to 6.4 under the name of 6's runtime.
             if soname == "libamdhip64.so.6" || lib.join(&soname).exists() {
                 continue;
             }
@@ -245,8 +244,8 @@ fn is_elf(path: &Path) -> bool {
     })
 }
 
-/// What Debian calls the package of a library: `libz.so.1` in zlib1g apart, the SONAME without
-/// `.so.`, with `t64` where the time of 64 bits changed its ABI.
+/// Debian's name for the package of a library: except for `libz.so.1` in zlib1g, the SONAME without `.so.`, with `t64`
+/// if 64-bit time changed its ABI.
 fn package_names(soname: &str) -> Vec<String> {
     let (name, version) = soname.split_once(".so.").unwrap_or((soname, ""));
     let name = name.to_ascii_lowercase().replace('_', "-");
@@ -255,7 +254,7 @@ fn package_names(soname: &str) -> Vec<String> {
     }
     let dash = if name.ends_with(|c: char| c.is_ascii_digit()) { "-" } else { "" };
     let plain = format!("{name}{dash}{version}");
-    // libgcc_s's package has kept the dash of its first days.
+    // The package of libgcc_s still has the dash of its original name.
     vec![plain.clone(), format!("{plain}t64"), format!("{name}-{version}")]
 }
 

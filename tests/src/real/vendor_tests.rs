@@ -1,7 +1,7 @@
-//! AMD's own test program of rocBLAS 7, with what it needs, unpacked beside the root, once.
+//! AMD's own test program for rocBLAS 7 with its dependencies, unpacked once, next to the root.
 //!
-//! Its data file describes 1.5 million tests, which takes the program minutes to read. Only those are
-//! kept that need no result of a kernel.
+//! Its data file describes 1.5 million tests, which the program takes minutes to read. Only tests that need no kernel
+//! results are kept.
 
 use super::{
     packages::{self, Apt},
@@ -15,7 +15,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// The program, its data, and libraries that the root has not.
+/// The program, its data, and libraries that the root lacks.
 const PACKAGES: [&str; 6] = [
     "librocblas5-tests",
     "librocblas5-tests-data",
@@ -47,7 +47,7 @@ impl VendorTests {
         self.directory.join("rocblas_gtest.data")
     }
 
-    /// Where its libraries are.
+    /// The directory of its libraries.
     #[must_use]
     pub fn libraries(&self) -> [PathBuf; 2] {
         let libraries = self.directory.join("usr/lib/x86_64-linux-gnu");
@@ -55,7 +55,7 @@ impl VendorTests {
     }
 }
 
-/// The tests, prepared if that has not been done. `None`, having said so, where they are not to be had.
+/// The tests, prepared if necessary. If they are not available, prints why and returns `None`.
 pub fn vendor_tests() -> Option<&'static VendorTests> {
     static TESTS: OnceLock<Result<VendorTests, String>> = OnceLock::new();
     match TESTS.get_or_init(prepare) {
@@ -96,8 +96,7 @@ fn prepare() -> Result<VendorTests, String> {
     Ok(finished)
 }
 
-/// Functions of the test program that need no result of a kernel, besides those with `bad_arg` in their
-/// names.
+/// Functions of the test program that need no kernel results, in addition to those with `bad_arg` in their names.
 const WANTED: [&str; 13] = [
     "complex_operators",
     "gemm_batched_ex_get_solutions",
@@ -114,10 +113,10 @@ const WANTED: [&str; 13] = [
     "set_get_vector_async",
 ];
 
-/// Takes minutes or gigabytes.
+/// Tests that take minutes or gigabytes.
 const LARGE: [&str; 2] = ["nightly", "stress"];
 
-/// Whether a description is of a test to keep. It begins with the function of the test program.
+/// Whether to keep the test with this description, which begins with the function of the test program.
 fn is_wanted(description: &[u8]) -> bool {
     let function = description.split(|byte| *byte == 0).next();
     let function = function.and_then(|function| std::str::from_utf8(function).ok());
@@ -129,10 +128,10 @@ fn is_wanted(description: &[u8]) -> bool {
         && is_small()
 }
 
-/// Copies the descriptions that are wanted. Returns how many, and of how many.
+/// Copies the selected descriptions. Returns their number, and the number of all descriptions.
 ///
-/// The file begins with `rocBLAS\0`, a specimen of a description by which the program knows its own
-/// layout, and `ROCblas\0`; descriptions of that size follow.
+/// The file begins with `rocBLAS\0`, a sample description with which the program checks its layout, and `ROCblas\0`;
+/// descriptions of the same size follow.
 fn keep_wanted(from: &Path, to: &Path) -> Result<(u64, u64), String> {
     const HEAD: &[u8] = b"rocBLAS\0";
     const TAIL: &[u8] = b"ROCblas\0";

@@ -1,7 +1,7 @@
-//! Public programs of others, from the Python package index: which names of rocBLAS their libraries
+//! Public programs of other projects from the Python package index: the rocBLAS symbols that their libraries
 //! import, and AMD's bindings.
 //!
-//! The wheels that import rocBLAS have hundreds of megabytes, so only the names are kept of them.
+//! The wheels that import rocBLAS are hundreds of megabytes in size, so only the symbol names are kept.
 
 use super::root::{directory, lock, say};
 use crate::{elf::imports, run::exists, skip::skip};
@@ -12,11 +12,11 @@ use std::{
     process::Command,
 };
 
-/// The Python that the wheels are for; some are built for one version only.
+/// The Python version of the wheels; some are built for one version only.
 const PYTHON: &str = "3.12";
 
-/// The names of rocBLAS that the libraries of a package import. `None`, having said so, where the
-/// package is not to be had.
+/// The rocBLAS symbols that the libraries of a package import. If the package is not available, prints why and returns
+/// `None`.
 #[must_use]
 pub fn rocblas_imports(package: &str) -> Option<BTreeSet<String>> {
     match find(package) {
@@ -63,8 +63,8 @@ fn find(package: &str) -> Result<BTreeSet<String>, String> {
     Ok(names)
 }
 
-/// The directory with AMD's bindings of ROCm 10 for the machine's Python. `None`, having said so, where
-/// they are not to be had.
+/// The directory with AMD's bindings of ROCm 10 for the machine's Python. If they are not available, prints why and
+/// returns `None`.
 #[must_use]
 pub fn python_bindings() -> Option<PathBuf> {
     match install_bindings() {
@@ -103,7 +103,7 @@ fn install_bindings() -> Result<PathBuf, String> {
     Ok(finished)
 }
 
-/// Runs a module of Python's.
+/// Runs a Python module.
 fn python(directory: &Path, module: &[&str], arguments: &[&str]) -> Result<(), String> {
     let mut command = Command::new("python3");
     command.current_dir(directory).arg("-m").args(module).args(arguments);

@@ -1,20 +1,20 @@
 /* A rocBLAS of a few functions, each scenario's trait switched on by a macro:
  *
  *   SLEEP_MS=N      the constructor takes N milliseconds, holding the loader's lock
- *   CALLS_BACK      the constructor calls an exported function of this very library
+ *   CALLS_BACK      the constructor calls an exported function of this library
  *   CALLS_MISSING   the constructor calls a function that this library lacks
- *   USES_HIP        it copies by HIP, prints errors and answers success, as 4.3.0 does
- *   CRASHES         dasum writes to where nothing is
- *   CALLS_X         dcopy calls the function that it is given as x with n, and answers n
- *   REFUSES_MODES   a handle that it did not make is in host mode, by an answer that is an error; to
- *                   ask for none's ends the program
- *   MORTAL          what it set up is torn down at exit, as C++ statics are
+ *   USES_HIP        it copies with HIP, prints errors and returns success, as 4.3.0 does
+ *   CRASHES         dasum writes to an unmapped address
+ *   CALLS_X         dcopy calls the function that is passed as x with n, and returns n
+ *   REFUSES_MODES   for a handle that it did not create it stores host mode but returns an error; a null
+ *                   handle ends the program
+ *   MORTAL          its state is torn down at exit, like C++ statics
  *   VERSION="..."   its version string; "4.3.0.pliable" if not given
  *   VTABLE          it has the vtable that AMD's test program imports
- *   RESOLVES_LATE   a thread of its constructor calls dscal, through the slot of the PLT
+ *   RESOLVES_LATE   a thread of its constructor calls dscal through the PLT slot
  *
- * It knows its own functions by hidden aliases, so that it can tell whether its references to
- * itself lead to itself. In C, whose compilers call exported functions through the PLT. */
+ * It has hidden aliases of its own functions, so that it can check whether its references to itself resolve to
+ * itself. It is written in C, because C compilers call exported functions through the PLT. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <elf.h>
@@ -33,12 +33,12 @@
 #define HIDDEN_ALIAS(name) \
     extern __typeof(name) own_##name __attribute__((alias(#name), visibility("hidden")))
 
-/* Set once the constructor has done what takes it long. */
+/* Set once the constructor has finished its slow part. */
 static int constructed;
 static int dead;
 static int from_constructor = -1;
 
-/* Answers something that no error path answers. */
+/* Values that no error path returns. */
 enum { SCAL_ANSWER = 77, NOT_CONSTRUCTED = 99 };
 
 rocblas_status rocblas_sscal(rocblas_handle handle, rocblas_int n, const float *alpha, float *x,
@@ -47,7 +47,7 @@ rocblas_status rocblas_sscal(rocblas_handle handle, rocblas_int n, const float *
 }
 HIDDEN_ALIAS(rocblas_sscal);
 
-/* Its address is never taken, so that the linker gives it a slot of the PLT. */
+/* Its address is never taken, so that the linker gives it a PLT slot. */
 rocblas_status rocblas_dscal(rocblas_handle handle, rocblas_int n, const double *alpha, double *x,
                              rocblas_int incx) {
     return (rocblas_status)SCAL_ANSWER;
@@ -59,7 +59,7 @@ static __typeof(rocblas_sscal) *volatile pointer_in_data = rocblas_sscal;
 
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
-/* What the PLT jumps through for a function of this name. */
+/* The word that the PLT jumps through for a function of this name. */
 static void *jump_slot(const char *wanted) {
     Dl_info info;
     struct link_map *map = 0;
@@ -82,8 +82,8 @@ static void *jump_slot(const char *wanted) {
     return 0;
 }
 
-/* Which kinds of reference to an own function lead elsewhere: 1 GLOB_DAT, 2 a pointer in data,
- * 4 the PLT's slot. 8: the call did not come here. */
+/* Returns which kinds of references to an own function resolve elsewhere: 1 GLOB_DAT, 2 a pointer in data,
+ * 4 the PLT slot. 8: the call did not arrive here. */
 rocblas_status rocblas_sgemm(rocblas_handle handle, rocblas_operation transA,
                              rocblas_operation transB, rocblas_int m, rocblas_int n, rocblas_int k,
                              const float *alpha, const float *A, rocblas_int lda, const float *B,
@@ -98,7 +98,7 @@ rocblas_status rocblas_sgemm(rocblas_handle handle, rocblas_operation transA,
     return (rocblas_status)foreign;
 }
 
-/* Prints what it sees of the environment, a variable a line. */
+/* Prints the environment that it sees, one variable per line. */
 rocblas_status rocblas_set_stream(rocblas_handle handle, hipStream_t stream) {
     const char *names[] = {"ROCBLAS_TENSILE_LIBPATH", "ROCBLAS_TENSILE_GEMM_OVERRIDE_PATH",
                            "ROCBLAS_USE_HIPBLASLT", "ROCBLAS_DEFAULT_ATOMICS_MODE",
@@ -122,12 +122,12 @@ rocblas_status rocblas_destroy_handle(rocblas_handle handle) {
     return dead ? rocblas_status_internal_error : rocblas_status_success;
 }
 
-/* What the constructor got from its call. */
+/* Returns the result of the constructor's call. */
 rocblas_status rocblas_get_stream(rocblas_handle handle, hipStream_t *stream) {
     return (rocblas_status)from_constructor;
 }
 
-/* As 4.3.0: the question is refused without matrices. */
+/* Like 4.3.0, refuses the query without matrices. */
 rocblas_status rocblas_gemm_ex_get_solutions(
     rocblas_handle handle, rocblas_operation transA, rocblas_operation transB, rocblas_int m,
     rocblas_int n, rocblas_int k, const void *alpha, const void *a, rocblas_datatype a_type,
@@ -209,7 +209,7 @@ __attribute__((constructor)) static void set_up(void) {
 #ifdef RESOLVES_LATE
     pthread_t thread;
     pthread_create(&thread, 0, resolve, 0);
-    usleep(100 * 1000); /* it is in the loader by now */
+    usleep(100 * 1000); /* the thread is in the loader by now */
 #endif
 #ifdef MORTAL
     atexit(tear_down);

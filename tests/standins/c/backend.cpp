@@ -1,5 +1,5 @@
-// A rocBLAS in C++ with what C++ libraries do that careless loading breaks: it throws, writes to
-// std::cout, and hands out memory for its caller to free.
+// A rocBLAS in C++ that does what breaks if C++ libraries are loaded carelessly: it throws, writes to
+// std::cout, and returns memory that its caller frees.
 #include <cstdlib>
 #include <iostream>
 #include <rocblas.h>

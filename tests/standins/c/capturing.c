@@ -1,6 +1,6 @@
-/* A backend with a HIP runtime in it whose streams capture by their names: `CAPTURING` does, of `UNKNOWN`
- * HIP does not tell, others do not. Each handle has a stream, null at first. Counts how often it was asked,
- * for `rocblas_sscal` to answer in its result. */
+/* A backend with its own HIP runtime. The stream `CAPTURING` is being captured, queries of the stream `UNKNOWN`
+ * fail, and other streams are not captured. Each handle has a stream, null at first. It counts the queries;
+ * `rocblas_sscal` returns the count as its result. */
 #include <rocblas.h>
 #include "no_transfers.h"
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* A rocBLAS of a few functions, of which one fails now and then:
+/* A rocBLAS of a few functions, one of which fails sometimes:
  *
  *   FAILS_AT=N      the N-th call of sscal in a process, from 1, is an internal error
  *   SLEEP_US=N      each call of sscal takes N microseconds */

@@ -1,4 +1,4 @@
-/* A backend that makes and destroys handles, each at an address of its own, and nothing else. */
+/* A backend that only creates and destroys handles, each at a new address. */
 #include <rocblas.h>
 #include <stdlib.h>
 

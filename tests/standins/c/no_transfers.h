@@ -1,4 +1,4 @@
-/* The functions by which HIP copies memory, which all fail: without them it is no runtime for the shim. */
+/* HIP's functions that copy memory, which all fail: without them the shim does not accept a runtime. */
 #include <stddef.h>
 
 int hipMemcpy(void *to, const void *from, size_t size, int kind) { return 1; }

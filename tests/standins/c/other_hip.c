@@ -1,4 +1,4 @@
-/* A HIP runtime of another version: that it is there is all that matters. */
+/* A HIP runtime of another version; only its existence matters. */
 int hipGetDevice(int *device) {
     *device = 0;
     return 0;

@@ -1,6 +1,6 @@
-/* A backend, number ID, that knows its own handles: whatever is asked of another's is answered with
- * ANOTHERS, which nothing else answers. Handles are of the process's malloc, so that one backend's gets the
- * address that another's had. A function of each kind by which the shim finds the backend of a call. */
+/* A backend, number ID, that recognises its own handles: with another backend's handle every function returns
+ * ANOTHERS, a unique value. Handles are allocated by the process's malloc, so that one backend's handle may get the
+ * address of another's. It has one function for each way in which the shim finds the backend of a call. */
 #include <rocblas.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ static rocblas_status own(rocblas_handle handle) {
 }
 
 #ifdef UNIQUE
-/* As GCC has it for variables in inline functions. */
+/* Like GCC for variables in inline functions. */
 __asm__(".pushsection .data\n"
         ".globl joined_data\n"
         ".type joined_data, @gnu_unique_object\n"
@@ -31,7 +31,7 @@ __asm__(".pushsection .data\n"
 #endif
 
 #ifdef COLLIDES
-/* Handles at addresses 2^44 apart, of which the shim's hash uses nothing. Aligned, and never freed. */
+/* Handles at addresses 2^44 apart, bits that the shim's hash does not use. Aligned, and never freed. */
 #include <sys/mman.h>
 static rocblas_handle allocate(void) {
     static unsigned long next;
@@ -98,7 +98,7 @@ rocblas_status axpy(rocblas_handle handle, int n, double a, float b, double c) {
     return a == 1.5 && b == 2.5f && c == 3.5 ? own(handle) : (rocblas_status)2000;
 }
 
-/* An object that leads to its handle. */
+/* An object that contains its handle. */
 struct rocblas_device_malloc_base {
     rocblas_handle handle;
     size_t count;
@@ -124,12 +124,12 @@ bool rocblas_device_malloc_success(struct rocblas_device_malloc_base *ptr) {
 
 rocblas_status rocblas_device_malloc_free(struct rocblas_device_malloc_base *ptr) {
     if (!ptr) return rocblas_status_success;
-    rocblas_status answer = own(ptr->handle);
+    rocblas_status status = own(ptr->handle);
     free(ptr);
-    return answer == (rocblas_status)OWN ? rocblas_status_success : answer;
+    return status == (rocblas_status)OWN ? rocblas_status_success : status;
 }
 
-/* Without a handle: sizes, of which the largest counts, and what is told all. */
+/* Without a handle: sizes, of which the shim returns the largest, and settings for all backends. */
 size_t gemv_size(rocblas_operation trans, int m, int n, int batch)
     __asm__("_Z43rocblas_internal_gemv_kernel_workspace_sizeIfEm18rocblas_operation_iii");
 size_t gemv_size(rocblas_operation trans, int m, int n, int batch) {
@@ -149,7 +149,7 @@ rocblas_status trsm_sizes(rocblas_side side, rocblas_operation trans, int m, int
     return rocblas_status_success;
 }
 
-/* 13 arguments, of which it looks at the last. */
+/* 13 arguments, of which it uses the last. */
 rocblas_status trsm_batched_sizes(rocblas_side side, rocblas_operation trans, int64_t m, int64_t n,
                                   int64_t lda, int64_t ldb, int64_t batch, int64_t more, size_t *a,
                                   size_t *b, size_t *c, size_t *d, size_t *e)
@@ -158,7 +158,7 @@ rocblas_status trsm_batched_sizes(rocblas_side side, rocblas_operation trans, in
 rocblas_status trsm_batched_sizes(rocblas_side side, rocblas_operation trans, int64_t m, int64_t n,
                                   int64_t lda, int64_t ldb, int64_t batch, int64_t more, size_t *a,
                                   size_t *b, size_t *c, size_t *d, size_t *e) {
-    /* The first says that nothing is needed. */
+    /* The first backend reports that no memory is needed. */
     if (ID == 1) return rocblas_status_continue;
     *e = 10 * ID;
     return rocblas_status_success;
@@ -174,7 +174,7 @@ rocblas_status rocblas_get_version_string(char *buffer, size_t size) {
     return rocblas_status_success;
 }
 
-/* What it sees of the environment. */
+/* Prints the environment that it sees. */
 rocblas_status rocblas_set_stream(rocblas_handle handle, hipStream_t stream) {
     const char *kernels = getenv("ROCBLAS_TENSILE_LIBPATH");
     printf("kernels of backend %d: %s\n", ID, kernels ? kernels : "(unset)");

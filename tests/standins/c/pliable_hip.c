@@ -1,5 +1,5 @@
-/* A HIP runtime whose question for a device's properties takes PLIABLE_HIP_MS milliseconds and fails
- * PLIABLE_HIP_FAILURES times. The device is a gfx906. Copies are not made. */
+/* A HIP runtime whose query of a device's properties takes PLIABLE_HIP_MS milliseconds and fails
+ * PLIABLE_HIP_FAILURES times. The device is a gfx906. Copies always fail. */
 #include "no_transfers.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-//! Gives the library the name by which programs and the shim know a rocBLAS of this age.
+//! Sets the SONAME of a rocBLAS of this generation.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

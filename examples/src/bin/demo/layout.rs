@@ -1,4 +1,4 @@
-//! The tree in which it happens: as ROCm 7.0.2's package lays it out, and then with the shim.
+//! The demonstration's tree: laid out like ROCm 7.0.2's package, and then with the shim.
 
 use crate::{prepare::Built, report::indented};
 use ::tests::{
@@ -17,18 +17,17 @@ use std::{
 /// The name that AMD's package gives the library.
 pub(crate) const STOCK_NAME: &str = "librocblas.so.5.0.70002";
 
-/// What the installer is given, in the tree: ROCm 6.3's files as unpacked from its package, and the
-/// shim as it was built.
+/// The installer's inputs, in the tree: ROCm 6.3's files as unpacked from its package, and the built shim.
 pub(crate) const BACKEND: &str = "rocm-6.3.0";
 pub(crate) const SHIM: &str = "shim/librocblas.so";
 /// The name that AMD's package of ROCm 6.3 gives the library.
 const BACKEND_NAME: &str = "librocblas.so.4.3.60300";
 
-/// The tree; goes with its files when dropped.
+/// The tree, which is deleted when this is dropped.
 pub(crate) struct Layout(Tree);
 
 impl Layout {
-    /// The stock library, and the links for the loader and for the linker.
+    /// The stock library, and the symlinks for the loader and for the linker.
     pub(crate) fn stock_only(built: &Built) -> Self {
         let tree = Tree::new();
         tree.place(built.stock, STOCK_NAME);
@@ -46,21 +45,21 @@ impl Layout {
         Self(tree)
     }
 
-    /// Runs the installer on the tree, and prints the command and what it says.
+    /// Runs the installer on the tree, and prints the command and its output.
     pub(crate) fn installer(&self, arguments: &[&str]) -> Result<(), String> {
         println!("  $ installer {} --rocm .", arguments.join(" "));
         // Where nobody has made anything else of it.
         self.run_installer(&[arguments, &["--rocm", "."]].concat())
     }
 
-    /// Looks at traces, and prints the command and what it says.
+    /// Reads traces, and prints the command and its output.
     pub(crate) fn trace(&self, arguments: &[&str]) -> Result<(), String> {
         println!("  $ installer trace {}", arguments.join(" "));
         self.run_installer(&[&["trace"], arguments].concat())
     }
 
-    /// Compares backends of the tree by a program, whose own words are left out, and prints the command and
-    /// what it says.
+    /// Compares backends of the tree with a program whose own output is discarded, and prints the command and
+    /// its output.
     pub(crate) fn compare(&self, backends: [&str; 2], program: &Path) -> Ended {
         let [first, second] = backends;
         let named = ["compare", "--rocm", ".", "--backend", first, "--backend", second];
@@ -69,6 +68,21 @@ impl Layout {
         let mut command = client(&self.0, artefacts::installer());
         let words = ["--", "sh", "-c", &silent];
         let ended = run(command.current_dir(self.0.root()).args(named).args(words));
+        indented(&self.relative(&ended.stderr));
+        indented(&self.relative(&ended.stdout));
+        ended
+    }
+
+    /// Runs the installer with these variables set, and prints the command and its output.
+    pub(crate) fn with_fault(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        let quoted = arguments.iter().map(|word| {
+            let word = self.relative(word);
+            if word.contains(' ') { format!("'{word}'") } else { word }
+        });
+        println!("  $ installer {}", quoted.collect::<Vec<String>>().join(" "));
+        let mut command = client(&self.0, artefacts::installer());
+        let variables = variables.iter().copied();
+        let ended = run(command.current_dir(self.0.root()).args(arguments).envs(variables));
         indented(&self.relative(&ended.stderr));
         indented(&self.relative(&ended.stdout));
         ended
@@ -86,17 +100,17 @@ impl Layout {
         &self.0
     }
 
-    /// Text with paths of the tree, and of the checkout, as paths from its top.
+    /// Text in which paths of the tree and of the checkout are relative to its top.
     pub(crate) fn relative(&self, text: &str) -> String {
         let root = self.0.root();
-        // A library may know itself by the path that is left when links are followed.
+        // A library may report its path after resolving symlinks.
         let real = fs::canonicalize(root).expect("the tree exists");
         let tops = [root, &real, artefacts::workspace()];
         tops.into_iter()
             .fold(text.to_owned(), |text, top| text.replace(&format!("{}/", top.display()), ""))
     }
 
-    /// Prints files of `lib`: where links lead, what files are and how large.
+    /// Prints files of `lib`: the targets of symlinks, the types of files and their sizes.
     pub(crate) fn show(&self, files: &[(&str, &str)]) {
         let lib = self.0.lib();
         let rows = files.iter().map(|(name, what)| {
@@ -110,7 +124,7 @@ impl Layout {
         indented(&Table::facts(rows).to_string());
     }
 
-    /// Leaves the files where they are, for ever, and answers where.
+    /// Keeps the files permanently, and returns their directory.
     pub(crate) fn keep(self) -> PathBuf {
         self.0.keep()
     }

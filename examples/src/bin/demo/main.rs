@@ -1,12 +1,13 @@
-//! The demonstration of the README, `cargo demo`: one client binary, a stock library that fails and
+//! The demonstration of the README, `cargo demo`: one client binary, with a stock library that fails and with
 //! the shim in its place, without a GPU.
 //!
-//! Every step has an outcome that it must have; one that turns out otherwise ends the demonstration
-//! with exit code 1, so the tests run it as it is.
+//! Every step has an expected outcome; any other ends the demonstration with exit code 1, so the tests run it
+//! unchanged.
 
 mod layout;
 mod prepare;
 mod report;
+mod wrong;
 
 use examples::options;
 use layout::{BACKEND, Layout, SHIM, STOCK_NAME};
@@ -30,6 +31,7 @@ const HELP: &str = "\
 Shows the shim at work, without a GPU: a client that links rocBLAS fails with a stand-in for ROCm
 7.0.2's library, succeeds with the shim in its place, and fails again when the shim is told to use
 the first library after all; traces of both runs are compared, by hand and by `installer compare`.
+Then a wrong number is planted, and the call that made it is found, saved and made again.
 Builds what it needs; the first build takes a few minutes.
 
 Usage: demo [--keep]
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(code) => return code,
     };
-    // What builds, lays out and runs is made for tests, and panics with a sentence.
+    // The modules that build, lay out and run things are made for tests, and panic with a message.
     panic::set_hook(Box::new(|_| {}));
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| demonstrate(!flags.is_empty())));
     match outcome.unwrap_or_else(|panic| Err(sentence(panic.as_ref()))) {
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
 fn sentence(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "stopped for a reason that is no text".to_owned())
+        .unwrap_or_else(|| "stopped for an unknown reason".to_owned())
 }
 
 fn demonstrate(keep: bool) -> Result<(), String> {
@@ -75,7 +77,7 @@ fn demonstrate(keep: bool) -> Result<(), String> {
     let built = prepare::build()?;
     let layout = Layout::stock_only(&built);
     let outcome = steps(&built, &layout).and_then(|()| {
-        // Who keeps the tree wants to look at it as it works.
+        // A user who keeps the tree wants to examine it in its working state.
         if keep { Ok(()) } else { taken_out(&layout) }
     });
     if outcome.is_ok() {
@@ -92,8 +94,8 @@ fn opening() {
     println!("=========================================================\n");
     paragraph(
         "llama.cpp's SOLVE_TRI calls rocblas_strsm_batched. On gfx906 (MI50, MI60, Radeon VII) \
-         ROCm 7.0.2's rocBLAS answers with an error; that of ROCm 6.3 has the kernels. With the \
-         shim in place of the first, the same program, unchanged, is served by the second.",
+         ROCm 7.0.2's rocBLAS returns an error; that of ROCm 6.3 has the kernels. With the \
+         shim in place of the first, the same unchanged program uses the second.",
     );
     println!();
     paragraph(
@@ -119,7 +121,7 @@ fn closing() {
     );
     println!();
     paragraph(
-        "What this does not show: AMD's kernels and a GPU. On a machine with one, the same clients \
+        "This does not show AMD's kernels and a GPU. On a machine with a GPU, the same clients \
          put their matrices into its memory:",
     );
     println!("\n    LD_LIBRARY_PATH=/opt/rocm/lib target/debug/solve_tri");
@@ -178,12 +180,12 @@ fn steps(built: &Built, layout: &Layout) -> Result<(), String> {
     fails(&step, &ended)?;
     step.expect(
         ended.stdout.contains("rocblas-shim") && ended.stdout.contains("backend 7.0.2"),
-        "the shim should have forwarded to backend 7.0.2, and did not",
+        "the shim should have forwarded to backend 7.0.2, but did not",
     )?;
     traced(built, layout)
 }
 
-/// What a trace of each run tells.
+/// Shows the traces of the runs.
 fn traced(built: &Built, layout: &Layout) -> Result<(), String> {
     let step = Step::begin("Which calls that were: a trace of each");
     for (backend, succeeds) in [("6.3.0", true), ("7.0.2", false)] {
@@ -203,17 +205,18 @@ fn traced(built: &Built, layout: &Layout) -> Result<(), String> {
     compared(built, layout)
 }
 
-/// Both libraries in one command.
+/// Runs both libraries in one command.
 fn compared(built: &Built, layout: &Layout) -> Result<(), String> {
     let step = Step::begin("installer compare: both libraries, one after the other");
     let ended = layout.compare(["6.3.0", "7.0.2"], &built.solve_tri);
     step.expect(
         ended.status.code() == Some(1) && ended.stdout.contains("7.0.2: internal_error, call "),
         "the two libraries should have ended otherwise, and did not",
-    )
+    )?;
+    wrong::found(built, layout)
 }
 
-/// The last step: the tree is as it was.
+/// The last step: the tree is restored.
 fn taken_out(layout: &Layout) -> Result<(), String> {
     let step = Step::begin("installer revert: as it was");
     layout.installer(&["revert"])?;
@@ -227,7 +230,7 @@ fn taken_out(layout: &Layout) -> Result<(), String> {
     step.expect(!store.exists(), "the store should be gone, and is not")
 }
 
-/// Runs a client in the tree and prints the command and what came of it.
+/// Runs a client in the tree and prints the command and its output.
 fn show(layout: &Layout, program: &Path, settings: &[(&str, &str)]) -> Ended {
     let ended = run_client(layout, program, settings, "");
     indented(&report::folded(&layout.relative(&ended.stderr)));
@@ -237,7 +240,7 @@ fn show(layout: &Layout, program: &Path, settings: &[(&str, &str)]) -> Ended {
     ended
 }
 
-/// Runs a client in the tree and prints the command, with what a shell would be told of its output.
+/// Runs a client in the tree and prints the command, with the redirections that a shell would need.
 fn run_client(
     layout: &Layout,
     program: &Path,
@@ -274,7 +277,7 @@ fn succeeds(step: &Step, ended: &Ended, summary: &str) -> Result<(), String> {
     step.expect(ended.stderr.is_empty(), "there should have been no message, and was one")?;
     step.expect(
         ended.stdout.contains("rocblas-shim") && ended.stdout.contains("backend 6.3.0"),
-        "the shim should have forwarded to backend 6.3.0, and did not",
+        "the shim should have forwarded to backend 6.3.0, but did not",
     )?;
     println!("  => succeeds, as it should");
     Ok(())

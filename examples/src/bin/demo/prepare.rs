@@ -1,4 +1,4 @@
-//! Builds what the demonstration runs, and says so: it takes a while the first time.
+//! Builds what the demonstration runs, and reports that, since it takes a while the first time.
 
 use std::{
     env,
@@ -6,7 +6,7 @@ use std::{
 };
 use tests::artefacts;
 
-/// What goes into the tree, and what runs in it.
+/// The files of the tree, and the programs that run in it.
 pub(crate) struct Built {
     pub(crate) stock: &'static Path,
     pub(crate) reference: &'static Path,
@@ -35,16 +35,17 @@ pub(crate) fn build() -> Result<Built, String> {
     })
 }
 
-/// Builds the clients beside this program, which Cargo was not asked to do when it built this
-/// program alone, and in the same profile, so that at most these two are compiled.
+/// Builds the clients next to this program, which Cargo did not build together with it, and in the same
+/// profile, so that at most these two are compiled.
 fn clients() -> Result<PathBuf, String> {
-    let own = env::current_exe().map_err(|e| format!("cannot tell where this program is: {e}"))?;
+    let own = env::current_exe()
+        .map_err(|e| format!("cannot determine the path of this program: {e}"))?;
     let directory = own.parent().expect("a file lies in a directory");
     let target = directory.parent().expect("Cargo puts programs into target/PROFILE");
     let profile = match directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev",
         Some(profile) => profile,
-        None => return Err(format!("{} is not where Cargo puts programs", own.display())),
+        None => return Err(format!("{} is not in a directory of Cargo's programs", own.display())),
     };
     let output = artefacts::cargo()
         .args(["build", "--quiet", "--profile", profile])

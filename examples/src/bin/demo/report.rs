@@ -1,8 +1,8 @@
-//! How the demonstration prints: numbered steps, wrapped paragraphs, the indented words of others.
+//! The demonstration's output: numbered steps, wrapped paragraphs, the indented output of programs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Lines of paragraphs are no longer than this; tables are as wide as they are.
+/// The maximum line length of paragraphs; tables may be wider.
 const WIDTH: usize = 80;
 
 /// A numbered part of the demonstration, with a heading.
@@ -19,13 +19,13 @@ impl Step {
         Self { number }
     }
 
-    /// Goes on if `holds`, else ends the demonstration with a sentence.
+    /// Continues if `holds`, otherwise ends the demonstration with a message.
     pub(crate) fn expect(&self, holds: bool, otherwise: &str) -> Result<(), String> {
         if holds { Ok(()) } else { Err(format!("step {}: {otherwise}", self.number)) }
     }
 }
 
-/// Prints a paragraph, broken between words.
+/// Prints a paragraph, wrapped at words.
 pub(crate) fn paragraph(text: &str) {
     for line in wrapped(text, WIDTH) {
         println!("{line}");
@@ -48,14 +48,14 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Prints what a program said.
+/// Prints a program's output.
 pub(crate) fn indented(text: &str) {
     for line in text.lines() {
         println!("{}", format!("    {line}").trim_end());
     }
 }
 
-/// Lines that follow their like once, with their number.
+/// Collapses consecutive similar lines into one with their number.
 pub(crate) fn folded(text: &str) -> String {
     let mut groups: Vec<(&str, usize)> = Vec::new();
     for line in text.lines() {

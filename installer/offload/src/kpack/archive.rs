@@ -1,9 +1,9 @@
-//! An archive: a header, code objects, and at the end a table in msgpack that says where they are.
+//! An archive: a header, code objects, and at the end a msgpack table that locates them.
 //!
-//! Little-endian: `KPAK`, a 32-bit version (1), the 64-bit offset of the table, which reaches to the
-//! end of the file. The code objects are as they are (`none`), each with a line of offset and size,
-//! or in one region of zstd frames (`zstd-per-kernel`): a 32-bit count, then a 32-bit length before
-//! each frame.
+//! The header is little-endian: `KPAK`, a 32-bit version (1), and the 64-bit offset of the table, which
+//! extends to the end of the file. The code objects are either stored uncompressed (`none`), each with an
+//! offset and a size in the table, or in one region of zstd frames (`zstd-per-kernel`): a 32-bit count, then
+//! each frame preceded by its 32-bit length.
 
 use super::msgpack::Values;
 use crate::{
@@ -12,19 +12,19 @@ use crate::{
 };
 use std::{collections::BTreeMap, io::Read, ops::Range};
 
-/// How an archive begins.
+/// The magic number of an archive.
 pub(super) const MAGIC: &[u8; 4] = b"KPAK";
 pub(super) const VERSION: u32 = 1;
 
-/// The longest table that is read, in bytes: a line of it takes a hundred.
+/// The longest table that is read, in bytes: an entry takes a hundred.
 const LONGEST_TABLE: u64 = 16 << 20;
 
-/// The most frames and the longest region that the runtime reads.
+/// The runtime's limits for the number of frames and the length of the region.
 const MOST_FRAMES: u64 = 1 << 20;
 const LONGEST_REGION: u64 = 4 << 30;
 
-/// The longest code object that is decompressed, and how many bytes one byte of a frame may become;
-/// short ones may become a megabyte.
+/// The longest code object that is decompressed, and the maximum expansion ratio of a frame. Short frames may
+/// expand to a megabyte.
 const LONGEST_OBJECT: u64 = 1 << 30;
 const MOST_EXPANSION: u64 = 128;
 const SHORT: u64 = 1 << 20;
@@ -32,9 +32,9 @@ const SHORT: u64 = 1 << 20;
 /// The header and the table of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
-    /// The targets that it says it is for.
+    /// The targets that its table lists.
     pub targets: Vec<String>,
-    /// By the library's name and the index of its record (`lib/librocblas.so.5#0`), and by target.
+    /// By library name and record index (`lib/librocblas.so.5#0`), then by target.
     objects: BTreeMap<String, BTreeMap<String, Object>>,
     payload: Payload,
 }
@@ -44,19 +44,19 @@ pub struct Archive {
 pub struct Object {
     /// Its number in the archive.
     ordinal: u64,
-    /// In bytes, decompressed.
+    /// Its decompressed length, in bytes.
     pub size: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Payload {
-    /// Where each code object is.
+    /// The position of each code object.
     Plain(Vec<Range<u64>>),
-    /// Where the region of frames is.
+    /// The position of the region of frames.
     Frames(Range<u64>),
 }
 
-/// The keys of a table, as far as they have been read.
+/// The values of a table read so far.
 #[derive(Default)]
 struct Table {
     scheme: Option<String>,
@@ -71,8 +71,8 @@ impl Archive {
     /// Reads the header and the table of an archive of `length` bytes.
     ///
     /// # Errors
-    /// When it is no archive, is of another version or way of compression, or a code object of its
-    /// table is not in it.
+    /// If it is not an archive, has another version or compression, or does not contain a code object of its
+    /// table.
     pub fn read<R: ReadAt + ?Sized>(reader: &R, length: u64) -> Result<Self, Malformed> {
         let mut header = [0; 16];
         let read = fill(&mut Window::new(reader, 0..length), &mut header)
@@ -104,7 +104,7 @@ impl Archive {
         Table::parse(&bytes, start)?.finish(header.len() as u64..start)
     }
 
-    /// The code objects of a library, by target; `kernel_name` is what its marker says.
+    /// The code objects of a library, by target; `kernel_name` comes from its marker.
     pub fn objects(&self, kernel_name: &str) -> impl Iterator<Item = (&str, &Object)> {
         let is_of = move |key: &str| {
             let index = key.strip_prefix(kernel_name).and_then(|rest| rest.strip_prefix('#'));
@@ -116,11 +116,11 @@ impl Archive {
         })
     }
 
-    /// The names of the kernels of the code objects that are asked for, in their order.
+    /// The names of the kernels of the requested code objects, in their order.
     ///
     /// # Errors
-    /// When one cannot be read or decompressed, has not the size that the table says, or is no ELF
-    /// file for AMD's processors with dynamic symbols.
+    /// If one cannot be read or decompressed, differs in size from the table, or is not an ELF file for AMD's
+    /// processors with dynamic symbols.
     pub fn kernels<R: ReadAt + ?Sized>(
         &self,
         reader: &R,
@@ -183,7 +183,7 @@ impl Table {
         }
     }
 
-    /// Checks what the table says against `room`, which is between the header and the table.
+    /// Checks the table against `room`, the range between the header and the table.
     fn finish(self, room: Range<u64>) -> Result<Archive, Malformed> {
         let malformed = |what: &'static str| Malformed::new(room.end, what);
         let within = |offset: u64, size: u64| {
@@ -247,7 +247,7 @@ fn objects(
     Ok(all)
 }
 
-/// The numbers of a map with these keys; others are passed over.
+/// The numbers of a map with these keys; others are skipped.
 fn fields<const N: usize>(
     values: &mut Values<'_>,
     names: [&str; N],
@@ -269,7 +269,7 @@ fn fields<const N: usize>(
     Ok(numbers)
 }
 
-/// Where a code object is that is not compressed.
+/// The position of an uncompressed code object.
 fn blob(blobs: &[Range<u64>], object: &Object) -> Result<Range<u64>, Malformed> {
     let range = usize::try_from(object.ordinal).ok().and_then(|at| blobs.get(at)).cloned();
     let range = range
@@ -289,7 +289,7 @@ fn overlap(ranges: &[Range<u64>]) -> bool {
     sorted.windows(2).any(|pair| pair[1].start < pair[0].end)
 }
 
-/// Where the frames are, up to that of a number.
+/// The positions of the frames up to number `last`.
 fn frames<R: ReadAt + ?Sized>(
     reader: &R,
     region: Range<u64>,
@@ -329,7 +329,7 @@ fn frames<R: ReadAt + ?Sized>(
     Ok(frames)
 }
 
-/// A code object of `size` bytes, and not one byte more or less.
+/// A code object of exactly `size` bytes.
 fn decompress<R: ReadAt + ?Sized>(
     reader: &R,
     frame: Range<u64>,

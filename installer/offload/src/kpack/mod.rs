@@ -1,9 +1,9 @@
-//! GPU code that was split from its library (ROCm 7.13 and later): the marker in the library, its
-//! records, and the archives, one for each target, that the marker names.
+//! GPU code that was split off its library (ROCm 7.13 and later): the marker in the library, its records, and
+//! the archives, one per target, that the marker names.
 //!
-//! Known from the sources of TheRock's `rocm-kpack` and of the HIP runtime. As for bundles, nothing is
-//! believed that the bytes claim: offsets and counts are checked against what is there, tables and
-//! code objects have limits, and no parser recurses.
+//! The format is known from the sources of TheRock's `rocm-kpack` and of the HIP runtime. As for bundles,
+//! nothing that the bytes claim is trusted: offsets and counts are checked against the actual data, tables
+//! and code objects have limits, and no parser recurses.
 
 mod archive;
 mod msgpack;

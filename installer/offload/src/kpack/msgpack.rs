@@ -1,20 +1,20 @@
-//! As much of msgpack as the marker and the tables of archives use: maps, arrays, strings and
-//! unsigned numbers. Any other value can be skipped.
+//! The subset of msgpack that the marker and the tables of archives use: maps, arrays, strings and unsigned
+//! numbers. Any other value can be skipped.
 //!
-//! A count is refused where fewer bytes follow than it has values, so nobody allocates or loops by a
-//! claim; skipping counts the values that are still to come instead of recursing.
+//! A count larger than the number of remaining bytes is rejected, so a false count cannot cause large
+//! allocations or long loops. Skipping counts the remaining values instead of recursing.
 
 use crate::Malformed;
 
-/// The rest of some bytes.
+/// The remaining bytes.
 pub(super) struct Values<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where the bytes begin in the file, for errors.
+    /// The file offset of the bytes, for errors.
     base: u64,
 }
 
-/// What a value begins with, and how many values or bytes follow that belong to it.
+/// The header of a value: its type, and how many values or bytes belong to it.
 enum Head {
     Number(u64),
     String(u64),
@@ -34,7 +34,7 @@ impl<'a> Values<'a> {
         Malformed::new(self.base.saturating_add(self.at as u64), what)
     }
 
-    /// How many pairs of the map that comes next.
+    /// The number of pairs of the next map.
     pub(super) fn map(&mut self) -> Result<u64, Malformed> {
         match self.head()? {
             Head::Map(pairs) => Ok(pairs),
@@ -42,7 +42,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// How many values of the array that comes next.
+    /// The number of values of the next array.
     pub(super) fn array(&mut self) -> Result<u64, Malformed> {
         match self.head()? {
             Head::Array(values) => Ok(values),
@@ -66,10 +66,10 @@ impl<'a> Values<'a> {
         text.ok_or_else(|| self.malformed("a string of msgpack is no text"))
     }
 
-    /// Passes over a value of any kind, whatever is in it.
+    /// Skips a value of any type with everything in it.
     pub(super) fn skip(&mut self) -> Result<(), Malformed> {
         let mut values: u64 = 1;
-        // Each turn takes a byte at least, so this ends with the bytes.
+        // Each iteration consumes at least a byte, so this ends at the latest with the last byte.
         while let Some(others) = values.checked_sub(1) {
             let inner = match self.head()? {
                 Head::Number(_) => 0,
@@ -112,7 +112,7 @@ impl<'a> Values<'a> {
             0xc1 => return Err(self.malformed("a value of msgpack has an unknown type")),
         };
         let left = (self.bytes.len() - self.at) as u64;
-        // A count has 32 bits, so twice of it is no overflow.
+        // A count has 32 bits, so twice that does not overflow.
         let least = match head {
             Head::Array(values) => values,
             Head::Map(pairs) => 2 * pairs,

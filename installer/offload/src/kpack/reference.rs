@@ -1,15 +1,15 @@
-//! The marker of a split library, which names its archives, and the records that lead to it.
+//! The marker of a split library, which names the library's archives, and the records that refer to it.
 
 use super::msgpack::Values;
 use crate::{Malformed, number};
 use rocblas_contract::kpack;
 
-/// What the section `.rocm_kpack_ref` says.
+/// The contents of the section `.rocm_kpack_ref`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Reference {
     /// The library's name in the tables of the archives.
     pub kernel_name: String,
-    /// Paths of archives from the library's directory, with a placeholder for the target; at least
+    /// Paths of archives, relative to the library's directory, with a placeholder for the target; at least
     /// one.
     pub search_paths: Vec<String>,
 }
@@ -18,10 +18,10 @@ pub struct Reference {
 const MOST_PATHS: usize = 64;
 
 impl Reference {
-    /// Reads the bytes of the section. `base` is where they begin in the file, for errors.
+    /// Parses the section's bytes. `base` is their file offset, for errors.
     ///
     /// # Errors
-    /// When they are longer than the runtime reads, are no map with both keys, or name no path.
+    /// If they are longer than the runtime reads, are not a map with both keys, or name no path.
     pub fn parse(bytes: &[u8], base: u64) -> Result<Self, Malformed> {
         let malformed = |what: &'static str| Malformed::new(base, what);
         if bytes.len() > kpack::MOST_REFERENCE {
@@ -59,18 +59,18 @@ impl Reference {
 pub enum Segment {
     /// The code is in the library.
     Whole,
-    /// The code is in archives, where it has this index.
+    /// The code is in archives, under this index.
     Split(u64),
 }
 
-/// The length of a record: magic number and version of 32 bits, a pointer, and the index.
+/// The length of a record: a 32-bit magic number, a 32-bit version, a pointer, and the index.
 const RECORD: usize = 24;
 
-/// Reads the records of a section. `base` is where it begins in the file, for errors.
+/// Parses the records of a section. `base` is its file offset, for errors.
 ///
 /// # Errors
-/// When the section is not made of whole records, one has neither magic number or another version, or
-/// records of both kinds are in it.
+/// If the section does not consist of whole records, if a record has an unknown magic number or version, or
+/// if the section contains records of both kinds.
 pub fn segments(bytes: &[u8], base: u64) -> Result<Vec<Segment>, Malformed> {
     let (records, rest) = bytes.as_chunks::<RECORD>();
     if !rest.is_empty() {

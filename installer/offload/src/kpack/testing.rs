@@ -1,11 +1,11 @@
-//! Writes markers, records and archives to test with, as TheRock's splitter does.
+//! Writes markers, records and archives for tests, as TheRock's splitter does.
 
 use rocblas_contract::kpack;
 
 /// A value of msgpack.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
-    /// A number, in 64 bits.
+    /// A 64-bit number.
     Number(u64),
     /// A string.
     Text(&'a str),
@@ -16,7 +16,7 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// Its bytes, with lengths of 32 bits.
+    /// The encoded value, with 32-bit lengths.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let head = |kind: u8, length: usize| {
@@ -70,16 +70,17 @@ pub fn segments(count: u64) -> Vec<u8> {
     (0..count).flat_map(record).collect()
 }
 
-/// How code objects lie in an archive.
+/// The layout of code objects in an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// As they are.
+    /// Uncompressed.
     None,
     /// Each in a zstd frame.
     Zstd,
 }
 
-/// An archive of code objects, each with its key (`lib/librocblas.so.5#0`) and its target.
+/// Builds an archive of code objects, each given with its key (`lib/librocblas.so.5#0`) and its
+/// target.
 #[must_use]
 pub fn archive(scheme: Scheme, objects: &[(&str, &str, &[u8])]) -> Vec<u8> {
     let mut bytes = vec![0; 64];
@@ -137,7 +138,7 @@ pub fn archive(scheme: Scheme, objects: &[(&str, &str, &[u8])]) -> Vec<u8> {
     with_table(bytes, &Value::Map(map).bytes())
 }
 
-/// An archive of these bytes, whose first 16 become the header, and of a table.
+/// Builds an archive from these bytes, whose first 16 are overwritten with the header, and a table.
 #[must_use]
 pub fn with_table(mut bytes: Vec<u8>, table: &[u8]) -> Vec<u8> {
     let at = bytes.len() as u64;

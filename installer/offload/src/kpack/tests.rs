@@ -1,4 +1,4 @@
-//! Archives and markers: what is read of good ones, and that hostile ones are refused.
+//! Archives and markers: parsing valid ones, and rejecting hostile ones.
 
 use super::{
     testing::{Scheme, Value, archive, reference, segments as records, with_table},
@@ -46,7 +46,7 @@ fn of_gigabytes_only_the_header_and_the_table_are_read() {
     struct Sparse<'a>(Counted<'a>, u64);
     impl crate::ReadAt for Sparse<'_> {
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
-            // What is behind the header begins gigabytes later.
+            // The data after the header begins gigabytes later.
             let from = if offset < 64 { offset } else { offset - self.1 };
             self.0.read_at(buffer, from)
         }
@@ -67,7 +67,7 @@ fn an_archive_is_malformed_wherever_it_is_cut() {
         let bytes = sample(scheme);
         for length in 0..bytes.len() {
             assert!(read(&bytes[..length]).is_err(), "{scheme:?}: {length} bytes");
-            // The same of a file that shrinks after its length was asked for.
+            // The same for a file that shrinks after its length was read.
             assert!(Archive::read(&bytes[..length], bytes.len() as u64).is_err(), "{length} bytes");
         }
     }
@@ -175,7 +175,7 @@ fn hostile_frames_are_malformed() {
 
 #[test]
 fn bombs_are_not_decompressed() {
-    // The table says the truth, and the frame is a thousandth of it.
+    // The table is right, and the frame is a thousandth of it.
     let bytes =
         archive(Scheme::Zstd, &[("stage/lib/librocblas.so.5#0", "gfx906", &vec![0; 64 << 20])]);
     let archive_ = read(&bytes).expect("well-formed");
@@ -183,7 +183,7 @@ fn bombs_are_not_decompressed() {
     let error = archive_.kernels(&bytes[..], &objects).expect_err("a bomb");
     assert!(error.what.contains("more than its frame may become"), "{error}");
 
-    // The table says less than the frame becomes.
+    // The table has a smaller size than the frame expands to.
     let image = code_object(0x2f, &["a.kd"]);
     let mut bytes = archive(Scheme::Zstd, &[("stage/lib/librocblas.so.5#0", "gfx906", &image)]);
     let place = bytes.windows(13).rposition(|w| w == b"original_size").expect("the key") + 14;
@@ -200,7 +200,7 @@ fn a_marker_has_a_name_and_paths() {
     let parsed = Reference::parse(&good, 0).expect("well-formed");
     assert_eq!(parsed.kernel_name, NAME);
     assert_eq!(parsed.search_paths, ["../.kpack/blas_lib_@GFXARCH@.kpack"]);
-    // Bytes may follow: a section may be padded.
+    // Bytes may follow, since a section may be padded.
     assert!(Reference::parse(&[&good[..], &[0; 8]].concat(), 0).is_ok());
     for length in 0..good.len() {
         assert!(Reference::parse(&good[..length], 0).is_err(), "{length} bytes");

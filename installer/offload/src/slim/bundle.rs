@@ -1,4 +1,4 @@
-//! Writes a bundle again with only the code objects that chosen targets run.
+//! Rewrites a bundle with only the code objects that chosen targets run.
 
 use super::{
     Form,
@@ -11,17 +11,18 @@ use crate::{Bundle, Entry, Malformed, ReadAt, Target, bundle, compressed};
 use object::{LittleEndian, U64, pod};
 use std::io::{self, Read, Write};
 
-/// Each bundle begins at a multiple of this, as clang aligns them, and so does each code object that did.
+/// Each bundle begins at a multiple of this, as clang aligns them, and so does each code object that was
+/// aligned to it before.
 pub(super) const ALIGNMENT: u64 = 4096;
 
-/// Whether an entry stays for those targets: also the host's, SPIR-V, which the runtime compiles for any
-/// device, and whatever else is not code for one of AMD's processors.
+/// Whether an entry is kept for the wanted targets. Always kept are the host's entry, SPIR-V, which the
+/// runtime compiles for any device, and everything else that is not code for an AMD processor.
 pub(super) fn stays(entry: &Entry, wanted: &[Target]) -> bool {
     let runs = |code| wanted.iter().any(|target| target.may_run(code));
     entry.size == 0 || entry.target.as_ref().is_none_or(runs)
 }
 
-/// Writes a bundle in the form that it had, or compressed. Returns how many bytes it has now.
+/// Writes a bundle in its original form, or compressed, and returns its new size.
 pub(super) fn write<R: ReadAt + ?Sized>(
     elf: &Elf<'_, R>,
     bundle: &Bundle,
@@ -38,7 +39,7 @@ pub(super) fn write<R: ReadAt + ?Sized>(
     let mut kept: Vec<Kept<'_>> = (bundle.entries.iter().filter(|entry| is_kept(entry)))
         .map(|entry| Kept { entry, offset: 0 })
         .collect();
-    // A compressed bundle can only be read from its start to its end.
+    // A compressed bundle can only be read sequentially.
     kept.sort_by_key(|kept| kept.entry.offset);
     let entries: Vec<&Entry> = bundle.entries.iter().filter(|entry| stays(entry, wanted)).collect();
     let mut end =
@@ -68,12 +69,12 @@ pub(super) fn write<R: ReadAt + ?Sized>(
     Ok(bytes.len() as u64)
 }
 
-/// Whether the bundle becomes a compressed one, which it was not.
+/// Whether `form` requires compressing the bundle, which was plain before.
 pub(super) fn is_new(bundle: &Bundle, form: Form) -> bool {
     form == Form::Compressed && !bundle.compressed
 }
 
-/// Writes the table and the code objects that stay.
+/// Writes the table and the kept code objects.
 fn write_plain<R: ReadAt + ?Sized>(
     bundle: &Bundle,
     table: &[u8],
@@ -98,23 +99,23 @@ fn write_plain<R: ReadAt + ?Sized>(
     Ok(())
 }
 
-/// Where the code objects are read.
+/// The source of the code objects.
 enum Source<'a, R: ?Sized> {
     File(&'a R),
     Stream(Taken<'a>),
 }
 
-/// A table's magic and count, and the three numbers of an entry, in bytes.
+/// The lengths of a table's magic number and count, and of the three numbers of an entry, in bytes.
 const HEAD: u64 = bundle::MAGIC.len() as u64 + 8;
 const FIELDS: u64 = 24;
 
-/// A code object that stays, and where it begins in the new bundle.
+/// A kept code object, and its offset in the new bundle.
 struct Kept<'a> {
     entry: &'a Entry,
     offset: u64,
 }
 
-/// How code objects were aligned in the old bundle. Compilers before clang 13 did not align them to a page.
+/// The alignment of code objects in the old bundle. Compilers before clang 13 did not align them to pages.
 fn alignment(kept: &[Kept<'_>]) -> u64 {
     let offsets = kept.iter().fold(ALIGNMENT, |bits, kept| bits | kept.entry.offset);
     1 << offsets.trailing_zeros()
@@ -127,7 +128,7 @@ fn table(entries: &[&Entry], kept: &[Kept<'_>]) -> Vec<u8> {
     bytes.extend((entries.len() as u64).to_le_bytes());
     for &entry in entries {
         let place = kept.iter().find(|kept| std::ptr::eq(kept.entry, entry));
-        // An entry without code lies anywhere.
+        // The offset of an entry without code is arbitrary.
         let offset = place.map_or(0, |kept| kept.offset);
         let fields: [U64<LittleEndian>; 3] =
             [word(offset), word(entry.size), word(entry.identifier.len() as u64)];
@@ -137,7 +138,7 @@ fn table(entries: &[&Entry], kept: &[Kept<'_>]) -> Vec<u8> {
     bytes
 }
 
-/// Counts what is written.
+/// Counts the bytes written.
 struct Counted<W> {
     output: W,
     written: u64,
@@ -164,14 +165,14 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// A decompressed bundle that is read from its start.
+/// A decompressed bundle, which is read sequentially.
 struct Taken<'a> {
     source: Box<dyn Read + 'a>,
     place: u64,
 }
 
 impl Taken<'_> {
-    /// Copies the bytes that follow. `offset` is the bundle's, for errors.
+    /// Copies the next `length` bytes. `offset` is the bundle's offset, for errors.
     fn copy(&mut self, length: u64, offset: u64, output: &mut impl Write) -> Result<(), Error> {
         let mut buffer = vec![0; BUFFER];
         let end = self.place + length;
@@ -189,5 +190,5 @@ impl Taken<'_> {
     }
 }
 
-/// What is decompressed at a time, in bytes.
+/// How much is decompressed at a time, in bytes.
 const BUFFER: usize = 128 << 10;

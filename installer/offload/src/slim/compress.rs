@@ -6,10 +6,10 @@ use flate2::{Compression, write::ZlibEncoder};
 use md5::{Digest, Md5};
 use std::io::{self, Write};
 
-/// Of zstd's 22 levels, the last that is faster than reading from a disk.
+/// The highest of zstd's 22 levels that is still faster than reading from a disk.
 const LEVEL: i32 = 9;
 
-/// A plain bundle that is compressed as it is written.
+/// Compresses a plain bundle as it is written.
 pub(super) struct Compressor {
     format: Format,
     stream: Stream,
@@ -32,7 +32,7 @@ impl Compressor {
         Ok(Self { format, stream, hash: Md5::new(), uncompressed: 0 })
     }
 
-    /// The whole bundle. `offset` is the original's, for errors.
+    /// Returns the whole bundle. `offset` is the original's offset, for errors.
     pub(super) fn finish(self, offset: u64) -> Result<Vec<u8>, Error> {
         let stream = match self.stream {
             Stream::Zlib(encoder) => encoder.finish(),
@@ -59,8 +59,8 @@ impl Compressor {
                 bytes.extend(self.uncompressed.to_le_bytes());
             }
         }
-        // The first half of the plain bundle's MD5, as clang writes it. Runtimes name bundles in their
-        // caches by it.
+        // The first half of the plain bundle's MD5, as clang writes it. Runtimes use it as the bundle's name
+        // in their caches.
         bytes.extend(&self.hash.finalize()[..8]);
         bytes.extend(stream);
         Ok(bytes)

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{io::Write, ops::Range};
 
-/// What is read at a time, in bytes.
+/// How much is read at a time, in bytes.
 const BUFFER: usize = 1 << 20;
 
 /// Copies all bytes of a range.

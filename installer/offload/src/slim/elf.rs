@@ -1,7 +1,7 @@
-//! The headers and tables of an ELF file, as far as rewriting one needs them.
+//! The headers and tables of an ELF file, as far as they are needed to rewrite it.
 //!
-//! Every offset and size is checked against the file's length before it is used, and tables have a
-//! limit, so a hostile file costs neither memory nor a panic.
+//! Every offset and size is checked against the file's length before it is used, and tables have a maximum
+//! length, so a hostile file can cause neither high memory use nor a panic.
 
 use super::error::{Error, layout};
 use crate::{
@@ -21,10 +21,10 @@ pub(super) type Header = FileHeader64<LittleEndian>;
 pub(super) type Segment = ProgramHeader64<LittleEndian>;
 pub(super) type Section = SectionHeader64<LittleEndian>;
 
-/// The longest table that is read as a whole, in bytes: ten times rocSOLVER's longest.
+/// The longest table that is read as a whole, in bytes: ten times the length of rocSOLVER's longest.
 const LONGEST_TABLE: u64 = 64 << 20;
 
-/// A file whose headers have been read.
+/// An ELF file, with its headers read.
 #[derive(Debug)]
 pub(super) struct Elf<'a, R: ?Sized> {
     pub(super) reader: &'a R,
@@ -32,7 +32,7 @@ pub(super) struct Elf<'a, R: ?Sized> {
     pub(super) header: Header,
     pub(super) segments: Vec<Segment>,
     pub(super) sections: Vec<Section>,
-    /// The contents of the section that has the names of sections.
+    /// The contents of the section that holds the section names.
     pub(super) names: Vec<u8>,
 }
 
@@ -59,7 +59,7 @@ impl<'a, R: ReadAt + ?Sized> Elf<'a, R> {
             && matches!(header.e_type.get(LE), elf::ET_DYN | elf::ET_EXEC)
             && usize::from(header.e_phentsize.get(LE)) == size_of::<Segment>()
             && usize::from(header.e_shentsize.get(LE)) == size_of::<Section>();
-        // With more than 65,279 sections or 65,534 segments, the counts are elsewhere.
+        // With more than 65,279 sections or 65,534 segments, the counts are stored elsewhere.
         let (segments, sections) = (header.e_phnum.get(LE), header.e_shnum.get(LE));
         let names = usize::from(header.e_shstrndx.get(LE).0);
         if !is_native || segments == u16::MAX || names >= usize::from(sections) {
@@ -81,7 +81,7 @@ impl<'a, R: ReadAt + ?Sized> Elf<'a, R> {
         Ok(elf)
     }
 
-    /// The section of a name, and its number.
+    /// The section with a given name, and its number.
     pub(super) fn section(&self, name: &str) -> Option<(usize, &Section)> {
         self.sections.iter().enumerate().find(|(_, section)| {
             let rest = self.names.get(section.sh_name.get(LE) as usize..).unwrap_or_default();
@@ -89,7 +89,7 @@ impl<'a, R: ReadAt + ?Sized> Elf<'a, R> {
         })
     }
 
-    /// Reads a table of structures. What is left of `length` after the last whole one is not read.
+    /// Reads a table of structures. Bytes of `length` after the last whole structure are not read.
     pub(super) fn table<T: Pod>(
         &self,
         offset: u64,
@@ -115,12 +115,12 @@ impl<'a, R: ReadAt + ?Sized> Elf<'a, R> {
         Ok(u64::from_le(self.table::<u64>(offset, 8, "a pointer")?[0]))
     }
 
-    /// Where the bytes at a range of addresses are in the file.
+    /// The file offset of the bytes in a range of addresses.
     pub(super) fn locate(&self, address: u64, length: u64, what: &str) -> Result<u64, Error> {
         let found = self.segments.iter().filter(|segment| is_load(segment)).find_map(|segment| {
             let into = address.checked_sub(segment.p_vaddr.get(LE))?;
             let rest = segment.p_filesz.get(LE).checked_sub(into)?;
-            // A segment's bytes are within the file, so this does not overflow.
+            // A segment's bytes are within the file, so the sum does not overflow.
             (rest >= length).then(|| segment.p_offset.get(LE) + into)
         });
         found.ok_or_else(|| {
@@ -128,7 +128,7 @@ impl<'a, R: ReadAt + ?Sized> Elf<'a, R> {
         })
     }
 
-    /// The value of an entry of the dynamic section.
+    /// The value of an entry of the dynamic section, found by its tag.
     pub(super) fn dynamic(&self, tag: elf::DynamicTag) -> Result<Option<u64>, Error> {
         let Some(segment) = self.segments.iter().find(|s| s.p_type.get(LE) == elf::PT_DYNAMIC)
         else {
@@ -140,8 +140,8 @@ impl<'a, R: ReadAt + ?Sized> Elf<'a, R> {
         Ok(entries.find(|entry| entry.d_tag.get(LE) == tag).map(|entry| entry.d_val.get(LE)))
     }
 
-    /// The table at the address that one entry of the dynamic section has, as long as another says, and
-    /// its offset in the file.
+    /// Reads the table whose address and length are given by two entries of the dynamic section. Returns its
+    /// offset in the file and the table.
     pub(super) fn dynamic_table<T: Pod>(
         &self,
         (address, length): (elf::DynamicTag, elf::DynamicTag),
@@ -172,18 +172,18 @@ pub(super) fn has_bytes(section: &Section) -> bool {
     !matches!(section.sh_type.get(LE), elf::SHT_NOBITS | elf::SHT_NULL)
 }
 
-/// Where a section is in the file, and its length.
+/// A section's offset in the file, and its length.
 pub(super) fn place(section: &Section) -> (u64, u64) {
     (section.sh_offset.get(LE), section.sh_size.get(LE))
 }
 
-/// Where a section with bytes is in the file.
+/// The range of a section in the file. The section must have bytes there.
 pub(super) fn range(section: &Section) -> Range<u64> {
     let (offset, size) = place(section);
     offset..offset + size
 }
 
-/// A structure of ELF's with all bytes zero.
+/// An ELF structure with all bytes zero.
 pub(super) fn zeroed<T: Pod>() -> T {
     let bytes = [0_u64; 8];
     *pod::from_bytes(pod::bytes_of_slice(&bytes)).expect("as large as the largest of them").0

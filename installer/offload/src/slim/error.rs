@@ -1,42 +1,42 @@
-//! Why a file is not reduced.
+//! The reasons why a file cannot be reduced.
 
 use crate::Malformed;
 use std::io;
 
-/// Why a file is not reduced. Each is a clause about the file, which its reader names.
+/// Why a file is not reduced. Each message is a clause about the file, which the caller names.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It is another kind of file.
+    /// The file is of another kind.
     #[error("it is not an ELF file for x86-64 with section headers")]
     NotElf,
-    /// Nothing in it is for a GPU.
+    /// The file has no GPU code.
     #[error("it has no GPU code: no section .hip_fatbin with bundles")]
     NoKernels,
-    /// It was split when it was built.
+    /// The file was split when it was built.
     #[error("its kernels are not in the file but in .kpack archives, one for each GPU")]
     Split,
-    /// A wanted GPU would be left without kernels.
+    /// The reduced file would have no kernels for a wanted GPU.
     #[error("it has no kernels for {gpu}; it has kernels for {}", list(.available))]
     NotServed {
-        /// The GPU, as it was named.
+        /// The GPU, as the caller named it.
         gpu: String,
-        /// What it has kernels for.
+        /// The targets that the file has kernels for.
         available: Vec<String>,
     },
-    /// It has been reduced, for other GPUs.
+    /// The file has already been reduced, for other GPUs.
     #[error("it was reduced before, to {}; start from the whole file", list(.kept))]
     AlreadySlim {
-        /// The GPUs that were asked for then.
+        /// The GPUs that it was reduced to.
         kept: Vec<String>,
     },
-    /// It has been reduced for the same GPUs, but its bundles are to be compressed now.
+    /// The file has already been reduced for the same GPUs, but without being compressed.
     #[error("it was reduced before without being compressed; start from the whole file")]
     NotCompressed,
-    /// A form that no known compiler or linker makes.
+    /// The layout is not one that any known compiler or linker produces.
     #[error("its layout is not supported: {0}")]
     Layout(Malformed),
-    /// Its GPU code, or one of its tables, cannot be read.
+    /// The GPU code, or one of the file's tables, cannot be read.
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// The new file cannot be written.
@@ -44,7 +44,7 @@ pub enum Error {
     Write(#[source] io::Error),
 }
 
-/// What makes a layout unsupported, at an offset in the file.
+/// An unsupported layout: `what` describes the problem at an offset in the file.
 pub(super) fn layout(offset: u64, what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::Layout(Malformed::new(offset, what))
 }

@@ -1,4 +1,4 @@
-//! Where everything is in the reduced file.
+//! The layout of the reduced file.
 //!
 //! ```text
 //! whole file                      reduced file, addresses unchanged
@@ -6,11 +6,11 @@
 //! [ .rodata  .hip_fatbin ][ program headers, note ][ .eh_frame ... ][ .data ... ]   three
 //! ```
 //!
-//! The program headers are more than before, so they do not fit where they were. They must be within a
-//! PT_LOAD: glibc looks for them in memory, and Linux before 5.18 hands a program the address that they
-//! would have if the whole file were mapped in one piece, which here is right as the new PT_LOAD follows
-//! the shortened one in the file and in memory. They are at that PT_LOAD's start because that is the only
-//! place other than behind the ELF header where `strip` can write them.
+//! The reduced file has more program headers, so they do not fit in their old place. They must be within a
+//! PT_LOAD: glibc looks for them in memory, and Linux before 5.18 passes a program the address that they
+//! would have if the whole file were mapped in one piece. That address is correct here, as the new PT_LOAD
+//! follows the shortened one both in the file and in memory. They are at the start of that PT_LOAD, because
+//! `strip` can write them only there or directly after the ELF header.
 
 use super::{
     elf::{Elf, LE, Section, Segment, has_bytes, is_load, place, range, zeroed},
@@ -23,28 +23,28 @@ use std::ops::Range;
 
 const PAGE: u64 = 4096;
 
-/// The reduced file's headers, and what goes where.
+/// The headers of the reduced file, and the offsets of its parts.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) header: super::elf::Header,
     pub(super) segments: Vec<Segment>,
-    /// Where the note is. The program headers end there.
+    /// The offset of the note, which directly follows the program headers.
     pub(super) note: u64,
     pub(super) sections: Vec<Section>,
     pub(super) names: Vec<u8>,
-    /// Where the names of sections are.
+    /// The offset of the section names.
     pub(super) names_offset: u64,
-    /// What follows the bundles in the whole file.
+    /// What follows the bundles in the whole file, as a range there.
     pub(super) rest: Range<u64>,
     shift: Shift,
 }
 
-/// How places in the whole file become places in the reduced one.
+/// Maps offsets in the whole file to offsets in the reduced one.
 #[derive(Clone, Debug)]
 struct Shift {
-    /// The section of bundles, in the whole file.
+    /// The section of bundles, as a range in the whole file.
     fatbin: Range<u64>,
-    /// By how much what follows it moves towards the start.
+    /// By how many bytes everything after the section moves towards the start.
     by: u64,
 }
 
@@ -63,13 +63,13 @@ impl Shift {
 }
 
 impl Layout {
-    /// Where the reduced file has what is at an offset of the whole one.
+    /// The offset in the reduced file of a pointer at `offset` in the whole one.
     pub(super) fn offset(&self, offset: u64) -> Result<u64, Error> {
         self.shift.offset(offset, 8, "a pointer")
     }
 
-    /// Plans the file in which the section of that number has `packed` bytes of bundles, and zeros up to
-    /// the page's end. None: the file would not become smaller.
+    /// Plans a file whose section `number` holds `packed` bytes of bundles, followed by zeros up to the end
+    /// of the page. Returns `None` if the file would not become smaller.
     pub(super) fn new<R: ReadAt + ?Sized>(
         elf: &Elf<'_, R>,
         number: usize,
@@ -134,27 +134,27 @@ impl Layout {
     }
 }
 
-/// Three segments in the place of the one that has the kernels; two where that ends with them.
+/// Splits the segment with the kernels into three segments, or into two if the segment ends with the kernels.
 struct Split {
-    /// The segment's number.
+    /// The number of the segment that is split.
     number: usize,
-    /// How many bytes of it stay, up to the program headers.
+    /// How many of its bytes are kept, up to the program headers.
     kept: u64,
-    /// Where the program headers begin, in the file and in memory, and their length.
+    /// The program headers: offset in the file, address in memory, and length.
     table: u64,
     address: u64,
     table_size: u64,
     note_size: u64,
-    /// Where the third begins, in the whole file.
+    /// The offset of the third segment in the whole file.
     resume: u64,
-    /// Whether there is one.
+    /// Whether there is a third segment.
     has_third: bool,
-    /// By how much it moves towards the start.
+    /// By how many bytes it moves towards the start.
     by: u64,
 }
 
 impl Split {
-    /// None: no page would be saved.
+    /// Returns `None` if no page would be saved.
     fn new<R: ReadAt + ?Sized>(
         elf: &Elf<'_, R>,
         section: &Section,
@@ -194,13 +194,13 @@ impl Split {
         }
         let has_third = offset + segment.p_filesz.get(LE) > fatbin.end
             || segment.p_memsz.get(LE) > segment.p_filesz.get(LE);
-        // The others instead of one, and one for the note.
+        // One segment becomes two or three, and the note adds another.
         let count = elf.segments.len() as u64 + 2 + u64::from(has_third);
         if count >= u64::from(u16::MAX) || elf.sections.len() + 1 >= MOST_SECTIONS {
             return Err(bad("there are too many segments or sections"));
         }
         let table_size = count * size_of::<Segment>() as u64;
-        // Without a gap before the table, which `strip` would move into it.
+        // There must be no gap before the table, because `strip` would move the table into it.
         let table = (fatbin.start + packed).next_multiple_of(PAGE);
         let end = (table + table_size + note_size).next_multiple_of(PAGE);
         let resume = fatbin.end / PAGE * PAGE;
@@ -219,10 +219,10 @@ impl Split {
     }
 }
 
-/// From this number on, section numbers have other meanings.
+/// From this number on, section numbers are reserved for special meanings.
 const MOST_SECTIONS: usize = 0xff00;
 
-/// More than any linker's for x86-64, whose largest page has 1 GiB.
+/// Larger than any linker's alignment for x86-64, whose largest page is 1 GiB.
 const MOST_ALIGNMENT: u64 = 1 << 30;
 
 fn segments<R: ReadAt + ?Sized>(
@@ -275,14 +275,14 @@ fn segments<R: ReadAt + ?Sized>(
     Ok(segments)
 }
 
-/// The same segment, of which nothing is executed.
+/// Returns the segment without its permission to execute.
 fn without_execution(mut segment: Segment) -> Segment {
     let flags = segment.p_flags.get(LE).0 & !elf::PF_X.0;
     segment.p_flags = U32::new(LE, elf::ProgramFlags(flags));
     segment
 }
 
-/// A segment of the same kind somewhere else.
+/// A segment of the same kind at another place.
 fn at(segment: &Segment, offset: u64, address: u64, size: u64, memory: u64) -> Segment {
     Segment {
         p_offset: U64::new(LE, offset),
@@ -298,7 +298,7 @@ fn names_number<R: ?Sized>(elf: &Elf<'_, R>) -> usize {
     elf.header.e_shstrndx.get(LE).0.into()
 }
 
-/// Whether the file ends with what its headers speak of. A signature would follow that.
+/// Checks that the file ends where its headers say. A signature would follow that end.
 fn check_end<R: ReadAt + ?Sized>(elf: &Elf<'_, R>, rest: u64) -> Result<(), Error> {
     let table =
         elf.header.e_shoff.get(LE) + elf.sections.len() as u64 * size_of::<Section>() as u64;

@@ -1,5 +1,5 @@
-//! Writes a library or program again with only the kernels that chosen GPUs run. All other contents keep
-//! their addresses.
+//! Rewrites a library or program so that it contains only the kernels that chosen GPUs run. All other
+//! contents keep their addresses.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -7,11 +7,11 @@
 //! | `records.rs` | finds the pointers to bundles |
 //! | `bundle.rs`, `compress.rs` | write a bundle with fewer code objects |
 //! | `layout.rs` | plans the headers of the reduced file |
-//! | `note.rs` | the note that says what was done |
+//! | `note.rs` | the note that records the reduction |
 //! | `symbols.rs` | symbols that point to bundles |
 //!
-//! Bundles are found by the records that the HIP runtime goes by. What no record points to, and what a
-//! pointer that is in no record points to, would be lost or changed, so such files are refused.
+//! Bundles are found through the records that the HIP runtime uses. A bundle without a record would be lost,
+//! and a pointer to a bundle from outside the records would become wrong, so files with either are refused.
 
 mod bundle;
 mod compress;
@@ -41,30 +41,30 @@ use std::{
     io::{Seek, SeekFrom, Write},
 };
 
-/// Bytes in the whole file and in the reduced one.
+/// The sizes of something in the whole file and in the reduced one, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Size {
     /// In the whole file.
     pub before: u64,
-    /// In the reduced one.
+    /// In the reduced file.
     pub after: u64,
 }
 
-/// How bundles are written.
+/// In which form bundles are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Each as it was, compressed or not.
+    /// Each in its original form, compressed or not.
     AsBefore,
-    /// All compressed: those that were plain with zstd and a header of version 2, which needs a HIP runtime
-    /// made with LLVM 19 or later.
+    /// All compressed. Those that were plain are compressed with zstd and get a version 2 header, which needs
+    /// a HIP runtime built with LLVM 19 or later.
     Compressed,
 }
 
-/// What [`slim`] did.
+/// The result of [`slim`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slimmed {
-    /// Whether a reduced file was written. If not, the file has nothing that could be left out, and what
-    /// was written is void.
+    /// Whether a reduced file was written. If not, the file contains nothing that could be left out, and the
+    /// output is invalid.
     pub changed: bool,
     /// The file's size.
     pub size: Size,
@@ -72,12 +72,12 @@ pub struct Slimmed {
     pub targets: BTreeMap<String, Size>,
 }
 
-/// Writes a file of `size` bytes without the code objects that none of the GPUs of `note` runs. A GPU
-/// without features stands for all devices with that name. `output` must be empty.
+/// Writes a copy of a file of `size` bytes without the code objects that none of the GPUs in `note` run. A
+/// GPU named without features means all devices with that name. `output` must be empty.
 ///
 /// # Errors
-/// When the file has no kernels for one of the GPUs, was reduced for others or in another form, or has a
-/// layout that no known linker makes; and when reading or writing fails. What was written is void then.
+/// If the file has no kernels for one of the GPUs, has already been reduced for others or in another form, or
+/// has a layout that no known linker produces, or if reading or writing fails. The output is then invalid.
 pub fn slim<R: ReadAt + ?Sized>(
     reader: &R,
     size: u64,
@@ -133,8 +133,8 @@ pub fn slim<R: ReadAt + ?Sized>(
     Ok(slimmed)
 }
 
-/// More code objects than any library has; rocSOLVER has 3,525. Compressed tables cost a file little, and
-/// the program that reads them memory.
+/// More code objects than any library has; rocSOLVER has 3,525. Compressed tables take little room in a file
+/// but can take much memory once they are read.
 const MOST_ENTRIES: usize = 1 << 20;
 
 /// The section of bundles.
@@ -143,19 +143,19 @@ struct Fatbin {
     number: usize,
     /// Its address.
     address: u64,
-    /// Its place in the file.
+    /// Its offset in the file.
     offset: u64,
     bundles: Vec<Bundle>,
     pointers: Vec<Pointer>,
 }
 
 impl Fatbin {
-    /// Reads all tables of bundles. Each bundle has a record, and each record a bundle.
+    /// Reads the tables of all bundles and checks that each bundle has a record and each record a bundle.
     fn read<R: ReadAt + ?Sized>(elf: &Elf<'_, R>) -> Result<Self, Error> {
         let found = elf.section(FATBIN_SECTION);
         let (number, section) = match found {
             Some(found) => found,
-            // Split libraries have records all the same.
+            // Split libraries have records as well, so the records identify them.
             None => return Err(records::pointers(elf, &(0..0)).err().unwrap_or(Error::NoKernels)),
         };
         if !elf::has_bytes(section) || section.sh_size.get(LE) == 0 {
@@ -200,7 +200,7 @@ impl Fatbin {
         self.bundles.iter().flat_map(|bundle| &bundle.entries)
     }
 
-    /// Whether there are kernels for each GPU.
+    /// Checks that there are kernels for each GPU.
     fn check_served(&self, names: &[String], wanted: &[Target]) -> Result<(), Error> {
         for (name, target) in names.iter().zip(wanted) {
             let runs = |entry: &Entry| {
@@ -228,8 +228,8 @@ fn sizes(bundles: &[Bundle], wanted: &[Target]) -> BTreeMap<String, Size> {
     sizes
 }
 
-/// Writes the bundles one after the other. Returns their new addresses by the old ones, and how many
-/// bytes they take.
+/// Writes the bundles one after the other. Returns a map from their old addresses to the new ones, and how
+/// many bytes they take in all.
 fn write_bundles<R: ReadAt + ?Sized>(
     elf: &Elf<'_, R>,
     fatbin: &Fatbin,
@@ -248,7 +248,7 @@ fn write_bundles<R: ReadAt + ?Sized>(
     Ok((moved, packed))
 }
 
-/// Writes all but the bundles, which begin at `start`.
+/// Writes everything except the bundles, which begin at `start`.
 fn write_others<R: ReadAt + ?Sized>(
     elf: &Elf<'_, R>,
     layout: &Layout,

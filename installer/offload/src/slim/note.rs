@@ -8,19 +8,19 @@ use crate::ReadAt;
 use object::elf;
 use rocblas_contract::note;
 
-/// What the note says.
+/// The contents of the note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The version of the program that reduced the file.
     pub version: String,
     /// The digest of the whole file, with the name of its algorithm: `blake3:...`.
     pub source: String,
-    /// The GPUs that were asked for, as they were named.
+    /// The GPUs that the file was reduced to, as the caller named them.
     pub gpus: Vec<String>,
 }
 
 impl Note {
-    /// The bytes of the section.
+    /// The bytes of the note's section.
     pub(super) fn encode(&self) -> Vec<u8> {
         let Self { version, source, gpus } = self;
         let name = note::SLIM_NAME;
@@ -35,7 +35,7 @@ impl Note {
         bytes
     }
 
-    /// What a note's name says; none where it is another's or lacks a line.
+    /// Parses the name of a note; `None` if it is not one of ours or lacks a line.
     fn parse(name: &[u8]) -> Option<Self> {
         let mut lines = std::str::from_utf8(name).ok()?.lines();
         if lines.next() != Some(note::SLIM_NAME) {
@@ -50,10 +50,10 @@ impl Note {
     }
 }
 
-/// The note of a file; none in a file that is whole.
+/// The note of a file; `None` if the file has not been reduced.
 ///
 /// # Errors
-/// When the file is not an ELF file for x86-64, or its notes cannot be read.
+/// If the file is not an ELF file for x86-64, or if its notes cannot be read.
 pub fn note<R: ReadAt + ?Sized>(reader: &R, size: u64) -> Result<Option<Note>, Error> {
     find(&Elf::open(reader, size)?)
 }
@@ -71,7 +71,7 @@ pub(super) fn find<R: ReadAt + ?Sized>(elf: &Elf<'_, R>) -> Result<Option<Note>,
     Ok(None)
 }
 
-/// The note among those of a segment.
+/// Finds the note among those of a segment.
 fn parse(mut rest: &[u8], align: usize) -> Option<Note> {
     loop {
         let head = rest.split_at_checked(12)?;

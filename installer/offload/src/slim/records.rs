@@ -1,9 +1,9 @@
-//! The records that lead the HIP runtime to bundles: `.hipFatBinSegment`, of 24 bytes each: magic
-//! number, version, the bundle's address, and a word that the runtime uses.
+//! The records through which the HIP runtime finds bundles: `.hipFatBinSegment`, 24 bytes each: magic number,
+//! version, the bundle's address, and a word that the runtime uses.
 //!
-//! The address is written by the dynamic loader. Where the linker has left it depends on how the file
-//! was linked: as the addend of a relocation (RELA), in place (RELR), or in place for good (a program
-//! that is loaded at a fixed address).
+//! The dynamic loader writes the address. How the linker stores it depends on how the file was linked: as the
+//! addend of a relocation (RELA), in place (RELR), or in place as the final value (in a program that is
+//! loaded at a fixed address).
 
 use super::{
     elf::{Elf, LE, Segment, is_load, place},
@@ -20,13 +20,13 @@ use std::{
     ops::Range,
 };
 
-/// The section that has bundles.
+/// The section that contains the bundles.
 pub(super) const FATBIN_SECTION: &str = ".hip_fatbin";
 
 /// More translation units with GPU code than any library has; rocSOLVER has 235.
 const MOST_RECORDS: u64 = 1 << 16;
 
-/// Where a record has the address of its bundle.
+/// The offset of the bundle's address in a record.
 const POINTER: u64 = 8;
 
 /// A record's pointer.
@@ -34,11 +34,11 @@ const POINTER: u64 = 8;
 pub(super) struct Pointer {
     /// The address of the bundle that it points to.
     pub(super) bundle: u64,
-    /// Where the file has that address, as offsets of 64-bit numbers.
+    /// The offsets in the file of the 64-bit words that hold this address.
     pub(super) words: Vec<u64>,
 }
 
-/// Reads all records. `fatbin` is the range of addresses that have bundles.
+/// Reads all records. `fatbin` is the range of addresses that contains the bundles.
 pub(super) fn pointers<R: ReadAt + ?Sized>(
     elf: &Elf<'_, R>,
     fatbin: &Range<u64>,
@@ -59,7 +59,7 @@ pub(super) fn pointers<R: ReadAt + ?Sized>(
     Ok(pointers.into_values().collect())
 }
 
-/// The pointers by their addresses.
+/// The pointers of all records by their own addresses, not yet resolved.
 fn unresolved<R: ReadAt + ?Sized>(elf: &Elf<'_, R>) -> Result<BTreeMap<u64, Pointer>, Error> {
     type Record = [U64<LittleEndian>; 3];
     const SIZE: u64 = size_of::<Record>() as u64;
@@ -87,7 +87,7 @@ fn unresolved<R: ReadAt + ?Sized>(elf: &Elf<'_, R>) -> Result<BTreeMap<u64, Poin
     Ok(pointers)
 }
 
-/// Resolves the pointers that have relocations with an addend.
+/// Resolves the pointers that have a relocation with an addend.
 fn by_addend<R: ReadAt + ?Sized>(
     elf: &Elf<'_, R>,
     fatbin: &Range<u64>,
@@ -107,7 +107,7 @@ fn by_addend<R: ReadAt + ?Sized>(
             Some(pointer) if is_relative => {
                 pointer.bundle = addend;
                 pointer.words.push(offset + ADDEND);
-                // Some linkers write the address in place too.
+                // Some linkers write the address in place as well.
                 let place = elf.locate(address, 8, "a pointer to a bundle")?;
                 if elf.word(place)? == addend {
                     pointer.words.push(place);
@@ -123,8 +123,8 @@ fn by_addend<R: ReadAt + ?Sized>(
     Ok(())
 }
 
-/// Resolves the pointers that the compact table of relocations lists: a word with bit 0 clear is the
-/// address of a pointer; one with bit 0 set is a bitmap of the 63 words that follow.
+/// Resolves the pointers listed in the compact relocation table: a word with bit 0 clear is the address of a
+/// pointer; a word with bit 0 set is a bitmap of the 63 words that follow.
 fn in_place<R: ReadAt + ?Sized>(
     elf: &Elf<'_, R>,
     fatbin: &Range<u64>,
@@ -159,8 +159,9 @@ fn in_place<R: ReadAt + ?Sized>(
     Ok(())
 }
 
-/// Refuses a program at a fixed address that has the address of a bundle outside of its records. No
-/// relocation says of its words which are addresses, so each that equals one is taken for one.
+/// Refuses a program at a fixed address that contains the address of a bundle outside of its records. Without
+/// relocations it is unknown which words are addresses, so every word that equals the address of a bundle is
+/// treated as one.
 pub(super) fn check_fixed<R: ReadAt + ?Sized>(
     elf: &Elf<'_, R>,
     bundles: &BTreeSet<u64>,
@@ -175,7 +176,7 @@ pub(super) fn check_fixed<R: ReadAt + ?Sized>(
         |segment: &&Segment| is_load(segment) && segment.p_flags.get(LE).0 & elf::PF_W.0 != 0;
     for segment in elf.segments.iter().filter(is_data) {
         let (start, size) = (segment.p_offset.get(LE), segment.p_filesz.get(LE));
-        // Pointers are at multiples of eight in memory.
+        // Pointers are aligned to eight bytes in memory.
         let skipped = segment.p_vaddr.get(LE).wrapping_neg() % 8;
         let (mut next, end) = (start + skipped.min(size), start + size);
         while next + 8 <= end {

@@ -1,4 +1,4 @@
-//! Symbols that name bundles, as clang emits for each translation unit.
+//! The symbols that clang emits for the bundle of each translation unit.
 
 use super::{
     elf::{Elf, LE, place},
@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, mem::offset_of};
 
 type Symbol = Sym64<LittleEndian>;
 
-/// Where the file has the values of symbols in a section, and their new values. `moved` has the new
-/// addresses of bundles by the old ones.
+/// The offsets of the values of symbols in a section, and their new values. `moved` maps the old
+/// addresses of bundles to the new ones.
 pub(super) fn values<R: ReadAt + ?Sized>(
     elf: &Elf<'_, R>,
     number: usize,
@@ -26,7 +26,7 @@ pub(super) fn values<R: ReadAt + ?Sized>(
         let (offset, size) = place(section);
         let table: Vec<Symbol> = elf.table(offset, size, "symbols")?;
         for (at, symbol) in (0..).zip(&table) {
-            // A section's own symbol stays at its start.
+            // The section's own symbol stays at its start.
             if usize::from(symbol.st_shndx.get(LE).0) != number
                 || symbol.st_type() == elf::STT_SECTION
             {

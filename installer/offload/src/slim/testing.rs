@@ -1,29 +1,29 @@
-//! Small libraries with bundles, laid out as lld does it, and what they are in memory.
+//! Small libraries with bundles, laid out as lld does it, and their contents in memory.
 
 use crate::testing::section;
 use rocblas_contract::kpack;
 
-/// How pointers are written that depend on where the library is loaded.
+/// How pointers are stored whose values depend on where the library is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Linked {
     Rela,
     Relr,
-    /// Not at all: a program at a fixed address.
+    /// Without relocations: a program at a fixed address.
     Fixed,
 }
 
-/// Where things are in the file. Up to the end of the bundles that is their address too.
+/// Offsets in the file. Up to the end of the bundles, offsets and addresses are equal.
 const TABLE: usize = 0x400;
 const RODATA: usize = 0x800;
 pub(super) const FATBIN: usize = 0x1000;
 
-/// How much further than in the file the second segment is in memory.
+/// How much higher the address of the second segment is than its file offset.
 const GAP: usize = 0x1000;
 
 /// A section: name, type, flags, address, offset, length, size of an entry.
 type Section = (&'static str, u32, u64, usize, usize, usize, usize);
 
-/// A library with a record for each bundle and a second one for the first.
+/// A library with one record for each bundle and a second record for the first bundle.
 pub(super) fn library(linked: Linked, bundles: &[Vec<u8>]) -> Vec<u8> {
     let fatbin = section(bundles);
     let mut starts = Vec::new();
@@ -101,7 +101,7 @@ pub(super) fn library(linked: Linked, bundles: &[Vec<u8>]) -> Vec<u8> {
     let kind = if linked == Linked::Fixed { 2 } else { 3 };
     file[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
     put(&mut file, 16, &[kind | 62 << 16 | 1 << 32, 0, 64, headers as u64]);
-    // Sizes of headers and how many there are.
+    // The sizes and counts of the headers.
     put(&mut file, 52, &[64 | 56 << 16 | (segments.len() as u64) << 32 | 64 << 48]);
     put(&mut file, 60, &[7 | 6 << 16]);
     for (number, (kind, flags, offset, address, size, memory)) in segments.into_iter().enumerate() {
@@ -114,7 +114,7 @@ pub(super) fn library(linked: Linked, bundles: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-/// The number of `.hip_fatbin` among the sections.
+/// The section number of `.hip_fatbin`.
 const FATBIN_NUMBER: u8 = 2;
 
 fn put(file: &mut [u8], at: usize, words: &[u64]) {
@@ -123,7 +123,7 @@ fn put(file: &mut [u8], at: usize, words: &[u64]) {
     }
 }
 
-/// What the segments of a file are in memory, from address 0 on.
+/// The contents of memory, from address 0 on, after the segments of a file have been loaded.
 pub(super) fn memory(file: &[u8]) -> Vec<u8> {
     let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("8")) as usize;
     let (start, count) = (word(32), usize::from(file[56]));
@@ -140,7 +140,7 @@ pub(super) fn memory(file: &[u8]) -> Vec<u8> {
     memory
 }
 
-/// The addresses of bundles in the records of a loaded library, and where they are.
+/// Where each record's pointer is stored in a loaded library, and the address that it points to.
 pub(super) fn pointers(file: &[u8], linked: Linked, count: usize) -> Vec<(usize, usize)> {
     let memory = memory(file);
     let word = |at: usize| u64::from_le_bytes(memory[at..at + 8].try_into().expect("8")) as usize;

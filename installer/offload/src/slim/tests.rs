@@ -1,4 +1,4 @@
-//! Reduced libraries in memory: what has to be the same is the same, what is refused, hostile files.
+//! Reduced libraries in memory: what must be unchanged, which files are refused, and hostile files.
 
 use super::{
     testing::{FATBIN, Linked, library, memory, pointers},
@@ -27,7 +27,7 @@ fn reduce_to(form: Form, file: &[u8], gpus: &[&str]) -> Result<(Slimmed, Vec<u8>
     Ok((slimmed, output.into_inner()))
 }
 
-/// Reduces a file from which something can be left out.
+/// Reduces a file from which something must be removable.
 fn reduced(file: &[u8], gpus: &[&str]) -> Vec<u8> {
     let (slimmed, bytes) = reduce(file, gpus).expect("reduced");
     assert!(slimmed.changed, "{slimmed:?}");
@@ -36,7 +36,7 @@ fn reduced(file: &[u8], gpus: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// Code of several pages for each target, so that leaving some out saves pages. Compressing it does not.
+/// Code of several pages for each target, so that removing some of it saves pages. It does not compress.
 fn code(identifier: &str, seed: u8) -> Vec<u8> {
     let length = if identifier == HOST { 0 } else { CODE + 13 * usize::from(seed) };
     let mut state = u64::from(seed) << 32 | identifier.len() as u64;
@@ -47,7 +47,7 @@ fn code(identifier: &str, seed: u8) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// The length of code with seed 0.
+/// The length of the code with seed 0.
 const CODE: usize = 20_000;
 
 fn bundle_of(identifiers: &[&str], seed: u8) -> Vec<u8> {
@@ -85,8 +85,8 @@ fn bundle_at(memory: &[u8], address: usize) -> (Bundle, bool) {
     crate::bundle::read(rest, 0..rest.len() as u64).expect("a bundle")
 }
 
-/// That a reduced file is in memory as the whole one is, but for bundles and pointers, and that each
-/// pointer has the code objects of before that stay.
+/// Checks that a reduced file equals the whole one in memory, except for bundles and pointers, and that each
+/// pointer points to the original code objects that are to stay.
 fn check(linked: Linked, whole: &[u8], small: &[u8], bundles: usize, stays: &[&str]) {
     let (before, after) = (memory(whole), memory(small));
     let records = bundles + 1;
@@ -94,7 +94,7 @@ fn check(linked: Linked, whole: &[u8], small: &[u8], bundles: usize, stays: &[&s
     let end = FATBIN as u64 + section_size(whole);
     assert_eq!(before.len(), after.len());
     for at in 0..before.len() {
-        // Headers speak of the file and not of memory.
+        // The headers describe the file, not memory.
         let may_differ = at < 0x400
             || (FATBIN..end as usize).contains(&at)
             || old.iter().any(|(place, _)| (*place..place + 8).contains(&at));
@@ -176,7 +176,7 @@ fn code_objects_stay_aligned_as_they_were() {
         let code = [0x55; 20_000];
         let mut bundle = plain(&[(HOST, &[]), (GFX90A, &code), (GFX906, &code)]);
         if alignment == 4096 {
-            // Table, then one code object after the other.
+            // A table, then one code object after the other.
             let [first, second] = [4096_usize, 4096 * 6];
             bundle.resize(second + code.len(), 0);
             bundle[first..first + code.len()].fill(0x55);
@@ -296,7 +296,7 @@ fn what_cannot_be_reduced_is_refused_with_the_reason() {
 fn a_pointer_without_a_relocation_is_refused() {
     let whole = library(Linked::Relr, &[bundle_of(&[HOST, GFX906, GFX90A], 1)]);
     let mut file = whole;
-    // The table's second pointer becomes the first one's again.
+    // Make the second entry of the table equal to the first one.
     file.copy_within(0x400..0x408, 0x408);
     let error = reduce(&file, &["gfx906"]).expect_err("refused").to_string();
     assert!(error.contains("not the target of a RELATIVE relocation"), "{error}");
@@ -318,7 +318,7 @@ fn the_symbol_of_the_section_stays_at_its_start() {
     let elf = Elf::open(&whole[..], whole.len() as u64).expect("an ELF file");
     let symbol = elf::place(elf.section(".symtab").expect("symbols").1).0 as usize + 24;
     let mut file = whole.clone();
-    // STT_SECTION, with an address that no bundle has.
+    // STT_SECTION, and an address at which no bundle begins.
     file[symbol + 4] = 3;
     file[symbol + 8] = 0x10;
     let small = reduced(&file, &["gfx906"]);
@@ -347,7 +347,7 @@ fn segments_keep_their_alignment() {
     };
     let before = data(&file);
     for alignment in [0x1000_u64, 0x4000] {
-        // Of the second program header.
+        // The alignment of the second program header.
         file[64 + 56 + 48..64 + 56 + 56].copy_from_slice(&alignment.to_le_bytes());
         let moved = before - data(&reduced(&file, &["gfx906"]));
         assert!(moved > 0 && moved.is_multiple_of(alignment), "{moved:#x} {alignment:#x}");
@@ -358,12 +358,12 @@ fn segments_keep_their_alignment() {
 #[test]
 fn memory_is_bounded_whatever_a_file_claims() {
     let bundle = bundle_of(&[HOST, GFX906, GFX90A], 1);
-    // More bundles than records: they are not read to the end.
+    // There are more bundles than records; reading must stop early.
     let tiny = plain(&[(HOST, &[])]);
     let many = crate::testing::section(&[vec![bundle], vec![tiny; 10]].concat());
     let error = reduce(&library(Linked::Rela, &[many]), &["gfx906"]).expect_err("refused");
     assert!(error.to_string().contains("a bundle has no record"), "{error}");
-    // Tables that cost nothing when they are compressed.
+    // Tables that take almost no room once they are compressed.
     let names = vec![(GFX906, &[][..]); 1100];
     let table = compress((3, Method::Zstd), &plain(&names));
     let error =
@@ -414,7 +414,7 @@ proptest! {
         is_cut in any::<bool>(),
     ) {
         let mut file = library(linked, &[bundle_of(&[HOST, GFX906, GFX90A], 1)]);
-        // Headers and tables, and not the code between them.
+        // Changes hit headers and tables, not the code between them.
         let places: Vec<usize> = (0..0x500)
             .chain(FATBIN..FATBIN + 200)
             .chain(file.len() - 0x500..file.len())

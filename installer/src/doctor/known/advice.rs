@@ -1,5 +1,5 @@
-//! What to do about a line, for this GPU, this tree and this distribution. What the files at hand have
-//! outranks what releases are known to have.
+//! What to do about a line, for this GPU, this tree and this distribution. What the files on this machine
+//! show takes precedence over what releases are known to contain.
 
 use super::{
     cause::is_in_store,
@@ -19,33 +19,33 @@ use std::{
 /// The release that the shim forwards to.
 pub(in crate::doctor) const BACKEND: &str = "6.3";
 
-/// The release that the shim stands for.
+/// The release that the shim replaces.
 const STOCK: &str = "7.0";
 
-/// What is to be done where a log is of Windows.
-pub(super) const WINDOWS: &str = "run the program on Linux (the shim is for Linux only); on Windows take a rocBLAS \
+/// Advice for a log from Windows.
+pub(super) const WINDOWS: &str = "run the program on Linux (the shim is for Linux only); on Windows use a rocBLAS \
     that was built for the GPU, or use Vulkan";
 
-/// What advice depends on beside a line.
+/// What advice depends on besides the line.
 #[derive(Clone, Debug, Default)]
 pub struct Advice {
     /// AMD's package of 6.3 for this distribution.
     pub package: String,
-    /// The GPUs that are meant where a line names none, without features.
+    /// The GPUs to assume if a line names none, without features.
     pub gpus: Vec<String>,
-    /// The tree that is meant where a line names none.
+    /// The tree to assume if a line names none.
     pub own: Tree,
-    /// The trees that lines name, as far as they are here.
+    /// The trees that lines name and that exist here.
     pub trees: BTreeMap<PathBuf, Tree>,
-    /// Where a log shows the shim.
+    /// Whether a log shows the shim.
     pub shown: Shown,
     /// The system that the log is from, or else this machine's.
     pub system: Option<System>,
-    /// The log is of Windows, and no line of it names a library of Linux.
+    /// The log is from Windows, and no line of it names a Linux library.
     pub windows: bool,
 }
 
-/// Where a log shows that the shim is in place: by its own sentences, or by a path in its store.
+/// Which evidence in a log shows the shim: its own sentences, or a path in its store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
     /// Some tree.
@@ -54,19 +54,19 @@ pub struct Shown {
     pub trees: BTreeSet<PathBuf>,
 }
 
-/// What a tree has.
+/// The state of a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     /// The shim is in place.
     pub applied: bool,
-    /// The GPUs that what is in place covers, as `inspect` finds.
+    /// The GPUs that it covers, as `inspect` determines.
     pub covered: BTreeSet<String>,
     /// The backends in the store, each with the GPUs it has code for.
     pub backends: Vec<(String, BTreeSet<String>)>,
 }
 
 impl Advice {
-    /// ` --rocm TREE` of a line, quoted where a shell needs it.
+    /// ` --rocm TREE` for a line, quoted if a shell requires it.
     pub(super) fn rocm(&self, line: &Line) -> String {
         line.tree.as_deref().map(|tree| format!(" --rocm {}", quoted(tree))).unwrap_or_default()
     }
@@ -78,7 +78,7 @@ impl Advice {
         }
     }
 
-    /// Whether the shim is in the tree of a line, by what is here or by what the log shows.
+    /// Whether the shim is in the tree of a line, from what is here or from what the log shows.
     pub(super) fn is_applied(&self, line: &Line) -> bool {
         let is_shown = match &line.tree {
             Some(tree) => self.shown.trees.contains(tree),
@@ -87,7 +87,7 @@ impl Advice {
         is_shown || self.tree(line).is_some_and(|tree| tree.applied)
     }
 
-    /// The GPU of a line, or the only one that can be meant.
+    /// The GPU of a line, or the only candidate.
     fn gpu<'a>(&'a self, line: &'a Line) -> Option<&'a str> {
         match (&line.gpu, self.gpus.as_slice()) {
             (Some(gpu), _) => Some(gpu),
@@ -96,7 +96,7 @@ impl Advice {
         }
     }
 
-    /// The GPUs of which one is meant, where a line does not say which.
+    /// The candidate GPUs, if a line does not say which.
     pub(in crate::doctor) fn candidates(&self) -> String {
         match self.gpus.as_slice() {
             [first @ .., last] if !first.is_empty() => {
@@ -106,7 +106,7 @@ impl Advice {
         }
     }
 
-    /// A cure, where the files that it is to change are such as can be changed.
+    /// A fix, if the files that it changes can be changed.
     pub(super) fn possible(&self, line: &Line, cure: String) -> String {
         const ACTS: [&str; 6] = [
             "installer apply",
@@ -129,9 +129,9 @@ impl Advice {
         let path = line.tree.as_deref().or(line.path.as_deref()).or(of_nix);
         match path.and_then(read_only) {
             Some(owner) if acts => format!(
-                "files of {owner} cannot be changed: copy the tree to a directory of yours, give that one to \
+                "files of {owner} cannot be changed: copy the tree to a directory of yours, pass that to \
                  `installer apply --rocm`, and let the program load it (LD_LIBRARY_PATH); or build the \
-                 package again with a rocBLAS that has code for {} (in nixpkgs: rocblas's gpuTargets)",
+                 package with a rocBLAS that has code for {} (in nixpkgs: rocblas's gpuTargets)",
                 self.gpu(line).map_or_else(|| self.candidates(), str::to_owned)
             ),
             _ => cure,
@@ -150,7 +150,7 @@ impl Advice {
         }
     }
 
-    /// A cure by `apply`, where the shim is not in place yet.
+    /// A fix with `apply`, or with `repair` if the shim is in place already.
     pub(super) fn apply_or_repair(&self, line: &Line, apply: &str) -> String {
         match self.is_applied(line) {
             true => format!("installer repair{0}; installer inspect{0}", self.rocm(line)),
@@ -158,7 +158,7 @@ impl Advice {
         }
     }
 
-    /// A cure for the shim's own sentences.
+    /// A fix for the shim's own sentences.
     pub(super) fn of_shim(&self, cure: &str) -> String {
         if self.own.applied && cure.contains("installer apply") {
             return "installer verify; installer repair   (places the backend again); `installer backends \
@@ -168,7 +168,7 @@ impl Advice {
         cure.replace("PACKAGE", &self.package)
     }
 
-    /// Where rocBLAS lacks a GPU's kernels.
+    /// The fix if rocBLAS lacks a GPU's kernels.
     pub(super) fn kernels(&self, line: &Line) -> String {
         let rocm = self.rocm(line);
         let here = self.tree(line);
@@ -191,7 +191,7 @@ impl Advice {
         if let Some(here) = here {
             if here.covered.contains(gpu) {
                 return format!(
-                    "installer which PROGRAM   (what is in place covers {gpu}: the program loads another \
+                    "installer which PROGRAM   (the rocBLAS in place covers {gpu}: the program loads another \
                      rocBLAS); unset ROCBLAS_TENSILE_LIBPATH and LD_LIBRARY_PATH"
                 );
             }
@@ -210,27 +210,27 @@ impl Advice {
                 );
             }
             return format!(
-                "this is the rocBLAS of ROCm {release}, and the shim stands for that of ROCm 7: \
-                 unset ROCBLAS_TENSILE_LIBPATH, and install that release's rocblas package again"
+                "this is the rocBLAS of ROCm {release}, but the shim replaces that of ROCm 7: \
+                 unset ROCBLAS_TENSILE_LIBPATH, and reinstall that release's rocblas package"
             );
         }
         if is_in_stock(line, gpu) {
             return format!(
-                "unset ROCBLAS_TENSILE_LIBPATH; install rocBLAS's package, or the program's wheel, \
-                 again: ROCm 7's serves {gpu}, and its files are missing"
+                "unset ROCBLAS_TENSILE_LIBPATH; reinstall rocBLAS's package, or the program's wheel: \
+                 ROCm 7's serves {gpu}, but its files are missing"
             );
         }
         if self.is_applied(line) {
             return format!(
                 "installer inspect{rocm} --gpu {gpu}   (what the backend lacks); installer backends{rocm} \
-                 add {} --gpu {gpu}, and use it",
+                 add {} --gpu {gpu}, and select it",
                 self.package
             );
         }
         format!("installer apply{rocm} --backend {} --gpu {gpu}", self.package)
     }
 
-    /// What to do in case that rocBLAS lacks a GPU's kernels; `None` where it has them.
+    /// The fix in case rocBLAS lacks a GPU's kernels; `None` if it has them.
     pub(super) fn missing_kernels(&self, line: &Line) -> Option<String> {
         let kernels = self.kernels(line);
         match self.gpu(line) {
@@ -240,18 +240,18 @@ impl Advice {
         }
     }
 
-    /// Where the program itself, or a library that is not rocBLAS, lacks a GPU's code.
+    /// The fix if the program itself, or a library other than rocBLAS, lacks a GPU's code.
     pub(super) fn build(&self, line: &Line) -> String {
         let Some(gpu) = self.gpu(line) else {
             return format!(
-                "build the program for {}, by the target that `rocminfo` prints (-DGPU_TARGETS=gfx..., in \
-                 older versions -DAMDGPU_TARGETS), or take a build that has it; unset \
+                "build the program for {}, with the target that `rocminfo` prints (-DGPU_TARGETS=gfx..., in \
+                 older versions -DAMDGPU_TARGETS), or get a build that has it; unset \
                  HSA_OVERRIDE_GFX_VERSION",
                 self.candidates()
             );
         };
         let what = match line.library.as_deref() {
-            Some(library) => format!("take a build of {library} that has code for {gpu}"),
+            Some(library) => format!("get a build of {library} that has code for {gpu}"),
             None => format!(
                 "build the program for the GPU (-DGPU_TARGETS={gpu}, in older versions \
                  -DAMDGPU_TARGETS)"
@@ -265,19 +265,19 @@ impl Advice {
         format!("{what}; unset HSA_OVERRIDE_GFX_VERSION{served}")
     }
 
-    /// Where a file is for a newer distribution: the shim, a backend, a library of ROCm or the program.
+    /// The fix if a file is for a newer distribution: the shim, a backend, a library of ROCm or the program.
     pub(super) fn of_this_system(&self, line: &Line) -> String {
         let rocm = self.rocm(line);
         let library = line.library.as_deref().unwrap_or_default();
         let again = match line.path.as_deref().and_then(bundle_of) {
-            Some(owner) => format!("take a build of {owner} for this distribution"),
+            Some(owner) => format!("get a build of {owner} for this distribution"),
             None => self.system.unwrap_or(System::Apt).reinstall(library),
         };
-        let shim = "take the shim that was built for this distribution, or build it here, and install it with \
+        let shim = "get the shim that was built for this distribution, or build it here, and install it with \
                     `installer repair`";
         if is_in_store(line) {
             return format!(
-                "installer backends{rocm} add {}   (the package of this release), and use it",
+                "installer backends{rocm} add {}   (the package of this release), and select it",
                 self.package
             );
         }
@@ -290,14 +290,14 @@ impl Advice {
             );
         }
         if is_rocblas(line) {
-            return format!("take the package of this release: {}", self.package);
+            return format!("get the package of this release: {}", self.package);
         }
         if is_of_rocm(library) {
-            return format!("install {} for this release again: {again}", package_of(library));
+            return format!("reinstall {} for this release: {again}", package_of(library));
         }
         match library {
-            "" => "build the program on this distribution, or take its build for it".to_owned(),
-            _ => format!("build {library} on this distribution, or take its build for it"),
+            "" => "build the program on this distribution, or get its build for it".to_owned(),
+            _ => format!("build {library} on this distribution, or get its build for it"),
         }
     }
 }
@@ -309,7 +309,7 @@ pub(super) fn is_of_rocm(library: &str) -> bool {
     STARTS.iter().any(|start| library.starts_with(start))
 }
 
-/// What is known of a GPU that 6.3 does not serve.
+/// What is known about a GPU that 6.3 does not serve.
 pub(in crate::doctor) fn unserved(gpu: &str) -> String {
     let releases: Vec<&str> =
         gpu::served_by(gpu).iter().map(|release| release.rocm.as_str()).collect();
@@ -325,10 +325,10 @@ pub(in crate::doctor) fn unserved(gpu: &str) -> String {
     } else {
         "build rocBLAS for it, or use Vulkan"
     };
-    format!("no known release of rocBLAS serves {gpu}, {BACKEND} neither: {else_}")
+    format!("no known release of rocBLAS serves {gpu}, not even {BACKEND}: {else_}")
 }
 
-/// Whether the rocBLAS of a line, or else ROCm 7's, serves a GPU.
+/// Whether the line's rocBLAS, or else ROCm 7's, serves a GPU.
 fn is_in_stock(line: &Line, gpu: &str) -> bool {
     gpu::is_served(line.release.as_deref().unwrap_or(STOCK), gpu) == Some(true)
 }

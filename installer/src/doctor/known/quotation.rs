@@ -1,20 +1,20 @@
-//! Error texts that report no error: servers log prompts and generated text, test runners the names of
-//! tests, compilers and `grep` source code, and people paste documentation.
+//! Error texts that do not report an error: servers log prompts and generated text, test runners log names of
+//! tests, compilers and `grep` print source code, and people paste documentation.
 
 use crate::doctor::log::{has_test_tag, line::Line};
 
-/// Whether a line with this message is about errors and reports none.
+/// Whether a line with this message is about errors but reports none.
 pub(super) fn is_about_errors(line: &Line) -> bool {
     let message = line.message.as_str();
     is_conversation(message)
         || is_outcome_of_a_test(message)
         || is_source(message)
         || is_document(message)
-        // A hyphen or number after a date is a logger's.
+        // A hyphen or number after a date comes from a logger.
         || is_item(&line.shown)
 }
 
-/// Whether a message is what somebody asked a model, or what it wrote.
+/// Whether a message is a prompt, or text that a model generated.
 fn is_conversation(message: &str) -> bool {
     const STARTS: [&str; 7] =
         ["prompt", "Prompt", "User:", "user:", "Assistant:", "assistant:", "> "];
@@ -23,8 +23,8 @@ fn is_conversation(message: &str) -> bool {
         || message.trim_end().ends_with('?')
 }
 
-/// Whether a message has a test's name and outcome, in the forms of GoogleTest, pytest, unittest, Rust, Go,
-/// ctest and TAP. Not a failed one of pytest, which has the error after it.
+/// Whether a message is a test's name and outcome, in the formats of GoogleTest, pytest, unittest, Rust, Go,
+/// ctest and TAP. A failed test of pytest does not count, since the error follows it.
 fn is_outcome_of_a_test(message: &str) -> bool {
     const STARTS: [&str; 13] = [
         "PASSED ",
@@ -43,7 +43,7 @@ fn is_outcome_of_a_test(message: &str) -> bool {
     ];
     const ENDS: [&str; 7] =
         ["... ok", "... OK", "... ignored", "... skipped", " PASSED", " SKIPPED", " XFAIL"];
-    // pytest's share of the tests, and unittest's and others' time.
+    // pytest's percentage, and the time that unittest and others print.
     let end = message.trim_end();
     let end = match end.rfind(['[', '(']) {
         Some(at) if end.ends_with("%]") || end.ends_with("s)") => end[..at].trim_end(),
@@ -63,7 +63,7 @@ fn is_source(message: &str) -> bool {
     const STARTS: [&str; 9] =
         ["//", "/*", "*/", "#define ", "case ", "return ", "<!--", "\"\"\"", "'''"];
     const ENDS: [&str; 3] = [";", ") {", "*/"];
-    // `grep -n` puts the file and the number of the line before it.
+    // `grep -n` prints the file and line number first.
     let mut parts = message.splitn(3, ':').skip(1);
     let number = parts.next().unwrap_or_default();
     let is_found = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -72,7 +72,7 @@ fn is_source(message: &str) -> bool {
         || ENDS.iter().any(|end| code.trim_end().ends_with(end))
 }
 
-/// Whether a message is a line of Markdown, or `grep` found it in a document.
+/// Whether a message is a line of Markdown, or was found by `grep` in a document.
 fn is_document(message: &str) -> bool {
     const STARTS: [&str; 3] = ["# ", "## ", "```"];
     const FILES: [&str; 5] = [".md", ".rst", ".adoc", ".html", ".ipynb"];
@@ -83,8 +83,8 @@ fn is_document(message: &str) -> bool {
     STARTS.iter().any(|start| message.starts_with(start)) || FILES.iter().any(is_in_a_file)
 }
 
-/// Whether a line is an item of a list, a row of a table or a line of a patch. Package managers list problems
-/// of their own.
+/// Whether a line is a list item, a table row or a line of a patch. Package managers list problems of their
+/// own.
 fn is_item(line: &str) -> bool {
     const STARTS: [&str; 4] = ["- ", "* ", "+ ", "| "];
     let after_number = line.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -93,7 +93,7 @@ fn is_item(line: &str) -> bool {
     STARTS.iter().any(|start| line.starts_with(start)) && !is_problem || is_numbered
 }
 
-/// Quotation marks, each with the one that ends the quotation.
+/// Opening quotation marks, each with its closing mark.
 const MARKS: [(char, char); 6] = [
     ('"', '"'),
     ('\'', '\''),
@@ -103,8 +103,8 @@ const MARKS: [(char, char); 6] = [
     ('\u{ab}', '\u{bb}'),
 ];
 
-/// Whether a part of a message is within a sentence's quotation marks, or follows who says it. A program's own
-/// marks follow `=`, `:` or `(`, and those of a path end within the part.
+/// Whether a part of a message is within a sentence's quotation marks, or follows the name of a speaker. A
+/// program's own marks follow `=`, `:` or `(`, and those of a path end within the part.
 pub(super) fn is_quoted(message: &str, start: usize, end: usize) -> bool {
     const SAYS: [&str; 6] = [" said:", " says:", " wrote:", " reads:", "prompt:", "content:"];
     let is_mark = |c: char| c.is_whitespace() || MARKS.iter().any(|(opening, _)| *opening == c);
@@ -122,8 +122,8 @@ pub(super) fn is_quoted(message: &str, start: usize, end: usize) -> bool {
         })
 }
 
-/// Whether an error ends where its sign does. A word after it is a sentence about the error, and `= 209,` or
-/// a comma alone its definition.
+/// Whether an error ends where its sign ends. A word after it makes it a sentence about the error, and `=
+/// 209,` or a single comma makes it a definition.
 pub(super) fn is_end(rest: &str) -> bool {
     let after = rest.trim();
     after != "," && !after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '='))

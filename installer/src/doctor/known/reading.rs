@@ -1,6 +1,5 @@
-//! Reads a log from beginning to end: the errors that are known, each once for each GPU and tree, with
-//! the settings, GPUs and crashes that the log tells of. Some errors mean something else by what
-//! comes after them.
+//! Reads a log from beginning to end and collects the known errors, each once for each GPU and tree, with the
+//! settings, GPUs and crashes that the log shows. The meaning of some errors depends on what follows them.
 
 use super::{
     Known,
@@ -33,39 +32,39 @@ use std::{
     sync::LazyLock,
 };
 
-/// Lines that belong together are no further apart than this, in bytes.
+/// Related lines are at most this far apart, in bytes.
 const NEAR: u64 = 4096;
 
-/// More different errors than a person wants to read.
+/// More distinct errors than anybody wants to read.
 const MOST: usize = 64;
 
 /// llama.cpp's argument, and its short form.
 const OVERRIDE_TENSOR: [&str; 2] = ["--override-tensor", " -ot "];
 
-/// How llama.cpp says what HIP answered.
+/// How llama.cpp prints the error that HIP returned.
 const HIP_ERROR: [&str; 2] = ["ROCm error: ", "CUDA error: "];
 
-/// How llama.cpp's HIP build says a status that it has no name for, such as HIPBLAS_STATUS_UNKNOWN.
+/// How llama.cpp's HIP build prints a status that it has no name for, such as HIPBLAS_STATUS_UNKNOWN.
 const UNNAMED_STATUS: &str = "unknown error";
 
-/// How shells and programs say that a process ended.
+/// How shells and programs report that a process ended.
 const CRASHES: [&str; 4] =
     ["egmentation fault", "(core dumped)", "error=\"runner crashed\"", "SIGSEGV"];
 
 /// Lines in which llama.cpp and Ollama list GPUs.
 const DEVICES: [&str; 2] = [", gfx", "compute=gfx"];
 
-/// How llama.cpp says, after an error, on which device it happened.
+/// How llama.cpp prints, after an error, on which device it happened.
 const CURRENT_DEVICE: &str = "current device: ";
 
-/// How it says on which device it initialises rocBLAS, before that may fail.
+/// How it prints on which device it initialises rocBLAS, before that may fail.
 const INITIALISING: &str = "initializing rocBLAS on device ";
 
-/// Where a message has the number of a device, or Ollama's identifier of one.
+/// Where a message contains a device number, or Ollama's identifier of a device.
 const NUMBERED: [&str; 8] =
     ["on device ", "device: ", "Device ", "device ", "ROCm", "GPU ", "cuda:", " id="];
 
-/// So many errors wait for the line that says on which device they happened.
+/// How many errors may wait for the line that names their device.
 const WAITING: usize = 16;
 
 static SCANNER: LazyLock<Scanner> = LazyLock::new(|| {
@@ -85,43 +84,43 @@ fn variables() -> Vec<&'static str> {
     names
 }
 
-/// What a log tells.
+/// What a log shows.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
-    /// The errors that are known, in the log's order.
+    /// The known errors, in the log's order.
     pub found: Vec<Known>,
-    /// Variables and options that matter. The rest of their lines may be secret.
+    /// Variables and options that matter. The other parts of their lines may be secret.
     pub settings: Vec<Setting>,
-    /// The line that says that a process crashed.
+    /// The line that reports a crash.
     pub crash: Option<String>,
     /// The GPUs that it lists, without features.
     pub gpus: BTreeSet<String>,
-    /// Where it shows the shim.
+    /// Whether it shows the shim.
     pub shim: Shown,
-    /// The system that it shows first.
+    /// The first system that it shows.
     pub system: Option<System>,
-    /// Nothing is in it, or blanks only.
+    /// It is empty or blank.
     pub empty: bool,
-    /// The GPUs by number or identifier. Another process may number them otherwise, so the last counts.
+    /// The GPUs by number or identifier. Another process may number them differently, so the last one counts.
     devices: BTreeMap<String, String>,
-    /// Errors, where there are several GPUs, of which a following line may say whose they are.
+    /// With several GPUs: errors whose device a following line may name.
     waiting: VecDeque<Event>,
-    /// The device that rocBLAS is initialised on, and where the log says so.
+    /// The device on which rocBLAS is initialised, and where the log says so.
     initialising: Option<(u64, String)>,
     /// The directories of Ollama's ROCm libraries.
     bundles: BTreeSet<PathBuf>,
     /// Lines name files of Windows, and of Linux.
     windows: bool,
     linux: bool,
-    /// A failed SOLVE_TRI whose reason has not come yet, and where it was.
+    /// A failed SOLVE_TRI whose reason has not appeared yet, and its position.
     pending: Option<(u64, Line)>,
-    /// A queue that stopped, whose status has not come yet, and where it was.
+    /// A queue that stopped, whose status has not appeared yet, and its position.
     queue: Option<(u64, Line)>,
-    /// Where the last error was that following lines continue.
+    /// The position of the last error that following lines continue.
     code_object: Option<u64>,
-    /// Where the last error was that may be why a SOLVE_TRI failed.
+    /// The position of the last error that may be why a SOLVE_TRI failed.
     reason: Option<u64>,
-    /// Where the last message was that says why calls of rocBLAS fail.
+    /// The position of the last message that explains why rocBLAS calls fail.
     rocblas: Option<u64>,
 }
 
@@ -143,7 +142,7 @@ pub struct Setting {
 }
 
 impl Reading {
-    /// Reads all of a log.
+    /// Reads a whole log.
     pub fn of(log: impl Read) -> io::Result<Self> {
         let mut reading = Self::default();
         reading.empty = !SCANNER.lines(log, |at, line| reading.line(at, line))?;
@@ -151,7 +150,7 @@ impl Reading {
         Ok(reading)
     }
 
-    /// Whether the log is of Windows.
+    /// Whether the log is from Windows.
     #[must_use]
     pub fn is_of_windows(&self) -> bool {
         self.windows && !self.linux
@@ -181,7 +180,7 @@ impl Reading {
         self.let_through(if self.gpus.len() > 1 { WAITING } else { 0 });
     }
 
-    /// Explains the errors that wait, all but the last `but`.
+    /// Explains the waiting errors except the last `but`.
     fn let_through(&mut self, but: usize) {
         while self.waiting.len() > but
             && let Some(event) = self.waiting.pop_front()
@@ -190,16 +189,16 @@ impl Reading {
         }
     }
 
-    /// What only the end of the log tells.
+    /// Conclusions that need the end of the log.
     fn finish(&mut self) {
         self.let_through(0);
         self.settle();
         self.settle_queue();
-        // A runner whose error is in the log is explained by that.
+        // A crashed runner whose error is in the log is explained by that error.
         if self.found.iter().any(|known| ends_a_runner(known.cause)) {
             self.found.retain(|known| known.cause != Cause::OllamaRunner);
         }
-        // Of several bundles it is that of ROCm 7, whose name sorts last: rocm, rocm_v6, rocm_v7.
+        // Of several bundles, the one of ROCm 7, whose name sorts last: rocm, rocm_v6, rocm_v7.
         let bundle = self.bundles.last();
         for known in &mut self.found {
             if known.line.tree.is_none() && is_of_the_program(known.cause) {
@@ -224,7 +223,7 @@ impl Reading {
         })
     }
 
-    /// The GPU on which rocBLAS is initialised right before an error.
+    /// The GPU on which rocBLAS is initialised immediately before an error.
     fn initialised_device(&self, at: u64) -> Option<String> {
         let (before, device) = self.initialising.as_ref()?;
         self.devices.get(device).filter(|_| at <= before + NEAR).cloned()
@@ -292,27 +291,27 @@ impl Reading {
         }
     }
 
-    /// A queue that stopped, with a status that is not known or in another log.
+    /// Handles a queue that stopped without a known status, or whose status is in another log.
     fn settle_queue(&mut self) {
         if let Some((_, line)) = self.queue.take() {
             self.add(Cause::GpuFault, line, None);
         }
     }
 
-    /// A failed SOLVE_TRI after which nothing came lacks its kernel, as far as is known.
+    /// Without another reason after it, a failed SOLVE_TRI lacks its kernel, as far as is known.
     fn settle(&mut self) {
         if let Some((_, line)) = self.pending.take() {
             self.add(Cause::NoRocblasKernel, line, None);
         }
     }
 
-    /// Adds an error, or what its line adds to an earlier one of the same cause.
+    /// Adds an error, or what its line adds to an earlier error with the same cause.
     fn add(&mut self, cause: Cause, line: Line, also: Option<String>) {
         fn agree<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
             one.is_none() || other.is_none() || one == other
         }
         let is_full = self.found.len() >= MOST;
-        // An error whose GPU is not known is not taken for that of the next one, where there are several.
+        // With several GPUs, an error without a known GPU must not get the next one's.
         let are_several = self.gpus.len() > 1;
         let same = self.found.iter_mut().find(|known| {
             let earlier = &known.line;
@@ -337,7 +336,7 @@ impl Reading {
         }
     }
 
-    /// What a line shows of the shim: a sentence of its own, or a file of its or of its store.
+    /// Whether a line shows the shim: one of its sentences, or a path of its file or store.
     fn shim(&mut self, line: &Line) {
         let is_own = is_in_store(line) || line.library.as_deref() == Some(SHIM_FILE);
         self.shim.somewhere |= is_own || line.message.starts_with(PREFIX);
@@ -346,7 +345,7 @@ impl Reading {
         }
     }
 
-    /// What a line tells of the machine: its GPUs, system and directories.
+    /// What a line shows about the machine: its GPUs, system and directories.
     fn machine(&mut self, at: u64, line: &Line) {
         let message = line.message.as_str();
         let is_listed = message.starts_with("Device ") || message.contains(DEVICES[1]);
@@ -374,7 +373,7 @@ impl Reading {
         self.linux |= line.path.is_some();
     }
 
-    /// What a line tells beside errors.
+    /// What a line shows besides errors.
     fn facts(&mut self, at: u64, line: &Line) {
         let message = line.message.as_str();
         if self.crash.is_none() && CRASHES.iter().any(|crash| message.contains(crash)) {
@@ -406,13 +405,13 @@ impl Reading {
     }
 }
 
-/// Whether an error is one that a runner of Ollama's ends with.
+/// Whether an error is one that ends a runner of Ollama.
 fn ends_a_runner(cause: Cause) -> bool {
     let is_missing = matches!(cause, Cause::NoProgramKernel | Cause::NoGpu | Cause::HipblasStatus);
     is_missing || is_of_rocblas(cause) || is_reason(cause)
 }
 
-/// Whether a directory is one of Ollama's ROCm libraries.
+/// Whether a directory contains Ollama's ROCm libraries.
 fn is_bundle(tree: &Path) -> bool {
     tree.to_str().is_some_and(|tree| {
         tree.rsplit_once('/')
@@ -420,7 +419,7 @@ fn is_bundle(tree: &Path) -> bool {
     })
 }
 
-/// Whether an error is of the rocBLAS that the program has, so that in a log of Ollama it is its bundle's.
+/// Whether an error concerns the program's rocBLAS, which in a log of Ollama is its bundle's.
 fn is_of_the_program(cause: Cause) -> bool {
     let is_of_ollama = matches!(cause, Cause::OllamaFiltered | Cause::OllamaRunner);
     is_of_ollama
@@ -428,7 +427,7 @@ fn is_of_the_program(cause: Cause) -> bool {
         || matches!(cause, Cause::HipblasStatus | Cause::HipblasUnsupported)
 }
 
-/// Whether an error next to a failed SOLVE_TRI is why it failed, so that no kernel is missing.
+/// Whether an error next to a failed SOLVE_TRI explains the failure, so that no kernel is missing.
 fn is_reason(cause: Cause) -> bool {
     matches!(
         cause,
@@ -440,7 +439,7 @@ fn is_reason(cause: Cause) -> bool {
     )
 }
 
-/// Whether an error says by rocBLAS's own words why a call of it failed.
+/// Whether an error is rocBLAS's own message about why a call failed.
 fn is_of_rocblas(cause: Cause) -> bool {
     matches!(
         cause,
@@ -452,13 +451,13 @@ fn is_of_rocblas(cause: Cause) -> bool {
     )
 }
 
-/// Whether an error next to such a one, or next to a reason, is what came of it.
+/// Whether an error next to such a message, or next to a reason, is its consequence.
 fn is_consequence(cause: Cause) -> bool {
     matches!(cause, Cause::HipblasStatus | Cause::HipblasUnsupported | Cause::TensileRegex)
 }
 
-/// What a status means that follows a failed SOLVE_TRI, where it is of hipBLAS and does not say ROCm: builds
-/// of llama.cpp for HIP said CUDA until 2024.
+/// What a status after a failed SOLVE_TRI means if it is from hipBLAS and its line does not say ROCm: HIP
+/// builds of llama.cpp printed CUDA until 2024.
 fn status_of(line: &Line) -> Option<Cause> {
     if line.message.ends_with(UNNAMED_STATUS) {
         return Some(Cause::HipblasStatus);
@@ -467,7 +466,7 @@ fn status_of(line: &Line) -> Option<Cause> {
     understand(&Line { message: format!("{}{status}", HIP_ERROR[0]), ..line.clone() })
 }
 
-/// The value of a variable in a command line, or in Go's print of a map; `None` where it is empty.
+/// The value of a variable in a command line, or in Go's print of a map; `None` if it is empty.
 fn value_of<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     message.match_indices(name).find_map(|(at, _)| {
         let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -1,4 +1,5 @@
-//! The system that a log is from: which command installs a library there, and what cannot be changed.
+//! The system that a log comes from: which command installs a library there, and which files cannot be
+//! changed.
 
 use super::advice::{is_of_rocm, package_of};
 use std::path::Path;
@@ -6,9 +7,9 @@ use std::path::Path;
 /// A family of systems with one package manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum System {
-    /// Debian, Ubuntu and what is built on them.
+    /// Debian, Ubuntu and their derivatives.
     Apt,
-    /// Fedora, RHEL and what is built on them.
+    /// Fedora, RHEL and their derivatives.
     Dnf,
     /// SUSE.
     Zypper,
@@ -18,7 +19,7 @@ pub enum System {
     Nix,
 }
 
-/// What only logs of one system have in them.
+/// Texts that occur only in logs of one system.
 const MARKS: &[(&str, System)] = &[
     ("/nix/store/", System::Nix),
     ("()(64bit)", System::Dnf),
@@ -59,7 +60,7 @@ const FAMILIES: &[(&str, System)] = &[
     ("nixos", System::Nix),
 ];
 
-/// Directories whose files no command of the installer can change, and whose they are.
+/// Directories whose files no command of the installer can change, and their owners.
 const READ_ONLY: &[(&str, &str)] = &[
     ("/nix/store", "the Nix store"),
     ("/gnu/store", "the store of Guix"),
@@ -69,12 +70,12 @@ const READ_ONLY: &[(&str, &str)] = &[
 ];
 
 impl System {
-    /// The texts by which a log shows its system.
+    /// The texts that identify a log's system.
     pub(super) fn marks() -> impl Iterator<Item = &'static str> {
         MARKS.iter().map(|(mark, _)| *mark)
     }
 
-    /// The system that a message shows.
+    /// The system that a message identifies.
     pub(super) fn of(message: &str) -> Option<Self> {
         MARKS.iter().find(|(mark, _)| message.contains(mark)).map(|(_, system)| *system)
     }
@@ -85,8 +86,8 @@ impl System {
         families.iter().find_map(of).map(|(_, system)| *system)
     }
 
-    /// The command that installs the package of a library, by the library's name with its version. RPM's
-    /// packages provide the names of their libraries, so that it needs no package's name.
+    /// The command that installs the package of a library, given the library's name with its version. RPM
+    /// packages provide the names of their libraries, so no package name is needed.
     pub(super) fn install(self, library: &str) -> String {
         let package = package_of(library);
         let is_of_rocm = is_of_rocm(library);
@@ -105,13 +106,13 @@ impl System {
             Self::Pacman if is_of_rocm => format!("pacman -S {package}"),
             Self::Pacman => format!("pacman -F {library}   (names the package), and pacman -S it"),
             Self::Nix => format!(
-                "nix-locate {library}   (names the package), and add it to the program's derivation or \
+                "nix-locate {library}   (names the package), and add that to the program's derivation or \
                  environment"
             ),
         }
     }
 
-    /// The command that installs a package of ROCm again.
+    /// The command that reinstalls a package of ROCm.
     pub(super) fn reinstall(self, library: &str) -> String {
         let package = package_of(library);
         match self {
@@ -132,14 +133,14 @@ const BUNDLES: &[(&str, &str)] = &[
     (".lmstudio", "LM Studio"),
 ];
 
-/// The program that a library came with, where that is no package of the system.
+/// The program that a library came with, if it is not from a package of the system.
 pub(super) fn bundle_of(path: &Path) -> Option<&'static str> {
     let is_in = |directory: &str| path.iter().any(|name| name == directory);
     BUNDLES.iter().find(|(directory, _)| is_in(directory)).map(|(_, owner)| *owner)
 }
 
-/// The name of a library's package by Debian's policy (8.1): its SONAME, with a hyphen where the version
-/// would continue a number.
+/// The name of a library's package according to Debian's policy (8.1): its SONAME, with a hyphen if the
+/// version would otherwise continue a number.
 fn debian_package(library: &str) -> Option<String> {
     let (stem, version) = library.split_once(".so.")?;
     let major = version.split('.').next()?;
@@ -151,11 +152,11 @@ fn debian_package(library: &str) -> Option<String> {
 /// The directory of Nix, which owns every library of its system.
 pub(super) const NIX: &str = READ_ONLY[0].0;
 
-/// Whose a path is that no command of the installer can change.
+/// The owner of a path that no command of the installer can change.
 pub(super) fn read_only(path: &Path) -> Option<&'static str> {
     let text = path.to_str()?;
     let is_below = |place: &str| {
-        // An AppImage's directory has a name of its own at each start.
+        // An AppImage's mount directory has a new name at each start.
         let ends = |rest: &str| rest.is_empty() || rest.starts_with('/') || place.ends_with('_');
         text.strip_prefix(place).is_some_and(ends)
     };
@@ -177,7 +178,7 @@ pub(super) fn is_of_windows(message: &str) -> bool {
     drives.any(|(at, _)| is_drive(at)) || message.match_indices(DLL).any(|(at, _)| is_end(at))
 }
 
-/// What most paths of Windows have in them.
+/// A part of most Windows paths.
 pub(super) const DRIVE: &str = ":\\";
 const DLL: &str = ".dll";
 

@@ -62,20 +62,20 @@ fn lines_as_they_are_seen_in_logs() {
         (
             "/opt/rocm/lib/librocsolver.so.0: undefined symbol: \
              _Z32rocblas_internal_get_device_propP15_rocblas_handle",
-            "librocblas.so.5 is a link to ROCm 6's library",
+            "librocblas.so.5 is a symlink to ROCm 6's library",
         ),
         (
             "./app: symbol lookup error: libhipblas.so: undefined symbol: rocblas_syrk_ex",
-            "a function of rocBLAS is not found",
+            "a rocBLAS function is not found",
         ),
         (
             "librocsolver.so.0: undefined symbol: _Z31rocblas_internal_syr2k_templateILb0ELb1E",
-            "a function of rocBLAS is not found",
+            "a rocBLAS function is not found",
         ),
         (
             "./app: /opt/rocm/lib/libamdhip64.so.6: version `hip_6.2' not found (required by \
              /x/librocblas.so.4)",
-            "the HIP runtime lacks a version that a library asks for",
+            "the HIP runtime lacks a version that a library needs",
         ),
         (
             "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by \
@@ -84,11 +84,11 @@ fn lines_as_they_are_seen_in_logs() {
         ),
         (
             "bash: ./llama-server: cannot execute binary file: Exec format error",
-            "a program or library is empty or no ELF file",
+            "a program or library is empty or not an ELF file",
         ),
         (
             "error while loading shared libraries: /app/libggml-hip.so: file too short",
-            "a program or library is empty or no ELF file",
+            "a program or library is empty or not an ELF file",
         ),
         (
             ":1:hip_fatbin.cpp :272 : 3169196830 us: Cannot find CO in the bundle \
@@ -122,7 +122,7 @@ fn what_the_shim_itself_says() {
             refused(sentences::second_hip("/a/libamdhip64.so.6", "/b/libamdhip64.so.7")),
             "two HIP runtimes in one process",
         ),
-        (refused(sentences::is_shim()), "the backend is a shim itself"),
+        (refused(sentences::is_shim()), "the backend is itself a shim"),
         (
             message(sentences::no_kernels("gfx906", 0, "a.dat", "/x")),
             "the backend has no Tensile files for this GPU",
@@ -134,13 +134,39 @@ fn what_the_shim_itself_says() {
             )),
             "a library is not found",
         ),
-        (refused(sentences::not_loaded("something new")), "the loader refuses the backend"),
+        (refused(sentences::not_loaded("something new")), "the loader rejects the backend"),
         (
             message(sentences::missing_function("rocblas_syrk_ex", "6.3.0", "/x", "nothing")),
             "a rocBLAS function that the backend does not have",
         ),
     ] {
         assert_eq!(titles(&line), [title], "{line}");
+    }
+}
+
+#[test]
+fn messages_of_earlier_versions_of_the_shim_are_explained() {
+    for (line, title) in [
+        (
+            "rocblas-shim: error: no usable rocBLAS backend: every rocBLAS call answers \
+             rocblas_status_internal_error",
+            "the shim has no backend",
+        ),
+        (
+            "  tried ROCBLAS_SHIM_BACKEND=8: names no backend in /x (a path needs a `/` in it)",
+            "there is no backend of that name",
+        ),
+        (
+            "rocblas-shim: error: rocblas_syrk_ex is not in backend 6.3.0 (/x): it answers \
+             rocblas_status_not_implemented",
+            "a rocBLAS function that the backend does not have",
+        ),
+        (
+            "rocblas-shim: error: the trace cannot go on: /x: full; calls from here on are not in it",
+            "a trace is incomplete",
+        ),
+    ] {
+        assert_eq!(titles(line), [title], "{line}");
     }
 }
 

@@ -1,22 +1,22 @@
-//! The bytes of a log as UTF-8: PowerShell and some editors write UTF-16, which its first bytes tell.
+//! Converts a log to UTF-8: PowerShell and some editors write UTF-16, which the first bytes show.
 
-/// As many bytes as tell how a text without a byte order mark is encoded.
+/// How many bytes are needed to detect the encoding of a text without a byte order mark.
 const SAMPLE: usize = 4096;
 
-/// How a text is encoded.
+/// The encoding of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// UTF-8, or what is near enough.
+    /// UTF-8, or close enough.
     Utf8,
-    /// UTF-16, the low byte first.
+    /// UTF-16, little endian.
     Utf16Le,
-    /// UTF-16, the high byte first.
+    /// UTF-16, big endian.
     Utf16Be,
 }
 
 impl Encoding {
-    /// By the first bytes of a text: the byte order mark, or how its characters look. A mark of UTF-8 is part
-    /// of the first line.
+    /// Detects the encoding from the first bytes of a text: the byte order mark, or the pattern of its
+    /// characters. A UTF-8 mark is part of the first line.
     pub(super) fn of(start: &[u8]) -> Self {
         match start {
             [0xff, 0xfe, ..] => Self::Utf16Le,
@@ -25,8 +25,8 @@ impl Encoding {
         }
     }
 
-    /// Most characters of a log are ASCII, and then one byte of each unit of UTF-16 is zero. Zeros at both
-    /// places are the hole that `copytruncate` of logrotate leaves.
+    /// Most characters of a log are ASCII, so one byte of each UTF-16 unit is zero. Zeros in both positions
+    /// are the hole that logrotate's `copytruncate` leaves.
     fn without_mark(sample: &[u8]) -> Self {
         let (units, _) = sample.as_chunks::<2>();
         let [mut first, mut second] = [0; 2];
@@ -44,7 +44,7 @@ impl Encoding {
         }
     }
 
-    /// Appends the text of `bytes`, and returns how many of them are of a unit that is not complete.
+    /// Appends the text of `bytes`, and returns how many of them belong to an incomplete unit.
     pub(super) fn decode(self, bytes: &[u8], text: &mut Vec<u8>) -> usize {
         let unit = match self {
             Self::Utf8 => {
@@ -56,7 +56,7 @@ impl Encoding {
         };
         let (pairs, odd) = bytes.as_chunks::<2>();
         let mut length = pairs.len();
-        // The first half of a pair waits for the second.
+        // The first half of a surrogate pair waits for the second.
         if pairs.last().is_some_and(|last| (0xd800..0xdc00).contains(&unit(*last))) && length > 1 {
             length -= 1;
         }

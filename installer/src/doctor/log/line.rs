@@ -1,5 +1,5 @@
-//! A line of a log, read: the message without what its surroundings put before it, and the facts in it.
-//! Advice names these facts, so that it is for this tree and this GPU.
+//! A parsed line of a log: the message without the prefixes of its surroundings, and the facts in it. Advice
+//! names these facts, so that it fits this tree and this GPU.
 
 use super::prefix;
 use crate::source::gpu_of;
@@ -9,42 +9,42 @@ use rocblas_contract::{
 };
 use std::path::{Component, Path, PathBuf};
 
-/// As much of a line as is kept to be shown, in bytes.
+/// How much of a line is kept for display, in bytes.
 const SHOWN: usize = 400;
 
-/// What a line says.
+/// The contents of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    /// The message, with nothing before it.
+    /// The message, without prefixes.
     pub message: String,
-    /// The line as it is shown: trimmed, without escapes, cut where it is long.
+    /// The line as displayed: trimmed, without escapes, truncated if long.
     pub shown: String,
-    /// The GPU that it speaks of: `gfx906`.
+    /// The GPU that it names: `gfx906`.
     pub gpu: Option<String>,
     /// The path of a library or directory.
     pub path: Option<PathBuf>,
-    /// The library: the file's name with its version, `librocblas.so.5.0.70002`.
+    /// The library: the file name with its version, `librocblas.so.5.0.70002`.
     pub library: Option<String>,
     /// The library directory of the tree that the path is in.
     pub tree: Option<PathBuf>,
-    /// The release of ROCm, by the names of directories and files: `7.0.2`.
+    /// The release of ROCm, from the names of directories and files: `7.0.2`.
     pub release: Option<String>,
     /// The name of an error of HIP or hipBLAS, and its number.
     pub error: Option<(String, Option<u32>)>,
 }
 
 impl Line {
-    /// Reads a line that has no escapes. A line of Docker's own log files is JSON.
+    /// Parses a line that has no escapes. A line of Docker's own log files is JSON.
     #[must_use]
     pub fn read(raw: &str) -> Self {
         let raw = raw.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}');
         let unwrapped = unwrapped(raw);
         let text = unwrapped.as_deref().unwrap_or(raw).trim();
         let message = prefix::message(text);
-        // The loader names the library that lacks something, and then the one that needs it.
+        // The loader first names the library that lacks something, then the one that needs it.
         let about = message.split_once("(required by ").map_or(message, |(_, needing)| needing);
         let path = path_of(about);
-        // Of several libraries, the loader names last the one that is not there.
+        // Of several libraries, the loader names the missing one last.
         let missing = message.split_once(": cannot open shared object file");
         let missing = missing.and_then(|(before, _)| before.rsplit(char::is_whitespace).next());
         let library = missing.and_then(library_of).or_else(|| library_of(about));
@@ -63,7 +63,7 @@ impl Line {
     }
 }
 
-/// The message in a line of JSON, as Docker's `json-file` driver and structured logs have it.
+/// The message in a line of JSON, as written by Docker's `json-file` driver and by structured loggers.
 fn unwrapped(line: &str) -> Option<String> {
     const FIELDS: [&str; 4] = ["log", "msg", "message", "MESSAGE"];
     if !line.starts_with('{') {
@@ -81,8 +81,8 @@ fn cut(text: &str) -> &str {
     }
 }
 
-/// The GPU of a message: after the words with which rocBLAS, HIP and llama.cpp name it, or else the
-/// last that is named, be it in a file's name.
+/// The GPU of a message: the one after the words with which rocBLAS, HIP and llama.cpp name it, or else the
+/// last one named, even in a file name.
 fn gpu_in(message: &str) -> Option<String> {
     const BEFORE: [&str; 6] =
         ["GPU arch :", "GPU arch:", "for ISA:", "objects found for:", "compute=", "gpu_type="];
@@ -91,7 +91,7 @@ fn gpu_in(message: &str) -> Option<String> {
     let last = || {
         let starts = message.match_indices("gfx").map(|(at, _)| at).collect::<Vec<_>>();
         starts.into_iter().rev().find_map(|at| {
-            // The character before decides whether it is a word of its own.
+            // The preceding character decides whether it is a separate word.
             let before = message[..at].chars().next_back().map_or(at, |c| at - c.len_utf8());
             gpu_of(&message[before..]).filter(|gpu| message[at..].starts_with(gpu))
         })
@@ -99,7 +99,7 @@ fn gpu_in(message: &str) -> Option<String> {
     named.or_else(last).map(str::to_owned)
 }
 
-/// The first absolute path with a library or a directory of kernels in it, `..` resolved by name.
+/// The first absolute path that contains a library or a directory of kernels, with `..` resolved lexically.
 fn path_of(message: &str) -> Option<PathBuf> {
     let is_start = |before: Option<char>| {
         before.is_none_or(|c| {
@@ -110,7 +110,7 @@ fn path_of(message: &str) -> Option<PathBuf> {
     let mut starts = starts.filter(|at| is_start(message[..*at].chars().next_back()));
     starts.find_map(|at| {
         let text = &message[at..];
-        // A path of rocBLAS's message may have blanks; it ends with a colon.
+        // A path in rocBLAS's message may contain blanks; it ends with a colon.
         let end = if message[..at].ends_with("Cannot read ") {
             text.find(": ").unwrap_or(text.len())
         } else {
@@ -127,7 +127,7 @@ fn path_of(message: &str) -> Option<PathBuf> {
     })
 }
 
-/// Without `.` and `..`, by the names alone: the file may be another machine's.
+/// Removes `.` and `..` lexically: the file may be on another machine.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {
@@ -142,8 +142,8 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// The library directory of a path below it: of a library, or of rocBLAS's or hipBLASLt's kernels, with
-/// Debian's directory of the version or without.
+/// The library directory of a path below it, either of a library or of rocBLAS's or hipBLASLt's kernels, with
+/// or without Debian's versioned directory.
 fn tree_of(path: &Path) -> Option<PathBuf> {
     let is_owner = |path: &&Path| path.ends_with("rocblas") || path.ends_with("hipblaslt");
     let of_kernels = path
@@ -156,14 +156,14 @@ fn tree_of(path: &Path) -> Option<PathBuf> {
     }
     let is_library = path.file_name()?.to_str()?.contains(".so");
     let lib = of_kernels.or_else(|| if is_library { path.parent() } else { None })?;
-    // `/` and `/lib` are no ROCm trees.
+    // `/` and `/lib` are not ROCm trees.
     (lib.components().count() > 2).then(|| lib.to_owned())
 }
 
-/// What paths of Ollama's ROCm libraries have in them.
+/// What paths of Ollama's ROCm libraries contain.
 pub(crate) const OLLAMA_BUNDLE: &str = "/ollama/rocm";
 
-/// The bundle of ROCm libraries that Ollama gave its runner: `OLLAMA_LIBRARY_PATH="[/usr/lib/ollama
+/// The bundle of ROCm libraries that Ollama passed to its runner: `OLLAMA_LIBRARY_PATH="[/usr/lib/ollama
 /// /usr/lib/ollama/rocm]"`, `libdir=/usr/lib/ollama/rocm_v7`.
 fn bundle_of_ollama(message: &str) -> Option<PathBuf> {
     let ends = |c: char| {
@@ -178,7 +178,7 @@ fn bundle_of_ollama(message: &str) -> Option<PathBuf> {
     })
 }
 
-/// The library that a message names first.
+/// The first library that a message names.
 fn library_of(message: &str) -> Option<String> {
     let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
     let words = message.split(|c| !is_of_a_name(c));
@@ -191,7 +191,7 @@ fn library_of(message: &str) -> Option<String> {
     libraries.next().map(str::to_owned)
 }
 
-/// The release that a directory's name tells: `rocm-7.0.2`, `core-7.14`.
+/// The release in a directory's name: `rocm-7.0.2`, `core-7.14`.
 fn release_of(path: &Path) -> Option<String> {
     path.iter().find_map(|name| {
         let name = name.to_str()?;
@@ -200,7 +200,7 @@ fn release_of(path: &Path) -> Option<String> {
     })
 }
 
-/// The release in a file's name as AMD numbers them: `librocblas.so.5.0.70002` is of 7.0.2.
+/// The release in a file's name, in AMD's numbering: `librocblas.so.5.0.70002` is from 7.0.2.
 fn release_of_library(name: &str) -> Option<String> {
     let number = name.rsplit('.').next().filter(|number| number.len() >= 5)?;
     let number: u32 = number.parse().ok()?;
@@ -219,7 +219,7 @@ fn error_of(message: &str) -> Option<(String, Option<u32>)> {
     Some((text[..end].to_owned(), number[..digits].parse().ok()))
 }
 
-/// Whether a library's name is of one library, `librocblas`, of any version.
+/// Whether a library's name is that of `librocblas`, or another given library, in any version.
 pub(crate) fn is_library(name: &str, library: &str) -> bool {
     let stem = library.split(".so").next().unwrap_or(library);
     name.strip_prefix(stem).is_some_and(|rest| rest.starts_with(".so"))

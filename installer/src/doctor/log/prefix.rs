@@ -1,11 +1,11 @@
-//! What a line of a log has before the message itself: names of containers, pods and units, dates,
-//! levels, HIP's own tags. It is removed, so that a message is recognised by how it begins. A text that
-//! merely quotes an error, such as a prompt, does not begin like one.
+//! Removes what precedes the message in a line of a log: names of containers, pods and units, dates, levels,
+//! HIP's own tags. A message is then recognised by its beginning; a text that merely quotes an error, such as
+//! a prompt, does not begin like one.
 
 /// The escape character of terminals.
 const ESCAPE: char = '\u{1b}';
 
-/// A line has at most so many prefixes: a container's, a date, a level, a thread, ...
+/// The maximum number of prefixes of a line: a container's, a date, a level, a thread, ...
 const MOST: usize = 12;
 
 /// The message of a line.
@@ -40,8 +40,8 @@ const PREFIXES: [fn(&str) -> Option<&str>; 13] = [
 ];
 
 /// Whether a line begins with what test programs print before the name of a test: `[       OK ]`, `[PASS]`.
-/// It tells that what follows is no message, so it is kept. A failed one may have its error after it, save
-/// that of GoogleTest, which has blanks.
+/// It shows that the rest is not a message, so it is kept. A failed test may be followed by its error, except
+/// in GoogleTest's form, which has blanks.
 pub(in crate::doctor) fn has_test_tag(line: &str) -> bool {
     const OUTCOMES: [&str; 8] =
         ["RUN", "OK", "ok", "PASS", "PASSED", "SKIP", "SKIPPED", "DISABLED"];
@@ -66,7 +66,7 @@ fn bracketed(line: &str) -> Option<&str> {
     if has_test_tag(line) {
         return None;
     }
-    // Not an array or an address of ours.
+    // Not an array or one of our addresses.
     let is_tag = inner.len() < 100 && !inner.contains(['"', '[', '{']);
     is_tag.then(|| rest.strip_prefix(':').unwrap_or(rest))
 }
@@ -136,7 +136,7 @@ fn exception(line: &str) -> Option<&str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
     let is_exception =
         name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Warning");
-    // "Error" alone is a program's word, and not the name of a class.
+    // "Error" alone is an ordinary word, not the name of a class.
     (is_exception && name != "Error" && name.chars().all(is_name)).then_some(rest)
 }
 
@@ -157,12 +157,12 @@ fn runtime(line: &str) -> Option<&str> {
     Some(rest.split_once(' ')?.1)
 }
 
-/// A message that is printed in quotes.
+/// A message printed in quotes.
 fn quote(line: &str) -> Option<&str> {
     line.strip_prefix("\"hip").map(|_| &line[1..])
 }
 
-/// The hyphen before a problem that dnf and zypper list. A list of another kind is a document's.
+/// The hyphen before a problem that dnf and zypper list. Other lists are documentation.
 fn problem(line: &str) -> Option<&str> {
     line.strip_prefix("- ").filter(|rest| rest.starts_with("nothing provides "))
 }
@@ -174,10 +174,10 @@ fn logging(line: &str) -> Option<&str> {
     parts.next().filter(|level| is_level(level)).and_then(|_| parts.next())
 }
 
-/// What a program printed on standard output without ending the line, where an error follows on standard
-/// error: `SOLVE_TRI(type=f32,ne_lhs=[10,10,4,3]): `, `Loading model... `.
+/// What a program printed to standard output without ending the line, when an error on standard error
+/// follows: `SOLVE_TRI(type=f32,ne_lhs=[10,10,4,3]): `, `Loading model... `.
 fn unfinished(line: &str) -> Option<&str> {
-    /// What the errors that are printed at such a place begin with.
+    /// How errors printed in such a place begin.
     const LEADS: [&str; 11] = [
         "rocBLAS error",
         "rocBLAS warning",
@@ -197,7 +197,7 @@ fn unfinished(line: &str) -> Option<&str> {
     (is_unfinished(before) || is_complete(error) && !is_sentence(before)).then_some(error)
 }
 
-/// Whether an error is one of rocBLAS's from beginning to end, as hardly anybody writes it in a sentence.
+/// Whether an error is a complete rocBLAS message, which hardly anybody writes in a sentence.
 fn is_complete(error: &str) -> bool {
     let names_a_gpu = error.rfind(" for GPU arch : gfx").is_some_and(|at| {
         !error[at..].trim_start_matches(" for GPU arch : ").contains(char::is_whitespace)
@@ -210,29 +210,29 @@ fn is_complete(error: &str) -> bool {
     error.starts_with("rocBLAS error: Cannot read ") && names_a_gpu || is_of_hip
 }
 
-/// Whether a text that an error follows may be a sentence, or who says it.
+/// Whether the text before an error may be a sentence, or name a speaker.
 fn is_sentence(text: &str) -> bool {
     const SPEAKERS: [&str; 6] = ["user:", "assistant:", "prompt:", "said:", "says:", "message:"];
     let end = text.to_ascii_lowercase();
     let is_of_a_word = |c: char| c.is_alphabetic() || matches!(c, ',' | '\u{201c}');
-    // The first of two marks opens a quotation, and the second ends one.
+    // The first of two marks opens a quotation, and the second closes it.
     let opens = |mark: &char| text.ends_with(*mark) && text.matches(*mark).count() % 2 == 1;
     text.ends_with(is_of_a_word)
         || ['"', '\'', '`'].iter().any(opens)
         || SPEAKERS.iter().any(|speaker| end.ends_with(speaker))
 }
 
-/// Whether a text is one that programs print before they do something. A sentence is not: it may be about
-/// the error that follows.
+/// Whether a text is one that programs print before an operation. A sentence is not: it may be about the
+/// error that follows.
 fn is_unfinished(text: &str) -> bool {
     // test-backend-ops of llama.cpp: the operation with its arguments.
     let operation = text.strip_suffix("):").and_then(|text| text.split_once('('));
     let is_of_a_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let is_operation =
         operation.is_some_and(|(name, _)| !name.is_empty() && name.chars().all(is_of_a_name));
-    // tqdm's, with numbers after it.
+    // tqdm's, followed by numbers.
     let is_bar = text.contains("%|");
-    // pytest's and ctest's names of tests.
+    // Names of tests, as printed by pytest and ctest.
     let is_test = text.contains("::") && !text.contains(char::is_whitespace);
     let number = text.strip_suffix(':').unwrap_or_default();
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -252,7 +252,7 @@ pub(super) fn without_escapes(text: &str) -> String {
     kept
 }
 
-/// What follows the sequence after an escape: `[31m`, `]8;;...BEL`, or one character.
+/// The text after the control sequence that follows an escape: `[31m`, `]8;;...BEL`, or one character.
 fn after_sequence(rest: &str) -> &str {
     if let Some(parameters) = rest.strip_prefix('[') {
         let end = parameters.find(|c: char| ('@'..='~').contains(&c) || c == '\n');

@@ -1,5 +1,5 @@
-//! Finds the lines of a log that may matter, in memory that does not grow with the log: it is read in
-//! blocks, and one automaton looks for all texts at once. Only lines with one of them are read closely.
+//! Finds the lines of a log that may matter, in constant memory: the log is read in blocks, and one automaton
+//! searches for all texts at once. Only lines with one of them are parsed.
 
 use super::{encoding::Encoding, prefix};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -9,10 +9,10 @@ use std::{
     io::{self, ErrorKind, Read},
 };
 
-/// As much as is read at once. A line that is longer is looked at in parts.
+/// How much is read at once. A longer line is examined in parts.
 const BLOCK: usize = 1 << 20;
 
-/// So many lines with the same text are read closely; what follows repeats them.
+/// How many lines with the same text are parsed; later ones are repetitions.
 const REPEATED: u32 = 2_000;
 
 /// Texts to look for.
@@ -22,14 +22,14 @@ pub(in crate::doctor) struct Scanner {
 }
 
 impl Scanner {
-    /// For texts of which lines that matter have at least one.
+    /// For texts of which each relevant line contains at least one.
     pub(in crate::doctor) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let texts = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(texts);
         Self { texts: texts.expect("a hundred short texts are no large automaton") }
     }
 
-    /// Calls `visit` with each line that has one of the texts, and where in the log it is. Returns whether
-    /// the log has anything but blanks.
+    /// Calls `visit` with each line that contains one of the texts, and its position in the log. Returns
+    /// whether the log is not blank.
     pub(in crate::doctor) fn lines(
         &self,
         mut input: impl Read,
@@ -48,11 +48,11 @@ impl Scanner {
             };
             filled += count;
             let is_end = count == 0;
-            // A pipe gives little at a time.
+            // A pipe may return few bytes at a time.
             if !is_end && filled < BLOCK {
                 continue;
             }
-            // Ends at the first byte that is no blank.
+            // Ends at the first byte that is not blank.
             has_text |=
                 block[..filled].iter().any(|byte| !byte.is_ascii_whitespace() && *byte != 0);
             let encoding = *encoding.get_or_insert_with(|| Encoding::of(&block[..filled]));
@@ -109,7 +109,7 @@ impl Scanner {
     }
 }
 
-/// The length of the lines that are complete; all of it at the end, or where no line ends.
+/// The length of the complete lines; everything at the end of the log, or if no line ends.
 fn whole_lines(text: &[u8], is_end: bool) -> usize {
     if is_end {
         return text.len();
@@ -125,7 +125,7 @@ fn whole_lines(text: &[u8], is_end: bool) -> usize {
 mod tests {
     use super::*;
 
-    /// The lines with "needle", by a reader that gives a few bytes at a time.
+    /// The lines with "needle", from a reader that returns a few bytes at a time.
     fn lines(bytes: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
         let scanner = Scanner::new(["needle"]);
@@ -148,7 +148,7 @@ mod tests {
                 assert!(found[0].ends_with(expected[0]) && found[1] == expected[1], "{found:?}");
             }
         }
-        // Near: a hole at the beginning, a zero here and there.
+        // Almost that: a hole at the beginning, a few zeros.
         assert_eq!(lines(&[&[0; 5000][..], b"a needle\n"].concat()).len(), 1);
         assert_eq!(lines(b"a\0b\0 needle of zeros, and what follows is plain\n").len(), 1);
         assert_eq!(lines(b"\xff needle \xe9\n"), ["\u{fffd} needle \u{fffd}"]);

@@ -1,4 +1,4 @@
-//! The real loader, linker and ldconfig take a stub for what it says it is.
+//! The real loader, linker and ldconfig accept a stub as what it declares.
 
 use super::*;
 use crate::elf::{
@@ -30,8 +30,8 @@ fn write_stub(directory: &Path, versions: &[&str]) {
     fs::write(directory.join("libfoo.so.6"), bytes).expect("written");
 }
 
-/// `libfoo.so.7`, and a client linked when the library was `libfoo.so.6`: a program, and a library
-/// for one that calls dlopen.
+/// `libfoo.so.7`, and clients linked when the library was `libfoo.so.6`: a program, and a library for a
+/// program that calls dlopen.
 fn client(directory: &Path) -> PathBuf {
     let (source, nodes) = ("int answer(void) { return 42; }", "foo_4.2 { global: answer; };");
     versioned(directory, "libfoo.so.6", source, nodes);

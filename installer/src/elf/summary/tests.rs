@@ -1,4 +1,4 @@
-//! What compilers made, read back; and what nobody should make.
+//! Reads the output of compilers, and malformed files.
 
 use super::*;
 use crate::elf::testing::{cc, library, versioned};
@@ -14,7 +14,7 @@ const SOURCE: &str = r#"
         { { 13, 16, 1 }, "rocblas-shim", "1.2.3" };
 "#;
 
-/// A library with one of everything.
+/// A library with all features.
 fn made() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
@@ -77,7 +77,7 @@ fn programs_and_objects_are_told_apart() {
     let libc = fs::canonicalize(Path::new("/lib/x86_64-linux-gnu/libc.so.6"))
         .and_then(File::open)
         .map(|file| summary(&file).expect("an ELF file"));
-    // Elsewhere than on Debian it is in another place.
+    // On systems other than Debian it is elsewhere.
     if let Ok(libc) = libc {
         assert_eq!(libc.kind, Kind::Shared, "though it names an interpreter");
     }
@@ -109,7 +109,7 @@ fn what_is_wrong_is_said_with_its_place() {
     assert_eq!(refusal(&made()[..100]), "at offset 0x40: the program headers end beyond the file");
     let cut = refusal(&made()[..made().len() - 1]);
     assert!(cut.ends_with("the section headers end beyond the file"), "{cut}");
-    assert_eq!(changed(56, &[0xff, 0xff]), "at offset 0x40: 65535 program headers are claimed");
+    assert_eq!(changed(56, &[0xff, 0xff]), "at offset 0x40: it claims 65535 program headers");
     assert_eq!(changed(16, &[0x42, 0]), "at offset 0x10: type 66 is unknown");
     // The first segment's p_filesz, and its p_offset with a sum beyond 64 bits.
     for at in [64 + 32, 64 + 8] {

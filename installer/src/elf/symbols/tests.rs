@@ -1,4 +1,4 @@
-//! What compilers and linkers make of names and versions.
+//! The symbols and versions that compilers and linkers produce.
 
 use super::*;
 use crate::elf::testing::{library, versioned};
@@ -69,12 +69,12 @@ fn exports_are_provided_as_the_loader_would() {
     assert!(!symbols.provide("gone", None) && !symbols.provide("old", None));
     let hidden: Vec<bool> = symbols.exports["foo"].iter().map(|foo| foo.hidden).collect();
     assert_eq!(hidden.iter().filter(|hidden| **hidden).count(), 2);
-    // A name without a version satisfies a request for any.
+    // An unversioned name satisfies a request for any version.
     let source = "int foo(void) { return 1; } int bare(void) { return 2; }";
     versioned(directory.path(), "libsome.so.1", source, "V1 { global: foo; };");
     let some = of(&directory.path().join("libsome.so.1"));
     assert!(some.provide("bare", Some("V9")) && !some.provide("foo", Some("V9")));
-    // And so do all names of a library without versions.
+    // So do all names of a library without versions.
     library(directory.path(), "libbare.so.1", "int foo(void) { return 1; }", &[]);
     assert!(of(&directory.path().join("libbare.so.1")).provide("foo", Some("V9")));
 }

@@ -11,7 +11,7 @@ const LIB: &str = "/opt/rocm-7.0.2/lib";
 const STORE: &str = "/opt/rocm-7.0.2/lib/rocblas-shim/backends/6.3.0/lib";
 
 fn rocblas(image: &Image, path: &str, soname: &str, codes: &[(&str, &[&str])]) {
-    // The second translation unit is another's.
+    // The second translation unit belongs to another target.
     let bundles = vec![bundle(codes), bundle(&[("gfx1030", &["gemv"])])];
     image.library(path, &testing::Library { soname, bundles, shim: None });
 }
@@ -97,7 +97,7 @@ fn behind_a_shim_its_backend_answers() {
     assert!(found.covered, "{found:?}");
     assert_eq!(found.library.as_deref(), Some(Path::new(&backend)));
     image.file("/opt/rocm-7.0.2/lib/rocblas-shim/shim.toml", "backend = \"../librocblas.so.5\"");
-    assert!(of_one(&image, "gfx906").sentence.contains("is a shim itself"));
+    assert!(of_one(&image, "gfx906").sentence.contains("is itself a shim"));
 }
 
 /// Sentences about gfx906 for these paths.
@@ -126,7 +126,7 @@ fn a_library_that_is_named_is_asked_about_itself() {
         of_link[0].starts_with(&format!("gfx906 is not covered: {stock} has no")),
         "{of_link:?}"
     );
-    // With the tree itself, what programs get comes first.
+    // With the tree itself, the rocBLAS that programs use comes first.
     let both = of_given(&image, &[&older, LIB]);
     assert_eq!(both.len(), 2);
     assert!(both[0].contains(&stock) && both[1].contains(&older), "{both:?}");
@@ -231,7 +231,7 @@ fn a_split_library_is_judged_by_its_archives() {
     assert!(!missing.covered && !missing.code);
     assert!(
         missing.sentence.contains(
-            "code for gfx906 is in /opt/rocm-7.0.2/.kpack/blas_lib_gfx906.kpack, which is not there"
+            "code for gfx906 is in /opt/rocm-7.0.2/.kpack/blas_lib_gfx906.kpack, which does not exist"
         ),
         "{}",
         missing.sentence

@@ -1,4 +1,4 @@
-//! Trees of every layout, and roots that mean harm.
+//! Trees of every layout, and hostile roots.
 
 use super::*;
 use crate::inspect::testing::Image;
@@ -142,7 +142,7 @@ fn a_given_path_without_a_library_is_an_error_that_says_what_was_looked_for() {
     image.file("/srv/empty/readme", "");
     for (given, said) in [
         ("/srv/empty", "librocblas.so*"),
-        ("/srv/empty/readme", "is no library or program"),
+        ("/srv/empty/readme", "is not a library or program"),
         ("/srv/absent", ""),
     ] {
         let error = find(&image.root, &[given.into()]).expect_err(given);

@@ -1,4 +1,4 @@
-//! Library directories: names and links, GPU code, and what only looks like a library.
+//! Library directories: names and symlinks, GPU code, and files that only look like a library.
 
 use super::*;
 use crate::inspect::testing::{self, Image, bundle};

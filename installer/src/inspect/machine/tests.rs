@@ -36,7 +36,7 @@ fn targets_are_named_in_hexadecimal() {
     ] {
         assert_eq!(target_of(version), target);
     }
-    // Not a panic, whatever the kernel says.
+    // It must not panic, whatever the kernel returns.
     let _ = target_of(u64::MAX);
 }
 

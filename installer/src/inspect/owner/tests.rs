@@ -20,7 +20,7 @@ fn list(image: &Image, package: &str, paths: &[&str]) {
     image.file(&format!("/var/lib/dpkg/info/{package}.list"), &text);
 }
 
-/// The owners as text, of paths of which there is a file each.
+/// The owners of paths, as text; a file is created for each.
 fn owners_of(image: &Image, paths: &[&str]) -> Vec<Option<String>> {
     let asked: BTreeSet<PathBuf> = paths.iter().map(PathBuf::from).collect();
     let found = owners(&image.root, &asked, Path::new("/nonexistent/rpm"));
@@ -78,7 +78,7 @@ fn a_diverted_file_is_found_where_it_is() {
     image.file("/var/lib/dpkg/diversions", &format!("{listed}\n{kept}\n:\n"));
     let rocblas = owned("rocblas 5.0.2.70002-56");
     assert_eq!(owners_of(&image, &[listed, kept]), [None, rocblas.clone()]);
-    // The package that diverts has the path for itself.
+    // The package that diverts keeps the original path.
     image.file("/var/lib/dpkg/diversions", &format!("{listed}\n{kept}\nother\n"));
     list(&image, "other", &[listed]);
     assert_eq!(owners_of(&image, &[listed, kept]), [owned("other 1"), rocblas]);
@@ -100,7 +100,7 @@ fn rpm_is_asked_where_there_is_a_database_of_it() {
     let image = Image::new();
     image.file("/usr/lib64/librocblas.so.5", "");
     let rpm = image.outside().join("rpm");
-    // Answers what it was asked, so that the arguments are seen.
+    // Prints its arguments, so that the test sees them.
     fs::write(&rpm, "#!/bin/sh\n[ \"$1\" = --root ] || exit 1\necho \"rocblas $3$6\"\n")
         .expect("a file");
     fs::set_permissions(&rpm, fs::Permissions::from_mode(0o755)).expect("permissions");

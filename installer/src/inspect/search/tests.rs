@@ -1,4 +1,4 @@
-//! Environments wherever people put them, and the limits of looking for them.
+//! Environments in all places where people put them, and the limits of the search.
 
 use super::*;
 use crate::inspect::{layout::find, testing::Image};

@@ -1,4 +1,4 @@
-//! Which library a backend, and which a tree, stands for.
+//! Which library a backend, and which a tree, resolves to.
 
 use super::*;
 use crate::inspect::testing::Image;

@@ -1,4 +1,4 @@
-//! Directories of Tensile files as the distributions have them.
+//! Directories of Tensile files as in the distributions.
 
 use super::*;
 use crate::inspect::testing::Image;

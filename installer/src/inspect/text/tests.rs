@@ -1,4 +1,4 @@
-//! How an inspection reads.
+//! The text of an inspection.
 
 use super::*;
 use crate::inspect::{
@@ -49,7 +49,7 @@ fn all_that_matters_is_said_without_colours_and_fits() {
         assert!(!text.contains('\u{1b}'), "{text}");
         for line in text.lines() {
             let length = line.chars().count();
-            // A path is not broken.
+            // A path is not wrapped.
             assert!(length <= usize::from(width) || !line.trim().contains(' '), "{length}: {line}");
             assert_eq!(line.trim_end(), line);
         }

@@ -123,17 +123,17 @@ fn this_machines_cache_is_read_as_ldconfig_prints_it() {
 fn what_is_no_cache_is_refused_with_its_place() {
     let good = cache(&ENTRIES, &["x86-64-v3", "x86-64-v2"], false);
     let refused = |bytes: &[u8]| Cache::parse(bytes.to_vec()).expect_err("no cache").to_string();
-    assert!(refused(b"").contains("no loader cache"), "{}", refused(b""));
-    assert!(refused(&good[..HEADER + ENTRY]).contains("longer than the file"));
+    assert!(refused(b"").contains("not a loader cache"), "{}", refused(b""));
+    assert!(refused(&good[..HEADER + ENTRY]).contains("beyond the file"));
     let mut other = good.clone();
     other[28] = 3;
     assert!(refused(&other).contains("at offset 0x1c: the byte order"), "{}", refused(&other));
     let mut claims = good.clone();
     claims[20..24].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(refused(&claims).contains("longer than the file"));
+    assert!(refused(&claims).contains("beyond the file"));
     let mut old = cache(&ENTRIES, &[], true);
     old[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(refused(&old).contains("longer than the file"));
+    assert!(refused(&old).contains("beyond the file"));
 }
 
 proptest! {

@@ -279,7 +279,7 @@ fn a_backend_finds_its_hip_through_a_link_or_a_stub_beside_the_shim() {
     };
     assert!(!loads && name == "libamdhip64.so.6", "{name}");
     let sentence = closure.problems[0].to_string();
-    assert!(sentence.contains("ROCm 7 has libamdhip64.so.7 for it"), "{sentence}");
+    assert!(sentence.contains("ROCm 7 has libamdhip64.so.7 instead"), "{sentence}");
 
     let compatible = tree.at("libamdhip64.so.6");
     symlink("libamdhip64.so.7", &compatible).expect("a link");

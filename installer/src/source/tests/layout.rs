@@ -96,7 +96,7 @@ fn an_rpm_of_format_6_says_what_to_do() {
     let at = bytes.windows(6).position(|window| window == b"070701").expect("a payload");
     bytes[at..at + 6].copy_from_slice(b"07070X");
     let error = Scene::new("a", &bytes).open(None).expect_err("not read").to_string();
-    assert!(error.contains("unpack it"), "{error}");
+    assert!(error.contains("convert it with rpm2archive"), "{error}");
 }
 
 #[test]

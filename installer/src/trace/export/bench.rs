@@ -1,15 +1,15 @@
-//! A recorded call as a command line of rocblas-bench, AMD's own benchmark, which is what AMD asks
-//! for in reports. rocBLAS itself logs such lines with `ROCBLAS_LAYER=2`.
+//! Prints a recorded call as a command line of rocblas-bench, AMD's own benchmark, which AMD asks for in bug
+//! reports. rocBLAS itself logs such lines with `ROCBLAS_LAYER=2`.
 //!
-//! Most of a line follows from the table of functions: parameters become options in their order, by
-//! their names. What rocblas-bench has other names for is in the tables below. The lines are
-//! rocBLAS's own, except where rocblas-bench refuses those or would make another call of them: see
-//! `tests/real/bench_lines.rs`, which compares the two.
+//! Most of a line follows from the table of functions: parameters become options of the same name, in order.
+//! The tables below list the names that differ in rocblas-bench. The lines equal those of rocBLAS, except
+//! where rocblas-bench refuses these or would make a different call: see `tests/real/bench_lines.rs`, which
+//! compares the two.
 
 use rocblas_abi::{Base, EnumId, Param, enumeration, params};
 use rocblas_trace::call::{Call, NumberKind, Numbers, Value};
 
-/// The routines of rocblas-bench: functions without the letters of their types.
+/// The routines of rocblas-bench: function names without the letters of their types.
 const ROUTINES: [&str; 55] = [
     // Vectors.
     "amax", "amin", "asum", "axpy", "copy", "dot", "dotc", "dotu", "nrm2", "rot", "rotg", "rotm",
@@ -23,15 +23,15 @@ const ROUTINES: [&str; 55] = [
     "syrkx", "trmm", "trsm", "trtri",
 ];
 
-/// What a function does with several operands of a kind.
+/// Suffixes of functions that process several operands.
 const FORMS: [&str; 3] = ["_strided_batched", "_batched", ""];
 
-/// A routine whose operands differ in type. What no option names has the precision.
+/// A routine whose operands differ in type. Types without an option of their own have the precision.
 struct Mixed {
     routine: &'static str,
-    /// The parameter of which the type is the precision.
+    /// The parameter whose type is the precision.
     precision: &'static str,
-    /// Options and the parameters of which they tell the type.
+    /// Options and the parameters whose types they specify.
     others: &'static [(&'static str, &'static str)],
 }
 
@@ -42,14 +42,14 @@ const MIXED: [Mixed; 4] = [
     Mixed { routine: "scal", precision: "alpha", others: &[("--a_type", "x")] },
 ];
 
-/// The command line of rocblas-bench that makes a call like this one; `None` for functions that
-/// rocblas-bench does not know, and where an argument is a number that its enum does not have.
+/// The command line of rocblas-bench that makes the same call; `None` for functions that rocblas-bench does
+/// not support, and for enum arguments with an undefined value.
 ///
-/// rocblas-bench takes 1 and 0 for alpha and beta when their values are not told. Where the trace has
-/// none, as for scalars in device memory, a `#` at the end of the line says so.
+/// rocblas-bench defaults to 1 for alpha and 0 for beta. If the trace has no values for them, as for scalars
+/// in device memory, a `#` comment at the end of the line says so.
 ///
-/// A call does not say whether its handle allows atomics. rocblas-bench of ROCm 7 begins without, as
-/// handles of ROCm 7 do; that of ROCm 6 needs `--atomics_not_allowed` for it.
+/// A call does not record whether its handle allows atomics. rocblas-bench of ROCm 7 starts without them,
+/// like handles of ROCm 7; that of ROCm 6 needs `--atomics_not_allowed`.
 #[must_use]
 pub fn line(call: &Call<'_>) -> Option<String> {
     let function = Function::of(call.name())?;
@@ -92,15 +92,15 @@ pub fn line(call: &Call<'_>) -> Option<String> {
     Some(format!("./rocblas-bench{api} -f {} {options}{remark}{remarks}", function.name()))
 }
 
-/// A function as rocblas-bench knows it.
+/// A function in the terms of rocblas-bench.
 #[derive(Clone, Copy, Debug)]
 struct Function {
     routine: &'static str,
     /// One of [`FORMS`].
     form: &'static str,
-    /// An `_ex` function: parameters say the types of others.
+    /// An `_ex` function: parameters specify the types of others.
     extended: bool,
-    /// A `_64` function: sizes have 64 bits.
+    /// A `_64` function with 64-bit sizes.
     wide: bool,
 }
 
@@ -121,15 +121,15 @@ impl Function {
         let routine = match self.routine {
             "amax" => "iamax",
             "amin" => "iamin",
-            // rocblas-bench's does not conjugate.
+            // The one in rocblas-bench does not conjugate.
             "dotu" => "dot",
             routine => routine,
         };
         format!("{routine}{}{}", self.form, if self.extended { "_ex" } else { "" })
     }
 
-    /// The type of all operands where `-r` has to say it though parameters name the types: nrm2 and
-    /// scal name three of the four that rocblas-bench compares, trsm names what it computes in.
+    /// The type of all operands, if `-r` must specify it although parameters name the types: nrm2 and scal
+    /// name three of the four types that rocblas-bench compares, and trsm names the compute type.
     fn one_type(self, call: &Call<'_>) -> Option<&'static str> {
         let mut types = call.values().filter_map(|(_, value)| match value {
             Value::Enum(EnumId::Datatype, value) => Some(value),
@@ -140,12 +140,12 @@ impl Function {
         if is_told && types.all(|other| other == first) { datatype(first) } else { None }
     }
 
-    /// The options for the types of a function that has them in its name.
+    /// The options for the types of a function whose name contains them.
     fn precision(self, call: &Call<'_>) -> Vec<String> {
         let mut params = params(call.function());
         let of = |wanted: &str| params.clone().find(|p| p.name == wanted).and_then(element);
         let Some(mixed) = MIXED.into_iter().find(|mixed| mixed.routine == self.routine) else {
-            // Alpha and beta may be real where the operands are complex.
+            // Alpha and beta may be real although the operands are complex.
             let operand = params.find_map(|p| element(p).filter(|_| !is_scalar(p.name)));
             return operand.map(|precision| format!("-r {precision}")).into_iter().collect();
         };
@@ -156,7 +156,7 @@ impl Function {
         std::iter::once(format!("-r {precision}")).chain(others).collect()
     }
 
-    /// Whether the result goes elsewhere than rocblas-bench has it go by default: into the operand.
+    /// Whether the result is written elsewhere than into the operand, the default of rocblas-bench.
     fn is_out_of_place(self, call: &Call<'_>) -> bool {
         let (operand, result) = match self.routine {
             "gemm" if self.extended => ("c", "d"),
@@ -167,17 +167,17 @@ impl Function {
     }
 }
 
-/// A name without its end, and whether it had it.
+/// A name without a suffix, and whether it had it.
 fn without<'a>(name: &'a str, end: &str) -> (&'a str, bool) {
     name.strip_suffix(end).map_or((name, false), |rest| (rest, true))
 }
 
-/// Whether a parameter is one of the two scalars that rocblas-bench takes.
+/// Whether a parameter is one of the two scalars that rocblas-bench accepts.
 fn is_scalar(name: &str) -> bool {
     matches!(name, "alpha" | "beta")
 }
 
-/// What rocBLAS calls the type of a parameter; `None` for what is no floating-point number.
+/// rocBLAS's name for the type of a parameter; `None` if it is not a floating-point number.
 fn element(param: Param) -> Option<&'static str> {
     Some(match param.ty.base {
         Base::F16 => "f16_r",
@@ -194,8 +194,8 @@ fn datatype(value: i32) -> Option<&'static str> {
     enumeration(EnumId::Datatype).short_name_of(value)
 }
 
-/// The option for a type by the name of its parameter; `None` where that is of an operand (x_type,
-/// result_type), and the operands are a, b and c in their order.
+/// The option for a type parameter, by its name; `None` for types of operands (x_type, result_type), which
+/// become a, b and c in order.
 fn type_option(name: &str) -> Option<&'static str> {
     Some(match name {
         "a_type" => "--a_type",
@@ -207,7 +207,7 @@ fn type_option(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The option for an enum: BLAS's letter, with which the value's name begins.
+/// The option for an enum. Its value is BLAS's letter, which is the first letter of the enumerator's name.
 fn choice(name: &str, id: EnumId, value: i32) -> Option<String> {
     let option = match id {
         EnumId::Operation if name == "transB" => "transposeB",
@@ -221,18 +221,18 @@ fn choice(name: &str, id: EnumId, value: i32) -> Option<String> {
     Some(format!("--{option} {letter}"))
 }
 
-/// The option for a number by the name of its parameter; `None` for what rocblas-bench makes of other
-/// numbers.
+/// The option for a numeric parameter, by its name; `None` for numbers that rocblas-bench derives from
+/// others.
 fn size_option(name: &str) -> Option<String> {
     let operand = match name {
         "ldinvA" | "invA_size" | "stride_invA" => return None,
         "m" | "n" | "k" => return Some(format!("-{name}")),
-        // The operands of rotmg and rotg that have no vector's or matrix's name.
+        // The operands of rotmg and rotg that are not named like vectors or matrices.
         "stride_d1" => "a",
         "stride_d2" => "b",
         "stride_param" => "c",
         "stride_s" => "d",
-        // stride_A, strideA, stridex, and rotmg's stride_x1.
+        // stride_A, strideA, stridex, and stride_x1 of rotmg.
         _ => match name.strip_prefix("stride") {
             Some(operand) => operand.trim_start_matches('_').trim_end_matches('1'),
             None => return Some(format!("--{name}")),
@@ -241,10 +241,10 @@ fn size_option(name: &str) -> Option<String> {
     Some(format!("--stride_{}", operand.to_ascii_lowercase()))
 }
 
-/// The options for a scalar; an imaginary part of zero is the default.
+/// The options for a scalar. A zero imaginary part is the default and omitted.
 fn scalar(name: &str, numbers: &Numbers) -> impl Iterator<Item = String> {
     let kind = numbers.kind();
-    // As few digits as tell the number from others of its type.
+    // The fewest digits that identify the number among those of its type.
     let text = move |number: f64| match kind {
         NumberKind::F64 | NumberKind::C64 | NumberKind::I32 | NumberKind::I64 => number.to_string(),
         _ => (number as f32).to_string(),

@@ -1,15 +1,17 @@
-//! A row for each call. Functions have different arguments, so those are one column, in words.
+//! One row per call. Functions have different arguments, so one column holds them all as text.
 
 use super::{Around, Sink};
+use crate::trace::stacks;
 use anyhow::{Context, Result};
 use csv::Writer;
+use rocblas_contract::hip_errors::error_name;
 use rocblas_trace::{
     call::Call,
     text::{Detail, Outcome, Signature},
 };
 use std::io::Write;
 
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 15] = [
     "process",
     "thread",
     "sequence",
@@ -22,6 +24,9 @@ const HEADER: [&str; 12] = [
     "stream",
     "arguments",
     "call",
+    "hip_error",
+    "gpu_ns",
+    "callers",
 ];
 
 pub(super) struct Rows<'o>(Writer<&'o mut dyn Write>);
@@ -55,6 +60,9 @@ impl Sink for Rows<'_> {
             optional(state.map(|state| state.stream.to_string())),
             arguments.to_owned(),
             Signature(*call, Detail::Short).to_string(),
+            optional(call.raised_hip_error().map(error_name)),
+            optional(around.gpu_time(call).map(|time| time.to_string())),
+            stacks::line(around.callers, usize::MAX),
         ];
         self.0.write_record(row).context("cannot write")
     }

@@ -1,27 +1,36 @@
-//! A trace in the formats of other programs.
+//! Converts a trace to the formats of other programs.
 //!
 //! | file | for |
 //! |---|---|
 //! | `chrome.rs` | Perfetto and `chrome://tracing` |
 //! | `csv.rs` | spreadsheets |
+//! | `folded.rs` | flame graphs |
 //! | `bench.rs` | rocblas-bench, which reproduces a call |
 //!
-//! JSON lines are written here.
+//! This file writes JSON lines.
 
 pub mod bench;
 mod chrome;
 mod csv;
+mod folded;
 
-use super::{opened::Opened, select::Select};
+use super::{
+    opened::Opened,
+    select::Select,
+    stacks::{Frame, Reading},
+};
 use crate::output::shown;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use folded::{Folded, Weight};
 use rocblas_abi::{EnumId, Returns, enumeration};
+use rocblas_contract::hip_errors::error_name;
 use rocblas_trace::{
     call::{Answer, Call, Value},
     layout::Capture,
     read::{
-        Backends, HandleState, Merged, NO_CALLS, Next, Record, ThreadReader, Timeline, Tracked,
+        Backends, GpuTimes, HandleState, Merged, NO_CALLS, Next, Record, ThreadReader, Timeline,
+        Tracked,
     },
 };
 use rustc_hash::FxHashSet;
@@ -29,25 +38,30 @@ use serde_json::{Map, Value as Json, json};
 use std::{
     io::{self, Write},
     path::Path,
+    sync::Arc,
 };
 
-/// What to write.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For Perfetto (ui.perfetto.dev) and chrome://tracing
     Chrome,
-    /// A JSON document a line for each call
+    /// A JSON document for each call, one per line
     Jsonl,
-    /// A row for each call, the arguments in one column
+    /// One row per call, with all arguments in one column
     Csv,
     /// rocblas-bench commands, one for each distinct call
     Bench,
+    /// Call stacks for flamegraph.pl, inferno or speedscope, with the number of calls
+    Folded,
+    /// Call stacks with the nanoseconds of their calls on the host
+    FoldedTime,
 }
 
-/// Writes the calls of all traces at a path. Answers what could not be read.
+/// Writes the calls of all traces at a path. Returns the problems with unreadable parts.
 ///
 /// # Errors
-/// A path without traces, and what writing fails with; a reader that has gone is none.
+/// Fails for a path without traces and on write errors; a closed pipe is not an error.
 pub fn export(
     path: &Path,
     format: Format,
@@ -60,10 +74,10 @@ pub fn export(
     }
 }
 
-/// Whether whoever reads has seen enough (`| head`).
+/// Whether the reader has closed the pipe (`| head`).
 fn is_gone(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        // One of the csv crate does not say what it comes of.
+        // The csv crate's error does not have the I/O error as its source.
         let failed = match cause.downcast_ref().map(::csv::Error::kind) {
             Some(::csv::ErrorKind::Io(failed)) => Some(failed),
             _ => cause.downcast_ref::<io::Error>(),
@@ -79,6 +93,8 @@ fn write(path: &Path, format: Format, select: &Select, out: &mut dyn Write) -> R
         Format::Chrome => Box::new(chrome::Chrome::new(out)?),
         Format::Jsonl => Box::new(Lines(out)),
         Format::Csv => Box::new(csv::Rows::new(out)?),
+        Format::Folded => Box::new(Folded::new(out, Weight::Calls)),
+        Format::FoldedTime => Box::new(Folded::new(out, Weight::Time)),
         Format::Bench => Box::new(Commands { out, known: FxHashSet::default() }),
     };
     let mut complaints = Vec::new();
@@ -88,6 +104,8 @@ fn write(path: &Path, format: Format, select: &Select, out: &mut dyn Write) -> R
     for opened in traces {
         complaints.extend(opened.complaints.iter().cloned());
         sink.process(&opened)?;
+        let gpu_times = opened.gpu_times()?;
+        let mut stacks = Reading::of(&opened.trace);
         let numbers: Vec<u32> = opened.threads.iter().map(|t| t.written().ordinal).collect();
         let Opened { threads, timeline, trace, .. } = opened;
         let process = trace.process().map_or(0, |process| process.pid);
@@ -97,6 +115,7 @@ fn write(path: &Path, format: Format, select: &Select, out: &mut dyn Write) -> R
         let backends = trace.backends();
         let mut count = 0_u32;
         while let Next::Record(thread, record) = merged.next() {
+            stacks.take(numbers[thread], &record);
             if let Record::Call(call) = &record
                 && select.wants(call, numbers[thread], &timeline)
             {
@@ -105,7 +124,9 @@ fn write(path: &Path, format: Format, select: &Select, out: &mut dyn Write) -> R
                     thread: numbers[thread],
                     timeline: &timeline,
                     tracked: &tracked,
+                    gpu_times: &gpu_times,
                     backends: &backends,
+                    callers: &stacks.callers(numbers[thread], call),
                 };
                 sink.call(call, &context)?;
             }
@@ -125,16 +146,26 @@ fn write(path: &Path, format: Format, select: &Select, out: &mut dyn Write) -> R
     Ok(complaints)
 }
 
-/// What is known around a call.
+/// The context of a call.
 pub(crate) struct Around<'a> {
     process: u32,
     thread: u32,
     timeline: &'a Timeline,
     tracked: &'a Tracked,
+    gpu_times: &'a GpuTimes,
     backends: &'a Backends,
+    /// Its callers, the innermost first, if they were recorded.
+    callers: &'a [Arc<Frame>],
 }
 
-/// Adds what is known of a call's handle to its document.
+impl Around<'_> {
+    /// The GPU time of a call in nanoseconds, if it was measured.
+    fn gpu_time(&self, call: &Call<'_>) -> Option<u64> {
+        self.gpu_times.of(self.thread, call.sequence())
+    }
+}
+
+/// Adds the properties of a call's handle to its document.
 pub(super) fn add_state(
     document: &mut Json,
     call: &Call<'_>,
@@ -149,7 +180,7 @@ pub(super) fn add_state(
     }
 }
 
-/// Adds what is known of a handle.
+/// Adds the properties of a handle.
 pub(super) fn add_handle(document: &mut Json, state: &HandleState, backends: &Backends) {
     document["handle"] = json!(state.number);
     document["device"] = json!(state.device);
@@ -159,9 +190,16 @@ pub(super) fn add_handle(document: &mut Json, state: &HandleState, backends: &Ba
     }
 }
 
-/// A format in the writing.
+/// Adds the callers, if they are recorded.
+pub(super) fn add_callers(document: &mut Json, callers: &[Arc<Frame>]) {
+    if !callers.is_empty() {
+        document["callers"] = callers.iter().map(ToString::to_string).collect();
+    }
+}
+
+/// Writes one format.
 trait Sink {
-    /// A trace begins.
+    /// Begins a trace.
     fn process(&mut self, _opened: &Opened) -> Result<()> {
         Ok(())
     }
@@ -180,6 +218,10 @@ impl Sink for Lines<'_> {
         if let Some(state) = context.tracked.state(call) {
             add_state(&mut document, call, state, context.backends);
         }
+        if let Some(time) = context.gpu_time(call) {
+            document["gpu_time"] = json!(time);
+        }
+        add_callers(&mut document, context.callers);
         writeln!(self.0, "{document}").context("cannot write")
     }
 
@@ -236,10 +278,16 @@ pub fn document(call: &Call<'_>, timeline: &Timeline) -> Json {
     if let Some(captured) = captured(call) {
         document["captured"] = json!(captured);
     }
+    if let Some(error) = call.raised_hip_error() {
+        document["hip_error"] = json!(error_name(error));
+    }
+    if let Some(error) = call.pending_hip_error() {
+        document["pending_hip_error"] = json!(error_name(error));
+    }
     document
 }
 
-/// Whether it went into a graph, where HIP was asked and told.
+/// Whether the call was captured into a graph, if HIP reported it.
 fn captured(call: &Call<'_>) -> Option<bool> {
     match call.capture() {
         Capture::Yes => Some(true),
@@ -248,12 +296,12 @@ fn captured(call: &Call<'_>) -> Option<bool> {
     }
 }
 
-/// Tenths of nanoseconds are below what a clock tells.
+/// Tenths of nanoseconds are below the clock's resolution.
 fn rounded(nanoseconds: f64) -> f64 {
     (nanoseconds * 10.0).round() / 10.0
 }
 
-/// What it returned: its kind and value.
+/// The kind and value of a call's result.
 fn answer(call: &Call<'_>) -> Option<(&'static str, Json)> {
     if rocblas_abi::RETURNS[call.function()] == Returns::Void {
         return None;

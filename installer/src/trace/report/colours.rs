@@ -1,31 +1,31 @@
-//! Which function has which colour: those with most time have one each, all others share the last.
+//! Assigns colours to functions: those with the most time have one each, all others share the last.
 
 use super::text::shortened;
 use crate::trace::summary::Row;
 use rocblas_abi::C_EXPORTS;
 use std::ffi::CString;
 
-/// Functions with a colour of their own. With more, people with a colour deficiency cannot tell them
-/// apart: see the palettes in `style.css`.
+/// The number of functions with their own colour. With more, people with a colour vision deficiency cannot
+/// tell them apart: see the palettes in `style.css`.
 pub(super) const OWN: usize = 5;
 
-/// All colours: the last is that of other functions.
+/// The number of colours, of which the last is for all other functions.
 pub(super) const COLOURS: usize = OWN + 1;
 
-/// The most characters of a function's name: the longest of rocBLAS has some fifty.
+/// The most characters of a function's name: the longest in rocBLAS has about fifty.
 const MOST_CHARACTERS: usize = 80;
 
 /// The colours of functions.
 #[derive(Clone, Debug)]
 pub(super) struct Colours {
-    /// Functions with a colour of their own, by its number.
+    /// Functions with their own colour, indexed by colour.
     names: Vec<String>,
-    /// By the function's index in this program's table.
+    /// Colours, indexed by the function's index in this program's table.
     by_index: Vec<u8>,
 }
 
 impl Colours {
-    /// For functions in this order: the first have colours of their own.
+    /// Assigns colours in this order: the first functions get their own.
     pub(super) fn of(functions: &[Row]) -> Self {
         let names: Vec<String> =
             functions.iter().take(OWN).map(|row| row.function.clone()).collect();
@@ -39,29 +39,28 @@ impl Colours {
         Self { names, by_index }
     }
 
-    /// The colour of the function at an index of this program's table.
+    /// The colour of the function at an index in this program's table.
     pub(super) fn of_index(&self, function: usize) -> usize {
         self.by_index.get(function).map_or(OWN, |colour| usize::from(*colour))
     }
 
-    /// The colour of a function by its name, which this program need not know.
+    /// The colour of a function, by its name, which this program need not know.
     pub(super) fn of_name(&self, name: &str) -> usize {
         self.names.iter().position(|known| known == name).unwrap_or(OWN)
     }
 
-    /// Which functions a colour is for, in a word.
+    /// The short name of the function that has a colour.
     pub(super) fn name(&self, colour: usize) -> String {
         self.names.get(colour).map_or_else(|| "other".to_owned(), |name| short(name))
     }
 
-    /// Functions with a colour of their own.
+    /// Functions with their own colour.
     pub(super) fn names(&self) -> &[String] {
         &self.names
     }
 }
 
-/// A function's name without what all have in common. One that this program does not know may be of any
-/// length.
+/// A function's name without the common prefix. The name of an unknown function may be of any length.
 pub(crate) fn short(name: &str) -> String {
     shortened(name.strip_prefix("rocblas_").unwrap_or(name), MOST_CHARACTERS)
 }
@@ -71,22 +70,7 @@ mod tests {
     use super::*;
 
     fn row(function: &str) -> Row {
-        Row {
-            function: function.to_owned(),
-            shape: String::new(),
-            backend: String::new(),
-            calls: 1,
-            errors: 0,
-            total: 1.0,
-            first: 1.0,
-            others: 0.0,
-            mean: 1.0,
-            p50: 1.0,
-            p99: 1.0,
-            max: 1.0,
-            work: None,
-            statuses: Default::default(),
-        }
+        Row { function: function.to_owned(), ..super::super::testing::row() }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What ran where, with what, and how it was recorded; and who a thread is.
+//! What ran where, and how it was recorded; and the names of threads.
 
 use super::{
     lanes,
@@ -12,16 +12,16 @@ use rocblas_trace::{layout::State, process};
 use serde::Serialize;
 use std::{collections::HashMap, io};
 
-/// The most characters of a text.
+/// The most characters shown of a text.
 const MOST_CHARACTERS: usize = 2000;
 
-/// What is said of a process.
+/// The facts that the page shows about a process.
 #[derive(Debug, Serialize)]
 pub(super) struct Facts {
     name: String,
-    /// What, and its values.
+    /// Labels with their values.
     facts: Vec<(&'static str, Vec<String>)>,
-    /// Names and values.
+    /// Names and values of environment variables.
     variables: Vec<(String, String)>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Gpu {
     target: String,
 }
 
-/// The processes, of the traces in the same order.
+/// The processes of the traces, in the same order.
 pub(super) fn processes(traces: &[Opened], rows: &[ProcessRow]) -> Vec<Facts> {
     traces
         .iter()
@@ -95,7 +95,7 @@ fn facts(process: Option<&process::Process>, row: &ProcessRow) -> Vec<(&'static 
     facts
 }
 
-/// What was to be recorded.
+/// The limits that the settings place on the recording.
 fn recorded(process: &process::Process) -> Vec<String> {
     let settings = &process.settings;
     let mut limits = Vec::new();
@@ -121,12 +121,12 @@ fn recorded(process: &process::Process) -> Vec<String> {
     limits
 }
 
-/// As much of a text as is shown.
+/// The part of a text that is shown.
 pub(crate) fn shown(text: &str) -> String {
     shortened(text, MOST_CHARACTERS)
 }
 
-/// Sentences about threads that have no more records, though their processes may have called on.
+/// Sentences about threads whose recording stopped early, although they may have made further calls.
 pub(super) fn stopped(traces: &[Opened]) -> Vec<String> {
     let mut sentences = Vec::new();
     for opened in traces {
@@ -150,18 +150,18 @@ pub(super) fn stopped(traces: &[Opened]) -> Vec<String> {
     sentences
 }
 
-/// Threads and processes by their numbers.
+/// Threads and processes, by their numbers.
 #[derive(Debug)]
 pub(super) struct Threads {
-    /// Names, by the number of the process and that of the thread.
+    /// Names, by the numbers of the process and the thread.
     names: HashMap<(u32, u32), String>,
     processes: HashMap<u32, Process>,
 }
 
-/// A process among others.
+/// A process.
 #[derive(Debug)]
 struct Process {
-    /// None where there are no others.
+    /// `None` if there are no other processes.
     name: Option<String>,
     /// Nanoseconds from the start of the first trace to that of this one.
     start: f64,
@@ -196,7 +196,7 @@ impl Threads {
         }
     }
 
-    /// A time since the start of a process's trace on the time line of all, in nanoseconds.
+    /// Converts a time since the start of a process's trace to the common time line, in nanoseconds.
     pub(super) fn at(&self, process: u32, at: f64) -> f64 {
         self.processes.get(&process).map_or(0.0, |process| process.start) + at
     }

@@ -1,4 +1,4 @@
-//! Puts a file where it is wanted, whole or not at all.
+//! Writes a file atomically.
 
 use std::{
     fs::{File, Permissions},
@@ -7,22 +7,22 @@ use std::{
     path::Path,
 };
 
-/// Puts a file with these bytes at a path in place of what is there: whoever looks finds the old file
-/// or the whole new one. Pipes and devices are written to.
+/// Replaces the file at a path by one with these bytes, atomically: a reader sees either the old file or the
+/// whole new one. Pipes and devices are written to instead.
 ///
 /// # Errors
-/// What writing fails with; what was there is still there then.
+/// Any error from writing, which leaves the old file in place.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A link stays a link.
+    // A symlink stays a symlink.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    // A file in place of /dev/stdout would surprise, and as root do harm.
+    // Replacing /dev/stdout by a file would be surprising, and harmful as root.
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return File::options().write(true).open(&path)?.write_all(bytes);
     }
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .prefix(".rocblas-report-")
-        // As any new file: less what the user's mask takes away.
+        // As for any new file, the umask is applied.
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory.unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
@@ -50,7 +50,7 @@ mod tests {
         let (file, link) = (directory.path().join("page"), directory.path().join("link"));
         replace(&file, b"a long text").expect("write");
         symlink("page", &link).expect("link");
-        // Who has it open keeps the old one.
+        // A process that has it open keeps the old one.
         let old = File::open(&file).expect("open");
         replace(&link, b"new").expect("write");
         assert_eq!(fs::read(&file).expect("read"), b"new");
@@ -80,7 +80,7 @@ mod tests {
             move || fs::read(pipe)
         });
         replace(&pipe, b"page").expect("write");
-        // Joined only if it was written to: a reader of a pipe without a writer waits for ever.
+        // Joined only if it was written to: the reader of a pipe without a writer blocks for ever.
         assert_eq!(names(directory.path()), ["pipe"]);
         assert!(!pipe.metadata().expect("there").is_file());
         assert_eq!(reader.join().expect("no panic").expect("read"), b"page");

@@ -1,35 +1,37 @@
-//! A thread's calls on the time line, in memory that does not depend on how many there are.
+//! A thread's calls on the time line, in memory that does not depend on the number of calls.
 //!
-//! Time is cut into columns of one width. A call that is at least as long as a column is a bar of its
-//! own; without overlaps there are no more of these than columns. Shorter calls are summed up in the
-//! columns that they are in. When time grows beyond the columns that there may be, columns become twice
-//! as wide: neighbours are merged, and bars that are too short now are summed up. So nothing has to be
-//! known of a trace's length beforehand, and lanes can be brought to a common width.
+//! Time is divided into columns of one width. A call at least as long as a column becomes a bar; without
+//! overlaps there are no more bars than columns. Shorter calls are summed up in their columns. When time
+//! grows beyond the maximum number of columns, columns become twice as wide: neighbours are merged, and bars
+//! that are now too short are summed up. The length of a trace therefore need not be known beforehand, and
+//! lanes can be brought to a common width.
 //!
-//! Columns begin at multiples of their width on the time line, so those of all lanes of one width
+//! Columns begin at multiples of their width on the time line, so those of lanes with the same width
 //! coincide.
 
 use super::colours::COLOURS;
 
-/// For calls that took no time by the clock, so that their column has their colour. In nanoseconds.
+/// The minimum time of a call, in nanoseconds, so that calls of no measurable time still colour their column.
 const LEAST: f64 = 1e-3;
 
-/// Calls in flight that are kept: nested ones, of a thread.
+/// The most calls in flight that are kept of a thread; they are nested.
 const MOST_IN_FLIGHT: usize = 8;
 
-/// A call's place on the time line.
+/// A call's position on the time line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Span {
-    /// Nanoseconds on the time line.
+    /// When it began, in nanoseconds on the time line.
     pub(super) begin: f64,
-    /// The same; of a call in flight, its begin.
+    /// When it ended; for a call in flight, its begin.
     pub(super) end: f64,
     /// See `colours.rs`.
     pub(super) colour: usize,
-    /// How many traced calls of the thread were under way.
+    /// How many traced calls of the thread contain it.
     pub(super) depth: u8,
     /// Whether its status is an error.
     pub(super) failed: bool,
+    /// Whether it was the first call of its function and shape.
+    pub(super) is_first: bool,
 }
 
 impl Span {
@@ -38,7 +40,7 @@ impl Span {
     }
 }
 
-/// A call on its own.
+/// A call that is drawn individually.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Bar {
     pub(super) span: Span,
@@ -46,18 +48,18 @@ pub(super) struct Bar {
     pub(super) text: String,
 }
 
-/// Short calls together.
+/// A column of short calls.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Column {
-    /// Its place on the time line, in widths.
+    /// Its position on the time line, in column widths.
     pub(super) index: i64,
     /// Calls that begin in it.
     pub(super) calls: u64,
-    /// How many of these failed.
+    /// How many of those calls failed.
     pub(super) failed: u64,
-    /// Nanoseconds in each colour, of calls that are not within others.
+    /// Nanoseconds in each colour, of calls that are not nested in others.
     pub(super) times: [f64; COLOURS],
-    /// The text of the call, if it is one.
+    /// The text of the call, if there is only one.
     pub(super) only: Option<Box<str>>,
 }
 
@@ -83,13 +85,13 @@ impl Column {
 /// The calls of a thread.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
-    /// The most columns from the first to the last.
+    /// The most columns allowed from the first to the last.
     most: usize,
-    /// Of a column, in nanoseconds: a power of two.
+    /// The width of a column in nanoseconds, a power of two.
     width: f64,
-    /// The first and the last column.
+    /// The indices of the first and the last column.
     range: Option<(i64, i64)>,
-    /// By their places; those without calls are left out.
+    /// The columns with calls, by index.
     columns: Vec<Column>,
     bars: Vec<Bar>,
     in_flight: Vec<Bar>,
@@ -100,7 +102,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Without calls, of so many columns at the most.
+    /// An empty lane of at most `most` columns.
     pub(super) fn new(most: usize) -> Self {
         Self {
             most: most.max(1),
@@ -116,7 +118,7 @@ impl Lane {
         }
     }
 
-    /// Takes a call in. `text` is asked for only where it is kept.
+    /// Adds a call. `text` is called only if it is kept.
     pub(super) fn add(&mut self, span: Span, text: impl FnOnce() -> String) {
         self.calls += 1;
         self.failed += u64::from(span.failed);
@@ -124,7 +126,7 @@ impl Lane {
             self.time += span.length();
         }
         self.extend(span);
-        // Calls overlap in damaged files only, and then they must not take all memory.
+        // Calls overlap only in damaged files, which must not make memory grow without bound.
         if span.length() >= self.width && self.bars.len() < 2 * self.most {
             self.bars.push(Bar { span, text: text() });
         } else {
@@ -132,7 +134,7 @@ impl Lane {
         }
     }
 
-    /// Takes a call in that has no end.
+    /// Adds a call that has no end.
     pub(super) fn add_in_flight(&mut self, span: Span, text: impl FnOnce() -> String) {
         self.calls += 1;
         self.unfinished += 1;
@@ -149,27 +151,27 @@ impl Lane {
         }
     }
 
-    /// Of a column, in nanoseconds.
+    /// The width of a column in nanoseconds.
     pub(super) fn width(&self) -> f64 {
         self.width
     }
 
-    /// The places of the first and the last column, unless there are no calls.
+    /// The indices of the first and the last column, if there are calls.
     pub(super) fn range(&self) -> Option<(i64, i64)> {
         self.range
     }
 
-    /// Short calls, by time.
+    /// Columns of short calls, by time.
     pub(super) fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// Long calls; by time, but for those that are within others.
+    /// Long calls, by time except for those nested in others.
     pub(super) fn bars(&self) -> &[Bar] {
         &self.bars
     }
 
-    /// Calls in flight: the outermost ones.
+    /// Calls in flight, the outermost ones if there are too many.
     pub(super) fn in_flight(&self) -> &[Bar] {
         &self.in_flight
     }
@@ -179,7 +181,7 @@ impl Lane {
         (self.calls, self.failed, self.unfinished)
     }
 
-    /// Nanoseconds of all calls that are not within others.
+    /// Nanoseconds of all calls that are not nested in others.
     pub(super) fn time(&self) -> f64 {
         self.time
     }
@@ -200,7 +202,7 @@ impl Lane {
 
     fn double(&mut self) {
         self.width *= 2.0;
-        // Halves are rounded down, also below zero.
+        // Halves are rounded down, also for negative indices.
         self.range = self.range.map(|(first, last)| (first >> 1, last >> 1));
         let mut merged: Vec<Column> = Vec::with_capacity(self.columns.len());
         for mut column in std::mem::take(&mut self.columns) {
@@ -219,11 +221,11 @@ impl Lane {
         }
     }
 
-    /// Adds a call to the column that it begins in, and what of its time is beyond to the next one.
+    /// Adds a call to the column in which it begins, and any time beyond it to the next column.
     fn sum_up(&mut self, span: Span, text: impl FnOnce() -> String) {
         let index = self.index(span.begin);
         let boundary = index.saturating_add(1) as f64 * self.width;
-        // The time of a call within another is in that one's.
+        // The time of a nested call is part of the outer call's.
         let (time, beyond) = match span.depth {
             0 => (span.end.min(boundary) - span.begin, span.end - boundary),
             _ => (0.0, 0.0),
@@ -238,7 +240,7 @@ impl Lane {
         }
     }
 
-    /// The column at a place. Calls come by the time of their begin, so it is one of the last.
+    /// The column at an index. Calls arrive in order of their begin, so it is one of the last.
     fn column(&mut self, index: i64) -> &mut Column {
         let later = self.columns.iter().rev().take_while(|column| column.index > index).count();
         let at = self.columns.len() - later;
@@ -257,7 +259,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn span(begin: f64, end: f64) -> Span {
-        Span { begin, end, colour: 0, depth: 0, failed: false }
+        Span { begin, end, colour: 0, depth: 0, failed: false, is_first: false }
     }
 
     fn add(lane: &mut Lane, begin: f64, end: f64) {
@@ -285,7 +287,7 @@ mod tests {
         let mut lane = Lane::new(16);
         add(&mut lane, 3.0, 7.0);
         add(&mut lane, 100.0, 130.0);
-        // 130 / 16 = 8.1: less than sixteen columns of 16, and more of 8.
+        // 130 / 16 = 8.1: fewer than sixteen columns of width 16, and more than sixteen of width 8.
         assert_eq!((lane.width(), lane.range()), (16.0, Some((0, 8))));
         assert_eq!(begins(&lane), [100.0], "the other one is too short now");
         let [column] = lane.columns() else { panic!("{:?}", lane.columns()) };
@@ -298,9 +300,7 @@ mod tests {
         let mut lane = Lane::new(4);
         lane.widen(64.0);
         add(&mut lane, 0.0, 10.0);
-        lane.add(Span { begin: 20.0, end: 25.0, colour: 2, depth: 0, failed: true }, || {
-            "b".to_owned()
-        });
+        lane.add(Span { colour: 2, failed: true, ..span(20.0, 25.0) }, || "b".to_owned());
         let [column] = lane.columns() else { panic!("{:?}", lane.columns()) };
         assert_eq!((column.calls, column.failed, column.only.as_deref()), (2, 1, None));
         assert_eq!((column.times[0], column.times[2]), (10.0, 5.0));
@@ -399,7 +399,7 @@ mod tests {
                 clock = begin + f64::from(*time);
                 total += f64::from(*time);
                 failed += u64::from(*colour == 1);
-                let span = Span { begin, end: clock, colour: *colour, depth: 0, failed: *colour == 1 };
+                let span = Span { colour: *colour, failed: *colour == 1, ..span(begin, clock) };
                 lane.add(span, String::new);
                 let (first, last) = lane.range().expect("there is a call");
                 prop_assert!(last - first < most as i64);

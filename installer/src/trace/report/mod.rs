@@ -1,28 +1,38 @@
-//! A trace as a page for a browser: one file that needs no network, to look at and to attach to a bug
+//! Renders a trace as a page for a browser: one file that needs no network, to view or attach to a bug
 //! report. Its size does not depend on the trace's.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `environment.rs` | what ran where, and how it was recorded |
 //! | `tables.rs` | rows of functions and shapes |
-//! | `lanes.rs` | the time line's data: a pass over all records |
+//! | `lanes.rs` | the time line's data, from one pass over all records |
 //! | `lane.rs` | a thread's calls, in bounded memory |
-//! | `picture.rs` | the time line as it is drawn |
+//! | `singles.rs` | a thread's single calls, as many as fit in a page |
+//! | `durations.rs` | histograms of how long calls of a function took |
+//! | `flames.rs` | flame graphs and a table of callers |
+//! | `rates.rs` | operations and bytes per second achieved by shapes |
+//! | `picture.rs` | the drawing of the time line |
 //! | `colours.rs` | which function has which colour |
 //! | `text.rs` | numbers and texts as they are shown |
 //! | `page.html` | the page, its style and its script |
-//! | `template.rs` | makes a page of a template, with what pages share |
-//! | `file.rs` | puts the page where it is wanted |
+//! | `time_line.js` | zooms the time line, down to single calls |
+//! | `time_line_input.js` | pointer and keyboard input of the time line |
+//! | `template.rs` | renders a template with the parts that pages share |
+//! | `file.rs` | writes the page atomically |
 //!
-//! What a trace says (names, command lines, paths) may be anybody's: the template escapes every value,
-//! and the page's own policy lets nothing run or load that is not the page's.
+//! The contents of a trace (names, command lines, paths) are untrusted: the template escapes every value, and
+//! the page's own policy lets it neither run nor load anything that is not part of the page.
 
 mod colours;
+mod durations;
 mod environment;
 mod file;
+mod flames;
 mod lane;
 mod lanes;
 mod picture;
+mod rates;
+mod singles;
 mod tables;
 mod template;
 mod text;
@@ -40,48 +50,57 @@ use super::{
 };
 use anyhow::Result;
 use colours::{Colours, OWN};
+use durations::Histograms;
 use environment::{Facts, Gpu, Threads};
+use flames::Flames;
 use picture::Picture;
+use rates::Rates;
 use serde::Serialize;
+use singles::Embedded;
 use std::path::Path;
 use tables::Table;
 use text::{count, grouped, place, time};
 
-/// Rows of the table of functions, and of that of shapes.
+/// The most rows of the table of functions, and of the table of shapes.
 const MOST_FUNCTIONS: usize = 60;
 const MOST_SHAPES: usize = 500;
 
-/// Of other lists: a page is no place to read thousands of sentences.
+/// The most entries of other lists: nobody reads thousands of sentences in a page.
 const MOST_LISTED: usize = 50;
 
-/// What is in the page.
+/// The contents of the page.
 #[derive(Debug, Serialize)]
 struct Page {
-    /// `llama-server (process 4711)`, or how many processes.
+    /// `llama-server (process 4711)`, or the number of processes.
     title: String,
-    /// What to know at first sight: host, backend, GPUs.
+    /// The most important facts: host, backend, GPUs.
     facts: Vec<String>,
     figures: Vec<Figure>,
-    /// What figures do not show.
+    /// Notes on what the figures do not show.
     notes: Vec<String>,
-    /// Whether there are several traces, and so several starts.
+    /// Whether there are several traces, and thus several starts.
     has_several: bool,
-    /// Whether a program called on while its trace was read.
+    /// Whether a program kept making calls while its trace was read.
     is_live: bool,
     failures: List<Failed>,
     in_flight: List<UnderWay>,
     missing: List<String>,
     legend: Vec<Entry>,
     picture: Picture,
+    /// The single calls of the lanes.
+    calls: Embedded,
+    durations: Histograms,
+    rates: Rates,
     functions: Table,
     shapes: Table,
+    callers: Flames,
     gpus: Vec<Gpu>,
     processes: List<Facts>,
-    /// This program's.
+    /// This program's version.
     version: &'static str,
 }
 
-/// A number with its name.
+/// A labelled number.
 #[derive(Debug, Serialize)]
 struct Figure {
     name: &'static str,
@@ -89,11 +108,11 @@ struct Figure {
     is_bad: bool,
 }
 
-/// The first of many.
+/// The first items of a list.
 #[derive(Debug, Serialize)]
 struct List<T> {
     items: Vec<T>,
-    /// How many there are beside these.
+    /// How many further items there are.
     more: Option<String>,
 }
 
@@ -104,7 +123,7 @@ impl<T> List<T> {
         Self::first(items, count)
     }
 
-    /// Of so many, the items at hand.
+    /// The first of `count` items.
     fn first(items: impl IntoIterator<Item = T>, count: u64) -> Self {
         let items: Vec<T> = items.into_iter().take(MOST_LISTED).collect();
         let more = count.saturating_sub(items.len() as u64);
@@ -135,10 +154,10 @@ struct Entry {
     name: String,
 }
 
-/// The page of the traces at a path, and a sentence where they have no call.
+/// The page for the traces at a path, and a sentence if they have no calls.
 ///
 /// # Errors
-/// A path that is not for traces. What is damaged in one is part of the page.
+/// Fails if the path is not a trace directory. Damage in a trace is reported in the page.
 pub fn report(path: &Path) -> Result<(String, Option<String>)> {
     let summary = summary::summary(path)?;
     let traces = Opened::all(path)?;
@@ -153,7 +172,7 @@ fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
         at: place(threads.at(instance.process, instance.at)),
         thread: threads.name(instance.process, instance.thread),
     };
-    let failures = summary.failures.iter().map(|failure| Failed {
+    let failures = summary.failures.iter().chain(&summary.silent).map(|failure| Failed {
         status: failure.status.clone(),
         calls: grouped(failure.calls),
         first: instance(&failure.first),
@@ -168,9 +187,11 @@ fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
     let missing = missing.chain(environment::stopped(&traces));
     let missing = missing.chain(summary.problems.iter().map(|problem| shown(problem)));
     let missing = List::of(missing);
-    // The time line is read after the figures, since its colours go by them.
+    // The time line is read after the figures, which determine its colours.
     let is_live = traces.iter().any(Opened::is_live);
-    let lanes = lanes::lanes(traces, &colours);
+    let mut lanes = lanes::lanes(traces, &colours, &summary.firsts);
+    let singles = lanes.threads.iter_mut().map(|thread| std::mem::take(&mut thread.singles));
+    let calls = Embedded::of(singles.collect());
     Page {
         title: match names.as_slice() {
             [] => "No calls".to_owned(),
@@ -179,7 +200,13 @@ fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
         },
         facts: facts(summary),
         figures: figures(summary),
-        notes: summary.nothing().into_iter().chain(summary.on_graphs()).collect(),
+        notes: (summary.nothing().into_iter())
+            .chain(summary.on_findings())
+            .chain(summary.on_checks())
+            .chain(summary.on_gpu_times())
+            .chain(summary.on_handles())
+            .chain(summary.on_graphs())
+            .collect(),
         has_several: names.len() > 1,
         is_live,
         failures: List::of(failures),
@@ -187,8 +214,12 @@ fn page(summary: &Summary, traces: Vec<Opened>) -> Page {
         missing,
         legend: legend(summary, &colours),
         picture: picture::picture(&lanes, &names, &colours),
+        calls,
+        durations: durations::histograms(&lanes.durations, &summary.functions, &colours),
+        rates: rates::rates(summary.shaped(), &colours),
         functions: tables::table(&summary.functions, MOST_FUNCTIONS, all, &colours),
         shapes: tables::table(summary.shaped(), MOST_SHAPES, all, &colours),
+        callers: flames::flames(&summary.callers, &colours),
         gpus: environment::gpus(summary),
         processes: List::of(processes),
         version: env!("CARGO_PKG_VERSION"),
@@ -220,7 +251,7 @@ fn facts(summary: &Summary) -> Vec<String> {
 
 fn figures(summary: &Summary) -> Vec<Figure> {
     let threads: usize = summary.processes.iter().map(|process| process.threads).sum();
-    // The times of threads that called at once are added: the sum may be longer than the trace.
+    // The times of concurrent threads are added up, so the sum may exceed the length of the trace.
     let inside = if threads > 1 { "Time in rocBLAS, sum of threads" } else { "Time in rocBLAS" };
     let figure = |name, value| Figure { name, value, is_bad: false };
     vec![

@@ -1,8 +1,8 @@
-//! The time line as it is drawn: SVG coordinates, titles and the marks of the axis.
+//! Draws the time line: SVG coordinates, titles and the marks of the axis.
 //!
-//! A lane's drawing is [`HEIGHT`] units high, which are pixels, and as many units wide as it has
-//! columns; the page stretches it. A column's height is the share of its time that was spent in rocBLAS,
-//! with a least height, so that a single call of a microsecond in an hour is seen.
+//! A lane's drawing is [`HEIGHT`] units high, which are pixels, and as many units wide as it has columns; the
+//! page stretches it. A column's height is the share of its time that was spent in rocBLAS, with a minimum so
+//! that a single call of a microsecond in an hour is visible.
 
 use super::{
     colours::{COLOURS, Colours},
@@ -12,56 +12,62 @@ use super::{
 };
 use serde::Serialize;
 
-/// Of a lane.
+/// The height of a lane.
 const HEIGHT: f64 = 30.0;
-/// Above the bars, where failed calls are marked.
+/// The height of the strip above the bars, which marks failed calls.
 const STRIP: f64 = 6.0;
-/// The least part of the height that a column with a call has.
+/// The minimum height of a column with a call, as a fraction of the full height.
 const LEAST: f64 = 0.2;
-/// How much lower a call within another is, and how many of these are told apart.
+/// How much lower a nested call is drawn than the outer one, and up to which depth.
 const STEP: f64 = 5.0;
 const MOST_STEPS: u8 = 3;
 /// The most marks of the axis.
 const MOST_MARKS: f64 = 9.0;
-/// How near to an edge a label keeps to one side of its mark, in percent: half a label in a narrow
+/// How close to an edge, in percent, labels are aligned to one side of their mark: half a label in a narrow
 /// window.
 const NEAR: f64 = 6.0;
-/// Half of a mark of a failed call, as a part of the width.
+/// Half the width of the mark of a failed call, as a fraction of the picture's width.
 const HALF: f64 = 0.003;
-/// The least part of the width that a bar has which is set off from its neighbours by a line.
+/// The minimum width, as a fraction of the picture's, of a bar that a line separates from its neighbours.
 const WIDE: f64 = 0.004;
-/// Lower parts of a column are left out where there are others, in pixels.
+/// Lower parts of a column, in pixels, are left out if there are others.
 const LOW: f64 = 0.3;
-/// The most functions that a title has times of.
+/// The most functions whose times a title lists.
 const MOST_TIMES: usize = 3;
-/// Of the time line, behind its end: for calls in flight that began just then.
+/// Space after the end of the time line, as a fraction of its length, for calls in flight that began just
+/// then.
 const BEHIND: f64 = 0.03;
 
 /// The time line.
 #[derive(Debug, Serialize)]
 pub(super) struct Picture {
-    /// In columns.
+    /// Width in columns.
     width: String,
     height: f64,
+    /// Where the picture begins and ends on the time line, in nanoseconds.
+    from: f64,
+    to: f64,
     marks: Vec<Mark>,
     groups: Vec<Group>,
     /// `7 more threads with 12 calls in 3 us have no lane`
     rest: Option<String>,
-    /// How long a column is: `1.05 ms`.
+    /// The duration of a column: `1.05 ms`.
     column: String,
-    /// Whether there are columns, failed calls, calls in flight: what the legend has to explain.
+    /// Whether there are columns, failed calls, and calls in flight, which the legend then explains.
     has_columns: bool,
     has_failed: bool,
     has_in_flight: bool,
+    /// Whether first calls of shapes are marked.
+    has_firsts: bool,
 }
 
 /// A mark of the axis.
 #[derive(Debug, PartialEq, Serialize)]
 struct Mark {
-    /// In percent of the width.
+    /// Position in percent of the width.
     x: String,
     label: String,
-    /// How a label keeps within the picture: `start`, `middle`, `end`.
+    /// How a label is aligned to stay within the picture: `start`, `middle`, `end`.
     anchor: &'static str,
 }
 
@@ -75,6 +81,8 @@ struct Group {
 /// A lane.
 #[derive(Debug, Serialize)]
 struct Drawn {
+    /// Its position among all lanes.
+    place: usize,
     number: u32,
     tid: u32,
     name: String,
@@ -90,7 +98,7 @@ struct Drawn {
 /// A column.
 #[derive(Debug, PartialEq, Serialize)]
 struct Stack {
-    /// None where no call begins in it.
+    /// `None` if no call begins in it.
     title: Option<String>,
     parts: Vec<Part>,
     failed: Option<String>,
@@ -103,35 +111,38 @@ struct Part {
     path: String,
 }
 
-/// A call on its own.
+/// A call that is drawn individually.
 #[derive(Debug, PartialEq, Serialize)]
 struct Block {
     title: String,
     colour: usize,
     path: String,
     is_wide: bool,
+    is_first: bool,
     failed: Option<String>,
 }
 
-/// A call in flight: from where it began to the end.
+/// A call in flight, drawn from its begin to the end.
 #[derive(Debug, PartialEq, Serialize)]
 struct Open {
     title: String,
     colour: usize,
-    /// In percent of the width.
+    /// When it began, in nanoseconds on the time line.
+    begin: f64,
+    /// Position in percent of the width.
     x: String,
     width: String,
-    /// In pixels.
+    /// Position in pixels.
     y: f64,
     height: f64,
 }
 
-/// The part of time that is shown, in nanoseconds.
+/// The period of time that is shown, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 struct View {
     from: f64,
     length: f64,
-    /// Of a column.
+    /// The duration of a column.
     column: f64,
 }
 
@@ -140,7 +151,7 @@ impl View {
         ((at - self.from) / self.length * 100.0).clamp(0.0, 100.0)
     }
 
-    /// In columns from the left edge.
+    /// Converts a time to columns from the left edge.
     fn x(self, at: f64) -> f64 {
         (at - self.from) / self.column
     }
@@ -155,14 +166,17 @@ pub(super) fn picture(lanes: &Lanes, processes: &[String], colours: &Colours) ->
     let view =
         View { from: first as f64 * lanes.width, length: wide * lanes.width, column: lanes.width };
     let groups = processes.iter().enumerate().filter_map(|(n, process)| {
-        let own = lanes.threads.iter().filter(|thread| thread.process == n);
-        let lanes: Vec<Drawn> = own.map(|thread| drawn(thread, first, view, colours)).collect();
+        let own = lanes.threads.iter().enumerate().filter(|(_, thread)| thread.process == n);
+        let lanes: Vec<Drawn> =
+            own.map(|(place, thread)| drawn(place, thread, first, view, colours)).collect();
         (!lanes.is_empty()).then(|| Group { process: process.clone(), lanes })
     });
     let rest = lanes.rest;
     Picture {
         width: coordinate(wide),
         height: HEIGHT,
+        from: view.from,
+        to: view.from + view.length,
         marks: marks(view),
         groups: groups.collect(),
         rest: (rest.threads > 0).then(|| {
@@ -178,15 +192,20 @@ pub(super) fn picture(lanes: &Lanes, processes: &[String], colours: &Colours) ->
         has_columns: lanes.threads.iter().any(|thread| !thread.lane.columns().is_empty()),
         has_failed: lanes.threads.iter().any(|thread| thread.lane.counts().1 > 0),
         has_in_flight,
+        has_firsts: lanes
+            .threads
+            .iter()
+            .any(|thread| thread.lane.bars().iter().any(|bar| bar.span.is_first)),
     }
 }
 
-fn drawn(thread: &Thread, first: i64, view: View, colours: &Colours) -> Drawn {
+fn drawn(place: usize, thread: &Thread, first: i64, view: View, colours: &Colours) -> Drawn {
     let lane = &thread.lane;
     let (calls, failed, in_flight) = lane.counts();
     let some =
         |number: u64, what: &str| (number > 0).then(|| format!("{} {what}", grouped(number)));
     Drawn {
+        place,
         number: thread.number,
         tid: thread.tid,
         name: thread.name.clone(),
@@ -237,7 +256,7 @@ fn stack(column: &Column, x: i64, view: View, colours: &Colours) -> Stack {
     }
 }
 
-/// The call that a column is, or what its calls are together.
+/// Describes the single call of a column, or all of its calls.
 fn title(column: &Column, view: View, colours: &Colours) -> String {
     let at = place(column.index as f64 * view.column);
     if let Some(only) = &column.only {
@@ -266,11 +285,13 @@ fn top(depth: u8) -> f64 {
 fn block(bar: &Bar, view: View) -> Block {
     let span = bar.span;
     let (from, to) = (view.x(span.begin), view.x(span.end));
+    let first = if span.is_first { ", the first of its shape" } else { "" };
     Block {
-        title: format!("{}, at {}", bar.text, place(span.begin)),
+        title: format!("{}, at {}{first}", bar.text, place(span.begin)),
         colour: span.colour,
         path: rectangle(from, to - from, top(span.depth), HEIGHT),
         is_wide: to - from >= WIDE * view.length / view.column,
+        is_first: span.is_first,
         failed: span.failed.then(|| triangle(from, view)),
     }
 }
@@ -281,6 +302,7 @@ fn open(bar: &Bar, view: View) -> Open {
     Open {
         title: format!("{}, from {} on", bar.text, place(span.begin)),
         colour: span.colour,
+        begin: span.begin.round(),
         x: coordinate(x),
         width: coordinate(100.0 - x),
         y: top(span.depth),
@@ -298,7 +320,7 @@ fn marks(view: View) -> Vec<Mark> {
     let units = [(1e0, "ns"), (1e3, "us"), (1e6, "ms"), (1e9, "s")];
     let largest = view.from.abs().max(end.abs());
     let (scale, unit) = units.into_iter().rev().find(|(s, _)| largest >= *s).unwrap_or(units[0]);
-    // A little less, as a tenth is no power of two.
+    // Subtracts a little, since a tenth has no exact binary representation.
     let decimals = ((scale / step).log10() - 1e-9).ceil().max(0.0) as usize;
     let first = (view.from / step).ceil();
     (0..=MOST_MARKS as u32)

@@ -1,19 +1,26 @@
-//! Rows of functions and shapes as the page's tables have them.
+//! Rows of functions and shapes for the page's tables.
 
 use super::{
     colours::{Colours, short},
     text::{coordinate, grouped, percent, time},
 };
-use crate::trace::summary::{Row, scaled};
+use crate::trace::{
+    summary::{By, Row, scaled},
+    work::Work,
+};
 use serde::Serialize;
 
-/// A table of calls that are alike.
+/// A table of alike calls.
 #[derive(Debug, Serialize)]
 pub(super) struct Table {
     rows: Vec<Line>,
     has_failed: bool,
     has_work: bool,
-    /// Rows that are not here.
+    /// Whether rates of any shape are known.
+    has_rate: bool,
+    /// Whether GPU times were measured, in which case they determine the rates.
+    has_gpu: bool,
+    /// The number of omitted rows.
     left_out: Option<String>,
 }
 
@@ -22,18 +29,18 @@ pub(super) struct Table {
 struct Line {
     colour: usize,
     function: String,
-    /// `none`: of all shapes together.
-    shape: Option<String>,
-    /// Where there are several.
+    /// The words of its shape; empty if all shapes are combined.
+    shape: Vec<String>,
+    /// The backend, if there are several.
     backend: Option<String>,
     calls: Cell,
-    /// None where no call has ended.
+    /// `None` if no call has ended.
     first: Option<Cell>,
-    /// Of the calls but the first one, as is all that follows; none where there is no other.
+    /// Like all the following fields, of all calls except the first; `None` if there are no others.
     others: Option<Cell>,
-    /// Of the time of all functions.
+    /// Share of the time of all functions.
     share: Option<String>,
-    /// In percent of the longest bar.
+    /// Length in percent of the longest bar.
     bar: String,
     mean: Option<Cell>,
     p50: Option<Cell>,
@@ -41,13 +48,19 @@ struct Line {
     failed: Option<Cell>,
     operations: Option<Cell>,
     bytes: Option<Cell>,
+    /// The mean of the measured calls, and an extrapolated total for all calls.
+    gpu_mean: Option<Cell>,
+    gpu_total: Option<Cell>,
+    /// Only for calls of one shape.
+    operations_a_second: Option<Cell>,
+    bytes_a_second: Option<Cell>,
 }
 
 /// A number.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Cell {
     text: String,
-    /// To sort by.
+    /// The value to sort by.
     value: String,
 }
 
@@ -60,7 +73,7 @@ impl Cell {
         Self::of(time(nanoseconds), nanoseconds)
     }
 
-    /// A number that is shown as this text.
+    /// A number with its displayed text.
     pub(crate) fn of(text: String, number: f64) -> Self {
         Self { text, value: coordinate(number) }
     }
@@ -70,9 +83,8 @@ impl Cell {
     }
 }
 
-/// Of so many rows at the most: those with failed calls before others, however little time they took.
-/// `all` is the time of all functions in nanoseconds,
-/// without first calls.
+/// A table of at most `most` rows. Rows with failed calls take precedence over others, however little time
+/// they took. `all` is the time of all functions in nanoseconds, without first calls.
 pub(super) fn table<'a>(
     rows: impl IntoIterator<Item = &'a Row>,
     most: usize,
@@ -80,31 +92,39 @@ pub(super) fn table<'a>(
     colours: &Colours,
 ) -> Table {
     let mut chosen: Vec<&Row> = rows.into_iter().collect();
-    // The order is that of time, and sorting keeps it.
+    // Rows are ordered by time, which a stable sort preserves.
     chosen.sort_by_key(|row| row.errors == 0);
     let left_out = chosen.len().saturating_sub(most);
     chosen.truncate(most);
     chosen.sort_by(|a, b| b.others.total_cmp(&a.others).then(b.total.total_cmp(&a.total)));
+    let by = By::of(chosen.iter().copied());
     let longest = chosen.first().map_or(0.0, |row| row.others);
     Table {
         has_failed: chosen.iter().any(|row| row.errors > 0),
         has_work: chosen.iter().any(|row| row.work.is_some()),
-        rows: chosen.into_iter().map(|row| line(row, all, longest, colours)).collect(),
+        has_rate: chosen.iter().any(|row| rate(row, by).is_some()),
+        has_gpu: by == By::Gpu,
+        rows: chosen.into_iter().map(|row| line(row, by, all, longest, colours)).collect(),
         left_out: (left_out > 0).then(|| grouped(left_out as u64)),
     }
 }
 
-fn line(row: &Row, all: f64, longest: f64, colours: &Colours) -> Line {
+/// The rates achieved by calls of a shape.
+fn rate(row: &Row, by: By) -> Option<Work> {
+    row.rate(by).filter(|_| !row.shape.is_empty())
+}
+
+fn line(row: &Row, by: By, all: f64, longest: f64, colours: &Colours) -> Line {
     let time = |nanoseconds| (row.others > 0.0).then(|| Cell::time(nanoseconds));
     Line {
         colour: colours.of_name(&row.function),
         function: short(&row.function),
-        shape: Some(row.shape.clone()).filter(|shape| !shape.is_empty()),
+        shape: row.shape.split(", ").filter(|word| !word.is_empty()).map(str::to_owned).collect(),
         backend: Some(row.backend.clone()).filter(|backend| !backend.is_empty()),
         calls: Cell::count(row.calls),
         first: (row.first > 0.0).then(|| Cell::time(row.first)),
         others: time(row.others),
-        // None of a call that was made once: its time is that of a first call.
+        // A function called once has no share: its only time is that of a first call.
         share: (row.others > 0.0).then(|| percent(row.others, all)),
         bar: coordinate(if longest > 0.0 { row.others / longest * 100.0 } else { 0.0 }),
         mean: time(row.mean),
@@ -113,6 +133,10 @@ fn line(row: &Row, all: f64, longest: f64, colours: &Colours) -> Line {
         failed: (row.errors > 0).then(|| Cell::count(row.errors)),
         operations: row.work.map(|work| Cell::amount(work.operations)),
         bytes: row.work.map(|work| Cell::amount(work.bytes)),
+        gpu_mean: row.gpu.map(|gpu| Cell::time(gpu.mean)),
+        gpu_total: row.gpu.map(|gpu| Cell::time(gpu.total)),
+        operations_a_second: rate(row, by).map(|rate| Cell::amount(rate.operations)),
+        bytes_a_second: rate(row, by).map(|rate| Cell::amount(rate.bytes)),
     }
 }
 
@@ -122,20 +146,16 @@ mod tests {
 
     fn row(shape: &str, total: f64, errors: u64) -> Row {
         Row {
-            function: "rocblas_sgemm".to_owned(),
             shape: shape.to_owned(),
-            backend: String::new(),
             calls: 1000,
             errors,
             total: total + 5.0,
             first: 5.0,
             others: total,
             mean: total / 1000.0,
-            p50: 1.0,
             p99: 2.0,
             max: 3.0,
-            work: None,
-            statuses: Default::default(),
+            ..super::super::testing::row()
         }
     }
 
@@ -145,8 +165,7 @@ mod tests {
             (0..10).map(|n| row(&format!("m={n}"), 100.0 - f64::from(n), 0)).collect();
         let rows = [rows, vec![row("bad", 1.0, 5)]].concat();
         let table = table(&rows, 4, 1000.0, &Colours::of(&rows[..1]));
-        let shapes: Vec<_> =
-            table.rows.iter().map(|row| row.shape.as_deref().unwrap_or("")).collect();
+        let shapes: Vec<_> = table.rows.iter().map(|row| row.shape.join(", ")).collect();
         assert_eq!(shapes, ["m=0", "m=1", "m=2", "bad"]);
         assert_eq!(table.left_out.as_deref(), Some("7"));
         assert!(table.has_failed && !table.has_work);
@@ -162,6 +181,6 @@ mod tests {
         let rows = [row("", 0.0, 0)];
         let table = table(&rows, 4, 0.0, &Colours::of(&rows));
         assert_eq!((table.rows[0].bar.as_str(), &table.rows[0].share), ("0", &None));
-        assert_eq!(table.rows[0].shape, None);
+        assert!(table.rows[0].shape.is_empty());
     }
 }

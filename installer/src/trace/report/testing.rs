@@ -1,5 +1,6 @@
-//! Traces made by hand, as the shim writes them, with a clock of nanoseconds.
+//! Hand-made traces in the format that the shim writes, with a nanosecond clock.
 
+use crate::trace::summary::Row;
 use rocblas_trace::{
     layout::{
         ARGUMENTS, BEGIN, ClockPoint, END, EVENT, FileHeader, HEAD, HEADER_SIZE, Head, MAGIC, NOTE,
@@ -10,7 +11,7 @@ use rocblas_trace::{
 };
 use std::{fs, mem::offset_of, path::Path};
 
-/// What ran, for tests to change.
+/// The header of a process, for tests to modify.
 pub(super) fn process(program: &str, pid: u32) -> Process {
     Process {
         format: VERSION,
@@ -39,6 +40,7 @@ pub(super) fn process(program: &str, pid: u32) -> Process {
             min: 0,
             first: None,
             capture: false,
+            options: String::new(),
         },
         environment: Default::default(),
         table: table_identity(),
@@ -46,7 +48,7 @@ pub(super) fn process(program: &str, pid: u32) -> Process {
     }
 }
 
-/// Makes a trace's directory.
+/// Writes a trace's directory.
 pub(super) fn write(directory: &Path, process: &Process, threads: &[ThreadFile]) {
     fs::create_dir_all(directory).expect("make a directory");
     let text = serde_json::to_vec(process).expect("JSON");
@@ -56,14 +58,14 @@ pub(super) fn write(directory: &Path, process: &Process, threads: &[ThreadFile])
     }
 }
 
-/// A thread's file in the making.
+/// Builds a thread's file.
 pub(super) struct ThreadFile {
     ordinal: u32,
     /// At most sixteen bytes.
     pub(super) name: String,
     pub(super) state: State,
     pub(super) errno: u32,
-    /// The segments but for the last one.
+    /// All segments except the last one.
     segments: Vec<u8>,
     words: Vec<u64>,
     sequence: u64,
@@ -119,7 +121,7 @@ impl ThreadFile {
         self.words.extend(record);
     }
 
-    /// A call at a time, with these first arguments; an end of 0 leaves it in flight.
+    /// Adds a call at the given times, with these first arguments; an end of 0 leaves it in flight.
     pub(super) fn call(
         &mut self,
         name: &str,
@@ -130,7 +132,7 @@ impl ThreadFile {
         self.call_at_depth(0, name, arguments, (begin, end), status)
     }
 
-    /// A call within others.
+    /// Adds a nested call.
     pub(super) fn call_at_depth(
         &mut self,
         depth: u8,
@@ -149,12 +151,12 @@ impl ThreadFile {
         self
     }
 
-    /// `rocblas_sgemm` of these dimensions.
+    /// Adds a call of `rocblas_sgemm` with these dimensions.
     pub(super) fn sgemm(&mut self, m: u64, times: (u64, u64), status: u64) -> &mut Self {
         self.call("rocblas_sgemm", &[1, 111, 112, m, 5, 7], times, status)
     }
 
-    /// Says of the latest call that an exception left it.
+    /// Records that an exception left the latest call.
     pub(super) fn leave(&mut self, name: &str, begin: u64) -> &mut Self {
         let function = rocblas_abi::by_name(name).expect("a function").index;
         let shape = Shape::of(usize::from(function));
@@ -165,7 +167,7 @@ impl ThreadFile {
         self
     }
 
-    /// A device is seen.
+    /// Adds a device.
     pub(super) fn device(&mut self, number: u64, name: &str, target: &str) -> &mut Self {
         let mut words = vec![0; event::DEVICE_WORDS];
         words[HEAD] = Head::new(EVENT, event::DEVICE_WORDS as u8, 0, event::DEVICE).0;
@@ -175,6 +177,19 @@ impl ThreadFile {
                 words[place + i / 8] |= u64::from(byte) << (i % 8 * 8);
             }
         }
+        self.push(words);
+        self
+    }
+
+    /// Adds a call of `rocblas_sgemm` with these dimensions and this GPU time in nanoseconds.
+    pub(super) fn timed_sgemm(&mut self, m: u64, times: (u64, u64), nanoseconds: u64) -> &mut Self {
+        let (first, number) = (self.words.len(), self.number);
+        self.sgemm(m, times, 0);
+        assert_eq!(self.number, number, "it is in the same segment");
+        self.words[first + NOTE] |= Note::TIMED;
+        let mut words = vec![0; event::GPU_TIME_WORDS];
+        words[HEAD] = Head::new(EVENT, event::GPU_TIME_WORDS as u8, 0, event::GPU_TIME).0;
+        (words[3], words[4]) = (self.sequence - 1, nanoseconds);
         self.push(words);
         self
     }
@@ -199,9 +214,30 @@ impl ThreadFile {
     }
 }
 
-/// A segment with zeros behind its records.
+/// A segment padded with zeros after its records.
 fn padded(words: &[u64]) -> Vec<u8> {
     let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     bytes.resize(SEGMENT_SIZE, 0);
     bytes
+}
+
+/// A row of a table, for tests to modify.
+pub(super) fn row() -> Row {
+    Row {
+        function: "rocblas_sgemm".to_owned(),
+        shape: String::new(),
+        backend: String::new(),
+        calls: 1,
+        errors: 0,
+        total: 1.0,
+        first: 1.0,
+        others: 0.0,
+        mean: 1.0,
+        p50: 1.0,
+        p99: 1.0,
+        max: 1.0,
+        work: None,
+        gpu: None,
+        statuses: Default::default(),
+    }
 }

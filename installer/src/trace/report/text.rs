@@ -3,18 +3,18 @@
 pub(super) use crate::output::{count, grouped};
 use rocblas_trace::text::Time;
 
-/// A time in three digits and a unit, of nanoseconds.
+/// A time in nanoseconds as three digits and a unit.
 pub(super) fn time(nanoseconds: f64) -> String {
     Time::of_nanoseconds(nanoseconds).to_string()
 }
 
-/// A place in time, in seconds to the microsecond, of nanoseconds.
+/// A point in time in nanoseconds, as seconds with six decimals.
 pub(super) fn place(nanoseconds: f64) -> String {
-    // No -0.000000.
+    // Adding 0.0 avoids -0.000000.
     format!("{:.6} s", (nanoseconds / 1e3).round() / 1e6 + 0.0)
 }
 
-/// A part of a whole: `12.3%`.
+/// A fraction as a percentage: `12.3%`.
 pub(super) fn percent(part: f64, whole: f64) -> String {
     let percent = if whole > 0.0 { part / whole * 100.0 } else { 0.0 };
     match percent {
@@ -23,8 +23,8 @@ pub(super) fn percent(part: f64, whole: f64) -> String {
     }
 }
 
-/// With a sign where it has more than so many characters: names, command lines and variables in a trace
-/// may be of any length.
+/// Text shortened to that many characters, with a mark that it was: names, command lines and variables in a
+/// trace may be of any length.
 pub(super) fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{} ...", &text[..end]),
@@ -32,14 +32,14 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     }
 }
 
-/// In as few characters as a drawing needs: two decimals, without zeros at the end.
+/// A coordinate in as few characters as a drawing needs: two decimals, without trailing zeros.
 pub(crate) fn coordinate(number: f64) -> String {
     let text = format!("{number:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// A time of day: `2025-03-01 12:34:56 UTC`, of nanoseconds since 1970.
+/// Nanoseconds since 1970 as a date: `2025-03-01 12:34:56 UTC`.
 pub(super) fn date(nanoseconds: u64) -> String {
     let seconds = nanoseconds / 1_000_000_000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);

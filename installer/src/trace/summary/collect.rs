@@ -1,45 +1,73 @@
-//! Goes through the records of threads and keeps figures of them.
+//! Reads the records of threads and collects figures on them.
 
-use super::{DeviceRow, Failure, Instance, Row, Summary};
+use super::{
+    Callers, DeviceRow, Failure, First, Found, Instance, Row, Summary,
+    gpu::{self, Gpu},
+    handles::Handles,
+};
 use crate::{
     progress::Bar,
-    trace::{alike::Key, select::is_error, work::Work},
+    trace::{
+        alike::Key,
+        checks::{Checks, parameter, skipped},
+        select::is_error,
+        work::Work,
+    },
 };
-use rocblas_abi::{EnumId, enumeration};
+use rocblas_abi::{EnumId, enumeration, operands::operands};
+use rocblas_contract::hip_errors::error_name;
 use rocblas_trace::{
     call::{Call, Functions},
-    layout::Capture,
-    read::{Backends, Owners, Record, ThreadReader, Timeline, Trace, Unreadable},
+    layout::{Capture, Due, Skipped},
+    read::{Awaited, Backends, CallId, Owners, Record, ThreadReader, Timeline, Trace, Unreadable},
     text::{Detail, Signature},
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use sketches_ddsketch::{Config, DDSketch};
 use std::{
     collections::{BTreeMap, hash_map::Entry},
     sync::Arc,
 };
 
-/// Different shapes that are told apart; calls of further ones count for their functions alone.
+/// The most distinct shapes; calls of further ones are counted by function alone.
 pub const MOST_SHAPES: usize = 20_000;
 
-/// Calls in flight that are listed: one for each thread, most often.
+/// The most calls in flight that are listed; usually there is one per thread.
 const MOST_IN_FLIGHT: usize = 100;
+
+/// The most findings of checks that are listed.
+const MOST_FOUND: usize = 100;
+
+/// A call that has ended. Calls are ordered by their entries; ties are broken independently of the order in
+/// which threads are read.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+struct Ended {
+    /// When it was entered, in nanoseconds from the start of its trace.
+    at: f64,
+    /// How long it took, in nanoseconds.
+    time: f64,
+    /// The PID of its process.
+    process: u32,
+    /// The clock at entry, in ticks.
+    begin: u64,
+}
 
 /// Calls that are alike.
 #[derive(Clone)]
 struct Group {
     calls: u64,
-    /// When the first call that has ended was entered, and its time, in nanoseconds: kernels are loaded in it.
-    first: Option<(f64, f64)>,
-    /// Further calls that have ended, whose times are below.
+    /// The first call that has ended, which may have loaded kernels.
+    first: Option<Ended>,
+    /// The number of further calls that have ended, whose times are below.
     timed: u64,
-    /// Nanoseconds.
+    /// Their total time in nanoseconds.
     total: f64,
     min: f64,
     max: f64,
     times: DDSketch,
-    statuses: Vec<(i32, u64)>,
-    /// The words of one of them.
+    endings: Vec<(Ending, u64)>,
+    gpu: gpu::Times,
+    /// The words of one such call.
     example: Box<[u64]>,
 }
 
@@ -53,34 +81,34 @@ impl Group {
             min: f64::INFINITY,
             max: 0.0,
             times: DDSketch::new(Config::defaults()),
-            statuses: Vec::new(),
+            endings: Vec::new(),
+            gpu: gpu::Times::default(),
             example: example.into(),
         }
     }
 
-    fn add(&mut self, status: Option<i32>, at: f64, time: Option<f64>) {
+    fn add(&mut self, ending: Option<Ending>, ended: Option<Ended>) {
         self.calls += 1;
-        if let Some(time) = time {
-            self.add_time((at, time));
+        if let Some(ended) = ended {
+            self.add_time(ended);
         }
-        if let Some(status) = status {
-            self.count(status, 1);
+        if let Some(ending) = ending {
+            self.count(ending, 1);
         }
     }
 
-    /// Adds a call's entry and time. The earliest of all stays apart.
-    fn add_time(&mut self, call: (f64, f64)) {
+    /// Adds a call's time. The earliest of all calls is kept separately.
+    fn add_time(&mut self, call: Ended) {
         let later = match self.first {
             None => {
                 self.first = Some(call);
                 return;
             }
-            // Of two at the same time, the same one whoever comes first.
             Some(first) if call < first => {
                 self.first = Some(call);
-                first.1
+                first.time
             }
-            Some(_) => call.1,
+            Some(_) => call.time,
         };
         self.timed += 1;
         self.total += later;
@@ -89,10 +117,10 @@ impl Group {
         self.times.add(later);
     }
 
-    fn count(&mut self, status: i32, calls: u64) {
-        match self.statuses.iter_mut().find(|(known, _)| *known == status) {
+    fn count(&mut self, ending: Ending, calls: u64) {
+        match self.endings.iter_mut().find(|(known, _)| *known == ending) {
             Some((_, count)) => *count += calls,
-            None => self.statuses.push((status, calls)),
+            None => self.endings.push((ending, calls)),
         }
     }
 
@@ -105,27 +133,28 @@ impl Group {
         self.total += other.total;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        // Sketches of one configuration always merge.
+        // Sketches with the same configuration can always be merged.
         let merged = self.times.merge(&other.times);
         debug_assert!(merged.is_ok());
-        for (status, calls) in &other.statuses {
-            self.count(*status, *calls);
+        for (ending, calls) in &other.endings {
+            self.count(*ending, *calls);
         }
+        self.gpu.merge(other.gpu);
     }
 
     fn errors(&self) -> u64 {
-        self.statuses.iter().filter(|(status, _)| is_error(*status)).map(|(_, calls)| calls).sum()
+        self.endings.iter().filter(|(end, _)| is_error(end.status)).map(|(_, calls)| calls).sum()
     }
 
     fn row(&self, function: &str, shape: String, backend: &str, work: Option<Work>) -> Row {
-        let first = self.first.map_or(0.0, |(_, time)| time);
-        // A sketch's quantiles may lie beyond what there was.
+        let first = self.first.map_or(0.0, |first| first.time);
+        // A sketch's quantiles may lie outside the range of actual values.
         let quantile = |q| {
             let time = self.times.quantile(q).ok().flatten().unwrap_or(0.0);
             if self.timed == 0 { first } else { time.clamp(self.min, self.max) }
         };
         let max = if self.timed == 0 { first } else { self.max };
-        let statuses = self.statuses.iter().map(|(status, calls)| (status_name(*status), *calls));
+        let statuses = self.endings.iter().map(|(ending, calls)| (ending.name(), *calls));
         Row {
             function: function.to_owned(),
             shape,
@@ -137,12 +166,43 @@ impl Group {
             others: self.total,
             mean: if self.timed == 0 { first } else { self.total / self.timed as f64 },
             p50: quantile(0.5),
-            // Of fewer calls there is no hundredth.
+            // Too few calls for a 99th percentile.
             p99: if self.timed <= 100 { max } else { quantile(0.99) },
             max,
             work,
+            gpu: self.gpu.figures(self.calls),
             statuses: statuses.collect(),
         }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ending {
+    status: i32,
+    /// The HIP error that it raised although its status does not report it, or 0.
+    raised: u16,
+}
+
+impl Ending {
+    fn of(call: &Call<'_>) -> Option<Self> {
+        let status = call.status()?;
+        let raised = call.raised_hip_error().filter(|_| !is_error(status)).unwrap_or(0);
+        Some(Self { status, raised })
+    }
+
+    /// `success`, or `success with hipErrorInvalidDeviceFunction (98)`.
+    fn name(self) -> String {
+        let status = status_name(self.status);
+        match self.raised {
+            0 => status,
+            error => format!("{status} with {} ({error})", error_name(error)),
+        }
+    }
+
+    /// Whether the call failed, regardless of its status.
+    fn is_bad(self) -> bool {
+        is_error(self.status) || self.raised != 0
     }
 }
 
@@ -152,23 +212,28 @@ fn status_name(status: i32) -> String {
     name.map_or_else(|| status.to_string(), str::to_owned)
 }
 
-/// The backends of a trace where they are told apart, and whose each handle was.
+/// The backends of a trace, and which one each handle belongs to.
 #[derive(Debug, Default)]
 pub struct Owned {
+    /// What checks found.
+    pub(super) checks: Checks,
+    /// Whether each call with outputs is to be checked.
+    pub(super) checks_all: bool,
     backends: Backends,
-    /// By number; none: they are not told apart.
+    /// Tags by backend number; empty if backends are not distinguished.
     tags: Vec<Tag>,
     owners: Owners,
 }
 
-/// The name of a backend, as a position from 1 among those of all traces that are read; 0 where it is not told.
+/// The name of a backend, as an index from 1 into the names of all traces read; 0 if it is unknown.
 type Tag = u16;
 
 impl Owned {
-    /// Of a trace, whose threads are read for that. Names that are not in the list yet are added to it.
+    /// Determines the owners of a trace's handles by reading its threads. Backend names that are not in the
+    /// list yet are added to it.
     ///
     /// # Errors
-    /// A directory that cannot be read.
+    /// Fails if the directory cannot be read.
     pub fn of(trace: &Trace, names: &mut Vec<String>) -> Result<Self, Unreadable> {
         let backends = trace.backends();
         let most = backends.read().map(|(number, _)| number).max().unwrap_or(0);
@@ -181,16 +246,22 @@ impl Owned {
             Tag::try_from(known + 1).unwrap_or(0)
         };
         let tags = (0..=most).map(&mut tag).collect();
-        Ok(Self { backends, tags, owners: Owners::read(trace.threads()?.0) })
+        Ok(Self {
+            checks: Checks::default(),
+            checks_all: false,
+            backends,
+            tags,
+            owners: Owners::read(trace.threads()?.0),
+        })
     }
 
-    /// Whether the shim handled a call instead of the handle's backend.
+    /// Whether the shim handled a call itself instead of passing it to the handle's backend.
     #[must_use]
     pub fn by_shim(&self, call: &Call<'_>) -> bool {
         self.backends.by_shim(call, self.owners.of(call).unwrap_or(0))
     }
 
-    /// The name of the backend that a call went to; empty where that is not told.
+    /// The name of the backend that handled a call; empty if it is unknown.
     #[must_use]
     pub fn name(&self, call: &Call<'_>) -> &str {
         let number = if self.tags.is_empty() { None } else { self.owners.of(call) };
@@ -206,13 +277,13 @@ impl Owned {
     }
 }
 
-/// A function of this program's table, and the backend that it was called of.
+/// A function in this program's table, and the backend that handled it.
 type Function = (u16, Tag);
 
-/// Figures in the making.
+/// Collects figures.
 #[derive(Default)]
 pub struct Collector {
-    /// The kernel's number of the process whose threads are read.
+    /// The PID of the process whose threads are read.
     process: u32,
     owned: Arc<Owned>,
     /// The names of backends.
@@ -222,31 +293,46 @@ pub struct Collector {
     others: FxHashMap<Function, Group>,
     /// Calls of functions that this program does not know, by name.
     foreign: BTreeMap<String, Group>,
-    failures: BTreeMap<(Function, i32), (u64, Instance)>,
+    failures: BTreeMap<(Function, Ending), (u64, Instance)>,
+    /// Calls made while a HIP error was pending.
+    pending_errors: u64,
+    handles: Handles,
+    /// Calls of the current thread whose GPU times have not been read yet.
+    awaited: Awaited<(Key, Tag)>,
+    /// Calls whose GPU times should have been measured but were not, by reason.
+    gpu_skipped: BTreeMap<Skipped, u64>,
+    checked: [u64; 2],
+    /// Calls that should have been checked, and how many of them were skipped.
+    due: [u64; 2],
+    bad_outputs: u64,
+    findings: Vec<Found>,
+    /// The calls of this process to which these and any omitted findings belong.
+    pub(super) bad_calls: FxHashSet<CallId>,
+    skipped: BTreeMap<String, u64>,
     unfinished: u64,
     in_flight: Vec<Instance>,
     left: u64,
     devices: BTreeMap<u64, DeviceRow>,
     missing: BTreeMap<String, u64>,
     problems: Vec<String>,
-    /// Nanoseconds from the start of the trace.
+    /// The first call's entry, in nanoseconds from the start of the trace.
     first: Option<f64>,
     last: f64,
-    /// Time of calls that were not made from within others.
+    /// Time of calls that were not nested in others.
     time: f64,
-    /// Calls that a graph captured, and those of which HIP did not tell.
+    /// Calls captured into a graph, and calls for which HIP did not report it.
     captured: u64,
     capture_untold: u64,
 }
 
 impl Collector {
-    /// For the threads of a process (0: which one is not known) with these backends.
+    /// For the threads of a process (0 if its PID is unknown) with these backends.
     #[must_use]
     pub fn of_process(process: u32, owned: Arc<Owned>) -> Self {
         Self { process, owned, ..Self::default() }
     }
 
-    /// Takes sentences over what could not be read.
+    /// Adds messages about unreadable parts.
     pub fn complain(&mut self, problems: Vec<String>) {
         self.problems.extend(problems);
     }
@@ -254,6 +340,7 @@ impl Collector {
     /// Reads a thread to its end.
     pub fn read(&mut self, mut reader: ThreadReader, timeline: &Timeline, bar: &Bar) {
         let thread = reader.written().ordinal;
+        self.awaited = Awaited::default();
         let mut left = reader.bytes_left();
         loop {
             match reader.next() {
@@ -289,35 +376,59 @@ impl Collector {
         self.problems.extend(reader.problems().iter().map(ToString::to_string));
     }
 
-    /// Takes a record in.
+    /// Processes a record.
     pub fn take(&mut self, record: &Record<'_>, thread: u32, timeline: &Timeline) {
+        self.handles.take(record);
         match record {
             Record::Call(call) => self.call(call, thread, timeline),
-            Record::Foreign { name, begin, end } => {
+            Record::Foreign { name, sequence, begin, end } => {
+                let sequence = *sequence;
                 let time = end.map(|end| timeline.nanoseconds(end.saturating_sub(*begin)));
                 let at = timeline.since_start(*begin);
+                let process = self.process;
+                let ended = time.map(|time| Ended { at, time, process, begin: *begin });
                 let group = self.foreign.entry((*name).to_owned());
-                group.or_insert_with(|| Group::new(&[])).add(None, at, time);
+                group.or_insert_with(|| Group::new(&[])).add(None, ended);
                 self.extend(at, time, 0);
                 if end.is_none() {
                     let (call, process) = (format!("{name}()"), self.process);
-                    self.is_in_flight(|| Instance { call, at, process, thread });
+                    self.is_in_flight(|| Instance { call, at, process, thread, sequence });
                 }
             }
             Record::Device(seen) => {
                 let row = DeviceRow { name: seen.name(), target: seen.target() };
                 self.devices.insert(seen.number, row);
             }
-            Record::Handle(_) => {}
+            Record::GpuTime(time) => {
+                if let Some(call) = self.awaited.take(time)
+                    && let Some(group) = self.groups.get_mut(&call)
+                {
+                    group.gpu.add(time.nanoseconds as f64);
+                }
+            }
+            Record::Skipped(skipped) if skipped.due == Due::GpuTime => {
+                *self.gpu_skipped.entry(skipped.reason).or_default() += skipped.count;
+            }
+            Record::Checked(checked) => {
+                self.checked[0] += checked.calls;
+                self.checked[1] += checked.outputs;
+            }
+            Record::Skipped(calls) => {
+                self.due[1] += if calls.due == Due::Check { calls.count } else { 0 };
+                *self.skipped.entry(skipped(calls.due, calls.reason)).or_default() += calls.count;
+            }
+            _ => {}
         }
     }
 
     fn call(&mut self, call: &Call<'_>, thread: u32, timeline: &Timeline) {
         let (key, backend) = (Key::of(call), self.owned.tag(call));
         let function = (key.function(), backend);
-        let status = call.status();
+        let ending = Ending::of(call);
         let time = call.ticks().map(|ticks| timeline.nanoseconds(ticks));
         let count = self.groups.len();
+        self.awaited.call(call, || (key, backend));
+        self.pending_errors += u64::from(call.pending_hip_error().is_some());
         let group = match self.groups.entry((key, backend)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) if count < MOST_SHAPES => place.insert(Group::new(call.words())),
@@ -326,28 +437,55 @@ impl Collector {
             }
         };
         let at = timeline.since_start(call.begin());
-        group.add(status, at, time);
+        let (process, begin) = (self.process, call.begin());
+        group.add(ending, time.map(|time| Ended { at, time, process, begin }));
         match call.capture() {
             Capture::Yes => self.captured += 1,
             Capture::Untold => self.capture_untold += 1,
             Capture::Unasked | Capture::No => {}
         }
         self.extend(at, time, call.depth());
-        let process = self.process;
-        let instance =
-            || Instance { call: Signature(*call, Detail::Short).to_string(), at, process, thread };
-        if let Some(status) = status.filter(|status| is_error(*status)) {
-            let failure = self.failures.entry((function, status));
+        let instance = || {
+            let call_text = Signature(*call, Detail::Short).to_string();
+            Instance { call: call_text, at, process, thread, sequence: call.sequence() }
+        };
+        if let Some(ending) = ending.filter(|ending| ending.is_bad()) {
+            let failure = self.failures.entry((function, ending));
             let (calls, first) = failure.or_insert_with(|| (0, instance()));
             *calls += 1;
             if at < first.at {
                 *first = instance();
             }
         }
+        let id = CallId { thread, sequence: call.sequence() };
+        self.due[0] += u64::from(self.owned.checks_all && is_to_be_checked(call));
+        for finding in self.owned.checks.findings(id) {
+            self.bad_outputs += 1;
+            self.bad_calls.insert(id);
+            if self.findings.len() < MOST_FOUND {
+                self.findings.push(Found {
+                    call: instance(),
+                    parameter: parameter(call.function(), finding.parameter),
+                    nan: finding.nan,
+                    inf: finding.inf,
+                    first: finding.first,
+                    saved: self.owned.checks.saved(id),
+                    has_no_record: false,
+                });
+            }
+        }
         if call.was_left() {
             self.left += 1;
         } else if call.end().is_none() {
             self.is_in_flight(instance);
+        }
+    }
+
+    /// Adds findings for calls that have no record. All existing records must have been read.
+    pub(super) fn without_records(&mut self, found: impl IntoIterator<Item = Found>) {
+        for found in found {
+            self.bad_outputs += 1;
+            self.findings.push(found);
         }
     }
 
@@ -366,7 +504,7 @@ impl Collector {
         }
     }
 
-    /// Takes in what another has collected.
+    /// Adds the figures of another collector.
     pub fn merge(&mut self, other: Self) {
         for (key, group) in other.groups {
             let count = self.groups.len();
@@ -397,6 +535,17 @@ impl Collector {
                 *earliest = first;
             }
         }
+        for (own, other) in self.checked.iter_mut().zip(other.checked) {
+            *own += other;
+        }
+        for (own, other) in self.due.iter_mut().zip(other.due) {
+            *own += other;
+        }
+        self.bad_outputs += other.bad_outputs;
+        self.findings.extend(other.findings);
+        for (why, count) in other.skipped {
+            *self.skipped.entry(why).or_default() += count;
+        }
         self.unfinished += other.unfinished;
         self.in_flight.extend(other.in_flight);
         self.left += other.left;
@@ -408,6 +557,11 @@ impl Collector {
         self.first = self.first.into_iter().chain(other.first).reduce(f64::min);
         self.last = self.last.max(other.last);
         self.time += other.time;
+        self.pending_errors += other.pending_errors;
+        self.handles.merge(other.handles);
+        for (reason, calls) in other.gpu_skipped {
+            *self.gpu_skipped.entry(reason).or_default() += calls;
+        }
         self.captured += other.captured;
         self.capture_untold += other.capture_untold;
     }
@@ -424,18 +578,22 @@ impl Collector {
         };
         let mut by_function: BTreeMap<Function, (Group, Option<Work>)> = BTreeMap::new();
         let mut shapes = Vec::new();
+        let mut firsts = FxHashSet::default();
         let groups = self.groups.iter();
         let groups = groups.map(|((key, of), group)| ((key.function(), *of), group, true));
         let others = self.others.iter().map(|(function, group)| (*function, group, false));
         for (function, group, is_shape) in groups.chain(others) {
             let call = functions.call(usize::from(function.0), &group.example);
-            // What failed has done nothing, and what is in flight not yet.
+            // Failed calls have done no work, and calls in flight have not done it yet.
             let ended = group.timed + u64::from(group.first.is_some());
             let done = ended.saturating_sub(group.errors()) as f64;
             let work = Work::of(&call)
                 .filter(|_| is_shape)
                 .map(|work| Work { operations: work.operations * done, bytes: work.bytes * done });
             let shape = if is_shape { shape_of(&call) } else { "other shapes".to_owned() };
+            if let Some(Ended { process, begin, .. }) = group.first.filter(|_| is_shape) {
+                firsts.insert(First { process, function: function.0, begin });
+            }
             shapes.push(group.row(&name(function.0), shape, backend(function.1), work));
             match by_function.get_mut(&function) {
                 Some((all, sum)) => {
@@ -470,18 +628,22 @@ impl Collector {
                 )
             });
         }
-        let mut failures: Vec<Failure> = self
-            .failures
-            .into_iter()
-            .map(|(((function, tag), status), (calls, first))| Failure {
+        let (mut failures, mut silent) = (Vec::new(), Vec::new());
+        for (((function, tag), ending), (calls, first)) in self.failures {
+            let failures = if is_error(ending.status) { &mut failures } else { &mut silent };
+            failures.push(Failure {
                 function: name(function).into_owned(),
                 backend: backend(tag).to_owned(),
-                status: status_name(status),
+                status: ending.name(),
                 calls,
                 first,
-            })
-            .collect();
-        failures.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.function.cmp(&b.function)));
+            });
+        }
+        for failures in [&mut failures, &mut silent] {
+            failures.sort_by(|a: &Failure, b: &Failure| {
+                b.calls.cmp(&a.calls).then_with(|| a.function.cmp(&b.function))
+            });
+        }
         let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
         for (status, calls) in rows.iter().flat_map(|row| &row.statuses) {
             *statuses.entry(status.clone()).or_default() += calls;
@@ -492,6 +654,12 @@ impl Collector {
         }
         let mut in_flight = self.in_flight;
         in_flight.sort_by(|a, b| a.at.total_cmp(&b.at));
+        let mut findings = self.findings;
+        // Overwritten calls precede all recorded ones. Their time is that of the check.
+        findings.sort_by(|a, b| {
+            b.has_no_record.cmp(&a.has_no_record).then(a.call.at.total_cmp(&b.call.at))
+        });
+        findings.truncate(MOST_FOUND);
         Summary {
             calls: rows.iter().map(|row| row.calls).sum(),
             errors: rows.iter().map(|row| row.errors).sum(),
@@ -502,10 +670,22 @@ impl Collector {
             processes: Vec::new(),
             devices: self.devices,
             failures,
+            silent,
+            pending_errors: self.pending_errors,
+            kept_handles: Some(self.handles.kept()),
+            gpu: Gpu { every: None, skipped: self.gpu_skipped },
+            // Collected in a separate pass.
+            callers: Callers::default(),
+            checked: self.checked,
+            unchecked: (self.due[0].saturating_sub(self.checked[0] + self.due[1]), self.due[0]),
+            bad_outputs: self.bad_outputs,
+            findings,
+            skipped: self.skipped,
             unfinished: self.unfinished,
             in_flight,
             functions: rows,
             shapes,
+            firsts,
             statuses,
             missing,
             problems: self.problems,
@@ -520,6 +700,14 @@ fn merge_into(groups: &mut FxHashMap<Function, Group>, function: Function, group
             place.insert(group);
         }
     }
+}
+
+/// Whether a call's outputs are checked if those of every call are.
+fn is_to_be_checked(call: &Call<'_>) -> bool {
+    let is_done = call.depth() == 0 && call.status().is_some_and(|status| !is_error(status));
+    let argument = |position: usize| call.argument(position);
+    let operands = is_done.then(|| operands(call.function(), &argument)).flatten();
+    operands.is_some_and(|all| all.iter().any(|one| one.is_written() && one.span().is_some()))
 }
 
 /// The shape without the function's name and the parentheses.

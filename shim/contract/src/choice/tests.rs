@@ -1,4 +1,4 @@
-//! The rules, on directories of empty files.
+//! Checks the rules on directories of empty files.
 
 use super::*;
 use std::fs;
@@ -66,7 +66,7 @@ fn a_name_is_a_backend_in_the_store_and_a_slash_makes_a_path() {
     let stores = tree.at("lib/rocblas-shim/backends").display().to_string();
     assert_eq!(
         tree.chosen("8").expect_err("no such name").to_string(),
-        format!("S=8: names no backend in {stores} (a path needs a `/` in it)")
+        format!("S=8: is not the name of a backend in {stores} (a path must contain a `/`)")
     );
     assert!(tree.chosen("").expect_err("nothing").to_string().starts_with("S=: is empty: "));
 }
@@ -74,7 +74,9 @@ fn a_name_is_a_backend_in_the_store_and_a_slash_makes_a_path() {
 #[test]
 fn a_prefix_without_a_rocblas_is_no_backend() {
     let tree = Tree::new(&["lib/rocblas-shim/backends/a/lib/librocblaslt.so.1"]);
-    assert!(tree.chosen("a").expect_err("none").to_string().ends_with("holds no librocblas.so.*"));
+    assert!(
+        tree.chosen("a").expect_err("none").to_string().ends_with("contains no librocblas.so.*")
+    );
     let tree = Tree::new(&["lib/rocblas-shim/backends/a/x"]);
     assert!(tree.chosen("a").expect_err("none").to_string().ends_with("lib: does not exist"));
     let wheel = Tree::new(&["lib/rocblas-shim/backends/a/lib/librocblas.so"]);
@@ -82,22 +84,22 @@ fn a_prefix_without_a_rocblas_is_no_backend() {
 }
 
 #[test]
-fn without_a_setting_the_only_backend_is_taken() {
+fn without_a_setting_the_only_backend_is_chosen() {
     assert_eq!(Tree::new(&[OLD]).usual().len(), 1);
     let tree = Tree::new(&[OLD, "lib/rocblas-shim/backends/file", "lib/librocblas.so.4"]);
     assert_eq!(tree.usual(), [Ok(tree.at(OLD))]);
-    let several = "holds several backends (6.3.0, 7.0.2) and none is chosen";
+    let several = "contains several backends (6.3.0, 7.0.2), and no setting chooses one";
     assert_eq!(Tree::new(&[OLD, NEW]).usual(), [Err(several.to_owned())]);
     let empty = Tree::new(&["lib/rocblas-shim/backends/file", "real/librocblas.so.4"]);
-    assert_eq!(empty.usual(), [Err("holds no backend".to_owned())]);
+    assert_eq!(empty.usual(), [Err("contains no backend".to_owned())]);
 }
 
 #[test]
-fn without_a_store_the_library_beside_the_shim_is_taken() {
+fn without_a_store_the_library_next_to_the_shim_is_chosen() {
     let absent = || Err("does not exist".to_owned());
     let tree = Tree::new(&["lib/librocblas.so.4", "real/librocblas.so.4"]);
     assert_eq!(tree.usual(), [absent(), Ok(tree.at("lib/librocblas.so.4"))]);
-    // Nothing in the first directory: the second is looked into as well.
+    // There is nothing in the first directory, so the second one is searched as well.
     let tree = Tree::new(&["lib/x", "real/librocblas.so.4"]);
     let candidates = ["lib", "real"].map(|d| Ok(tree.at(d).join("librocblas.so.4")));
     let [first, second] = candidates;
@@ -105,7 +107,7 @@ fn without_a_store_the_library_beside_the_shim_is_taken() {
 }
 
 #[test]
-fn a_path_in_the_store_tells_the_backends_name() {
+fn the_backends_name_is_taken_from_a_path_in_the_store() {
     assert_eq!(name_in_store(Path::new(NEW)).as_deref(), Some("7.0.2"));
     assert_eq!(name_in_store(Path::new("/opt/rocm/lib/librocblas.so.5")), None);
     assert_eq!(name_in_store(Path::new("/x/rocblas-shim/backends")), None);

@@ -1,38 +1,38 @@
 //! Keeps a thread from being cancelled while Rust and libc run on its behalf.
 //!
-//! Files are opened and written there, which are cancellation points, and locks are held, which forced
-//! unwinding would not release. Assembly, because to enable cancellation again may be what unwinds a thread
-//! of asynchronous cancelability, and Rust's frames must not be unwound.
+//! The shim opens and writes files, which are cancellation points, and holds locks, which forced
+//! unwinding would not release. This is assembly because enabling cancellation again may unwind a thread
+//! of asynchronous cancelability, and Rust frames must not be unwound.
 //!
-//! For a thread of asynchronous cancelability, disabling is not enough: glibc 2.36 handles a signal of
-//! `pthread_cancel` that is on its way also where cancellation has been disabled since; and where it is
-//! deferred, in a cancellation point all the same. So such a thread goes through one first, which returns
-//! when no signal is on its way any more, or from which it is cancelled. The type is restored last: it is
-//! only there that glibc says that the thread was cancelled (`PTHREAD_CANCELED`).
+//! For a thread of asynchronous cancelability, disabling is not enough. glibc 2.36 still acts on a pending
+//! `pthread_cancel` signal after cancellation has been disabled, and, if cancelability is deferred, at the
+//! next cancellation point. So such a thread first passes through a cancellation point: it returns once no
+//! signal is pending, or the thread is cancelled there. The type is restored last, because only then does
+//! glibc report the thread as cancelled (`PTHREAD_CANCELED`).
 
-/// The two values that are restored: state and type.
+/// The size of the two saved values, state and type.
 pub(super) const SIZE: usize = 8;
 
-/// Of `pthread.h`.
+/// From `pthread.h`.
 const PTHREAD_CANCEL_DEFERRED: i32 = 0;
 const PTHREAD_CANCEL_ASYNCHRONOUS: i32 = 1;
 const PTHREAD_CANCEL_DISABLE: i32 = 1;
 
-// Called through the GOT: linkers other than GNU's describe no PLT to unwinders. Neither is a cancellation
-// point: <https://man7.org/linux/man-pages/man3/pthread_setcancelstate.3.html>.
+// Called through the GOT, because linkers other than GNU ld emit no unwind information for the PLT. Neither
+// function is a cancellation point: <https://man7.org/linux/man-pages/man3/pthread_setcancelstate.3.html>.
 unsafe extern "C" {
     fn pthread_setcancelstate(state: i32, old: *mut i32) -> i32;
     fn pthread_setcanceltype(kind: i32, old: *mut i32) -> i32;
 }
 
-/// Disables cancellation of this thread for good.
+/// Disables cancellation of this thread permanently.
 pub(crate) fn forbid_cancellation() {
     let mut old = [0; 2];
     // SAFETY: memory for the two values.
     unsafe { disable(&raw mut old) };
 }
 
-/// Runs something of ours that has cancellation points. It does not unwind.
+/// Runs code of the shim that has cancellation points. The code must not unwind.
 pub(crate) fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
     let mut old = [0; 2];
     // SAFETY: memory for the two values.
@@ -82,10 +82,10 @@ pub(super) unsafe extern "C" fn disable(old: *mut [i32; 2]) {
     )
 }
 
-/// Restores what was before.
+/// Restores the previous state and type.
 ///
 /// # Safety
-/// `old` is what [`disable`] has filled, of this thread.
+/// [`disable`] has filled `old` in this thread.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn restore(old: *const [i32; 2]) {
     core::arch::naked_asm!(

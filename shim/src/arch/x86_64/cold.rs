@@ -1,12 +1,12 @@
-//! The cold entries: each loads its index and goes to [`super::entry`].
+//! The cold entries: each loads its index and jumps to [`super::entry`].
 //!
-//! One region with one entry of the unwind tables, as of the stubs, and entries of one size, so that an
-//! address follows from its index.
+//! Like the stubs, they are one region with one entry in the unwind tables. All have the same size, so
+//! that an entry's address follows from its index.
 
 use crate::table::{Table, Target};
 use rocblas_abi::EXPORTS;
 
-/// Bytes of an entry: two instructions, of 6 and of 5.
+/// Bytes of an entry: two instructions, of 6 and 5 bytes.
 const SIZE: usize = 11;
 
 macro_rules! cold {
@@ -21,7 +21,7 @@ macro_rules! cold {
                 ".cfi_startproc",
                 $(concat!(
                     "mov r11d, ", stringify!($index), "\n",
-                    // Of 5 bytes also where 2 would do.
+                    // Always the encoding of 5 bytes, even where 2 would be enough.
                     "{{disp32}} jmp {entry}"
                 ),)*
                 ".cfi_endproc",
@@ -33,7 +33,7 @@ macro_rules! cold {
 
 rocblas_abi::for_each_export!(cold);
 
-/// An entry for each export, in their order.
+/// One entry for each export, in the order of exports.
 pub(crate) const fn cold_entries() -> Table {
     let first = cold as *const ();
     let mut entries = [Target(first); EXPORTS];

@@ -1,27 +1,27 @@
-//! Where a call goes that has no function to jump to yet: keep every argument register, ask
-//! [`crate::init`] for the target, put the registers back and jump.
+//! Handles a call that has no function to jump to yet: saves every argument register, asks
+//! [`crate::init`] for the target, restores the registers and jumps.
 //!
 //! A caller may have arguments in rdi, rsi, rdx, rcx, r8, r9, in the vector registers 0 to 7 at
 //! their full width, a count of them in al (variadics), and a static chain in r10. The stack above
-//! the return address is the caller's and stays where it is. What the machine has of xmm, ymm and
-//! zmm is asked of the processor each time: this path is for first calls and failures, a
-//! microsecond is nothing here, and it must work before any initialisation of ours has run.
+//! the return address belongs to the caller and is not moved. CPUID is queried for xmm, ymm and zmm
+//! on every call: this path serves first calls and failures, where a microsecond does not matter, and
+//! it must work before any initialisation of the shim has run.
 //!
-//! A first call opens and reads files, which are cancellation points. A thread that was cancelled there
-//! would leave the loader's and our own locks taken, so cancellation is disabled meanwhile.
+//! A first call opens and reads files, which are cancellation points. A thread cancelled there would
+//! leave locks of the loader and of the shim held, so cancellation is disabled for the duration.
 
 use super::cancellation;
 use crate::{init, route::Registers};
 
-/// Bytes kept of one vector register: all of a zmm.
+/// Bytes saved for one vector register: a whole zmm.
 const VECTOR: usize = 64;
 const VECTORS: usize = 8;
 /// rax, rdi, rsi, rdx, rcx, r8, r9, r10.
 const GENERALS: usize = 8 * 8;
-/// Below rbp, rbx and r12: that, the general registers, then the vectors; the rest is for alignment.
+/// Below rbp, rbx and r12: the cancelability, the general registers, then the vectors; the rest is padding.
 const FRAME: usize = VECTOR * VECTORS + GENERALS + cancellation::SIZE;
 
-/// CPUID.1:ECX.OSXSAVE: `xgetbv` exists and tells what the kernel saves.
+/// CPUID.1:ECX.OSXSAVE: `xgetbv` exists and reports what the kernel saves.
 const OSXSAVE_BIT: u32 = 27;
 /// XCR0: xmm and ymm; with opmask, the upper halves of zmm0-15, and zmm16-31.
 const XCR0_YMM: u32 = 0b0000_0110;
@@ -30,12 +30,12 @@ const XCR0_ZMM: u32 = 0b1110_0110;
 /// Finds the function of the export with the index in r11d and jumps to it.
 ///
 /// # Safety
-/// Reached only by the jump of a cold table entry, with the export's index in r11d and the
-/// caller's frame untouched.
+/// Only cold table entries jump here, with the export's index in r11d and the caller's frame
+/// untouched.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn enter() {
     core::arch::naked_asm!(
-        // CFI, so that a debugger inside of initialisation shows who called.
+        // CFI, so that a backtrace taken during initialisation includes the caller.
         ".cfi_startproc",
         "push rbp",
         ".cfi_def_cfa_offset 16",
@@ -56,7 +56,7 @@ pub(super) unsafe extern "C" fn enter() {
         "mov qword ptr [rsp + {vectors} + 40], r8",
         "mov qword ptr [rsp + {vectors} + 48], r9",
         "mov qword ptr [rsp + {vectors} + 56], r10",
-        // r12d = how wide the vector registers are: XCR0, or 0 where there is none.
+        // r12d = the width of the vector registers: XCR0, or 0 if the processor has none.
         "xor r12d, r12d",
         "mov eax, 1",
         "xor ecx, ecx",
@@ -74,7 +74,7 @@ pub(super) unsafe extern "C" fn enter() {
         "and eax, {ymm}",
         "cmp eax, {ymm}",
         "je 22f",
-        // Offsets are those of full-width slots at every width.
+        // The slots are spaced for full-width registers at every width.
         "movups xmmword ptr [rsp + 0], xmm0",
         "movups xmmword ptr [rsp + 64], xmm1",
         "movups xmmword ptr [rsp + 128], xmm2",
@@ -183,7 +183,7 @@ pub(super) unsafe extern "C" fn enter() {
 /// The address to jump to for the export with that index. Never null, never a cold entry.
 ///
 /// # Safety
-/// `registers` are those of the call.
+/// `registers` points to the saved registers of the call.
 unsafe extern "C" fn target(index: u32, registers: *const Registers) -> *const () {
     // SAFETY: by contract.
     init::target(index as usize, unsafe { &*registers }).0

@@ -1,12 +1,12 @@
-//! The routed entries: where calls go while several backends are open. Each finds the functions of the
-//! backend that made the call's handle and jumps to its own among them.
+//! The routed entries, which handle calls while several backends are open. Each finds the function table
+//! of the backend that made the call's handle and jumps to its own function in it.
 //!
-//! Nothing is called and nothing is stored. r10 and r11 are changed, which the System V ABI leaves to
-//! linkage code, and rax where it has no arguments: al counts the vector registers of variadics. So a frame
-//! stays the caller's, as in the stubs, and arguments of any kind pass.
+//! An entry calls nothing and stores nothing. It changes r10 and r11, which the System V ABI reserves for
+//! linkage code, and rax unless it is an argument (al counts the vector registers of variadics). So, as in
+//! the stubs, the frame stays the caller's and arguments of any kind pass.
 //!
-//! An entry looks at the first place of the handle's line (`route/owners.rs`), the rest of the line is
-//! looked at by code that all share, and what is not found there goes the way of a cold entry.
+//! An entry checks the first place of the handle's line (`route/owners.rs`). Shared code checks the rest
+//! of the line. A handle that is not found there takes the path of a cold entry.
 
 use crate::{
     route::{
@@ -20,8 +20,8 @@ use core::{arch::naked_asm, mem::offset_of};
 /// From the line before the first to the first.
 const LINES: usize = LINE;
 
-/// A module of entries and of the code that they share, for handles in that register; `$load` brings the
-/// handle there. `$size` is that of an entry with its padding, in bytes.
+/// A module of entries and their shared code, for handles in that register; `$load` loads the handle into
+/// it. `$size` is the size of an entry with its padding, in bytes.
 macro_rules! entries {
     ($module:ident, $size:literal, $handle:literal, $load:literal, $($index:literal)*) => {
         mod $module {
@@ -32,13 +32,13 @@ macro_rules! entries {
             /// The entries, one after the other.
             ///
             /// # Safety
-            /// Each is jumped to by the stub or the thunk of its export, with the arguments in place and
+            /// Only the stub or the thunk of its export jumps to an entry, with the arguments in place and
             /// while [`OWNERS`] is not null.
             #[unsafe(naked)]
             unsafe extern "C" fn region() {
                 naked_asm!(
                     ".cfi_startproc",
-                    // So that each is in one line of the processor's cache.
+                    // Keeps each entry within one cache line.
                     ".balign {size}, 0xcc",
                     $(concat!(
                         $load,
@@ -54,7 +54,7 @@ macro_rules! entries {
                         "add r10, r11\n",
                         "mov r11d, ", stringify!($index), "\n",
                         "jmp {others}\n",
-                        // So that they have one size.
+                        // Pads all entries to one size.
                         ".balign {size}, 0xcc"
                     ),)*
                     ".cfi_endproc",
@@ -76,10 +76,11 @@ macro_rules! entries {
                 indices.map(move |(at, index)| (index, Target(first.wrapping_byte_add(at * SIZE))))
             }
 
-            /// The places of a line after the first. r10 is a line before it, r11d the export's index.
+            /// Checks the places of a line after the first. r10 points one line before it, r11d is the
+            /// export's index.
             ///
             /// # Safety
-            /// Jumped to by an entry.
+            /// Only an entry jumps here.
             #[unsafe(naked)]
             unsafe extern "C" fn others() {
                 naked_asm!(
@@ -126,7 +127,7 @@ macro_rules! in_device_malloc {
             in_device_malloc,
             128,
             "rax",
-            // A null object is no handle either.
+            // A null object has no handle either.
             "mov rax, rdi\ntest rax, rax\njz 9f\nmov rax, qword ptr [rax]\n9:\n",
             $($index)*
         );
@@ -141,7 +142,7 @@ const _: () = assert!(offset_of!(DeviceMalloc, handle) == 0, "as the assembly ab
 
 const _: () = assert!(LINE == 4 * PLACE, "as the assembly above has it");
 
-/// The routed entries; the cold one where an export has none.
+/// The routed entries, with the cold entry for each export that has none.
 pub(crate) fn routed_entries() -> Box<Table> {
     let mut table = Box::new(COLD);
     for (index, target) in first::all().chain(second::all()).chain(in_device_malloc::all()) {

@@ -1,8 +1,8 @@
-//! The pointer to a thread's state for tracing.
+//! The per-thread pointer to tracing state.
 //!
-//! Not `thread_local!`, whose way to a library's variable is a call of a function that may change any
-//! register; the function of a TLS descriptor changes rax alone. With initial-exec TLS, loading the shim
-//! late would fail where the loader has no room for the variable beside those of the program.
+//! `thread_local!` is not used: in a library it calls a function that may change any register, whereas the
+//! function of a TLS descriptor changes only rax. With initial-exec TLS, a late dlopen of the shim would
+//! fail if the loader has no static TLS space left.
 
 use core::{
     ptr,
@@ -21,13 +21,12 @@ core::arch::global_asm!(
     ".popsection",
 );
 
-/// The offset of the variable from each thread's own base (fs), if it is the same in all threads; 0 if
-/// it is not, or as long as that is not known.
+/// The offset of the variable from each thread's base (fs), if it is the same in all threads; 0 if it is
+/// not, or while this is not known.
 pub(super) static OFFSET: AtomicUsize = AtomicUsize::new(0);
 
-/// The variable's TLS descriptor: a function, and what the loader has that function look at. In a
-/// program, as the unit tests are one, the linker puts the offset itself in place of that address; it
-/// is negative.
+/// The variable's TLS descriptor: a function and its argument, both set by the loader. In a program, such
+/// as the unit tests, the linker relaxes this to the offset itself, which is negative.
 #[unsafe(naked)]
 extern "C" fn descriptor() -> *const [usize; 2] {
     core::arch::naked_asm!(
@@ -38,9 +37,8 @@ extern "C" fn descriptor() -> *const [usize; 2] {
     )
 }
 
-/// Finds [`OFFSET`], which spares thunks the descriptor's function: if all that this does is to return
-/// the same offset for each thread, then the loader had room for the variable beside those of the
-/// program.
+/// Finds [`OFFSET`], so that thunks need not call the descriptor's function: if that function only returns
+/// a constant, the loader has placed the variable in static TLS and the offset is the same in each thread.
 pub(crate) fn find_offset() {
     const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
     // mov rax, [rax + 8]; ret
@@ -50,8 +48,8 @@ pub(crate) fn find_offset() {
         OFFSET.store(descriptor.addr(), Ordering::Relaxed);
         return;
     }
-    // SAFETY: a descriptor that has been used, so the loader is done with it; and the code of a function,
-    // which has an end.
+    // SAFETY: the descriptor has been used, so the loader no longer changes it; it points to the code of a
+    // function, which is readable.
     unsafe {
         let [function, offset] = *descriptor;
         let code: *const u8 = ptr::with_exposed_provenance(function);
@@ -81,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_offset_leads_to_each_threads_own_pointer() {
+    fn the_offset_is_that_of_each_threads_own_pointer() {
         find_offset();
         let offset = OFFSET.load(Ordering::Relaxed);
         let base = || {

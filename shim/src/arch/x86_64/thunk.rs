@@ -1,14 +1,14 @@
-//! What stands in the table while a trace is on: for each C function a thunk that knows its index,
-//! and for each number of arguments the code that all of those share.
+//! The table's entries while a trace is on: for each C function a thunk that loads its recipe's offset, and
+//! for each number of arguments the code that these thunks share.
 //!
-//! Unlike a stub, the shared code calls: it has a frame of its own, with the arguments that were on the
-//! stack copied into it. So it is for functions whose arguments are all words and whose answer is in
-//! rax, which the table says of the C functions but the two variadic ones. The frame is described to
-//! unwinders: exceptions and backtraces pass through it.
+//! Unlike a stub, the shared code calls: it has a frame of its own, into which it copies the arguments that
+//! were on the stack. So it works only for functions whose arguments are all words and whose result is in
+//! rax; according to the table these are the C functions except the two variadic ones. The frame has unwind
+//! information, so exceptions and backtraces pass through it.
 //!
-//! What nearly all calls need is done right here, in some hundred instructions: half of the time is
-//! that of reading the clock twice, and a function of Rust's between each of the steps would take as
-//! long again. Everything else is `record`'s.
+//! The steps of nearly all calls are implemented here, in some hundred instructions: half of the time is
+//! spent on reading the clock twice, and calling a Rust function for each step would double the cost.
+//! Everything else is in `record`.
 
 use super::{cancellation, thread_pointer::OFFSET};
 use crate::{
@@ -23,7 +23,7 @@ use rocblas_trace::layout::{
     ARGUMENTS, BEGIN, END, HEAD, MIXER, Mode, NOTE, Note, RESULT, ROTATION, SEQUENCE,
 };
 
-/// Each thunk begins at a multiple of this, so that their addresses need no relocations.
+/// Each thunk begins at a multiple of this, so that its address can be computed without a relocation.
 const STRIDE: usize = 16;
 
 /// Registers that hold arguments.
@@ -34,7 +34,7 @@ macro_rules! thunks {
         /// The thunks, one after the other, in the order of the functions.
         ///
         /// # Safety
-        /// Each is jumped to by the stub of its function, with the arguments in place.
+        /// Only the stub of its function jumps to a thunk, with the arguments in place.
         #[unsafe(naked)]
         unsafe extern "C" fn heads() {
             core::arch::naked_asm!(
@@ -45,7 +45,7 @@ macro_rules! thunks {
                     "jmp {f", stringify!($count), "}"
                 ),)*
                 ".cfi_endproc",
-                // A number of parameters that no function has is no error.
+                // Uses every argument: a parameter count that no function has must not be an error.
                 "# {f0} {f1} {f2} {f3} {f4} {f5} {f6} {f7} {f8} {f9} {f10} {f11} {f12} {f13} {f14}",
                 "# {f15} {f16} {f17} {f18} {f19} {f20} {f21} {f22} {f23} {f24} {f25} {f26} {f27}",
                 "# {f28} {f29} {f30}",
@@ -84,7 +84,7 @@ macro_rules! thunks {
             )
         }
 
-        /// The functions that have a thunk, in their order.
+        /// The indices of the functions that have a thunk, in order.
         static TRACED: &[u16] = &[$($index),*];
     };
 }
@@ -93,37 +93,37 @@ rocblas_abi::for_each_typed_export!(thunks);
 
 /// The thunks with the indices of their functions.
 pub(crate) fn thunks() -> impl Iterator<Item = (usize, Target)> {
-    // The symbol may be before the padding that aligns the first one.
+    // The symbol may be before the padding that aligns the first thunk.
     let first = (heads as *const () as usize).next_multiple_of(STRIDE);
     let thunk = move |rank: usize| Target((first + rank * STRIDE) as *const ());
     TRACED.iter().enumerate().map(move |(rank, index)| (usize::from(*index), thunk(rank)))
 }
 
-/// Bytes of a frame below rbx: the arguments for the function, then those that came in registers, the
-/// function, and the thread's cancelability. With the return address, rbp and rbx it is a multiple of
-/// 16.
+/// Bytes of a frame below rbx: the stack arguments for the function, then the arguments from registers, the
+/// function, and the thread's cancelability. Together with the return address, rbp and rbx it is a multiple
+/// of 16.
 const fn frame(stack_words: usize) -> usize {
     let words = stack_words + REGISTERS + 2;
     8 * (words + 1 - words % 2)
 }
 
-/// Records a call of the function whose recipe is r11d bytes into those of a session, of whose arguments
-/// some are on the stack.
+/// Records a call of the function whose recipe is r11d bytes into the session's recipes. `STACK_WORDS` of
+/// its arguments are on the stack.
 ///
-/// A straight line for a call that is the only one under way in its thread, of a function with which
-/// nothing special happens, with room in the segment; what goes another way leaves it at a numbered
-/// label for `record::begin` or `record::end`, which do the same and more.
+/// The code is a straight line for the usual call: no other call is in flight in its thread, the function
+/// needs no special handling, and the segment has room. Any other call branches at a numbered label to
+/// `record::begin` or `record::end`, which do the same and handle the special cases.
 ///
-/// **Exceptions** may come out of the function, and also be thrown by the handler of a signal that
-/// arrives at any instruction. Each part of the code has its own entry in the unwind tables, whose
-/// personality routine knows how far the record was there. rbp is the frame's own wherever there is such
-/// a routine. What is called from here, other than the function itself, are Rust's and libc's: to throw
-/// from a signal there is not allowed, as in any function that is not async-signal-safe.
+/// **Exceptions** may be thrown by the function, and by the handler of a signal that arrives at any
+/// instruction. Each part of the code has its own entry in the unwind tables, whose personality routine
+/// knows how much of the record is complete at that point. Wherever there is such a routine, rbp is the
+/// frame pointer. The other functions called from here are Rust's and libc's: a signal handler must not
+/// throw while they run, as in any function that is not async-signal-safe.
 ///
 /// **Cancellation** is disabled while anything but the function runs, see [`cancellation`].
 ///
 /// # Safety
-/// Reached only by the jump of a thunk, with the caller's frame untouched.
+/// Only a thunk jumps here, with the caller's frame untouched.
 #[unsafe(naked)]
 unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
     core::arch::naked_asm!(
@@ -149,7 +149,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "jne 50f",
         "cmp qword ptr [rbx + {thread_sole}], 0",
         "jne 50f",
-        // r11 = the recipe, r10 = the record, rax = the place of the next one.
+        // r11 = the recipe, r10 = the record, rax = the address of the next record.
         "add r11, qword ptr [rax + {session_recipes}]",
         "mov r10, qword ptr [rbx + {thread_cursor}]",
         "movzx eax, word ptr [r11 + {recipe_advance}]",
@@ -159,15 +159,15 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov qword ptr [rbx + {thread_record}], r10",
         "inc qword ptr [rbx + {thread_sequence}]",
         ".cfi_endproc",
-        // The record is being written: `withdraw` takes it back.
+        // The record is being written: on an exception `withdraw` removes it.
         ".cfi_startproc",
         ".cfi_personality 0x1b, {withdraw}",
         ".cfi_def_cfa rbp, 16",
         ".cfi_offset rbp, -16",
         ".cfi_offset rbx, -24",
         "mov qword ptr [rbx + {thread_cursor}], rax",
-        // The arguments, into the record and, those of the stack, into the frame: two at a time, because
-        // there are more stores here than anything else.
+        // Copies the arguments into the record, and those on the stack also into the frame; two at a time,
+        // because stores dominate here.
         ".set rocblas_shim_word, 0",
         ".rept {stack_words} / 2",
         "movq xmm0, qword ptr [rbp + 16 + rocblas_shim_word]",
@@ -181,8 +181,8 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov qword ptr [rsp + rocblas_shim_word], rax",
         "mov qword ptr [r10 + {arguments} + 48 + rocblas_shim_word], rax",
         ".endr",
-        // Reading the clock waits for everything before it. What has to wait for the clock, the check of
-        // the head, comes next, so that it is done while the rest of the record is stored.
+        // Reading the clock waits for all instructions before it. The head's checksum needs the clock, so it
+        // comes next and is computed while the rest of the record is stored.
         "mov qword ptr [r10 + {arguments} + 16], rdx",
         "mov qword ptr [r10 + {arguments} + 24], rcx",
         "mov rcx, qword ptr [rbx + {thread_sequence}]",
@@ -205,7 +205,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov qword ptr [r10 + {arguments} + 8], rsi",
         "mov qword ptr [r10 + {arguments} + 32], r8",
         "mov qword ptr [r10 + {arguments} + 40], r9",
-        // The place of the next head, where a register may be now, is zero before this head is there.
+        // The next head's address, which may now hold a saved register, is zeroed before this head is valid.
         "mov rax, qword ptr [rbx + {thread_cursor}]",
         "mov qword ptr [rax], 0",
         "mov qword ptr [r10 + {end_word}], 0",
@@ -214,7 +214,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "lea rax, [rbp + 16]",
         "mov qword ptr [rbx + {thread_sole}], rax",
         ".cfi_endproc",
-        // The call is under way: `leave` marks it as left.
+        // The call is in flight: on an exception `leave` marks it as abandoned.
         ".cfi_startproc",
         ".cfi_personality 0x1b, {leave}",
         ".cfi_def_cfa rbp, 16",
@@ -228,16 +228,17 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov rcx, qword ptr [r10 + {arguments} + 24]",
         "40:",
         "call qword ptr [r11 + {recipe_target}]",
-        // The second half, if this is still the latest call and nothing was written since.
+        // Completes the record, if this is still the latest call and nothing was written since.
         "mov rcx, rax",
         "rdtsc",
         "mov r10, qword ptr [rbx + {thread_record}]",
         "lea r11, [rbp + 16]",
         "cmp r11, qword ptr [rbx + {thread_sole}]",
         "jne 60f",
+        "41:",
         "mov qword ptr [rbx + {thread_sole}], 0",
         ".cfi_endproc",
-        // No call is under way, but the record of the latest is not complete: `leave_latest` marks it.
+        // No call is in flight, but the latest record is incomplete: on an exception `leave_latest` marks it.
         ".cfi_startproc",
         ".cfi_personality 0x1b, {leave_latest}",
         ".cfi_def_cfa rbp, 16",
@@ -267,8 +268,8 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         ".cfi_def_cfa rbp, 16",
         ".cfi_offset rbp, -16",
         ".cfi_offset rbx, -24",
-        // What not all calls have: scalars, a function without a handle, one that ends specially. The
-        // recipe is kept where the slow path has the registers.
+        // Less common calls: with scalars, without a handle, or with special handling at the end. The recipe
+        // is saved where the slow path saves the registers.
         "30:",
         "test byte ptr [r11 + {recipe_flags}], {has_scalars}",
         "jz 31f",
@@ -286,7 +287,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov r10, qword ptr [rbx + {thread_record}]",
         "test eax, eax",
         "jnz 37f",
-        // `scalars::capture` for one or two short ones on the caller's stack.
+        // `scalars::capture` for one or two short scalars on the caller's stack.
         "cmp dword ptr [rsp + {registers} + 8], {host}",
         "jne 38f",
         "movzx eax, byte ptr [r11 + {recipe_plain}]",
@@ -320,7 +321,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov rdi, qword ptr [r10 + {arguments}]",
         "cmp qword ptr [rbx + {thread_handle}], rdi",
         "je 36f",
-        // A handle that is not that of the latest call.
+        // The handle differs from that of the latest call.
         "35:",
         "mov qword ptr [rbx + {thread_handle}], rdi",
         "mov rax, rdi",
@@ -346,11 +347,51 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov rcx, qword ptr [r10 + {arguments} + 24]",
         "mov r8, qword ptr [r10 + {arguments} + 32]",
         "mov r9, qword ptr [r10 + {arguments} + 40]",
-        "test byte ptr [r11 + {recipe_flags}], {ends_specially}",
+        "test byte ptr [r11 + {recipe_flags}], {ends_specially} + {errors}",
         "jz 40b",
+        // `errors` is the sign bit.
+        "js 70f",
+        "71:",
         "call qword ptr [r11 + {recipe_target}]",
         "jmp 59f",
-        // Other scalars, or a mode that is not host, or none.
+        // Reads HIP's last error before the call, and again once the clock has been read after it.
+        "70:",
+        "mov qword ptr [rsp + {registers}], r11",
+        "mov rax, qword ptr [rbx + {thread_session}]",
+        "call qword ptr [rax + {session_peek}]",
+        "mov r11, qword ptr [rsp + {registers}]",
+        "mov r10, qword ptr [rbx + {thread_record}]",
+        "movzx eax, ax",
+        "shl rax, {error_before}",
+        "or rax, {errors_are_read}",
+        "or qword ptr [r10 + {note_word}], rax",
+        "mov rdi, qword ptr [r10 + {arguments} + 0]",
+        "mov rsi, qword ptr [r10 + {arguments} + 8]",
+        "mov rdx, qword ptr [r10 + {arguments} + 16]",
+        "mov rcx, qword ptr [r10 + {arguments} + 24]",
+        "mov r8, qword ptr [r10 + {arguments} + 32]",
+        "mov r9, qword ptr [r10 + {arguments} + 40]",
+        "test byte ptr [r11 + {recipe_flags}], {ends_specially}",
+        "jnz 71b",
+        "call qword ptr [r11 + {recipe_target}]",
+        "mov rcx, rax",
+        "rdtsc",
+        "lea r11, [rbp + 16]",
+        "cmp r11, qword ptr [rbx + {thread_sole}]",
+        "jne 60f",
+        "mov qword ptr [rsp + {registers} + 0], rcx",
+        "mov qword ptr [rsp + {registers} + 8], rax",
+        "mov qword ptr [rsp + {registers} + 16], rdx",
+        "mov rax, qword ptr [rbx + {thread_session}]",
+        "call qword ptr [rax + {session_peek}]",
+        "mov r10, qword ptr [rbx + {thread_record}]",
+        "shl rax, {error_after}",
+        "or qword ptr [r10 + {note_word}], rax",
+        "mov rcx, qword ptr [rsp + {registers} + 0]",
+        "mov rax, qword ptr [rsp + {registers} + 8]",
+        "mov rdx, qword ptr [rsp + {registers} + 16]",
+        "jmp 41b",
+        // Other scalars, or a pointer mode that is not host, or none.
         "37:",
         "mov dword ptr [rsp + {registers} + 8], -1",
         "38:",
@@ -367,7 +408,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "mov r11, qword ptr [rsp + {registers}]",
         "mov r10, qword ptr [rbx + {thread_record}]",
         "jmp 31b",
-        // The call keeps every register but rax.
+        // The descriptor's function preserves every register but rax.
         "52:",
         "lea rax, [rip + rocblas_shim_thread@TLSDESC]",
         "call qword ptr [rax + rocblas_shim_thread@TLSCALL]",
@@ -390,7 +431,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         "lea rsi, [rsp + {registers}]",
         "lea rdx, [rbp + 16]",
         "call {begin}",
-        // What `end` is to be given, null for nothing; and the function.
+        // The argument of `end`, null if it need not be called; and the function.
         "mov rbx, rax",
         "mov qword ptr [rsp + {target}], rdx",
         "lea rdi, [rsp + {cancel_state}]",
@@ -435,6 +476,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         session = const Routing::<Table, Session>::SESSION,
         session_recipes = const session::RECIPES,
         session_mode = const session::GET_POINTER_MODE,
+        session_peek = const session::PEEK,
         thread_session = const thread::SESSION,
         thread_lowest = const thread::LOWEST,
         thread_highest = const thread::HIGHEST,
@@ -463,6 +505,10 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
         of_host = const (Mode::Host as u64) << Note::MODE,
         aside = const flags::ASIDE,
         ends_specially = const flags::ENDS_SPECIALLY,
+        errors = const flags::ERRORS,
+        errors_are_read = const Note::ERRORS,
+        error_before = const Note::ERROR_BEFORE,
+        error_after = const Note::ERROR_AFTER,
         has_handle = const flags::HANDLE,
         has_scalars = const flags::SCALARS,
         head_word = const HEAD * 8,
@@ -486,7 +532,7 @@ unsafe extern "C" fn traced<const STACK_WORDS: usize>() {
     )
 }
 
-/// What a word has of a scalar, by the scalar's length in bytes.
+/// The mask of a scalar's bytes in a word, by the scalar's length in bytes.
 static MASKS: [u64; 9] = [
     0,
     0xff,
@@ -503,7 +549,10 @@ const _: () = assert!(recipe::SIZE.is_power_of_two());
 
 const _: () = assert!(thunk::RECENT_COUNT.is_power_of_two());
 
-// The bits of a recipe's plain scalars are those of a note as they are.
+// The assembly tests the sign bit of a byte, and extracts 16 bits by a shift alone.
+const _: () = assert!(flags::ERRORS == 0x80 && Note::ERROR_AFTER == 48);
+
+// The assembly copies the bits of a recipe's plain scalars into a note unchanged.
 const _: () = assert!(Note::ENTRY == 0);
 
 #[cfg(test)]

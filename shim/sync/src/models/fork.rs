@@ -1,21 +1,21 @@
-//! What fork waits for. loom does not fork: the child is a copy of the state as it is between the handlers,
-//! where the forking thread is the only one left.
+//! Models of fork. loom cannot fork: the child is a copy of the state between the fork handlers, with the
+//! forking thread as its only thread.
 
 use super::{ENDLESS, NONE, explore, initialisation::Outcome, leaked};
 use crate::initialisation::{Forking, Initialisation, Patience};
 use core::time::Duration;
 use loom::{cell::UnsafeCell, thread};
 
-/// An initialisation, and for each thread that may initialise what it changes meanwhile.
+/// An initialisation, and the state that each initialising thread changes.
 struct Process {
     initialisation: Initialisation<Outcome>,
     changed: [UnsafeCell<usize>; 2],
 }
 
-// SAFETY: loom reports accesses at the same time.
+// SAFETY: loom reports concurrent accesses.
 unsafe impl Sync for Process {}
 
-/// What a thread has changed before it began, halfway, and after it is done.
+/// The state of a thread's work before it starts, in the middle, and after it is done.
 const BEFORE: usize = 0;
 const HALFWAY: usize = 1;
 const AFTER: usize = 2;
@@ -33,7 +33,7 @@ impl Process {
         let outcome = self.initialisation.attempt(patience, |_| {
             let place = &self.changed[number];
             for stage in [HALFWAY, AFTER] {
-                // SAFETY: loom reports another access at the same time.
+                // SAFETY: loom reports a concurrent access.
                 place.with_mut(|place| unsafe { *place = stage });
             }
             Some(self.initialisation.publish(Outcome::of(7), |_| {}, |_| {}))
@@ -56,7 +56,7 @@ impl Process {
     }
 }
 
-/// In a child, where there is nobody to wait for: a lock that is not free is a deadlock. Then it forks.
+/// Initialises in a child, where no other thread exists: a held lock is a deadlock. Then it forks.
 fn initialise_in(child: &Initialisation<Outcome>) {
     let patience = Patience { usual: ENDLESS, while_forking: ENDLESS };
     let work = |_| Some(child.publish(Outcome::of(7), |_| {}, |_| {}));

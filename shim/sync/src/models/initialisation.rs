@@ -1,4 +1,5 @@
-//! One outcome, complete when it is seen, whoever loses patience.
+//! Models of initialisation: there is one outcome, which is complete when a thread sees it, even if waits time
+//! out.
 
 use super::{ENDLESS, NONE, explore, leaked};
 use crate::initialisation::{Initialisation, Patience};
@@ -9,12 +10,12 @@ use loom::{
     thread,
 };
 
-/// What is published: loom reports a read of it that may come before it is complete.
+/// The published value: loom reports a read that may happen before it is complete.
 pub(super) struct Outcome {
     contents: UnsafeCell<usize>,
 }
 
-// SAFETY: written once, before it is published, which is what the models check.
+// SAFETY: written once, before it is published, as the models check.
 unsafe impl Sync for Outcome {}
 // SAFETY: as above.
 unsafe impl Send for Outcome {}
@@ -22,18 +23,18 @@ unsafe impl Send for Outcome {}
 impl Outcome {
     pub(super) fn of(contents: usize) -> Self {
         let outcome = Self { contents: UnsafeCell::new(0) };
-        // SAFETY: nobody else has it yet.
+        // SAFETY: no other thread has it yet.
         outcome.contents.with_mut(|place| unsafe { *place = contents });
         outcome
     }
 
     pub(super) fn contents(&self) -> usize {
-        // SAFETY: loom reports a write at the same time.
+        // SAFETY: loom reports a concurrent write.
         self.contents.with(|place| unsafe { *place })
     }
 }
 
-/// An initialisation, the exported data that belongs to it, and what was done.
+/// An initialisation, the exported data that belongs to it, and counters of the work.
 struct Process {
     initialisation: Initialisation<Outcome>,
     data: AtomicUsize,
@@ -65,7 +66,7 @@ impl Process {
         self.look();
     }
 
-    /// As any thread that calls: with an outcome there is all that belongs to it.
+    /// Like a call in any thread: checks that everything is complete if there is an outcome.
     fn look(&self) {
         if let Some(outcome) = self.initialisation.outcome() {
             assert_eq!(outcome.contents(), 7);

@@ -1,6 +1,6 @@
-//! Models: loom runs each in every order of its steps that the memory model allows, up to a number of
-//! preemptions where one is given. `.ci/models` also runs them on copies of this crate with one line
-//! broken each, where they have to fail.
+//! Models: loom runs each in every interleaving that the memory model allows, up to a number of
+//! preemptions if one is given. `.ci/models` also runs them on copies of this crate with one broken line
+//! each, and checks that they fail.
 
 mod fork;
 mod initialisation;
@@ -13,11 +13,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// The patience of a thread that waits until it is its turn, and of one that does not wait.
+/// The patience of a thread that waits until it gets the lock, and of one that does not wait.
 const ENDLESS: Duration = Duration::MAX;
 const NONE: Duration = Duration::ZERO;
 
-/// Runs a model and prints in how many orders.
+/// Runs a model and prints the number of interleavings.
 fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();
@@ -30,7 +30,7 @@ fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Syn
     println!("{name}: {} executions", runs.load(Ordering::Relaxed));
 }
 
-/// A value that lives as long as the process, as what is published does.
+/// A value that lives as long as the process, like all published values.
 fn leaked<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }

@@ -1,8 +1,8 @@
-//! Which table and which trace a call sees.
+//! Models of the table and the trace that a call sees.
 //!
-//! The stub and the thunk are assembly. `call` represents them, with the same loads in the same order: the
-//! table, and in a thunk the session, which `record::begin` loads again where it is not the thread's. The
-//! stores of a record are those of the thunk and of `record`, in their order: x86-64 does not reorder them.
+//! The stub and the thunk are assembly. `call` represents them with the same loads in the same order: the
+//! table, and in a thunk the session, which `record::begin` loads again if it is not the thread's. The stores
+//! of a record are those of the thunk and of `record`, in the same order: x86-64 does not reorder them.
 
 use super::{ENDLESS, explore, leaked};
 use crate::routing::Routing;
@@ -24,22 +24,22 @@ enum Entry {
     Thunk,
 }
 
-/// What is complete before it is published: loom reports a read that may come before.
+/// A value that is complete before it is published: loom reports a read that may happen earlier.
 struct Complete<V>(UnsafeCell<Option<V>>);
 
-// SAFETY: written once, before it is published, which is what the models check.
+// SAFETY: written once, before it is published, as the models check.
 unsafe impl<V> Sync for Complete<V> {}
 
 impl<V: Copy + 'static> Complete<V> {
     fn new(value: V) -> &'static Self {
         let new = leaked(Self(UnsafeCell::new(None)));
-        // SAFETY: nobody else has it yet.
+        // SAFETY: no other thread has it yet.
         new.0.with_mut(|place| unsafe { *place = Some(value) });
         new
     }
 
     fn get(&self) -> V {
-        // SAFETY: loom reports a write at the same time.
+        // SAFETY: loom reports a concurrent write.
         self.0.with(|place| unsafe { *place }).expect("complete")
     }
 }
@@ -52,19 +52,19 @@ fn new() -> &'static Calls {
     leaked(Routing::new(Table::new(Entry::Cold)))
 }
 
-/// Starts a trace, of which there is none.
+/// Starts a trace while none is on.
 fn start(calls: &Calls, number: u64) {
     let switching = calls.published(LOOKS).and_then(|published| published.switching(ENDLESS));
     switching.expect("published").start(Table::new(Entry::Thunk), Session::new(number));
 }
 
-/// Stops the trace that is on.
+/// Stops the current trace.
 fn stop(calls: &Calls) {
     let switching = calls.published(LOOKS).and_then(|published| published.switching(ENDLESS));
     switching.expect("published").stop(Table::new(Entry::Direct));
 }
 
-/// A call: where it went, and in which trace it was recorded.
+/// Makes a call. Returns where it went, and the trace in which it was recorded.
 fn call(calls: &Calls) -> (Entry, Option<u64>) {
     let entry = calls.table().get();
     (entry, if entry == Entry::Thunk { in_thunk(calls) } else { None })
@@ -129,10 +129,10 @@ fn a_thread_in_a_thunk_is_recorded_without_a_gap() {
     explore("routing: start against a thread in a thunk", None, || {
         let calls = new();
         calls.publish(Table::new(Entry::Direct), None);
-        // It has been in a thunk since the trace before.
+        // It entered a thunk during the previous trace.
         let caller = thread::spawn(|| {
             let recorded = [in_thunk(calls), call(calls).1, call(calls).1];
-            // Once a call is recorded, so are the next.
+            // Once a call is recorded, all later calls are.
             assert!(recorded.is_sorted_by_key(Option::is_some), "{recorded:?}");
         });
         start(calls, 1);
@@ -147,7 +147,7 @@ fn a_stopped_trace_gets_no_further_calls() {
         calls.publish(Table::new(Entry::Direct), None);
         let caller = thread::spawn(|| {
             let recorded = [(); 4].map(|()| call(calls).1.is_some());
-            // A trace is one run of calls.
+            // The calls of a trace are contiguous.
             let changes = recorded.windows(2).filter(|pair| pair[0] != pair[1]).count();
             assert!(changes <= usize::from(!recorded[0]) + 1, "{recorded:?}");
         });
@@ -175,7 +175,7 @@ fn a_fork_sees_a_trace_as_a_whole() {
     });
 }
 
-/// A record's words: the argument stands for all that is between head and end.
+/// A record's words: the argument represents everything between head and end.
 #[derive(Default)]
 struct Record {
     head: AtomicU64,
@@ -195,13 +195,13 @@ fn a_record_that_is_seen_is_whole_also_after_a_stop() {
                 record.argument.store(5, Relaxed);
                 record.end.store(0, Relaxed);
                 record.head.store(1, Release);
-                // The function; then the other half, whatever trace is on by now.
+                // The function returns; then the second half is stored, whatever trace is on now.
                 record.result.store(6, Relaxed);
                 record.end.store(2, Release);
             }
         });
         stop(calls);
-        // A reader, as `rocblas_trace::read` looks: head, then end, then the rest.
+        // A reader loads in the order of `rocblas_trace::read`: head, then end, then the rest.
         if record.head.load(Acquire) != 0 {
             assert_eq!(record.argument.load(Relaxed), 5);
             if record.end.load(Acquire) != 0 {

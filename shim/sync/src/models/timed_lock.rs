@@ -1,4 +1,4 @@
-//! The lock excludes, and nobody who waits is forgotten.
+//! Models of the lock: it excludes other threads, and wakes every waiting thread.
 
 use super::{ENDLESS, NONE, explore, leaked};
 use crate::timed_lock::TimedLock;
@@ -9,7 +9,7 @@ fn one_thread_at_a_time_has_the_lock_and_each_gets_it() {
     explore("timed_lock: three threads", Some(3), || {
         let lock = leaked(TimedLock::new());
         let count = leaked(UnsafeCell::new(0));
-        // SAFETY: with the lock; loom reports another access at the same time.
+        // SAFETY: the lock is held; loom reports a concurrent access.
         let add = |count: &UnsafeCell<i32>| count.with_mut(|count| unsafe { *count += 1 });
         let waiting = thread::spawn(move || {
             assert!(lock.lock_within(ENDLESS));

@@ -1,5 +1,5 @@
-//! The backends of a trace: the first one, which the process header names, and those that were opened later; and
-//! to which of them a handle belonged when a call was made with it.
+//! The backends of a trace: the first one, which the process header names, and those opened later; and the
+//! backend to which a handle belonged at the time of a call.
 
 use super::{thread::ThreadReader, trace::json, walk::Record};
 use crate::{
@@ -12,8 +12,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// The backends by their numbers. A file is read when it is asked for first: a trace that is still written may
-/// get one any time.
+/// The backends by number. A file is read when it is first needed: a trace that is still being written may get
+/// another one at any time.
 #[derive(Debug, Default)]
 pub struct Backends {
     directory: PathBuf,
@@ -33,13 +33,13 @@ impl Backends {
         Self { directory: directory.to_owned(), first, ..Self::default() }
     }
 
-    /// Whether there is another one beside the first.
+    /// Whether there is a backend other than the first.
     #[must_use]
     pub fn are_several(&self) -> bool {
         self.read().next().is_some()
     }
 
-    /// Those beside the first with their numbers, as far as their files can be read.
+    /// The other backends with their numbers, if their files can be read.
     pub fn read(&self) -> impl Iterator<Item = (u8, FurtherBackend)> {
         (1..MOST_BACKENDS as u8).filter_map(|number| {
             let backend = json::<FurtherBackend>(&self.directory.join(backend_file(number)));
@@ -47,7 +47,7 @@ impl Backends {
         })
     }
 
-    /// The name of one: `backend 3` where its file cannot be read.
+    /// The name of a backend; `backend 3` if its file cannot be read.
     #[must_use]
     pub fn name(&self, number: u8) -> &str {
         match number {
@@ -78,14 +78,14 @@ impl Backends {
     }
 }
 
-/// Whose a handle was at a time. An address may be that of several handles one after the other, and one thread
-/// sees a handle first that others use too.
+/// The backend of a handle at a time. An address may belong to several handles in succession, and a handle that
+/// several threads use is first seen by one of them.
 #[derive(Clone, Debug, Default)]
 pub struct Owners(HashMap<u64, Vec<(u64, u8)>>);
 
 impl Owners {
-    /// By the events of these threads, which are read to their ends. What is damaged is reported by whoever
-    /// reads them for their calls.
+    /// Reads the events of these threads to the end of their files. Damage is not reported here, but when
+    /// their calls are read.
     #[must_use]
     pub fn read(threads: Vec<ThreadReader>) -> Self {
         let mut owners: HashMap<u64, Vec<(u64, u8)>> = HashMap::new();
@@ -104,13 +104,13 @@ impl Owners {
         Self(owners)
     }
 
-    /// The number of the backend to which the handle of a call belonged; `None` for a call without one, or with
-    /// one that was never seen.
+    /// The number of the backend to which the handle of a call belonged; `None` for a call without a handle, or with
+    /// an unknown one.
     #[must_use]
     pub fn of(&self, call: &Call<'_>) -> Option<u8> {
         let times = self.0.get(&call.handle()?)?;
         let after = times.partition_point(|(begin, _)| *begin <= call.begin());
-        // Two threads may use a handle first at the same time, and one of them has said so.
+        // If two threads use a new handle at the same time, only one of them has the event.
         times.get(after.saturating_sub(1)).map(|(_, backend)| *backend)
     }
 }

@@ -1,12 +1,12 @@
-//! Ticks of a trace's clock in nanoseconds.
+//! Converts ticks of a trace's clock to nanoseconds.
 
 use crate::{
     layout::ClockPoint,
     process::{Clock, Point},
 };
 
-/// Below this much time, the rate measured at the start is the better one: reading two clocks one
-/// after the other is off by some ten nanoseconds. In nanoseconds.
+/// For traces shorter than this, in nanoseconds, the rate measured at the start is more precise: reading two
+/// clocks in succession has an error of some ten nanoseconds.
 const LONG: u64 = 20_000_000;
 
 /// The clock of a trace.
@@ -17,7 +17,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// By the reading at the start and the latest one that there is.
+    /// Uses the reading at the start and the latest one.
     #[must_use]
     pub fn new(clock: &Clock, latest: ClockPoint) -> Self {
         let start = clock.start;
@@ -25,14 +25,14 @@ impl Timeline {
         let ticks = latest.ticks.saturating_sub(start.ticks) as f64;
         let nanoseconds = latest.monotonic.saturating_sub(start.monotonic);
         let over_all = ticks / nanoseconds as f64;
-        // What is far from what was measured is damage.
+        // A rate that differs much from the measured one is due to damage.
         let agrees = (over_all / measured - 1.0).abs() < 0.01;
         let rate = if nanoseconds >= LONG && agrees { over_all } else { measured };
         let is_rate = rate.is_finite() && rate > 0.0;
         Self { start, ticks_per_nanosecond: if is_rate { rate } else { 1.0 } }
     }
 
-    /// Ticks in a nanosecond.
+    /// Ticks per nanosecond.
     #[must_use]
     pub fn ticks_per_nanosecond(&self) -> f64 {
         self.ticks_per_nanosecond
@@ -47,12 +47,12 @@ impl Timeline {
     /// Nanoseconds from the start of the trace to a time; negative before it.
     #[must_use]
     pub fn since_start(&self, ticks: u64) -> f64 {
-        // A difference first: ticks since boot have more digits than an f64.
+        // Subtracted first, because ticks since boot have more digits than an f64.
         let distance = ticks.wrapping_sub(self.start.ticks).cast_signed();
         distance as f64 / self.ticks_per_nanosecond
     }
 
-    /// Nanoseconds since 1970 of the start.
+    /// The start, in nanoseconds since 1970.
     #[must_use]
     pub fn start(&self) -> u64 {
         self.start.realtime

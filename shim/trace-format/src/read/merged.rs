@@ -12,31 +12,31 @@ type Place = (usize, usize);
 
 /// Records of several threads, by the clock at entry.
 ///
-/// A thread is read ahead by one record, in case what follows a call is an event of the same time: the
-/// state of a handle as it was when that call used it first. The event comes before the call then.
+/// A thread is read ahead by one record, because an event with the same time may follow a call: the state of a
+/// handle when that call first used it. Then the event is returned before the call.
 #[derive(Debug)]
 pub struct Merged {
     threads: Vec<ThreadReader>,
     /// The clock of the first record in each thread's queue, and the thread.
     ready: BinaryHeap<Reverse<(u64, usize)>>,
-    /// What of each thread has been read ahead: never over the end of a segment.
+    /// The records of each thread that have been read ahead, never across the end of a segment.
     ahead: Vec<VecDeque<Place>>,
-    /// The thread whose record was handed out last.
+    /// The thread whose record was returned last.
     last: Option<usize>,
     failures: Vec<io::Error>,
 }
 
-/// What comes next.
+/// The next item.
 #[derive(Debug)]
 pub enum Next<'a> {
     /// A record of the thread with that position among the readers.
     Record(usize, Record<'a>),
-    /// Nothing now: [`Merged::refresh`] may find more.
+    /// There is no record now; [`Merged::refresh`] may find more.
     Waiting,
 }
 
 impl Merged {
-    /// Of these threads.
+    /// Merges the records of these threads.
     #[must_use]
     pub fn new(threads: Vec<ThreadReader>) -> Self {
         let count = threads.len();
@@ -61,7 +61,7 @@ impl Merged {
         &self.threads
     }
 
-    /// What reading failed with; the thread it concerns has no more records.
+    /// The errors of reading; a thread has no more records after an error.
     #[must_use]
     pub fn failures(&self) -> &[io::Error] {
         &self.failures
@@ -79,10 +79,10 @@ impl Merged {
         Next::Record(thread, self.threads[thread].record(place))
     }
 
-    /// Looks for what was written since, in the files that are known.
+    /// Checks the known files for new records.
     ///
     /// # Errors
-    /// What reading fails with.
+    /// Errors of reading.
     pub fn refresh(&mut self) -> io::Result<()> {
         if let Some(thread) = self.last.take() {
             self.fill(thread);
@@ -96,14 +96,29 @@ impl Merged {
         Ok(())
     }
 
-    /// Takes another thread in.
+    /// The call that a thread has in flight, as of the last [`Self::refresh`]. It is returned as a record
+    /// only after it has ended.
+    ///
+    /// # Errors
+    /// Errors of reading.
+    pub fn under_way(&mut self, thread: usize) -> io::Result<Option<Record<'_>>> {
+        if self.last == Some(thread) || !self.ahead[thread].is_empty() {
+            return Ok(None);
+        }
+        let reader = &mut self.threads[thread];
+        let Some(place) = reader.advance()? else { return Ok(None) };
+        reader.put_back(place);
+        Ok(reader.is_under_way(place).then(|| self.threads[thread].record(place)))
+    }
+
+    /// Adds another thread.
     pub fn add(&mut self, thread: ThreadReader) {
         self.threads.push(thread);
         self.ahead.push(VecDeque::new());
         self.fill(self.threads.len() - 1);
     }
 
-    /// Says that no thread writes any more.
+    /// Declares that no thread will write any more.
     pub fn close(&mut self) {
         self.threads.iter_mut().for_each(ThreadReader::close);
     }
@@ -123,7 +138,7 @@ impl Merged {
         }
     }
 
-    /// Puts events that belong to the call before them in front of it.
+    /// Moves events that belong to the preceding call before it.
     fn let_an_event_pass(&mut self, thread: usize) {
         let Some(first) = self.ahead[thread].front().copied() else { return };
         let reader = &self.threads[thread];
@@ -133,8 +148,8 @@ impl Merged {
         let begin = reader.record(first).begin();
         let mut events = 0;
         loop {
-            // Reading on may leave the segment that the call is in; the words of an event are in the
-            // same one, or the call is handed out first.
+            // Reading on may unload the call's segment. If the event is in the same segment, it is moved;
+            // otherwise the call is returned first.
             if !self.threads[thread].has_next_in_segment() {
                 return;
             }
@@ -150,7 +165,7 @@ impl Merged {
         }
     }
 
-    /// The next record of a thread that is not under way.
+    /// The next record of a thread that is not in flight.
     fn read(&mut self, thread: usize) -> Option<Place> {
         let reader = &mut self.threads[thread];
         match reader.advance() {

@@ -1,6 +1,6 @@
-//! Opens the files of a trace's directory. Whoever made the directory may have put anything there:
-//! opening a pipe would wait for a writer, a device never ends, and a sparse file of a hundred
-//! gigabytes takes no room on a disk.
+//! Opens the files of a trace's directory. The directory is not trusted and may contain anything: opening
+//! a pipe would wait for a writer, a device never ends, and a sparse file of a hundred gigabytes uses no
+//! disk space.
 
 use rustix::{
     fs::{OFlags, SeekFrom, seek},
@@ -9,8 +9,11 @@ use rustix::{
 use std::{fs::File, io, os::unix::fs::OpenOptionsExt, path::Path};
 
 /// Opens a regular file for reading, and nothing else.
-pub(super) fn regular(path: &Path) -> io::Result<File> {
-    // Opening some devices has effects. O_NONBLOCK is for a pipe that replaces the file meanwhile.
+///
+/// # Errors
+/// Any error from opening, and a file of another kind.
+pub fn regular(path: &Path) -> io::Result<File> {
+    // Opening some devices has side effects. O_NONBLOCK is for a pipe that replaces the file meanwhile.
     if path.metadata()?.is_file() {
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         let file = File::options().read(true).custom_flags(flags).open(path)?;
@@ -21,13 +24,12 @@ pub(super) fn regular(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
-/// Where a file has data at an offset or behind it; `None`: there are only zeros to the end, which
-/// take no room.
+/// The next offset at which a file has data; `None` if there is only a hole up to the end.
 pub(super) fn next_data(file: &File, offset: u64) -> Option<u64> {
     match seek(file, SeekFrom::Data(offset)) {
         Ok(data) => Some(data.max(offset)),
         Err(Errno::NXIO) => None,
-        // A file system that does not know has data everywhere.
+        // If the file system does not support SEEK_DATA, assume data everywhere.
         Err(_) => Some(offset),
     }
 }
@@ -100,7 +102,7 @@ mod tests {
         let path = directory.path().join(thread_file(1));
         fs::write(&path, &writer.bytes).expect("write");
         let file = File::options().write(true).open(&path).expect("open");
-        // Far behind: a segment with a record of the next number.
+        // A segment far beyond it, with a record of the next number.
         let far = (HEADER_SIZE + (3 << 20) * SEGMENT_SIZE) as u64;
         let mut other = Writer::new();
         other.sequence = 1;

@@ -1,19 +1,19 @@
-//! What could not be read: of a file, or the file itself.
+//! Parts of files, and files, that could not be read.
 
 use std::{fmt, io, path::PathBuf};
 
-/// A part of a thread's file that holds no record that could be believed.
+/// A part of a thread's file without valid records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The thread's file.
     pub file: PathBuf,
-    /// Where, in bytes from its start.
+    /// The offset in bytes.
     pub offset: u64,
-    /// How many bytes were passed over.
+    /// How many bytes were skipped.
     pub bytes: u64,
-    /// How many records are missing by their numbers; `None`: not known.
+    /// How many records are missing according to their numbers; `None` if not known.
     pub records: Option<u64>,
-    /// How many problems behind this one are only counted.
+    /// How many problems after this one are only counted.
     pub further: u64,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What it means that nothing was recorded.
+/// Explains why nothing was recorded.
 pub const NO_CALLS: &str = "a trace begins with a program's first rocBLAS call, and a program that \
     computes without rocBLAS makes none";
 
@@ -49,9 +49,9 @@ pub enum Unreadable {
     /// The system's error.
     #[error("{}: {error}", path.display())]
     Io {
-        /// What was to be read.
+        /// The file or directory.
         path: PathBuf,
-        /// Why it was not.
+        /// The error.
         error: io::Error,
     },
     /// There is no such path.
@@ -61,33 +61,33 @@ pub enum Unreadable {
         path.display()
     )]
     Absent {
-        /// What was to be read.
+        /// The path.
         path: PathBuf,
     },
-    /// A directory in which traces are to be made, and none has been.
+    /// A directory for traces that contains none yet.
     #[error("{} has no trace yet: {NO_CALLS}", path.display())]
     NoCalls {
         /// The directory.
         path: PathBuf,
     },
-    /// It is something else.
+    /// It is not a trace.
     #[error("{} is no trace: {what}", path.display())]
     Other {
-        /// What was to be read.
+        /// The file or directory.
         path: PathBuf,
-        /// By what that is known.
+        /// The reason.
         what: String,
     },
-    /// It is a newer program's.
+    /// It was written by a newer program.
     #[error(
         "{} is of version {version}, and this program reads {known}: take a newer installer",
         path.display(),
         known = crate::layout::VERSION
     )]
     Newer {
-        /// What was to be read.
+        /// The file or directory.
         path: PathBuf,
-        /// The version that it says.
+        /// The version in the file.
         version: u32,
     },
 }

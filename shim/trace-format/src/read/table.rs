@@ -1,5 +1,5 @@
-//! The functions of a trace's table by those of this program: a trace may be of another version, which
-//! numbers them otherwise.
+//! Maps the functions of a trace's table to those of this program: a trace may be from another version with
+//! different numbers.
 
 use crate::{
     call::Functions,
@@ -8,13 +8,13 @@ use crate::{
 use rocblas_abi::C_EXPORTS;
 use std::ffi::CString;
 
-/// What the indices in a trace's records mean.
+/// The meaning of the indices in a trace's records.
 #[derive(Debug)]
 pub struct Table {
     own: Functions,
-    /// By the trace's index: ours, or none where this program does not know the function.
+    /// By the trace's index: this program's index, or `None` if it does not know the function.
     indices: Vec<Option<u16>>,
-    /// The names of those.
+    /// The functions' names, by the trace's index.
     names: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl Table {
         }
         let index = |name: &String| {
             let name = CString::new(name.as_str()).ok()?;
-            rocblas_abi::index(&name).filter(|index| *index < C_EXPORTS)
+            rocblas_abi::c_index(&name)
         };
         let indices = names.iter().map(|name| index(name).map(|index| index as u16)).collect();
         Self { own: Functions::default(), indices, names: names.to_vec() }

@@ -1,4 +1,4 @@
-//! Thread files as the shim writes them, to test readers with.
+//! Writes thread files in the shim's format, for tests of readers.
 
 use super::{Table, ThreadReader};
 use crate::layout::{
@@ -8,10 +8,10 @@ use crate::layout::{
 };
 use std::{fs, path::Path, sync::Arc};
 
-/// A file in the making.
+/// A file under construction.
 pub(super) struct Writer {
     pub(super) bytes: Vec<u8>,
-    /// Of the segment that is being written.
+    /// The words of the segment that is being written.
     words: Vec<u64>,
     pub(super) sequence: u64,
     clock: u64,
@@ -28,7 +28,7 @@ impl Writer {
         Self::with_ring(None)
     }
 
-    /// In a ring of that many segments.
+    /// Writes a ring of that many segments.
     pub(super) fn with_ring(ring: Option<usize>) -> Self {
         let mut bytes = vec![0; HEADER_SIZE];
         let put = |bytes: &mut [u8], at: usize, word: u32| {
@@ -74,7 +74,7 @@ impl Writer {
         HEADER_SIZE + self.ring.map_or(index, |ring| index % ring) * SEGMENT_SIZE
     }
 
-    /// Puts the segment's words into the file; what was there stays behind them, after a zero.
+    /// Writes the segment's words to the file; older contents remain after them, following a zero.
     fn flush(&mut self) {
         let place = self.place();
         if self.bytes.len() < place + SEGMENT_SIZE {
@@ -88,7 +88,7 @@ impl Writer {
         }
     }
 
-    /// A record of these words, whose number and check it gets here.
+    /// Adds a record with these words, and sets its number and checksum.
     pub(super) fn push(&mut self, record: &[u64]) {
         if self.words.len() + record.len() + 1 > SEGMENT_SIZE / 8 {
             self.flush();
@@ -102,14 +102,14 @@ impl Writer {
         self.flush();
     }
 
-    /// A call with these first arguments, which takes 5 ticks.
+    /// Adds a call with these first arguments, which takes 5 ticks.
     pub(super) fn call(&mut self, name: &str, arguments: &[u64]) -> &mut Self {
         self.clock += 10;
         let clock = self.clock;
         self.call_at(name, arguments, clock, clock + 5)
     }
 
-    /// A call at a time; an end of 0 leaves it in flight.
+    /// Adds a call at the given times; an end of 0 leaves it in flight.
     pub(super) fn call_at(
         &mut self,
         name: &str,
@@ -131,19 +131,26 @@ impl Writer {
         self
     }
 
-    /// A handle is seen, at the time of the latest call.
+    /// Adds the event of a handle, at the time of the latest call.
     pub(super) fn handle(&mut self, handle: u64, device: u64, stream: u64) -> &mut Self {
         self.event(event::HANDLE, &[handle, device, stream, 0, 0, 0])
     }
 
-    /// A handle of that backend is seen, at the time of the latest call.
+    /// Adds the event of a handle of that backend, at the time of the latest call.
     pub(super) fn handle_of(&mut self, handle: u64, backend: u64) -> &mut Self {
         self.event(event::HANDLE, &[handle, 0, 0, 0, 0, backend])
     }
 
-    /// The same in version 1 of the format.
+    /// Adds the event of a handle in version 1 of the format.
     pub(super) fn handle_of_version_1(&mut self, handle: u64) -> &mut Self {
         self.event(event::HANDLE, &[handle, 0, 0, 0, 0])
+    }
+
+    /// Adds the stack of the next call.
+    pub(super) fn stack(&mut self, frames: &[u64]) -> &mut Self {
+        self.clock += 1;
+        let next = self.sequence + 1;
+        self.event(event::STACK, &[&[next, 0], frames].concat())
     }
 
     fn event(&mut self, kind: u8, payload: &[u64]) -> &mut Self {
@@ -155,7 +162,7 @@ impl Writer {
         self
     }
 
-    /// The thread ends.
+    /// Ends the thread.
     pub(super) fn end(&mut self) -> &mut Self {
         let records = std::mem::offset_of!(FileHeader, records);
         self.bytes[records..records + 8].copy_from_slice(&self.sequence.to_le_bytes());
@@ -170,7 +177,7 @@ impl Writer {
     }
 }
 
-/// A reader of these bytes, whose program is gone.
+/// A reader of these bytes, whose program has ended.
 pub(super) fn reader(bytes: &[u8]) -> ThreadReader {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("thread-0001.trace");
@@ -178,7 +185,7 @@ pub(super) fn reader(bytes: &[u8]) -> ThreadReader {
     ThreadReader::open(&path, Arc::new(Table::default()), false).expect("a thread's file")
 }
 
-/// The numbers of all records, and how many bytes were passed over.
+/// The numbers of all records, and the problems.
 pub(super) fn numbers(bytes: &[u8]) -> (Vec<u64>, Vec<super::Problem>) {
     let mut reader = reader(bytes);
     let mut numbers = Vec::new();

@@ -1,4 +1,4 @@
-//! What readers promise: every record that is intact, in order, and a note of what is not.
+//! Tests the guarantees of readers: they return every intact record in order, and report damage.
 
 use super::{
     testing::{Writer, index_of, numbers, reader},
@@ -8,10 +8,12 @@ use crate::layout::{BEGIN, EVENT, HEAD, HEADER_SIZE, Head, Mode, SEGMENT_SIZE, S
 use proptest::prelude::*;
 use std::{fs, sync::Arc};
 
+mod live;
+
 /// Words of a record of `rocblas_sscal`.
 const SSCAL_WORDS: usize = 6 + 5 + 1;
 const PER_SEGMENT: usize = (SEGMENT_SIZE / 8 - 6 - 1) / SSCAL_WORDS;
-/// Where the first record is.
+/// The offset of the first record.
 const FIRST: usize = HEADER_SIZE + 48;
 
 fn many(count: usize, ring: Option<usize>) -> Writer {
@@ -32,7 +34,7 @@ fn every_record_comes_back_in_order_over_segments() {
 
 #[test]
 fn a_ring_has_the_last_records_and_says_how_many_are_gone() {
-    // The older segment is before the newer one in the file, and behind it.
+    // The older segment is before or after the newer one in the file.
     for segments in [5, 4] {
         let writer = many(segments * PER_SEGMENT + 7, Some(2));
         let (found, problems) = numbers(&writer.bytes);
@@ -159,7 +161,7 @@ fn what_an_ended_thread_wrote_is_missed_wherever_its_file_is_cut_off() {
         assert_eq!(found.len() as u64 + missing, total as u64, "{cut}: {problems:?}");
         assert!(missing > 0 && problems.last().is_some_and(|p| p.offset == cut as u64));
     }
-    // Of zeros behind the last record nothing is missed.
+    // Zeros after the last record may be missing.
     let last = segment(2) + 48 + 10 * SSCAL_WORDS * 8;
     assert_eq!(numbers(&whole[..last]).1, []);
 }
@@ -178,8 +180,8 @@ fn what_is_no_thread_file_is_refused() {
     assert!(open(b"").expect_err("empty").contains("shorter than a header"));
     assert!(open(&[0; 8192]).expect_err("zeros").contains("does not begin"));
     let mut newer = good.clone();
-    newer[8] = 3;
-    assert!(open(&newer).expect_err("newer").contains("version 3, and this program reads 2"));
+    newer[8] = 5;
+    assert!(open(&newer).expect_err("newer").contains("version 5, and this program reads 4"));
     let mut other = good;
     other[16] = 1;
     assert!(open(&other).expect_err("sizes").contains("other sizes"));
@@ -194,10 +196,10 @@ fn whose_a_handle_was_goes_by_time_whoever_saw_it() {
     one.call_at("rocblas_sscal", &[0xc, 3], 600, 610);
     one.write(directory.path(), 1);
     let mut two = Writer::new();
-    // As in version 1, whose events do not tell a backend.
+    // As in version 1, whose events do not have a backend.
     two.call_at("rocblas_sscal", &[0xb, 4], 150, 160).handle_of_version_1(0xb);
     two.call_at("rocblas_sscal", &[0xa, 5], 300, 310);
-    // Another handle where the first one was; and one that a second thread used a little earlier.
+    // Another handle at the address of the first one, and one that a second thread used a little earlier.
     two.call_at("rocblas_sscal", &[0xa, 6], 400, 410).handle_of(0xa, 2);
     two.call_at("rocblas_sscal", &[0xc, 7], 700, 710).handle_of(0xc, 1);
     two.call_at("rocblas_sscal", &[0xd, 8], 800, 810);
@@ -337,7 +339,7 @@ fn a_table_of_another_version_is_read_by_names() {
     writer.write(directory.path(), 1);
     let own = |index: usize| rocblas_abi::name(index).to_str().expect("ASCII").to_owned();
     let mut names: Vec<String> = (0..rocblas_abi::C_EXPORTS).map(own).collect();
-    // Of its first function this program has never heard.
+    // This program does not know its first function.
     names[0] = "rocblas_abolish".to_owned();
     let table = Arc::new(Table::of(&names, 1));
     let path = directory.path().join("thread-0001.trace");
@@ -363,8 +365,8 @@ fn an_unknown_event_is_damage() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Whatever is damaged: no panic, no record twice or out of order, and every record that is not
-    /// itself touched comes back.
+    /// With any damage there is no panic, no record is returned twice or out of order, and every record that is
+    /// not damaged itself is returned.
     #[test]
     fn intact_records_survive_any_damage(
         ring in prop::sample::select(vec![None, Some(2), Some(3)]),

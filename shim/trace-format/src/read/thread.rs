@@ -1,5 +1,4 @@
-//! A thread's file, read segment by segment: what it takes in memory is one segment and the list of
-//! them.
+//! A thread's file, read segment by segment: only one segment and the list of segments are in memory.
 
 use super::{
     open,
@@ -23,32 +22,32 @@ use std::{
 
 const HEADER_WORDS: usize = size_of::<SegmentHeader>() / 8;
 
-/// How often a segment is read again that seems damaged: its program may be writing it just now.
+/// How often a segment that seems damaged is read again: its program may be writing it at this moment.
 const ATTEMPTS: u32 = 3;
 
-/// The most problems of a file that are kept one by one.
+/// The maximum number of problems of a file that are kept individually.
 const MOST_PROBLEMS: usize = 1000;
 
-/// What a thread's file says of itself.
+/// The header of a thread's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// The number of the thread in its trace.
     pub ordinal: u32,
-    /// The kernel's number.
+    /// The kernel's thread ID.
     pub tid: u32,
     /// The thread's name.
     pub name: String,
     /// Why there are no more records.
     pub state: State,
-    /// The system's error, where the file could not grow.
+    /// The system's error if the file could not grow.
     pub errno: u32,
-    /// Calls that were too short for the filter.
+    /// The number of calls that were too short for the filter.
     pub filtered: u64,
-    /// Calls that are not in the file because it had ended, or because they were nested too deep.
+    /// The number of calls that are not in the file because it had ended, or because they were nested too deeply.
     pub untraced: u64,
     /// When the thread was first traced.
     pub start: ClockPoint,
-    /// How many records it had written when it ended; 0: it had not.
+    /// How many records it had written when it ended; 0 if it has not ended.
     pub records: u64,
 }
 
@@ -56,13 +55,13 @@ pub struct Written {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Segment {
     offset: u64,
-    /// The number of its first record; of a damaged header, that of the first record found.
+    /// The number of its first record; if the header is damaged, that of the first record found.
     sequence: u64,
     clock: ClockPoint,
     sound: bool,
 }
 
-/// A reader of a thread's records, in the order of their making.
+/// A reader of a thread's records, in the order in which they were written.
 #[derive(Debug)]
 pub struct ThreadReader {
     file: File,
@@ -70,34 +69,34 @@ pub struct ThreadReader {
     table: Arc<Table>,
     written: Written,
     segments: VecDeque<Segment>,
-    /// The segment that is being read, if one is.
+    /// The segment that is being read, if any.
     current: Option<Segment>,
     words: Vec<u64>,
     at: usize,
-    /// The number that the next record has if none is missing.
+    /// The number of the next record, if none is missing.
     expected: u64,
     overwritten: u64,
-    /// A ring came around while it was read: the records that are missing next were overwritten.
+    /// Whether a ring wrapped around while it was read: then the missing records were overwritten.
     lapped: bool,
     problems: Vec<Problem>,
     last_clock: ClockPoint,
     ending: Ending,
 }
 
-/// What the end of the file means.
+/// The meaning of the end of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    /// There will be no more.
+    /// There will be no more records.
     Final,
-    /// Its program may write on.
+    /// The program may write more.
     Open,
 }
 
 impl ThreadReader {
-    /// Opens a thread's file. `live` says that its program may still write.
+    /// Opens a thread's file. `live`: its program may still write.
     ///
     /// # Errors
-    /// A file that cannot be read, or that does not begin as one of a version known here.
+    /// A file that cannot be read, or that does not have a header of a known version.
     pub fn open(path: &Path, table: Arc<Table>, live: bool) -> Result<Self, Unreadable> {
         let file = open::regular(path).map_err(|e| Unreadable::io(path, e))?;
         let written = written(&file, path)?;
@@ -127,7 +126,7 @@ impl ThreadReader {
         Ok(reader)
     }
 
-    /// What the file says of itself, as it was when it was opened or last looked at.
+    /// The file's header, as of when it was opened or last refreshed.
     #[must_use]
     pub fn written(&self) -> &Written {
         &self.written
@@ -145,7 +144,7 @@ impl ThreadReader {
         self.overwritten
     }
 
-    /// What could not be read so far.
+    /// The parts that could not be read so far.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -157,16 +156,16 @@ impl ThreadReader {
         self.last_clock
     }
 
-    /// The bytes of segments that are still to be read.
+    /// The size of segments that are still to be read, in bytes.
     #[must_use]
     pub fn bytes_left(&self) -> u64 {
         self.segments.len() as u64 * SEGMENT_SIZE as u64
     }
 
-    /// Looks for what was written since, and answers whether there may be more records.
+    /// Checks for new records. Returns whether there may be more.
     ///
     /// # Errors
-    /// What reading fails with.
+    /// Errors of reading.
     pub fn refresh(&mut self) -> io::Result<bool> {
         if let Ok(written) = written(&self.file, &self.path) {
             self.written = written;
@@ -190,24 +189,33 @@ impl ThreadReader {
         Ok(self.current.is_some() || !self.segments.is_empty())
     }
 
-    /// Says that no more will be written.
+    /// Skips all known segments except the last one, to read only new records.
+    pub fn skip(&mut self) {
+        if let Some(last) = self.segments.pop_back() {
+            self.segments.clear();
+            self.segments.push_back(last);
+            self.current = None;
+            self.expected = last.sequence;
+        }
+    }
+
+    /// Declares that nothing more will be written.
     pub fn close(&mut self) {
         self.ending = Ending::Final;
     }
 
-    /// The next record. `None` at the end of what is there, after which [`Self::refresh`] may find
-    /// more.
+    /// The next record. `None` at the end of the known records; [`Self::refresh`] may find more.
     ///
     /// # Errors
-    /// What reading fails with.
+    /// Errors of reading.
     #[allow(clippy::should_implement_trait, reason = "it lends, which an Iterator cannot")]
     pub fn next(&mut self) -> io::Result<Option<Record<'_>>> {
         let Some((start, end)) = self.advance()? else { return Ok(None) };
         Ok(Some(walk::decode(&self.words[start..end], &self.table)))
     }
 
-    /// As [`Self::next`], in two parts: the words of the next record, to be had by [`Self::record`]
-    /// until the next advance.
+    /// Like [`Self::next`], but in two parts: returns the position of the next record, which [`Self::record`]
+    /// decodes until this is called again.
     pub(super) fn advance(&mut self) -> io::Result<Option<(usize, usize)>> {
         let mut attempts = 0;
         loop {
@@ -259,13 +267,13 @@ impl ThreadReader {
         }
     }
 
-    /// Whether a segment is still the one that was listed: in a ring it may have been used again.
+    /// Whether a segment is still the listed one: in a ring it may have been reused.
     fn is_as_listed(&self, segment: Segment) -> io::Result<bool> {
         let now = self.header(segment.offset)?;
         Ok(now.is_none() != segment.sound && now.is_none_or(|h| h.sequence == segment.sequence))
     }
 
-    /// Whether the next step stays in the current segment, so that what was read before stays there.
+    /// Whether the next step stays in the current segment, so that records read before remain valid.
     pub(super) fn has_next_in_segment(&self) -> bool {
         self.current.is_some()
             && matches!(
@@ -274,12 +282,12 @@ impl ThreadReader {
             )
     }
 
-    /// Words of the current segment.
+    /// Decodes the record in these words of the current segment.
     pub(super) fn record(&self, (start, end): (usize, usize)) -> Record<'_> {
         walk::decode(&self.words[start..end], &self.table)
     }
 
-    /// Whether the call in those words is under way in a program that may still end it.
+    /// Whether the call in these words is in flight and may still end.
     pub(super) fn is_under_way(&self, record: (usize, usize)) -> bool {
         self.ending == Ending::Open
             && match self.record(record) {
@@ -289,13 +297,13 @@ impl ThreadReader {
             }
     }
 
-    /// Goes back to before a record of the current segment.
+    /// Goes back to a record of the current segment.
     pub(super) fn put_back(&mut self, (start, _): (usize, usize)) {
         self.at = start;
         self.expected = self.words[start + crate::layout::SEQUENCE];
     }
 
-    /// Whether the current segment is the last one, to which its program may add.
+    /// Whether the current segment is the last one, to which its program may add records.
     fn may_be_written(&self) -> bool {
         self.ending == Ending::Open && self.segments.is_empty()
     }
@@ -327,7 +335,7 @@ impl ThreadReader {
         }
     }
 
-    /// Reads a segment, as far as the file goes.
+    /// Reads a segment, up to the end of the file.
     fn load(&mut self, segment: Segment) -> io::Result<()> {
         let mut bytes = vec![0; SEGMENT_SIZE];
         let read = read_at(&self.file, &mut bytes, segment.offset)?;
@@ -338,23 +346,24 @@ impl ThreadReader {
         Ok(())
     }
 
-    /// What is behind the last record of a segment should be zeros, or in a ring older records.
+    /// Checks the rest of a segment: after the last record there should be zeros, or older records in a ring.
     fn note_rest(&mut self) {
         let cut = SEGMENT_SIZE / 8 - self.words.len();
         let rest = &self.words[self.at.min(self.words.len())..];
-        // A head that is not zero begins a record that could not be believed.
+        // A head that is not zero is an invalid record.
         let begins = rest.first().is_some_and(|word| *word != 0);
         let offset = self.offset_of(self.at);
         if begins {
             let bytes = rest.len() as u64 * 8;
             self.miss(offset, bytes, None);
         } else if cut > 0 && self.written.records == 0 {
-            // Segments are made as a whole. Where the number of records is known, it tells at the end.
+            // Segments are allocated as a whole. If the number of records is known, it is compared at the end.
             self.miss(offset, 0, None);
         }
     }
 
-    /// A thread that has ended said how many records there are: those behind the last one were cut off.
+    /// If a thread has ended, compares the number of records in its header: missing ones at the end were cut
+    /// off.
     fn note_end(&mut self) -> io::Result<()> {
         if self.written.records > self.expected {
             let length = self.file.metadata()?.len();
@@ -364,7 +373,7 @@ impl ThreadReader {
         Ok(())
     }
 
-    /// The numbers that records may have which are still to come in the current segment.
+    /// The numbers that the remaining records of the current segment may have.
     fn numbers(&self) -> Range<u64> {
         let first = self.current.map_or(0, |segment| segment.sequence);
         self.expected..first.saturating_add(walk::MOST_RECORDS)
@@ -408,7 +417,7 @@ impl ThreadReader {
         Ok(segments)
     }
 
-    /// A segment without a sound header, if there is a record in it.
+    /// A segment with an invalid header, if it contains a record.
     fn unsound(&mut self, offset: u64, from: u64) -> io::Result<Option<Segment>> {
         let mut segment =
             Segment { offset, sequence: 0, clock: ClockPoint::default(), sound: false };
@@ -448,7 +457,7 @@ impl ThreadReader {
     }
 }
 
-/// Reads as far as the file goes.
+/// Fills the buffer, up to the end of the file.
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

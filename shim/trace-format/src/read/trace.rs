@@ -1,12 +1,12 @@
 //! A trace's directory.
 
 use super::{
-    backends::Backends, clock::Timeline, open, problem::Unreadable, table::Table,
+    backends::Backends, clock::Timeline, open, problem::Unreadable, stacks::Modules, table::Table,
     thread::ThreadReader,
 };
 use crate::{
     layout::{VERSION, table_identity},
-    process::{ENDED, Ended, PROCESS, Process, is_thread_file},
+    process::{ENDED, Ended, MODULES, PROCESS, Process, is_thread_file},
 };
 use std::{
     fs, io,
@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-/// The most that is read of the two JSON files, in bytes.
+/// The maximum size of the JSON files, in bytes.
 const MOST_JSON: u64 = 16 << 20;
 
 /// A trace.
@@ -31,11 +31,11 @@ pub struct Trace {
 /// Whether a trace is still being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// Its process runs and is being traced.
+    /// Its process is running and being traced.
     Running,
-    /// It was stopped while its process went on.
+    /// It was stopped before its process ended.
     Stopped,
-    /// Its process is gone, by whatever end.
+    /// Its process has ended.
     Over,
     /// Its process was on another machine or in another container.
     Unknown,
@@ -45,8 +45,8 @@ impl Trace {
     /// Opens a trace's directory.
     ///
     /// # Errors
-    /// A directory that cannot be read, has no thread's file and no process header, or is a newer
-    /// program's. A header that is missing or damaged is no error: [`Self::complaint`] has it.
+    /// A directory that cannot be read, that has neither a thread's file nor a process header, or that was
+    /// written by a newer program. A missing or damaged header is not an error; see [`Self::complaint`].
     pub fn open(directory: &Path) -> Result<Self, Unreadable> {
         let names = thread_files(directory).map_err(|e| Unreadable::io(directory, e))?;
         let process = json::<Process>(&directory.join(PROCESS));
@@ -64,7 +64,7 @@ impl Trace {
             return Err(Unreadable::Newer { path: directory.to_owned(), version: format });
         }
         let table = process.as_ref().map_or_else(Table::default, |process| {
-            // What the header says of itself may be damaged.
+            // The header itself may be damaged.
             let same = process.table == table_identity();
             Table::of(if same { &[] } else { &process.functions }, process.table)
         });
@@ -83,13 +83,13 @@ impl Trace {
         &self.directory
     }
 
-    /// What ran.
+    /// The process.
     #[must_use]
     pub fn process(&self) -> Option<&Process> {
         self.process.as_ref()
     }
 
-    /// Why that is not known.
+    /// Why the process is not known.
     #[must_use]
     pub fn complaint(&self) -> Option<&str> {
         self.complaint.as_deref()
@@ -107,7 +107,13 @@ impl Trace {
         Backends::of(&self.directory, self.process())
     }
 
-    /// The table by which records have their functions.
+    /// The files that contain the addresses of its call stacks.
+    #[must_use]
+    pub fn modules(&self) -> Modules {
+        Modules::of(json(&self.directory.join(MODULES)).unwrap_or_default())
+    }
+
+    /// The table of functions to which its records refer.
     #[must_use]
     pub fn table(&self) -> &Arc<Table> {
         &self.table
@@ -127,13 +133,13 @@ impl Trace {
         }
         match started(process.pid) {
             Some(started) if started == process.started => Life::Running,
-            // In a container the same process has another number outside.
+            // In a container a process has another PID than outside.
             _ if std::process::id() == process.pid => Life::Unknown,
             _ => Life::Over,
         }
     }
 
-    /// Readers of its threads' files, in the order of their numbers, and what could not be opened.
+    /// Readers of its threads' files, in the order of their numbers, and the files that could not be opened.
     ///
     /// # Errors
     /// A directory that cannot be read.
@@ -141,10 +147,10 @@ impl Trace {
         self.threads_but(&[])
     }
 
-    /// The same, without the files that are known.
+    /// The same, without the files that are already known.
     ///
     /// # Errors
-    /// As of [`Self::threads`].
+    /// As for [`Self::threads`].
     pub fn threads_but(
         &self,
         known: &[PathBuf],
@@ -166,7 +172,7 @@ impl Trace {
         Ok((readers, unreadable))
     }
 
-    /// The clock, by what the header and the threads' files say.
+    /// The clock, according to the header and the threads' files.
     #[must_use]
     pub fn timeline(&self, threads: &[ThreadReader]) -> Timeline {
         let fallback = crate::process::Clock {
@@ -192,8 +198,8 @@ impl Trace {
 /// The traces at a path: the path itself, or those in it, one directory for each process.
 ///
 /// # Errors
-/// A path that cannot be read, or where there is no trace: [`Unreadable::NoCalls`] of a directory that
-/// nothing but traces is kept in.
+/// A path that cannot be read or contains no trace; [`Unreadable::NoCalls`] for a directory that is used
+/// only for traces.
 pub fn traces_in(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     let is_trace = |path: &Path| {
         path.join(PROCESS).exists() || thread_files(path).is_ok_and(|names| !names.is_empty())
@@ -219,8 +225,8 @@ pub fn traces_in(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     Ok(traces)
 }
 
-/// Whether a file may be in a directory that is only for traces: a report of them, or what file systems
-/// put into a volume.
+/// Whether a file may be in a directory that is used only for traces: a report, or a file that file systems
+/// create in a volume.
 fn is_beside_traces(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     name == b"lost+found" || name.starts_with(b".") || name.ends_with(b".html")
@@ -250,12 +256,12 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Str
     serde_json::from_slice(&text).map_err(|e| e.to_string())
 }
 
-/// When a process of this machine started, in the kernel's ticks since boot; `None` for one that is
-/// gone or a zombie.
+/// When a process of this machine started, in the kernel's ticks since boot; `None` if it has ended or is a
+/// zombie.
 #[must_use]
 pub fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may have blanks and parentheses of its own.
+    // The name in parentheses may itself contain spaces and parentheses.
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split(' ');
     let state = fields.next()?;
@@ -272,7 +278,7 @@ mod tests {
         assert!(own > 0);
         assert_eq!(started(u32::MAX), None);
         let text = fs::read_to_string("/proc/self/stat").expect("there");
-        // Field 22, as proc(5) counts.
+        // Field 22 in proc(5).
         let after = text.rsplit_once(") ").expect("a name").1;
         assert_eq!(after.split(' ').nth(19).and_then(|f| f.parse().ok()), Some(own));
     }

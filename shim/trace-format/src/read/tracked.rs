@@ -1,5 +1,5 @@
-//! Which handle is on which device and stream, and in which mode: what the records of creating,
-//! destroying and setting say, in the order of time.
+//! Tracks the device, stream and mode of each handle by the records of calls that create, destroy and modify
+//! handles, in the order of time.
 
 use super::walk::{DeviceSeen, HandleSeen, Record};
 use crate::{call::Call, layout::Mode};
@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 /// A handle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HandleState {
-    /// Numbered in the order in which they appear, from 1: an address may be used again.
+    /// Its number in the order of appearance, from 1: an address may be reused.
     pub number: u32,
-    /// HIP's number of its device.
+    /// The HIP number of its device.
     pub device: Option<i64>,
-    /// The number of its stream, in the order in which they appear; 0 is the default stream.
+    /// The number of its stream, in the order of appearance; 0 is the default stream.
     pub stream: u32,
     /// Its pointer mode, as last seen.
     pub mode: Option<Mode>,
@@ -39,23 +39,23 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    /// Takes a record in. For a call, ask [`Self::state`] before: it may change the state.
+    /// Processes a record. For a call, use [`Self::state`] first, because the call may change the state.
     pub fn take(&mut self, record: &Record<'_>) {
         match record {
             Record::Handle(seen) => self.see(seen),
             Record::Device(seen) => self.device(seen),
             Record::Call(call) => self.call(call),
-            Record::Foreign { .. } => {}
+            _ => {}
         }
     }
 
-    /// What is known of the handle of a call.
+    /// The state of a call's handle.
     #[must_use]
     pub fn state(&self, call: &Call<'_>) -> Option<&HandleState> {
         self.handles.get(&call.handle()?)
     }
 
-    /// What is known of the handle at an address.
+    /// The state of the handle at an address.
     #[must_use]
     pub fn handle(&self, address: u64) -> Option<&HandleState> {
         self.handles.get(&address)
@@ -67,7 +67,7 @@ impl Tracked {
         &self.devices
     }
 
-    /// How many handles there were, and streams beside the default one.
+    /// The number of handles, and of streams other than the default one.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         (self.seen as usize, self.streams.len())
@@ -80,7 +80,7 @@ impl Tracked {
             Some(1) => Some(Mode::Device),
             _ => None,
         };
-        // The threads that use a handle each see it for the first time.
+        // Each thread that uses a handle has an event when it first sees it.
         if let Some(state) = self.handles.get_mut(&seen.handle) {
             state.device = state.device.or(seen.device);
             return;

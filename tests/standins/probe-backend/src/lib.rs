@@ -1,5 +1,5 @@
-//! A rocBLAS that computes nothing: every function records its raw argument words and answers a
-//! value derived from its index, so that a test can tell what arrived, where, and what came back.
+//! A rocBLAS that computes nothing: every function records its raw argument words and returns a
+//! value derived from its index, so that a test can check the arguments, the function and the result.
 
 use core::cell::UnsafeCell;
 use probe_record::{Record, STACK_WORDS, answer};
@@ -25,7 +25,7 @@ macro_rules! functions {
 rocblas_abi::for_each_export!(functions);
 rocblas_abi::for_each_removed!(functions);
 
-/// The vtable that a client imports: bytes to be recognised.
+/// The vtable that a client imports: recognisable bytes.
 #[allow(non_upper_case_globals, reason = "a mangled C++ name")]
 #[unsafe(no_mangle)]
 static _ZTV24rocblas_internal_ostream: [u64; 4] =
@@ -33,10 +33,10 @@ static _ZTV24rocblas_internal_ostream: [u64; 4] =
 
 const GENERALS: usize = 64 * 8;
 
-/// Puts all registers on the stack as the head of a [`Record`] and lets [`keep`] have it.
+/// Stores all registers on the stack as the head of a [`Record`] and passes it to [`keep`].
 ///
 /// # Safety
-/// Reached only by the jump of an exported function, with its index in r11d.
+/// Only exported functions jump here, with their index in r11d.
 #[unsafe(naked)]
 unsafe extern "C" fn record() {
     core::arch::naked_asm!(
@@ -61,7 +61,7 @@ unsafe extern "C" fn record() {
         "mov qword ptr [rsp + {generals} + 64], rax",
         "mov rax, qword ptr [rbp + 8]",
         "mov qword ptr [rsp + {generals} + 72], rax",
-        // How wide the vector registers are: XCR0.
+        // The width of the vector registers: XCR0.
         "mov eax, 1",
         "xor ecx, ecx",
         "cpuid",
@@ -142,7 +142,7 @@ thread_local! {
 /// `head` is a record whose fields up to the return address are set; `stack` is the caller's.
 unsafe extern "C" fn keep(head: *const Record, width: usize, stack: *const u64) -> u64 {
     LATEST.with(|latest| {
-        // SAFETY: this thread's own, and nobody holds a reference into it while a call runs.
+        // SAFETY: this thread's own record; no reference into it is held while a call runs.
         let latest = unsafe { &mut *latest.0.get() };
         let calls = latest.calls + 1;
         // SAFETY: the fields read here are set, by contract; the rest are plain words too.

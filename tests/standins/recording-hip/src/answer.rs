@@ -1,9 +1,9 @@
-//! How every HIP function answers: a failure asked for by the environment, then its body; errors are
-//! logged and kept per thread as HIP 7 keeps them.
+//! The common wrapper of all HIP functions: a failure requested by the environment, then the function's body;
+//! errors are logged and stored per thread as in HIP 7.
 //!
-//! HIP 7 has two of them. `hipGetLastError` and `hipPeekAtLastError` speak of the last **failure**,
-//! which later successes do not clear; `hipExtGetLastError` speaks of the last **call**.
-//! `hipErrorNotReady` counts as no failure. (Public source of the runtime, release 7.)
+//! HIP 7 stores two errors. `hipGetLastError` and `hipPeekAtLastError` return the last **failure**, which
+//! later successes do not clear; `hipExtGetLastError` returns the result of the last **call**.
+//! `hipErrorNotReady` does not count as a failure. (Public source of the runtime, release 7.)
 
 use crate::{
     errors::{Answer, HipError, SUCCESS},
@@ -17,7 +17,7 @@ thread_local! {
     static LAST_CALL: Cell<i32> = const { Cell::new(SUCCESS) };
 }
 
-/// Runs a HIP function's body and turns what it says into what C callers see.
+/// Runs a HIP function's body and converts its result for C callers.
 pub(crate) fn answer(function: &str, body: impl FnOnce() -> Answer) -> i32 {
     let outcome = match settings().failure_of(function) {
         Some(error) => Err(error),
@@ -73,7 +73,7 @@ pub(crate) unsafe fn put<T>(to: *mut T, value: T) -> Answer {
     if to.is_null() {
         return Err(HipError::INVALID_VALUE);
     }
-    // SAFETY: not null, and the caller vouches for the rest.
+    // SAFETY: not null; the caller guarantees the rest.
     unsafe { to.write(value) };
     Ok(())
 }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_failure_stays_until_it_is_asked_for() {
-        // Each test has a thread of its own, and so its own errors.
+        // Each test runs in its own thread and so has its own errors.
         assert_eq!(hipGetLastError(), SUCCESS);
         assert_eq!(remember(Err(HipError::INVALID_VALUE)), 1);
         assert_eq!(remember(Ok(())), 0);
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_null_result_pointer_is_an_invalid_value() {
         let mut number = 1;
-        // SAFETY: null is allowed, the other points to an i32.
+        // SAFETY: null is allowed, and the other pointer refers to an i32.
         let answers = unsafe { (put(std::ptr::null_mut::<i32>(), 2), put(&raw mut number, 2)) };
         assert_eq!(answers, (Err(HipError::INVALID_VALUE), Ok(())));
         assert_eq!(number, 2);

@@ -1,13 +1,44 @@
-//! Copies and fills. They happen at once, whatever the stream, and are checked as the real runtime
-//! checks them: null pointers, directions, and sizes beyond an allocation.
+//! Copies and fills. They happen immediately on any stream that is not being captured, and are checked as by
+//! the real runtime: null pointers, directions, and sizes beyond an allocation.
 
 use crate::{
     answer::hip_functions,
     errors::{Answer, HipError},
+    graphs,
     log::{self, Entry, StreamName},
     memory, streams,
 };
-use std::{ffi::c_void, ptr};
+use std::{
+    ffi::c_void,
+    ptr::{self, with_exposed_provenance, with_exposed_provenance_mut},
+};
+
+/// A stream's name and handle; `None` if the caller waits for the work.
+type Queue = Option<(StreamName, *mut c_void)>;
+
+fn queue(stream: *mut c_void) -> Answer<Queue> {
+    Ok(Some((streams::check(stream)?.name, stream)))
+}
+
+fn name(queue: Queue) -> Option<StreamName> {
+    queue.map(|(name, _)| name)
+}
+
+/// Logs an entry and does its work, now or whenever a graph that contains it is launched.
+fn submit(queue: Queue, entry: &Entry<'_>, work: impl Fn() + Send + Sync + 'static) -> Answer {
+    let line = entry.to_string();
+    let Some((_, stream)) = queue else {
+        graphs::refuse_unsafe()?;
+        log::write(&line);
+        work();
+        return Ok(());
+    };
+    graphs::submit(stream, &line.clone(), move || {
+        log::write(&line);
+        work();
+        Ok(())
+    })
+}
 
 /// `hipMemcpyKind` by name.
 fn kind_name(kind: i32) -> Answer<&'static str> {
@@ -22,7 +53,7 @@ fn kind_name(kind: i32) -> Answer<&'static str> {
     }
 }
 
-/// What a copy of this many bytes is refused for.
+/// Checks a copy of this many bytes. The error is the reason why it is refused.
 fn check(to: *const c_void, from: *const c_void, bytes: usize, kind: i32) -> Answer<&'static str> {
     if to.is_null() || from.is_null() {
         return Err(HipError::INVALID_VALUE);
@@ -32,8 +63,8 @@ fn check(to: *const c_void, from: *const c_void, bytes: usize, kind: i32) -> Ans
     if ends.iter().flatten().any(|&rest| bytes > rest) {
         return Err(HipError::INVALID_VALUE);
     }
-    // Two addresses that the runtime has never seen may only be copied as host memory, unless the
-    // device reaches all of the host's memory, which an MI50 does not.
+    // Between two unknown addresses only host copies are allowed, unless the device can access all host
+    // memory, which an MI50 cannot.
     if ends == [None, None] && kind != 0 && kind != 4 {
         return Err(HipError::INVALID_VALUE);
     }
@@ -43,22 +74,25 @@ fn check(to: *const c_void, from: *const c_void, bytes: usize, kind: i32) -> Ans
 /// Copies bytes.
 ///
 /// # Safety
-/// Memory that the runtime did not allocate is as large as the caller says.
+/// Memory that the runtime did not allocate must be as large as the caller claims.
 unsafe fn copy(
     to: *mut c_void,
     from: *const c_void,
     bytes: usize,
     kind: i32,
-    stream: Option<StreamName>,
+    queue: Queue,
 ) -> Answer {
     if bytes == 0 {
         return Ok(());
     }
-    let name = check(to, from, bytes, kind)?;
-    log::write(&Entry::Memcpy { kind: name, bytes, stream });
-    // SAFETY: within allocations by the check above, elsewhere by the caller's word.
-    unsafe { ptr::copy(from.cast::<u8>(), to.cast::<u8>(), bytes) };
-    Ok(())
+    let kind = check(to, from, bytes, kind)?;
+    let entry = Entry::Memcpy { kind, bytes, stream: name(queue) };
+    let (to, from) = (to.expose_provenance(), from.expose_provenance());
+    submit(queue, &entry, move || {
+        let (from, to) = (with_exposed_provenance::<u8>(from), with_exposed_provenance_mut(to));
+        // SAFETY: within allocations by the check above; elsewhere the caller guarantees it.
+        unsafe { ptr::copy(from, to, bytes) };
+    })
 }
 
 /// Copies rows of bytes.
@@ -70,7 +104,7 @@ unsafe fn copy_rows(
     (from, from_pitch): (*const c_void, usize),
     (width, height): (usize, usize),
     kind: i32,
-    stream: Option<StreamName>,
+    queue: Queue,
 ) -> Answer {
     if width == 0 || height == 0 {
         return Ok(());
@@ -82,36 +116,28 @@ unsafe fn copy_rows(
     let (Some(to_bytes), Some(from_bytes)) = (extent(to_pitch), extent(from_pitch)) else {
         return Err(HipError::INVALID_VALUE);
     };
-    let name = check(to, from, to_bytes.min(from_bytes), kind)?;
+    let kind = check(to, from, to_bytes.min(from_bytes), kind)?;
     let beyond = |end: Option<usize>, bytes: usize| end.is_some_and(|rest| bytes > rest);
     if beyond(memory::bytes_from(to), to_bytes) || beyond(memory::bytes_from(from), from_bytes) {
         return Err(HipError::INVALID_VALUE);
     }
-    log::write(&Entry::Memcpy2d { kind: name, width, height, stream });
-    for row in 0..height {
-        // SAFETY: both extents have been checked, or are the caller's word.
-        unsafe {
-            ptr::copy(
-                from.cast::<u8>().add(row * from_pitch),
-                to.cast::<u8>().add(row * to_pitch),
-                width,
-            );
+    let entry = Entry::Memcpy2d { kind, width, height, stream: name(queue) };
+    let (to, from) = (to.expose_provenance(), from.expose_provenance());
+    submit(queue, &entry, move || {
+        for row in 0..height {
+            let from = with_exposed_provenance::<u8>(from + row * from_pitch);
+            let to = with_exposed_provenance_mut(to + row * to_pitch);
+            // SAFETY: both extents have been checked, or the caller guarantees them.
+            unsafe { ptr::copy(from, to, width) };
         }
-    }
-    Ok(())
+    })
 }
 
 /// Fills memory with a value of one, two or four bytes.
 ///
 /// # Safety
 /// As for [`copy`].
-unsafe fn fill(
-    to: *mut c_void,
-    value: u32,
-    unit: usize,
-    count: usize,
-    stream: Option<StreamName>,
-) -> Answer {
+unsafe fn fill(to: *mut c_void, value: u32, unit: usize, count: usize, queue: Queue) -> Answer {
     if count == 0 {
         return Ok(());
     }
@@ -119,19 +145,22 @@ unsafe fn fill(
         return Err(HipError::INVALID_VALUE);
     }
     let bytes = count.checked_mul(unit).ok_or(HipError::INVALID_VALUE)?;
-    // The host's own memory cannot be filled by a device.
+    // A device cannot fill ordinary host memory.
     if memory::bytes_from(to).is_none_or(|rest| bytes > rest) {
         return Err(HipError::INVALID_VALUE);
     }
-    let pattern = &value.to_ne_bytes()[..unit];
-    log::write(&Entry::Memset { value, bytes, stream });
-    // SAFETY: within the allocation by the check above.
-    let memory = unsafe { std::slice::from_raw_parts_mut(to.cast::<u8>(), bytes) };
-    match *pattern {
-        [byte] => memory.fill(byte),
-        _ => memory.chunks_exact_mut(unit).for_each(|place| place.copy_from_slice(pattern)),
-    }
-    Ok(())
+    let entry = Entry::Memset { value, bytes, stream: name(queue) };
+    let to = to.expose_provenance();
+    submit(queue, &entry, move || {
+        let pattern = &value.to_ne_bytes()[..unit];
+        let to = with_exposed_provenance_mut::<u8>(to);
+        // SAFETY: within the allocation by the check above.
+        let memory = unsafe { std::slice::from_raw_parts_mut(to, bytes) };
+        match *pattern {
+            [byte] => memory.fill(byte),
+            _ => memory.chunks_exact_mut(unit).for_each(|place| place.copy_from_slice(pattern)),
+        }
+    })
 }
 
 hip_functions! {
@@ -147,9 +176,9 @@ hip_functions! {
         kind: i32,
         stream: *mut c_void,
     ) {
-        let stream = streams::check(stream)?.name;
+        let queue = queue(stream)?;
         // SAFETY: the caller's memory.
-        unsafe { copy(to, from, bytes, kind, Some(stream)) }
+        unsafe { copy(to, from, bytes, kind, queue) }
     }
 
     fn hipMemcpyWithStream(
@@ -159,9 +188,9 @@ hip_functions! {
         kind: i32,
         stream: *mut c_void,
     ) {
-        let stream = streams::check(stream)?.name;
+        let queue = queue(stream)?;
         // SAFETY: the caller's memory.
-        unsafe { copy(to, from, bytes, kind, Some(stream)) }
+        unsafe { copy(to, from, bytes, kind, queue) }
     }
 
     fn hipMemcpyHtoD(to: *mut c_void, from: *const c_void, bytes: usize) {
@@ -198,9 +227,9 @@ hip_functions! {
         bytes: usize,
         stream: *mut c_void,
     ) {
-        let stream = streams::check(stream)?.name;
+        let queue = queue(stream)?;
         // SAFETY: the caller's memory.
-        unsafe { copy(to, from, bytes, 3, Some(stream)) }
+        unsafe { copy(to, from, bytes, 3, queue) }
     }
 
     fn hipMemcpy2D(
@@ -226,9 +255,9 @@ hip_functions! {
         kind: i32,
         stream: *mut c_void,
     ) {
-        let stream = Some(streams::check(stream)?.name);
+        let queue = queue(stream)?;
         // SAFETY: the caller's memory.
-        unsafe { copy_rows((to, to_pitch), (from, from_pitch), (width, height), kind, stream) }
+        unsafe { copy_rows((to, to_pitch), (from, from_pitch), (width, height), kind, queue) }
     }
 
     fn hipMemset(to: *mut c_void, value: i32, bytes: usize) {
@@ -237,9 +266,9 @@ hip_functions! {
     }
 
     fn hipMemsetAsync(to: *mut c_void, value: i32, bytes: usize, stream: *mut c_void) {
-        let stream = streams::check(stream)?.name;
+        let queue = queue(stream)?;
         // SAFETY: the caller's memory.
-        unsafe { fill(to, value as u32 & 0xff, 1, bytes, Some(stream)) }
+        unsafe { fill(to, value as u32 & 0xff, 1, bytes, queue) }
     }
 
     fn hipMemsetD8(to: *mut c_void, value: u8, count: usize) {
@@ -258,9 +287,9 @@ hip_functions! {
     }
 
     fn hipMemsetD32Async(to: *mut c_void, value: i32, count: usize, stream: *mut c_void) {
-        let stream = streams::check(stream)?.name;
+        let queue = queue(stream)?;
         // SAFETY: the caller's memory.
-        unsafe { fill(to, value as u32, 4, count, Some(stream)) }
+        unsafe { fill(to, value as u32, 4, count, queue) }
     }
 }
 

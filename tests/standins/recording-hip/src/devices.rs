@@ -1,8 +1,9 @@
-//! Devices: how many there are, which one a thread uses, and what each looks like.
+//! Devices: their number, the current device of a thread, and their properties.
 
 use crate::{
     answer::{hip_functions, put},
     errors::{Answer, HipError},
+    graphs,
     layouts::DeviceProperties,
     settings::settings,
 };
@@ -32,19 +33,19 @@ pub(crate) fn check(device: i32) -> Answer {
     if (0..settings().devices).contains(&device) { Ok(()) } else { Err(HipError::INVALID_DEVICE) }
 }
 
-/// The most threads that a block may have.
+/// The maximum number of threads in a block.
 pub(crate) fn max_threads_per_block() -> u64 {
     MAX_THREADS as u64
 }
 
-/// The most shared memory that a block may have.
+/// The maximum shared memory of a block.
 pub(crate) fn shared_memory() -> u64 {
     SHARED_MEMORY as u64
 }
 
 /// Memory of one device.
 pub(crate) fn total_memory() -> usize {
-    // Real ones report a little less than what is soldered on.
+    // Real devices report a little less than their physical memory.
     ((settings().target().model().memory << 30) - (16 << 20)) as usize
 }
 
@@ -55,7 +56,7 @@ fn fill(field: &mut [c_char], text: &str) {
     }
 }
 
-/// What `hipGetDevicePropertiesR0600` says about a device.
+/// The properties that `hipGetDevicePropertiesR0600` returns for a device.
 pub(crate) fn properties(device: i32) -> DeviceProperties {
     let target = settings().target_of(device);
     let model = target.model();
@@ -108,8 +109,8 @@ pub(crate) fn properties(device: i32) -> DeviceProperties {
     p
 }
 
-/// The answer to `hipDeviceGetAttribute`, by the numbers of HIP 7.2's enumeration. An attribute that
-/// this stand-in does not know is zero, as one is that a device does not have.
+/// The value that `hipDeviceGetAttribute` returns, by the numbers of HIP 7.2's enumeration. An unknown attribute is
+/// zero, like one that a device does not have.
 fn attribute(number: i32, device: i32) -> Answer<i32> {
     let p = properties(device);
     let small = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
@@ -255,7 +256,7 @@ hip_functions! {
     }
 
     fn hipDeviceSynchronize() {
-        Ok(())
+        graphs::refuse_unsafe()
     }
 
     fn hipDeviceReset() {
@@ -293,7 +294,7 @@ hip_functions! {
     }
 }
 
-/// Pools are numbers that look like no memory.
+/// Handles of pools, which are numbers that are not valid addresses.
 const FIRST_POOL: usize = 0x100;
 
 #[cfg(test)]
@@ -307,7 +308,7 @@ mod tests {
         // SAFETY: `p` is what the function fills.
         let status = unsafe { hipGetDevicePropertiesR0600(&raw mut p, 0) };
         assert_eq!(status, 0);
-        // SAFETY: a string with its NUL, since the last byte is never filled.
+        // SAFETY: the string has a NUL, since the last byte is never filled.
         let arch = unsafe { CStr::from_ptr(p.gcn_arch_name.as_ptr()) };
         assert_eq!(arch, c"gfx906:sramecc+:xnack-");
         assert_eq!((p.warp_size, p.multi_processor_count), (64, 60));
@@ -345,7 +346,7 @@ mod tests {
     #[test]
     fn a_name_is_cut_to_the_room_there_is() {
         let mut name = [1; 4];
-        // SAFETY: four bytes are given and four are there.
+        // SAFETY: the buffer has the four bytes that are passed as its length.
         assert_eq!(unsafe { hipDeviceGetName(name.as_mut_ptr(), 4, 0) }, 0);
         assert_eq!(name, [b'A' as c_char, b'M' as c_char, b'D' as c_char, 0]);
     }

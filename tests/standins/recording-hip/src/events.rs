@@ -1,22 +1,40 @@
-//! Events. No time passes on this device: everything recorded has happened, 0 ms after all else.
+//! Events, which complete as soon as they are recorded. Time advances with launches: each kernel takes [`LAUNCH`], and
+//! kernels of all streams run one after the other.
 
 use crate::{
     answer::{hip_functions, put},
     errors::{Answer, HipError},
+    graphs,
     handles::Table,
     streams,
 };
 use std::{
     ffi::c_void,
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    ptr,
+    sync::{
+        LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// `hipEventDisableTiming`.
 const NO_TIMING: u32 = 2;
 
+/// The duration of a kernel, in microseconds.
+const LAUNCH: u64 = 10;
+
+/// Microseconds since the start.
+static NOW: AtomicU64 = AtomicU64::new(0);
+
+/// Advances the time by one kernel.
+pub(crate) fn pass() {
+    NOW.fetch_add(LAUNCH, Ordering::Relaxed);
+}
+
 struct Event {
     flags: u32,
-    recorded: bool,
+    /// When it was recorded.
+    at: Option<u64>,
 }
 
 fn events() -> MutexGuard<'static, Table<Event>> {
@@ -25,17 +43,20 @@ fn events() -> MutexGuard<'static, Table<Event>> {
     EVENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fails for a handle of no event.
+/// Fails if the handle is not an event.
 pub(crate) fn check(event: *mut c_void) -> Answer {
     events().get(event).map(|_| ()).ok_or(HipError::INVALID_HANDLE)
 }
 
-/// Notes that an event has been recorded.
+/// Records an event.
 pub(crate) fn record(event: *mut c_void) -> Answer {
-    events().get_mut(event).map(|event| event.recorded = true).ok_or(HipError::INVALID_HANDLE)
+    let mut events = events();
+    let event = events.get_mut(event).ok_or(HipError::INVALID_HANDLE)?;
+    event.at = Some(NOW.load(Ordering::Relaxed));
+    Ok(())
 }
 
-/// Makes an event for a caller who waits at `result`.
+/// Creates an event and stores its handle in `result`.
 ///
 /// # Safety
 /// `result` is null or may be written.
@@ -43,8 +64,8 @@ unsafe fn create(result: *mut *mut c_void, flags: u32) -> Answer {
     if result.is_null() {
         return Err(HipError::INVALID_VALUE);
     }
-    let event = events().add(|_| Event { flags, recorded: false });
-    // SAFETY: the caller's promise.
+    let event = events().add(|_| Event { flags, at: None });
+    // SAFETY: guaranteed by the caller.
     unsafe { put(result, event) }
 }
 
@@ -65,7 +86,9 @@ hip_functions! {
 
     fn hipEventRecord(event: *mut c_void, stream: *mut c_void) {
         streams::check(stream)?;
-        record(event)
+        check(event)?;
+        let event = event.addr();
+        graphs::submit(stream, "event", move || record(ptr::without_provenance_mut(event)))
     }
 
     fn hipEventSynchronize(event: *mut c_void) {
@@ -80,41 +103,48 @@ hip_functions! {
         if milliseconds.is_null() {
             return Err(HipError::INVALID_VALUE);
         }
-        let measures = |event| {
-            events().get(event).is_some_and(|e| e.recorded && e.flags & NO_TIMING == 0)
+        let at = |event| {
+            let events = events();
+            let at = events.get(event).filter(|event| event.flags & NO_TIMING == 0)?.at;
+            at.map(|at| at as f32)
         };
-        if !measures(start) || !measures(stop) {
+        let (Some(start), Some(stop)) = (at(start), at(stop)) else {
             return Err(HipError::INVALID_HANDLE);
-        }
+        };
         // SAFETY: the caller's out-parameter.
-        unsafe { put(milliseconds, 0.0) }
+        unsafe { put(milliseconds, (stop - start) / 1e3) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ptr;
 
     #[test]
-    fn no_time_passes_between_recorded_events() {
+    fn time_passes_by_launches_between_recorded_events() {
         let mut events = [ptr::null_mut(); 2];
         for event in &mut events {
             // SAFETY: `event` is what the function fills.
             assert_eq!(unsafe { hipEventCreate(event) }, 0);
         }
         let [start, stop] = events;
+        // Not the default stream, which would invalidate captures of other tests.
+        let mut stream = ptr::null_mut();
+        // SAFETY: `stream` is what the function fills.
+        assert_eq!(unsafe { streams::hipStreamCreate(&raw mut stream) }, 0);
         let mut elapsed = -1.0;
-        // SAFETY: handles, and `elapsed` to be filled.
+        // SAFETY: these are handles, and `elapsed` may be written.
         unsafe {
             assert_eq!(hipEventElapsedTime(&raw mut elapsed, start, stop), 400, "not recorded");
-            assert_eq!(hipEventRecord(start, ptr::null_mut()), 0);
-            assert_eq!(hipEventRecord(stop, ptr::null_mut()), 0);
+            assert_eq!(hipEventRecord(start, stream), 0);
+            pass();
+            assert_eq!(hipEventRecord(stop, stream), 0);
             assert_eq!(hipEventElapsedTime(&raw mut elapsed, start, stop), 0);
             assert_eq!(hipEventDestroy(start), 0);
             assert_eq!(hipEventDestroy(start), 400);
             assert_eq!(hipEventDestroy(stop), 0);
         }
-        assert!(elapsed == 0.0);
+        // Other tests launch kernels too.
+        assert!(elapsed >= 0.01, "{elapsed}");
     }
 }

@@ -1,10 +1,10 @@
-//! Checks the version script against the sources, which the linker can do for one direction only: a
-//! function that the script leaves out would be missing from the library without a word.
+//! Checks the version script against the sources. The linker checks only one direction: a function missing
+//! from the script would silently be missing from the library.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// What rocBLAS 6.4.4 and 7.2.4, its test program and rocSOLVER 7.2.4 import (`readelf --dyn-syms`);
-/// hipBLAS 7.2.4 imports nothing itself.
+/// The HIP functions that rocBLAS 6.4.4 and 7.2.4, its test program and rocSOLVER 7.2.4 import (`readelf
+/// --dyn-syms`); hipBLAS 7.2.4 imports none itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     (
         "hip_4.2",

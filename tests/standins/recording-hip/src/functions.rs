@@ -1,4 +1,4 @@
-//! What programs ask about kernels: attributes, and how many blocks a multiprocessor holds.
+//! Queries about kernels: attributes, and how many blocks a multiprocessor holds.
 
 use crate::{
     answer::{hip_functions, put},
@@ -10,8 +10,8 @@ use crate::{
 };
 use std::ffi::c_void;
 
-/// Blocks that a multiprocessor holds, limited by its threads and its shared memory. Registers do not
-/// limit it: kernels' needs are not known here.
+/// The number of blocks that a multiprocessor holds, limited by its threads and its shared memory. Registers
+/// are not considered, because the kernels' register counts are unknown here.
 fn blocks_per_multiprocessor(block: i32, shared: usize) -> Answer<i32> {
     let threads = u64::try_from(block).ok().filter(|&n| n > 0).ok_or(HipError::INVALID_VALUE)?;
     if threads > devices::max_threads_per_block() {

@@ -1,25 +1,25 @@
-//! Tables of what callers hold by handle: streams, events, modules, functions.
+//! Tables of the objects that callers refer to by handle: streams, events, modules, functions.
 //!
-//! A handle is a number that points nowhere, so a caller who looks inside crashes, and one of
-//! something destroyed is known for what it is.
+//! A handle is a number that is not a valid address, so a caller that dereferences it crashes, and handles of
+//! destroyed objects are detected.
 
 use std::{collections::HashMap, ffi::c_void, ptr};
 
-/// Live things by handle.
+/// Live objects by handle.
 pub(crate) struct Table<T> {
     live: HashMap<usize, T>,
-    /// How many there have ever been.
+    /// The number of objects created so far.
     count: usize,
     base: usize,
 }
 
 impl<T> Table<T> {
-    /// A table whose handles begin at `base`, so that one kind is not taken for another.
+    /// A table whose handles begin at `base`, so that handles of different kinds are not confused.
     pub(crate) fn new(base: usize) -> Self {
         Self { live: HashMap::new(), count: 0, base }
     }
 
-    /// Adds what `make` makes of its number; the first is 1.
+    /// Adds the object that `make` creates for a number; the first number is 1.
     pub(crate) fn add(&mut self, make: impl FnOnce(usize) -> T) -> *mut c_void {
         self.count += 1;
         let handle = self.base + self.count * 16;

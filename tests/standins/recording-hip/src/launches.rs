@@ -1,10 +1,10 @@
-//! Launches: checked as the real runtime checks them, written down, and not run.
+//! Launches, which are checked as in the real runtime and logged, but not executed.
 
 use crate::{
     answer::{hip_functions, put},
     devices,
     errors::{Answer, HipError},
-    events,
+    events, graphs,
     layouts::Dim3,
     log::{self, Entry},
     modules, registration,
@@ -23,13 +23,13 @@ struct Shape {
 }
 
 thread_local! {
-    /// What `<<<...>>>` has set for the stub that it calls next.
+    /// The configuration that `<<<...>>>` has set for the stub that is called next.
     static CONFIGURATIONS: RefCell<Vec<Shape>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Shape {
-    /// What the runtime refuses whatever the kernel. `bad` is its word for bad dimensions, which
-    /// differs between its functions.
+    /// Refuses shapes that the runtime refuses for every kernel. `bad` is the error for invalid dimensions, which
+    /// differs between HIP's functions.
     fn check(&self, bad: HipError) -> Answer<streams::Stream> {
         let stream = streams::check(self.stream)?;
         if stream.device != devices::current() {
@@ -54,19 +54,25 @@ impl Shape {
         Ok(stream)
     }
 
-    fn record(&self, kernel: &str, stream: &streams::Stream) {
-        log::write(&Entry::Launch {
+    fn record(&self, kernel: &str, stream: &streams::Stream) -> Answer {
+        let entry = Entry::Launch {
             kernel,
             grid: self.grid,
             block: self.block,
             shared: self.shared as u64,
             stream: stream.name,
             device: stream.device,
-        });
+        };
+        let line = entry.to_string();
+        graphs::submit(self.stream, &line.clone(), move || {
+            events::pass();
+            log::write(&line);
+            Ok(())
+        })
     }
 }
 
-/// Launches a kernel that was registered.
+/// Launches a registered kernel.
 fn launch_registered(stub: *const c_void, shape: &Shape) -> Answer {
     let stream = shape.check(HipError::INVALID_CONFIGURATION)?;
     let kernel = registration::kernel(stub).ok_or(HipError::INVALID_DEVICE_FUNCTION)?;
@@ -75,16 +81,14 @@ fn launch_registered(stub: *const c_void, shape: &Shape) -> Answer {
         log::write(&Entry::Missing { kernel: &kernel.name, target });
         return Err(HipError::INVALID_DEVICE_FUNCTION);
     }
-    shape.record(&kernel.name, &stream);
-    Ok(())
+    shape.record(&kernel.name, &stream)
 }
 
 /// Launches a function of a module.
 fn launch_function(function: *mut c_void, shape: &Shape, bad: HipError) -> Answer {
     let stream = shape.check(bad)?;
     let name = modules::function_name(function).ok_or(HipError::INVALID_HANDLE)?;
-    shape.record(&name, &stream);
-    Ok(())
+    shape.record(&name, &stream)
 }
 
 hip_functions! {
@@ -152,7 +156,7 @@ hip_functions! {
         launch_function(function, &shape, HipError::INVALID_VALUE)
     }
 
-    // Its sizes are threads altogether, not blocks.
+    // Its grid sizes are the total numbers of threads, not of blocks.
     fn hipExtModuleLaunchKernel(
         function: *mut c_void,
         threads_x: u32,
@@ -266,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_was_never_registered_is_an_invalid_function() {
-        // SAFETY: the stub is only looked up, arguments are not touched.
+        // SAFETY: the stub is only looked up, and its arguments are not accessed.
         let status =
             unsafe { hipLaunchKernel(ptr::null(), ONE, ONE, ptr::null_mut(), 0, ptr::null_mut()) };
         assert_eq!(status, 98);

@@ -1,5 +1,5 @@
-//! The structures that cross the C boundary. Their sizes and offsets are facts of HIP 7.2's headers,
-//! and each that the code relies on is checked against a printed `offsetof` of those headers.
+//! The structures of the C interface. Their sizes and offsets are those of HIP 7.2's headers, and each one
+//! that the code relies on is checked against a printed `offsetof` from those headers.
 
 use std::{
     ffi::{c_char, c_void},
@@ -60,7 +60,7 @@ pub(crate) struct FunctionAttributes {
     pub(crate) shared_size_bytes: usize,
 }
 
-/// What `__hipRegisterFatBinary` is given.
+/// The argument of `__hipRegisterFatBinary`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FatBinaryWrapper {
@@ -76,7 +76,7 @@ impl FatBinaryWrapper {
     pub(crate) const VERSION: u32 = 1;
 }
 
-/// `hipDeviceProp_tR0600`: what is asked for has a name, the rest stays zero.
+/// `hipDeviceProp_tR0600`: only fields that are used have names; the others stay zero.
 #[repr(C)]
 #[derive(Clone)]
 pub(crate) struct DeviceProperties {

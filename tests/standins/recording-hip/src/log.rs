@@ -1,5 +1,5 @@
-//! The log: one line per launch, copy, fill and error, with no address and no time in it, so that
-//! two runs of a program give the same bytes.
+//! The log: one line per launch, copy, fill, graph node and error. It contains no addresses and no times, so
+//! that two runs of a program produce the same bytes.
 
 use crate::{layouts::Dim3, settings::settings};
 use std::{
@@ -47,7 +47,7 @@ pub(crate) enum Entry<'a> {
     },
 }
 
-/// A stream as the log calls it.
+/// A stream's name in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamName {
     /// In order of creation; 0 is the default stream.
@@ -93,8 +93,8 @@ impl fmt::Display for Entry<'_> {
     }
 }
 
-/// Appends a line, in a single write so that lines of several threads or processes do not mix.
-pub(crate) fn write(entry: &Entry<'_>) {
+/// Appends a line in a single write, so that lines of several threads or processes are not mixed.
+pub(crate) fn write(entry: &(impl fmt::Display + ?Sized)) {
     static LOG: OnceLock<Option<File>> = OnceLock::new();
     let open = || {
         let path = settings().log.as_ref()?;

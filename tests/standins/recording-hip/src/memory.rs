@@ -1,13 +1,14 @@
-//! Memory: allocations of device, host and managed memory, all of them pages of the host, and what
-//! `hipPointerGetAttributes` knows about an address.
+//! Memory: allocations of device, host and managed memory, all of them pages of the host, and the attributes
+//! that `hipPointerGetAttributes` returns for an address.
 //!
-//! Fresh memory is zero and takes no room until it is touched, so the large workspaces that real
-//! libraries ask for cost nothing.
+//! New memory is zero and only reserved until it is used, so the large workspaces that real libraries allocate
+//! cost nothing.
 
 use crate::{
     answer::{hip_functions, put},
     devices,
     errors::{Answer, HipError},
+    graphs,
     layouts::PointerAttributes,
     streams,
 };
@@ -18,13 +19,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Where a program believes its memory to be.
+/// The kind of an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Device,
     Host,
     Managed,
-    /// The program's own memory, made known with `hipHostRegister`.
+    /// The program's own memory, registered with `hipHostRegister`.
     Registered,
 }
 
@@ -44,7 +45,7 @@ fn allocations() -> MutexGuard<'static, BTreeMap<usize, Allocation>> {
     ALLOCATIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The allocation around an address, and how many bytes it has from there on.
+/// The allocation that contains an address, and its number of bytes from there on.
 fn find(address: usize) -> Option<(Allocation, usize)> {
     let allocations = allocations();
     let (&start, &allocation) = allocations.range(..=address).next_back()?;
@@ -52,7 +53,7 @@ fn find(address: usize) -> Option<(Allocation, usize)> {
     (offset < allocation.size).then(|| (allocation, allocation.size - offset))
 }
 
-/// How many bytes of an allocation lie from an address on; `None` outside of all.
+/// The number of bytes of an allocation from an address on; `None` outside all allocations.
 pub(crate) fn bytes_from(address: *const c_void) -> Option<usize> {
     find(address.addr()).map(|(_, rest)| rest)
 }
@@ -70,7 +71,7 @@ fn allocate(size: usize, place: Place, flags: u32) -> Answer<*mut c_void> {
     if size > devices::total_memory().saturating_sub(used(device)) {
         return Err(HipError::OUT_OF_MEMORY);
     }
-    // SAFETY: a new anonymous mapping touches nothing that exists.
+    // SAFETY: a new anonymous mapping does not affect existing memory.
     let memory = unsafe {
         libc::mmap(
             ptr::null_mut(),
@@ -98,12 +99,12 @@ fn release(memory: *mut c_void) -> Answer {
         _ => return Err(HipError::INVALID_VALUE),
     };
     allocations.remove(&memory.addr());
-    // SAFETY: a mapping of ours of this size, taken out of the table so that it is unmapped once.
+    // SAFETY: our own mapping of this size, removed from the table so that it is unmapped only once.
     unsafe { libc::munmap(memory, allocation.size) };
     Ok(())
 }
 
-/// What the runtime says about an address: for one outside of all allocations, success and
+/// The attributes of an address. For one outside all allocations the runtime returns success and
 /// "unregistered", with device -2. (Public source of the runtime, release 7.)
 fn attributes_of(address: *const c_void) -> PointerAttributes {
     let address = address.cast_mut();
@@ -131,7 +132,12 @@ fn attributes_of(address: *const c_void) -> PointerAttributes {
     }
 }
 
-/// Allocates for a caller who waits at `result`.
+/// Fails if the stream is being captured: graphs of this runtime have no nodes that allocate or free.
+fn refuse_as_node(stream: *mut c_void) -> Answer {
+    if graphs::status(stream) == Ok(0) { Ok(()) } else { Err(HipError::NOT_SUPPORTED) }
+}
+
+/// Allocates memory and stores its address in `result`.
 ///
 /// # Safety
 /// `result` is null or may be written.
@@ -139,53 +145,62 @@ unsafe fn give(result: *mut *mut c_void, size: usize, place: Place, flags: u32) 
     if result.is_null() {
         return Err(HipError::INVALID_VALUE);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { put(result, allocate(size, place, flags)?) }
 }
 
 hip_functions! {
     fn hipMalloc(result: *mut *mut c_void, size: usize) {
+        graphs::refuse_unsafe()?;
         // SAFETY: the caller's out-parameter.
         unsafe { give(result, size, Place::Device, 0) }
     }
 
     fn hipExtMallocWithFlags(result: *mut *mut c_void, size: usize, flags: u32) {
+        graphs::refuse_unsafe()?;
         // SAFETY: the caller's out-parameter.
         unsafe { give(result, size, Place::Device, flags) }
     }
 
     fn hipMallocAsync(result: *mut *mut c_void, size: usize, stream: *mut c_void) {
         streams::check(stream)?;
+        refuse_as_node(stream)?;
         // SAFETY: the caller's out-parameter.
         unsafe { give(result, size, Place::Device, 0) }
     }
 
     fn hipMallocManaged(result: *mut *mut c_void, size: usize, flags: u32) {
+        graphs::refuse_unsafe()?;
         // SAFETY: the caller's out-parameter.
         unsafe { give(result, size, Place::Managed, flags) }
     }
 
     fn hipHostMalloc(result: *mut *mut c_void, size: usize, flags: u32) {
+        graphs::refuse_unsafe()?;
         // SAFETY: the caller's out-parameter.
         unsafe { give(result, size, Place::Host, flags) }
     }
 
     fn hipHostAlloc(result: *mut *mut c_void, size: usize, flags: u32) {
+        graphs::refuse_unsafe()?;
         // SAFETY: the caller's out-parameter.
         unsafe { give(result, size, Place::Host, flags) }
     }
 
     fn hipMallocHost(result: *mut *mut c_void, size: usize) {
+        graphs::refuse_unsafe()?;
         // SAFETY: the caller's out-parameter.
         unsafe { give(result, size, Place::Host, 0) }
     }
 
     fn hipFree(memory: *mut c_void) {
+        graphs::refuse_unsafe()?;
         release(memory)
     }
 
     fn hipFreeAsync(memory: *mut c_void, stream: *mut c_void) {
         streams::check(stream)?;
+        refuse_as_node(stream)?;
         if memory.is_null() {
             return Err(HipError::INVALID_VALUE);
         }
@@ -193,10 +208,12 @@ hip_functions! {
     }
 
     fn hipHostFree(memory: *mut c_void) {
+        graphs::refuse_unsafe()?;
         release(memory)
     }
 
     fn hipFreeHost(memory: *mut c_void) {
+        graphs::refuse_unsafe()?;
         release(memory)
     }
 
@@ -283,7 +300,7 @@ mod tests {
         let status =
             unsafe { hipPointerGetAttributes(&raw mut found, (&raw const own).cast::<c_void>()) };
         assert_eq!((status, found.kind, found.device), (0, 0, -2));
-        // SAFETY: null is what the function refuses.
+        // SAFETY: the function refuses null.
         assert_eq!(unsafe { hipPointerGetAttributes(&raw mut found, ptr::null()) }, 1);
     }
 
@@ -291,7 +308,7 @@ mod tests {
     fn registered_memory_is_host_memory_until_it_is_unregistered() {
         let mut own = [0_u64; 4];
         let address = own.as_mut_ptr().cast::<c_void>();
-        // SAFETY: the functions note the address only.
+        // SAFETY: the functions only store the address.
         unsafe {
             assert_eq!(hipHostRegister(address, 32, 0), 0);
             assert_eq!(attributes_of(address.wrapping_byte_add(31)).kind, 1);

@@ -1,6 +1,6 @@
 //! Modules: GPU code that a program loads itself, and its functions by name.
 //!
-//! A code object's symbols are not read: a module has every function that is asked of it.
+//! A code object's symbols are not read: a module has every function that is requested from it.
 
 use crate::{
     answer::{hip_functions, put},
@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
-/// Functions that have been asked for, by name.
+/// Functions that have been requested, by name.
 type Module = HashMap<Box<str>, usize>;
 
 struct Modules {
@@ -38,7 +38,7 @@ pub(crate) fn function_name(function: *const c_void) -> Option<Arc<str>> {
     modules().functions.get(function).cloned()
 }
 
-/// What the real runtime refuses an image for.
+/// The checks with which the real runtime refuses an image.
 fn check(image: &[u8]) -> Answer {
     if !settings().check_targets {
         return Ok(());
@@ -50,24 +50,24 @@ fn check(image: &[u8]) -> Answer {
     }
 }
 
-/// Loads an image that lies in the caller's memory.
+/// Loads an image in the caller's memory.
 ///
 /// # Safety
-/// `result` is null or may be written; `image` is null or code that stays until the call returns.
+/// `result` is null or may be written; `image` is null or code that remains valid until the call returns.
 unsafe fn load(result: *mut *mut c_void, image: *const c_void) -> Answer {
     if result.is_null() || image.is_null() {
         return Err(HipError::INVALID_VALUE);
     }
     if settings().check_targets {
-        // SAFETY: the caller's promise about the image.
+        // SAFETY: the caller guarantees this for the image.
         check(unsafe { readable::from(image) })?;
     }
     let module = modules().modules.add(|_| Module::new());
-    // SAFETY: the caller's promise about the result.
+    // SAFETY: the caller guarantees this for the result.
     unsafe { put(result, module) }
 }
 
-/// Adds a function to a module, or finds the one that was asked for before.
+/// Adds a function to a module, or finds the one that was requested before.
 fn function(module: *mut c_void, name: &str) -> Answer<*mut c_void> {
     let mut all = modules();
     let Modules { modules, functions } = &mut *all;
@@ -150,7 +150,7 @@ mod tests {
     fn functions_are_known_until_their_module_goes() {
         let mut module = ptr::null_mut();
         let mut handles = [ptr::null_mut(); 3];
-        // SAFETY: an image that is not looked at without target checks, and results to be filled.
+        // SAFETY: the image is not read without target checks, and results may be written.
         unsafe {
             assert_eq!(hipModuleLoadData(&raw mut module, c"code".as_ptr().cast()), 0);
             for (handle, name) in handles.iter_mut().zip([c"one", c"two", c"one"]) {
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_cannot_be_loaded() {
         let mut module = ptr::null_mut();
-        // SAFETY: results to be filled, and null.
+        // SAFETY: results may be written, and null is refused.
         unsafe {
             assert_eq!(hipModuleLoad(&raw mut module, c"/nonexistent".as_ptr()), 301);
             assert_eq!(hipModuleLoadData(&raw mut module, ptr::null()), 1);

@@ -1,5 +1,5 @@
-//! The kernels of libraries: what the compiler's start-up code registers, and how a launch finds a
-//! kernel by the address of its stub on the host.
+//! The kernels of libraries. The compiler's start-up code registers them, and a launch finds them by the
+//! address of their host stubs.
 
 use crate::{
     devices,
@@ -18,7 +18,7 @@ use std::{
 #[derive(Debug)]
 struct FatBinary {
     image: usize,
-    /// Whether devices run any of it, by number: found out when a kernel of it is first launched there.
+    /// Whether a device can run any of it, by device number: determined when one of its kernels is first launched there.
     has_code: Mutex<BTreeMap<i32, bool>>,
 }
 
@@ -48,7 +48,7 @@ impl FatBinary {
         if !settings.check_targets {
             return true;
         }
-        // SAFETY: read-only data of a library that is loaded while its kernels are launched.
+        // SAFETY: it is read-only data of a library that remains loaded while its kernels are launched.
         let image = unsafe { readable::from(image) };
         offload::has_code_for(image, settings.target()).unwrap_or(false)
     }
@@ -58,11 +58,11 @@ impl FatBinary {
 fn library_of(address: *const c_void) -> Option<String> {
     // SAFETY: pointers and numbers, for which zero is a value.
     let mut found: libc::Dl_info = unsafe { std::mem::zeroed() };
-    // SAFETY: the address is looked up only, and the answer has room for it.
+    // SAFETY: the address is only looked up, and the result may be written.
     if unsafe { libc::dladdr(address, &raw mut found) } == 0 || found.dli_fname.is_null() {
         return None;
     }
-    // SAFETY: the loader's own string, which stays while the library does.
+    // SAFETY: the string belongs to the loader and remains valid while the library is loaded.
     Some(unsafe { CStr::from_ptr(found.dli_fname) }.to_string_lossy().into_owned())
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn kernel(stub: *const c_void) -> Option<Kernel> {
     registry().kernels.get(&stub.addr()).cloned()
 }
 
-/// Takes note of a translation unit's GPU code; the answer is a handle, null for what is none.
+/// Registers a translation unit's GPU code. Returns a handle, or null for invalid code.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __hipRegisterFatBinary(wrapper: *const FatBinaryWrapper) -> *mut *mut c_void {
     if wrapper.is_null() {
@@ -119,7 +119,7 @@ unsafe extern "C" fn __hipRegisterFatBinary(wrapper: *const FatBinaryWrapper) ->
     ptr::without_provenance_mut(registry().add_binary(binary))
 }
 
-/// Takes note of a kernel.
+/// Registers a kernel.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __hipRegisterFunction(
     binary: *mut *mut c_void,
@@ -141,7 +141,7 @@ unsafe extern "C" fn __hipRegisterFunction(
     registry().add_kernel(binary.addr(), stub.addr(), &name);
 }
 
-/// Variables on the device are of no use where nothing runs.
+/// Device variables are ignored, because no kernel runs.
 #[unsafe(no_mangle)]
 extern "C" fn __hipRegisterVar(
     _binary: *mut *mut c_void,
@@ -155,7 +155,7 @@ extern "C" fn __hipRegisterVar(
 ) {
 }
 
-/// Forgets a translation unit's kernels.
+/// Removes a translation unit's kernels.
 #[unsafe(no_mangle)]
 extern "C" fn __hipUnregisterFatBinary(binary: *mut *mut c_void) {
     registry().remove_binary(binary.addr());

@@ -1,24 +1,24 @@
-//! The environment variables of the stand-in, read once. A value that makes no sense ends the
-//! process: a test must not run with another set-up than the one it asked for.
+//! The environment variables of the stand-in, read once. An invalid value ends the process, because a test
+//! must not run with a configuration other than the requested one.
 
 use crate::{devices, errors::HipError, targets::Target};
 use std::{path::PathBuf, sync::OnceLock};
 
-/// What the environment asks for.
+/// The settings in the environment.
 pub(crate) struct Settings {
-    /// `RECORDING_HIP_DEVICES`: how many devices there are; 1 unless set.
+    /// `RECORDING_HIP_DEVICES`: the number of devices; default 1.
     pub(crate) devices: i32,
-    /// `RECORDING_HIP_TARGET`: what they are, as `gfx90a` or `gfx90a:sramecc+:xnack-`, or a list in the order
-    /// of the devices, of which the last goes for those that remain. Not empty.
+    /// `RECORDING_HIP_TARGET`: their target, as `gfx90a` or `gfx90a:sramecc+:xnack-`, or a list in the order of the
+    /// devices, whose last entry applies to all further devices. Not empty.
     targets: Vec<Target>,
     /// `RECORDING_HIP_CHECK_TARGETS=1`: kernels without a code object for the target do not run.
     pub(crate) check_targets: bool,
-    /// `RECORDING_HIP_LACKING=librocblas.so.5,...`: libraries, by a part of their path, none of whose
-    /// kernels has code for the target, whatever their bundles say.
+    /// `RECORDING_HIP_LACKING=librocblas.so.5,...`: libraries, by a part of their path, whose kernels all
+    /// lack code for the target, whatever their bundles contain.
     pub(crate) lacking: Vec<String>,
-    /// `RECORDING_HIP_LOG`: where launches, copies and errors are written down.
+    /// `RECORDING_HIP_LOG`: the file to which launches, copies and errors are logged.
     pub(crate) log: Option<PathBuf>,
-    /// `RECORDING_HIP_CAPTURING=1`: every stream says that it captures.
+    /// `RECORDING_HIP_CAPTURING=1`: every stream reports that it is being captured.
     pub(crate) capturing: bool,
     /// `RECORDING_HIP_FAIL=FUNCTION=CODE,...`: functions that fail with a code.
     failures: Vec<(String, HipError)>,
@@ -76,23 +76,23 @@ impl Settings {
         Ok(Self { devices, targets, check_targets, lacking, log, capturing, failures })
     }
 
-    /// What a device is.
+    /// The target of a device.
     pub(crate) fn target_of(&self, device: i32) -> &Target {
         let last = self.targets.len() - 1;
         &self.targets[usize::try_from(device).unwrap_or(0).min(last)]
     }
 
-    /// What the calling thread's device is.
+    /// The target of the calling thread's device.
     pub(crate) fn target(&self) -> &Target {
         self.target_of(devices::current())
     }
 
-    /// Whether the library of a path is to have no code.
+    /// Whether the library at a path is treated as having no code.
     pub(crate) fn lacks_code(&self, library: &str) -> bool {
         self.lacking.iter().any(|part| !part.is_empty() && library.contains(part.as_str()))
     }
 
-    /// The error with which a function is to fail.
+    /// The error with which a function must fail.
     pub(crate) fn failure_of(&self, function: &str) -> Option<HipError> {
         self.failures.iter().find(|(name, _)| name == function).map(|&(_, error)| error)
     }

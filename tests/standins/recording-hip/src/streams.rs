@@ -1,11 +1,11 @@
-//! Streams. Everything on them has already happened, so they are never busy, and they capture only in
-//! name: see `Settings::capturing`.
+//! Streams. All work on them has already been done, so they are never busy. With `Settings::capturing` they
+//! only report that they are being captured; actual captures are in [`graphs`].
 
 use crate::{
     answer::{hip_functions, put},
     devices,
     errors::{Answer, HipError},
-    events,
+    events, graphs,
     handles::Table,
     log::StreamName,
     settings::settings,
@@ -15,7 +15,7 @@ use std::{
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
-/// What there is to know about a stream.
+/// The properties of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stream {
     pub(crate) name: StreamName,
@@ -24,10 +24,19 @@ pub(crate) struct Stream {
     priority: i32,
 }
 
-/// `hipStreamLegacy` and `hipStreamPerThread`, numbers in the place of pointers.
+impl Stream {
+    /// Whether it and the default stream wait for each other.
+    pub(crate) fn is_blocking(&self) -> bool {
+        /// `hipStreamNonBlocking`
+        const NON_BLOCKING: u32 = 1;
+        self.flags & NON_BLOCKING == 0
+    }
+}
+
+/// `hipStreamLegacy` and `hipStreamPerThread`, numbers in place of pointers.
 const LEGACY: usize = 1;
 const PER_THREAD: usize = 2;
-/// From least to greatest.
+/// The lowest and the highest priority.
 const PRIORITIES: (i32, i32) = (1, -1);
 
 fn streams() -> MutexGuard<'static, Table<Stream>> {
@@ -36,7 +45,7 @@ fn streams() -> MutexGuard<'static, Table<Stream>> {
     STREAMS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The stream of a handle. The default stream is that of the thread's device.
+/// The stream of a handle. The default stream is that of the calling thread's device.
 pub(crate) fn check(handle: *mut c_void) -> Answer<Stream> {
     let default = |name| Stream { name, device: devices::current(), flags: 0, priority: 0 };
     match handle.addr() {
@@ -46,7 +55,12 @@ pub(crate) fn check(handle: *mut c_void) -> Answer<Stream> {
     }
 }
 
-/// Makes a stream for a caller who waits at `result`.
+/// Whether a handle is that of the default stream, which waits for others.
+pub(crate) fn is_default(handle: *mut c_void) -> bool {
+    handle.addr() <= LEGACY
+}
+
+/// Creates a stream and stores its handle in `result`.
 ///
 /// # Safety
 /// `result` is null or may be written.
@@ -62,7 +76,7 @@ unsafe fn create(result: *mut *mut c_void, flags: u32, priority: i32) -> Answer 
         flags,
         priority,
     });
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { put(result, stream) }
 }
 
@@ -90,11 +104,13 @@ hip_functions! {
     }
 
     fn hipStreamQuery(stream: *mut c_void) {
-        check(stream).map(|_| ())
+        check(stream)?;
+        graphs::refuse_while_capturing(stream)
     }
 
     fn hipStreamSynchronize(stream: *mut c_void) {
-        check(stream).map(|_| ())
+        check(stream)?;
+        graphs::refuse_while_capturing(stream)
     }
 
     fn hipStreamWaitEvent(stream: *mut c_void, event: *mut c_void, _flags: u32) {
@@ -105,7 +121,7 @@ hip_functions! {
     fn hipStreamIsCapturing(stream: *mut c_void, status: *mut i32) {
         check(stream)?;
         // SAFETY: the caller's out-parameter.
-        unsafe { put(status, settings().capturing.into()) }
+        unsafe { put(status, graphs::status(stream)?.max(settings().capturing.into())) }
     }
 
     fn hipStreamGetFlags(stream: *mut c_void, flags: *mut u32) {
@@ -124,7 +140,7 @@ hip_functions! {
     }
 
     fn hipDeviceGetStreamPriorityRange(least: *mut i32, greatest: *mut i32) {
-        // SAFETY: the caller's out-parameters, either of which may be left out.
+        // SAFETY: the caller's out-parameters, either of which may be null.
         unsafe {
             if !least.is_null() {
                 put(least, PRIORITIES.0)?;
@@ -137,7 +153,7 @@ hip_functions! {
     }
 }
 
-/// Answers a device, not an error code; -1 for a stream that does not exist.
+/// Returns a device, not an error code; -1 for a stream that does not exist.
 #[unsafe(no_mangle)]
 extern "C" fn hipGetStreamDeviceId(stream: *mut c_void) -> i32 {
     check(stream).map_or(-1, |stream| stream.device)
@@ -162,7 +178,7 @@ mod tests {
             panic!("created streams have numbers");
         };
         assert!(0 < first && first < second);
-        // SAFETY: handles, no memory.
+        // SAFETY: only handles are passed, no memory.
         unsafe {
             assert_eq!(hipStreamDestroy(handles[0]), 0);
             assert_eq!(hipStreamSynchronize(handles[0]), 709);

@@ -1,4 +1,4 @@
-//! GPU targets as devices: what one of each looks like to a program.
+//! GPU targets, and the properties of a device of each target.
 
 use std::ops::Deref;
 
@@ -15,8 +15,8 @@ impl Deref for Target {
 }
 
 impl Target {
-    /// Reads `gfx906` or `gfx906:sramecc+:xnack-`. Without features a known processor gets those
-    /// with which its driver usually runs it.
+    /// Parses `gfx906` or `gfx906:sramecc+:xnack-`. Without features, a known processor gets those with which
+    /// its driver usually runs it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         ::offload::Target::device(text).map(Self)
     }
@@ -26,7 +26,7 @@ impl Target {
         self.to_string()
     }
 
-    /// What a device of this target looks like.
+    /// The properties of a device of this target.
     pub(crate) fn model(&self) -> &'static Model {
         MODELS
             .iter()
@@ -45,14 +45,14 @@ impl Target {
     }
 }
 
-/// The figures of a device that programs ask for.
+/// The properties of a device that programs query.
 #[derive(Debug)]
 pub(crate) struct Model {
     processor: &'static str,
     pub(crate) name: &'static str,
-    /// Lanes of a wavefront.
+    /// Lanes per wavefront.
     pub(crate) warp: i32,
-    /// Compute units, or work group processors where the driver counts those.
+    /// Compute units, or work group processors if the driver counts those.
     pub(crate) multiprocessors: i32,
     /// Threads that a multiprocessor holds.
     pub(crate) threads: i32,

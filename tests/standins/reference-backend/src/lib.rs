@@ -1,11 +1,10 @@
-//! A `librocblas.so.4` that calculates on the CPU: what the shim forwards to when a test wants to
-//! check numbers.
+//! A `librocblas.so.4` that computes on the CPU: the shim's backend in tests that check numbers.
 //!
-//! It has the symbols of rocBLAS 4.3, of which everything that `reference-blas` implements works.
+//! It has the symbols of rocBLAS 4.3; those that `cpu-blas` implements work.
 
-use reference_blas::Personality;
+use cpu_blas::Personality;
 
-reference_blas::export_library! {
+cpu_blas::export_library! {
     personality: Personality {
         version: "4.3.0.stand-in",
         atomics_allowed: true,

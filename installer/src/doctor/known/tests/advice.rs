@@ -20,7 +20,7 @@ fn set(gpus: &[&str]) -> BTreeSet<String> {
 #[test]
 fn what_inspect_finds_outranks_the_table() {
     let covered = Tree { covered: set(&["gfx1151"]), ..Tree::default() };
-    assert!(cure(LINE, covered).contains("what is in place covers gfx1151"));
+    assert!(cure(LINE, covered).contains("the rocBLAS in place covers gfx1151"));
     let stored = Tree {
         applied: true,
         backends: vec![("own".to_owned(), set(&["gfx1151"]))],
@@ -173,10 +173,10 @@ fn a_file_for_a_newer_distribution_is_the_shim_a_backend_rocms_or_the_programs()
         ("/opt/rocm/lib/libhipblas.so.3", "apt-get install --reinstall hipblas", "P.deb"),
         (
             "/venv/lib/python3.12/site-packages/torch/lib/libhipblaslt.so",
-            "take a build of the Python package that has it",
+            "get a build of the Python package that has it",
             "--reinstall",
         ),
-        ("/usr/lib/ollama/rocm/librocblas.so.5", "ROCm's: take a build of Ollama", "--reinstall"),
+        ("/usr/lib/ollama/rocm/librocblas.so.5", "ROCm's: get a build of Ollama", "--reinstall"),
         ("/app/libggml-hip.so", "build libggml-hip.so on this distribution", "P.deb"),
         ("./llama-server", "build the program on this distribution", "P.deb"),
     ] {

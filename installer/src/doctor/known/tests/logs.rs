@@ -69,7 +69,7 @@ fn files_that_a_release_has_are_missing_and_not_dropped() {
     for (tree, gpu, expected) in [
         ("/opt/rocm-7.0.2", "gfx1100", "its files are missing"),
         ("/opt/rocm", "gfx1201", "not known to serve gfx1201"),
-        ("/opt/rocm-6.3.2", "gfx906", "install that release's rocblas package again"),
+        ("/opt/rocm-6.3.2", "gfx906", "reinstall that release's rocblas package"),
     ] {
         let cure = cures(&line(tree, gpu)).pop().expect("a cure");
         assert!(cure.contains(expected) && !cure.contains("installer apply"), "{cure}");

@@ -5,7 +5,7 @@ use rocblas_trace::{
     layout::{ARGUMENTS, Mode, NOTE, Note, Shape},
 };
 
-/// A record of a function, with scalars in host memory; arguments that are not given are 0.
+/// A record of a function with scalars in host memory; arguments that are not given are 0.
 struct Recorded {
     function: usize,
     words: Vec<u64>,
@@ -31,7 +31,7 @@ impl Recorded {
         self
     }
 
-    /// A scalar with these bytes.
+    /// Adds a scalar with these bytes.
     fn scalar(self, name: &str, bytes: &[u8]) -> Self {
         let mut recorded = self.with(&[(name, 0x7ffc_0000)]);
         let place = recorded.place(name);
@@ -54,7 +54,7 @@ impl Recorded {
         self
     }
 
-    /// The line without what all lines begin with.
+    /// The line without the prefix common to all lines.
     fn line(&self) -> Option<String> {
         let line = line(&Functions::default().call(self.function, &self.words))?;
         Some(line.strip_prefix("./rocblas-bench ").expect("rocblas-bench").to_owned())
@@ -66,7 +66,7 @@ impl Recorded {
     }
 }
 
-/// The first values of all enums: none, upper, non-unit, left.
+/// The first value of each enum: none, upper, non-unit, left.
 fn strsm_batched() -> Recorded {
     Recorded::of("rocblas_strsm_batched").with(&[
         ("side", 142),
@@ -81,7 +81,7 @@ fn strsm_batched() -> Recorded {
     ])
 }
 
-/// `(compute type, its alpha, the C and the D)`.
+/// `(compute type, alpha of that type, C, D)`.
 fn gemm_ex(compute: u64, alpha: &[u8], c: u64, d: u64) -> Recorded {
     let operations = [("transA", 111), ("transB", 113)];
     let sizes = [("m", 5), ("n", 6), ("k", 7), ("lda", 8), ("ldb", 9), ("ldc", 10), ("ldd", 11)];
@@ -112,7 +112,7 @@ fn functions_that_compute_have_a_line_and_no_others() {
         let computes = matches!(function.whose, Whose::Handle(_))
             && function.params.iter().any(|p| p.scalar.is_some() || is_size(&p))
             && !function.name.contains("_get_solutions")
-            // Their sizes are in arrays, which a trace does not have.
+            // Their sizes are in arrays, which a trace does not contain.
             && !function.name.contains("_grouped_");
         assert_eq!(Function::of(function.name).is_some(), computes, "{}", function.name);
     }
@@ -154,7 +154,7 @@ fn the_64_bit_interface_is_told_and_used() {
     Recorded::of("rocblas_isamax_64")
         .with(&[("n", n), ("incx", 1)])
         .assert("--api 1 -f iamax -r f32_r -n 5000000000 --incx 1");
-    // The upper half of a 32-bit argument is nobody's.
+    // The upper half of a 32-bit argument is undefined.
     Recorded::of("rocblas_isamax")
         .with(&[("n", 0xdead_0000_0000_0007), ("incx", 1)])
         .assert("-f iamax -r f32_r -n 7 --incx 1");
@@ -230,7 +230,7 @@ fn types_that_parameters_name_are_told_where_they_are() {
     gemm_ex(162, &7_i32.to_le_bytes(), 1, 1).assert(&options("i32_r", "7", "0"));
     let complex = [1.5_f64.to_le_bytes(), (-2_f64).to_le_bytes()].concat();
     gemm_ex(155, &complex, 1, 1).assert(&options("f64_c", "1.5 --alphai -2", "0"));
-    // C and D are one for rocblas-bench otherwise.
+    // Without `--outofplace`, rocblas-bench uses one matrix for C and D.
     let apart = options("f32_r", "0.5", "0") + " --outofplace";
     gemm_ex(151, &0.5_f32.to_le_bytes(), 1, 2).assert(&apart);
 

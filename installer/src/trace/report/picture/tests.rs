@@ -1,9 +1,11 @@
-//! Where calls are drawn, and what is said of them.
+//! Where calls are drawn, and their titles.
 
 use super::*;
 use crate::trace::report::{
+    durations::Durations,
     lane::{Lane, Span},
     lanes::Rest,
+    singles::Singles,
 };
 
 /// A view of a hundred columns of ten nanoseconds.
@@ -14,7 +16,7 @@ fn colours() -> Colours {
 }
 
 fn span(begin: f64, end: f64) -> Span {
-    Span { begin, end, colour: 0, depth: 0, failed: false }
+    Span { begin, end, colour: 0, depth: 0, failed: false, is_first: false }
 }
 
 fn bar(span: Span) -> Bar {
@@ -32,7 +34,7 @@ fn paths(column: &Column) -> Vec<(usize, String)> {
 
 #[test]
 fn a_column_is_as_high_as_its_share_of_time() {
-    // Of 24 pixels, half.
+    // Half of 24 pixels.
     let half = column(9, 0, [5.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(paths(&half), [(0, "M7 30V18h1V30z".to_owned())]);
     let least = column(1, 0, [0.001, 0.0, 0.0, 0.0, 0.0, 0.0]);
@@ -101,12 +103,20 @@ fn a_call_on_its_own_is_where_it_was_made() {
 
 fn lanes(threads: Vec<Lane>) -> Lanes {
     let range = threads.iter().filter_map(Lane::range).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-    let thread = |(number, lane)| Thread { process: 0, number, tid: 0, name: String::new(), lane };
+    let thread = |(number, lane)| Thread {
+        process: 0,
+        number,
+        tid: 0,
+        name: String::new(),
+        lane,
+        singles: Singles::of_threads(1),
+    };
     Lanes {
         width: threads[0].width(),
         range: range.expect("a call"),
         threads: (1..).zip(threads).map(thread).collect(),
         rest: Rest::default(),
+        durations: Durations::default(),
     }
 }
 
@@ -162,7 +172,7 @@ fn marks_are_at_round_times() {
         labels(2_300.0, 5_000.0),
         owned(&[("14", "3 us"), ("34", "4 us"), ("54", "5 us"), ("74", "6 us"), ("94", "7 us")])
     );
-    // An hour after the start, in a ring.
+    // An hour after the start, as with a ring buffer.
     let late = labels(3.6e12, 4e6);
     assert_eq!(late[1], ("12.5".to_owned(), "3600.0005 s".to_owned()));
 }
@@ -175,7 +185,7 @@ fn there_are_never_many_marks_nor_none() {
             assert!((2..=10).contains(&marks.len()), "{from}, {length}: {marks:?}");
             let mut texts: Vec<_> = marks.iter().map(|(_, label)| label).collect();
             texts.dedup();
-            // Of half a nanosecond, nobody asks.
+            // Labels need not resolve half a nanosecond.
             assert!(texts.len() == marks.len() || length < 10.0, "{from}, {length}: {marks:?}");
         }
     }

@@ -1,9 +1,9 @@
-//! What figures say of calls, and that it does not matter who collected which.
+//! The figures for calls, and their independence of how calls are divided among collectors.
 
 use super::*;
 use proptest::prelude::*;
 use rocblas_trace::{
-    layout::{ARGUMENTS, BEGIN, END, HEAD, Head, NOTE, Note, RESULT},
+    layout::{ARGUMENTS, BEGIN, END, HEAD, Head, NOTE, Note, RESULT, SEQUENCE},
     process::{Clock, Point},
 };
 use std::sync::LazyLock;
@@ -71,7 +71,7 @@ fn calls_are_counted_by_function_and_by_shape() {
         shapes,
         [("none, none, m=2, n=5, k=7", 2), ("none, none, m=3, n=5, k=7", 1), ("", 1)]
     );
-    // Twice 2x5x7 and once 3x5x7, two operations each.
+    // Two calls of 2x5x7 and one of 3x5x7, with two operations each.
     assert_eq!(summary.functions[0].work.expect("a product").operations, 2.0 * 35.0 * 7.0);
     assert_eq!(summary.statuses["success"], 4);
 }
@@ -90,7 +90,7 @@ fn failed_calls_come_with_the_first_of_them() {
         ("internal_error", 2, 100.0)
     );
     assert!(failure.first.call.contains("m=3"), "{failure:?}");
-    // The others have done nothing.
+    // The other calls have done no work.
     let work = summary.functions[0].work.expect("a product");
     assert_eq!(work.operations, 2.0 * 4.0 * 35.0);
 }
@@ -122,7 +122,7 @@ fn all_calls_in_flight_are_counted_and_some_are_listed() {
         for n in 0..150 {
             take(&mut collector, "rocblas_sgemm", &sgemm(n, n * 10, 0, 0));
         }
-        let foreign = Record::Foreign { name: "rocblas_new", begin: 5, end: None };
+        let foreign = Record::Foreign { name: "rocblas_new", sequence: 3, begin: 5, end: None };
         collector.take(&foreign, 1, &timeline());
         collector
     };
@@ -133,7 +133,7 @@ fn all_calls_in_flight_are_counted_and_some_are_listed() {
     let text = crate::trace::summary::text(&summary, 10).plain();
     assert!(text.contains("  and 102 more"), "{text}");
     let mut collector = Collector::default();
-    let foreign = Record::Foreign { name: "rocblas_new", begin: 5, end: None };
+    let foreign = Record::Foreign { name: "rocblas_new", sequence: 3, begin: 5, end: None };
     collector.take(&foreign, 1, &timeline());
     assert_eq!(collector.finish().in_flight[0].call, "rocblas_new()");
 }
@@ -147,14 +147,14 @@ fn quantiles_are_those_of_the_times() {
     let row = collector.finish().functions.remove(0);
     assert!((row.p50 / 500.0 - 1.0).abs() < 0.02, "{}", row.p50);
     assert!((row.p99 / 990.0 - 1.0).abs() < 0.02, "{}", row.p99);
-    // Without the first one, which took 1.
+    // Without the first call, which took 1.
     assert_eq!((row.first, row.others, row.mean, row.max), (1.0, 500_499.0, 501.0, 1000.0));
 }
 
 #[test]
 fn one_cold_call_does_not_decide_the_order() {
     let mut collector = Collector::default();
-    // Loads a kernel; of the others, gemm takes longer.
+    // This one loads a kernel. Of the others, gemm takes longer.
     take(&mut collector, "rocblas_set_stream", &words("rocblas_set_stream", &[], 0, 9000, 0));
     for n in 1..=3 {
         take(
@@ -164,7 +164,7 @@ fn one_cold_call_does_not_decide_the_order() {
         );
         take(&mut collector, "rocblas_sgemm", &sgemm(2, n * 100 + 50, 40, 0));
     }
-    // A thread that is read later, and called earlier.
+    // A thread that is read later but made an earlier call.
     let mut other = Collector::default();
     take(&mut other, "rocblas_sgemm", &sgemm(2, 10, 700, 0));
     collector.merge(other);
@@ -258,4 +258,50 @@ proptest! {
             prop_assert_eq!((&a.shape, a.calls, a.p50, a.max), (&b.shape, b.calls, b.p50, b.max));
         }
     }
+}
+
+#[test]
+fn success_with_an_error_of_hip_is_counted_apart() {
+    let mut collector = Collector::default();
+    for (begin, before, after, status) in
+        [(0, 0, 98, 0), (1000, 98, 98, 0), (2000, 0, 0, 0), (3000, 0, 98, 0), (4000, 0, 98, 6)]
+    {
+        let mut words = sgemm(2, begin, 10, status);
+        words[NOTE] |= Note::ERRORS | before << Note::ERROR_BEFORE | after << Note::ERROR_AFTER;
+        take(&mut collector, "rocblas_sgemm", &words);
+    }
+    let summary = collector.finish();
+    let [silent] = summary.silent.as_slice() else { panic!("{:?}", summary.silent) };
+    assert_eq!((silent.calls, silent.first.at), (2, 0.0));
+    assert_eq!(silent.status, "success with hipErrorInvalidDeviceFunction (98)");
+    assert_eq!((summary.errors, summary.failures.len(), summary.pending_errors), (1, 1, 1));
+    assert_eq!(summary.failures[0].status, "internal_error");
+    assert_eq!(summary.statuses["success"], 2);
+}
+
+#[test]
+fn gpu_times_are_those_of_their_calls_and_totals_of_all() {
+    let mut collector = Collector::default();
+    let time = |sequence, nanoseconds| {
+        Record::GpuTime(rocblas_trace::read::GpuTime { begin: 0, sequence, nanoseconds })
+    };
+    for (sequence, m, is_timed) in [(0, 2, true), (1, 3, true), (2, 2, false), (3, 2, true)] {
+        let mut words = sgemm(m, sequence * 1000, 10, 0);
+        words[SEQUENCE] = sequence;
+        words[NOTE] |= if is_timed { Note::TIMED } else { 0 };
+        take(&mut collector, "rocblas_sgemm", &words);
+    }
+    // Out of order, and one for a call that is not in the trace.
+    for record in [time(3, 500), time(0, 300), time(1, 7000), time(9, 1)] {
+        collector.take(&record, 1, &timeline());
+    }
+    let summary = collector.finish();
+    let of = |shape: &str| {
+        let row = summary.shapes.iter().find(|row| row.shape.contains(shape)).expect("a row");
+        row.gpu.map(|gpu| (gpu.measured, gpu.mean, gpu.total))
+    };
+    assert_eq!(of("m=2"), Some((2, 400.0, 1200.0)));
+    assert_eq!(of("m=3"), Some((1, 7000.0, 7000.0)));
+    let all = summary.functions[0].gpu.expect("times");
+    assert_eq!((all.measured, all.total), (3, 7800.0 / 3.0 * 4.0));
 }

@@ -1,14 +1,14 @@
-//! What the probe backend records of a call: its layout, and what a call answers.
+//! The probe backend's record of a call, and the values that its functions return.
 
-/// Argument words that the record has of the stack: with the six registers, as many as the
-/// function with the most parameters takes.
+/// The number of stack words in the record: together with the six registers, as many as the function with the
+/// most parameters has.
 pub const STACK_WORDS: usize = 24;
 
 /// Everything a caller can pass, as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct Record {
-    /// Vector registers 0 to 7 at full width; what the machine does not have is zero.
+    /// Vector registers 0 to 7 at full width; the parts that the machine lacks are zero.
     pub vectors: [[u64; 8]; 8],
     /// rdi, rsi, rdx, rcx, r8, r9.
     pub registers: [u64; 6],
@@ -18,11 +18,11 @@ pub struct Record {
     pub r10: u64,
     /// Index of the function in the table.
     pub index: u64,
-    /// Where the call returns to.
+    /// The return address.
     pub return_address: u64,
-    /// What lies above the return address.
+    /// The words above the return address.
     pub stack: [u64; STACK_WORDS],
-    /// Calls of this thread so far, this one included; 0: none yet.
+    /// The number of calls of this thread so far, including this one; 0 before the first.
     pub calls: u64,
 }
 
@@ -53,16 +53,16 @@ impl Record {
     }
 }
 
-/// What the function with that index answers in rax: all 64 bits differ from function to function,
-/// and the low byte and low half are never zero, so that an answer cut short or made up is noticed.
+/// The value that the function with that index returns in rax: it differs in all 64 bits from function to
+/// function, and the low byte and the low half are never zero, so that truncated or wrong values are detected.
 #[must_use]
 pub const fn answer(index: u64) -> u64 {
-    // The multiplier of SplitMix64; odd, so no two indices answer alike.
+    // The multiplier of SplitMix64; it is odd, so the values of all indices differ.
     (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
 
-/// What it leaves in rdx, xmm0 and xmm1 (the low halves), where functions return what does not fit
-/// into rax: C++ functions of the ABI return classes in two registers.
+/// The values that it returns in rdx, xmm0 and xmm1 (the low halves), which return what does not fit into rax:
+/// C++ functions of the ABI return classes in two registers.
 #[must_use]
 pub const fn further_answers(index: u64) -> [u64; 3] {
     let rax = answer(index);

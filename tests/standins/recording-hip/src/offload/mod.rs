@@ -1,5 +1,5 @@
-//! What a program hands over as GPU code. The one question asked is whether any of it is for the
-//! device; the crate `offload` answers it.
+//! The GPU code that a program registers or loads. The crate `offload` checks whether it has code for the
+//! device; nothing else of it is used.
 
 pub(crate) mod readable;
 

@@ -1,22 +1,22 @@
-//! How far memory can be read from an address: code is handed over as a bare pointer, and what its
-//! headers say about lengths is not to be believed.
+//! Determines how much memory can be read from an address: code is passed as a bare pointer, and the lengths
+//! in its headers are not trusted.
 
 use std::{ffi::c_void, fs, slice};
 
-/// All that can be read from an address on, up to the first page that cannot.
+/// The readable memory from an address on, up to the first unreadable page.
 ///
 /// # Safety
-/// Until the slice's last use nobody unmaps or writes what the caller looks at.
+/// The memory that the caller reads is neither unmapped nor written until the slice's last use.
 pub(crate) unsafe fn from<'a>(address: *const c_void) -> &'a [u8] {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     match readable(&maps, address.addr()) {
         0 => &[],
-        // SAFETY: the pages are mapped and readable, and stay as they are by the caller's promise.
+        // SAFETY: the pages are mapped and readable, and the caller guarantees that they do not change.
         length => unsafe { slice::from_raw_parts(address.cast(), length) },
     }
 }
 
-/// The same, by the kernel's list of mappings.
+/// The same as a number of bytes, from the kernel's list of mappings.
 fn readable(maps: &str, address: usize) -> usize {
     let mut end = address;
     for line in maps.lines() {
@@ -58,10 +58,10 @@ mod tests {
     #[test]
     fn this_process_can_read_its_own_constants() {
         static TEXT: [u8; 8] = *b"constant";
-        // SAFETY: constants stay.
+        // SAFETY: the constant remains valid.
         let found = unsafe { from((&raw const TEXT).cast()) };
         assert!(found.starts_with(&TEXT));
-        // SAFETY: nothing is there, and nothing is read.
+        // SAFETY: nothing is mapped there, so nothing is read.
         assert_eq!(unsafe { from(std::ptr::null()) }.len(), 0);
     }
 }

@@ -1,0 +1,10 @@
+//! Random valid calls of the functions whose operands the table describes: arguments from the signature
+//! alone, and memory from the operands.
+
+mod arguments;
+mod memory;
+mod random;
+
+pub use arguments::Arguments;
+pub use memory::{Memory, Place};
+pub use random::Random;
