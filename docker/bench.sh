@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The table that people compare: llama-bench's speeds at growing context with the VRAM in use, then one
-# tool call to a running llama-server. In the image it is `llama-bench-table`; without one:
+# Prints a table for comparisons: llama-bench's speeds at growing context with the VRAM in use, then one tool
+# call to a running llama-server. In the image it is called `llama-bench-table`; without the image:
 #
 #   docker/bench.sh --model ~/models/qwen3-8b-q4_k_m.gguf --url http://127.0.0.1:8080
 #
-# bash, coreutils, mawk and curl are all there is in the image: no jq and no Python.
+# The image contains only bash, coreutils, mawk and curl: no jq and no Python.
 set -euo pipefail
 export LC_ALL=C
 
@@ -87,7 +87,7 @@ fi
 work=$(mktemp -d)
 running=
 finish() {
-    # llama-bench would go on with the GPU when this script is stopped.
+    # llama-bench would continue to use the GPU when this script is stopped.
     if [ -n "$running" ] && [ -d "/proc/$running" ]; then
         kill "$running"
     fi
@@ -112,7 +112,7 @@ sample() {
     done
 }
 
-# `7421 + 7390`: MiB of each card in the order of their numbers.
+# `7421 + 7390`: MiB of each card, ordered by number.
 mebibytes() {
     local card text=
     [ ${#peak[@]} -gt 0 ] || {
@@ -182,7 +182,7 @@ bench() {
         wait "$running" || code=$?
         running=
         [ "$code" = 0 ] || failed "$depth" "exit code $code"
-        # Not all it says at each start, but what may explain a number.
+        # Print only lines that may explain a number.
         sed -n '/rocblas\|error\|warn/Ip' "$work/stderr" >&2
         if ! row=$(speed "$work/stdout" prompt && speed "$work/stdout" generation); then
             failed "$depth" 'no result in its output'
@@ -196,7 +196,7 @@ bench() {
                 context 'prompt t/s' 'generation t/s' 'peak VRAM MiB'
             echo '|--------:|-------------------:|-------------------:|--------------:|'
         fi
-        # Each row at once: what was measured stays on the screen when a later depth fails.
+        # Print each row immediately, so that results stay on the screen when a later depth fails.
         # 19, since printf counts the two bytes of ±.
         printf '| %7s | %19s | %19s | %13s |\n' \
             "$depth" "${row%%$'\n'*}" "${row##*$'\n'}" "$(mebibytes)"
@@ -223,7 +223,7 @@ request='{
   "max_tokens": 2048
 }'
 
-# Prints the HTTP status of a request, 000 without an answer; the body is in a file.
+# Prints the HTTP status of a request, 000 if there was no response; the body is in a file.
 http() {
     local code=0 status
     status=$(curl --silent --show-error --output "$work/body" --write-out '%{http_code}' \
@@ -232,7 +232,7 @@ http() {
     echo "$status"
 }
 
-# The text of a JSON string without its escapes, as far as a line on a terminal needs.
+# Unescapes a JSON string, as far as a line on a terminal requires.
 plain() { sed -e 's/\\n/ /g' -e 's/\\"/"/g' -e 's/\\\\/\\/g'; }
 
 no_call() {

@@ -2,10 +2,10 @@
 #
 #   docker build --file docker/shim.Dockerfile --tag rocblas-shim .
 #
-# and then, in any Dockerfile, `COPY --from=rocblas-shim / /opt/rocblas-shim/`. Built again from the same
-# commit with the same arguments, the files are the same bit by bit: SHA256SUMS.
+# and then, in any Dockerfile, `COPY --from=rocblas-shim / /opt/rocblas-shim/`. Builds of the same commit with
+# the same arguments are bit-for-bit identical: see SHA256SUMS.
 
-# Built where glibc is old, so that it runs where glibc is as old or newer: 22.04 has 2.35.
+# Built on a system with an old glibc (22.04 has 2.35), so that it runs on newer ones too.
 ARG BASE_IMAGE=docker.io/library/ubuntu:22.04
 
 FROM ${BASE_IMAGE} AS build
@@ -15,7 +15,7 @@ ENV CARGO_HOME=/usr/local/cargo \
     RUSTUP_HOME=/usr/local/rustup \
     PATH=/usr/local/cargo/bin:$PATH
 
-# A C compiler links, and compiles parts of compression libraries. Their versions are the base image's.
+# A C compiler links, and compiles parts of compression libraries. Its version is the base image's.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl gcc libc6-dev \
@@ -24,7 +24,7 @@ RUN apt-get update \
 ARG RUST_VERSION=1.95.0
 ARG RUSTUP_URL=https://static.rust-lang.org/rustup/archive/1.29.0/x86_64-unknown-linux-gnu/rustup-init
 ARG RUSTUP_SHA256=4acc9acc76d5079515b46346a485974457b5a79893cfb01112423c89aeb5aa10
-# A base image may bring this Rust; any other is refused, for the sake of the checksums.
+# A base image may contain this version of Rust; any other is rejected, to keep the checksums reproducible.
 RUN if [ ! -x "$CARGO_HOME/bin/cargo" ]; then \
         curl --proto '=https' --fail --silent --show-error --location --output /tmp/rustup-init "$RUSTUP_URL" \
         && echo "$RUSTUP_SHA256 */tmp/rustup-init" | sha256sum --check \
@@ -39,11 +39,11 @@ COPY . .
 # `installer --version` says it: --build-arg INSTALLER_COMMIT="$(git rev-parse HEAD)". The repository
 # itself is not here.
 ARG INSTALLER_COMMIT=unknown
-# Times of files are part of an image's digest, and `installer` knows the placed shim by its own.
+# File times are part of an image's digest, and `installer` recognises the placed shim by its time.
 ARG SOURCE_DATE_EPOCH=0
 RUN cargo build --locked --release --package rocblas-shim --package installer
 WORKDIR /out
-# Most licences ask that their text goes along with a program that their work is linked into.
+# Most licences require that their text is distributed with a program that contains the work.
 RUN set -- "$CARGO_HOME"/registry/src/* \
     && cargo tree --manifest-path /src/Cargo.toml --locked --package rocblas-shim --package installer \
         --edges normal,no-proc-macro --prefix none --format '{p}' \

@@ -1,4 +1,5 @@
-//! `docker/shim.Dockerfile`: an image to copy from, with nothing else in it, the same each time.
+//! `docker/shim.Dockerfile`: an image that exists only to copy from. It contains nothing else, and its builds
+//! are reproducible.
 
 use crate::images::{build_shim, shim};
 use std::{
@@ -23,12 +24,12 @@ const FILES: [&str; 6] = [
     "librocblas.so",
 ];
 
-/// Copies an image's files out, with their times.
+/// Extracts an image's files with their modification times.
 fn unpacked(engine: &Engine, tag: &str) -> (tempfile::TempDir, PathBuf) {
     let scratch = tempfile::tempdir().expect("a directory");
     let files = scratch.path().join("files");
     fs::create_dir(&files).expect("a directory");
-    // A scratch image has no program to start; it need not be started.
+    // A scratch image has no program to start, and a container that is only exported needs none.
     let container = engine.docker(&["create", tag, "none"]).success().stdout;
     let archive = scratch.path().join("files.tar");
     let archive = archive.to_str().expect("UTF-8");
@@ -65,7 +66,7 @@ fn the_image_has_the_shim_the_installer_licences_and_checksums_that_hold() {
     own.sort();
     assert_eq!(own, FILES);
 
-    // What Ubuntu 22.04's loader has.
+    // The glibc version of Ubuntu 22.04.
     let newest = (2, 35);
     for name in ["installer", "librocblas.so"] {
         let text = run(Command::new("objdump").arg("-T").arg(files.join(name))).success().stdout;
@@ -98,7 +99,7 @@ fn every_crate_that_is_linked_in_has_its_licences_there() {
         crates += 1;
     }
     assert!(crates > 50, "{tree}");
-    // C that a crate brings has its own.
+    // C code that is bundled with a crate has its own licence.
     assert!(text.contains("zstd/LICENSE <=="));
     assert!(text.contains("Copyright (c) Meta Platforms, Inc. and affiliates."));
 }

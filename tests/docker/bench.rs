@@ -1,5 +1,5 @@
-//! `docker/bench.sh`, which is `llama-bench-table` in the image: with a stand-in for llama-bench, a
-//! small HTTP server in llama-server's place, and a directory in place of /sys.
+//! `docker/bench.sh`, which is `llama-bench-table` in the image, run with stand-ins: a script for
+//! llama-bench, a small HTTP server for llama-server, and a directory for /sys.
 
 use std::{
     fs,
@@ -19,7 +19,8 @@ use tests::{
     run::{Ended, run},
 };
 
-/// Two tests in llama-bench's JSONL; speeds that go by the depth, so that a row shows whose it is.
+/// Prints two tests in llama-bench's JSONL format. The speeds depend on the depth, so that each row shows
+/// which test it comes from.
 const LLAMA_BENCH: &str = r#"#!/usr/bin/env bash
 set -eu
 shopt -s nullglob
@@ -97,7 +98,7 @@ impl Bench {
     }
 }
 
-/// Answers requests with statuses and bodies, in order and the last one forever; keeps what was asked.
+/// Responds to requests with these statuses and bodies in order, repeats the last one, and logs the requests.
 fn server(answers: &'static [(&'static str, &'static str)]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("its address"));
@@ -305,7 +306,7 @@ fn a_server_that_loads_its_model_is_waited_for() {
 #[test]
 fn a_server_that_cannot_be_reached_is_said_and_is_no_failure() {
     let bench = Bench::new(LLAMA_BENCH);
-    // A port of ours that nothing listens on any more.
+    // A port that was just closed, so that nothing listens on it.
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
     for url in [format!("http://{port}"), "http://nowhere.invalid:8080/".into()] {
         let ended = run(bench.command().arg("--no-bench").env("LLAMA_URL", &url)).success();

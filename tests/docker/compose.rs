@@ -1,5 +1,5 @@
-//! The Compose files of `docker/`, in the combinations that their comments name, as the Compose tools
-//! understand them; and what somebody reads who has not filled in `.env`.
+//! The Compose files of `docker/`, in the combinations that their comments document, as the Compose tools
+//! parse them; and the errors that users get if they have not filled in `.env`.
 
 use serde_json::Value;
 use std::{fs, io::Write, process::Command, sync::OnceLock};
@@ -10,7 +10,7 @@ use tests::{
     skip::skip,
 };
 
-/// Every variable without a default, of all files.
+/// Values for the variables that have no default in any of the files.
 const FILLED_IN: [(&str, &str); 5] = [
     ("MODELS", "/srv/models"),
     ("MODEL", "qwen3 8b.gguf"),
@@ -19,7 +19,7 @@ const FILLED_IN: [(&str, &str); 5] = [
     ("RPC_SERVERS", "10.0.0.11:50052,10.0.0.12:50052"),
 ];
 
-/// What the comments of the files tell people to run.
+/// The combinations that the comments of the files tell users to run.
 const COMBINATIONS: [&[&str]; 9] = [
     &["compose.yaml"],
     &["compose.yaml", "compose.dual.yaml"],
@@ -32,7 +32,8 @@ const COMBINATIONS: [&[&str]; 9] = [
     &["compose.yaml", "compose.trace.yaml", "compose.rpc-head.yaml"],
 ];
 
-/// The words of each Compose tool: the machine's, and Debian's Compose v2 where that is not among them.
+/// The command line of each Compose tool: those on this machine, and Debian's Compose v2 if none of them is
+/// v2.
 pub(super) fn tools() -> &'static [Vec<String>] {
     static FOUND: OnceLock<Vec<Vec<String>>> = OnceLock::new();
     FOUND.get_or_init(|| {
@@ -49,7 +50,8 @@ pub(super) fn tools() -> &'static [Vec<String>] {
         if !has_v2 {
             match compose_v2() {
                 Ok(program) => found.push(vec![program.to_string_lossy().into_owned()]),
-                // No skip where the other one reads the files; past the harness, as a skip is said.
+                // Not a skip, because the other tool can read the files. Like the messages of skips, this
+                // bypasses the test harness, which would capture it.
                 Err(why) => {
                     let line = format!("Compose v2 is not here and was not asked: {why}\n");
                     std::io::stderr().write_all(line.as_bytes()).expect("print");
@@ -63,11 +65,11 @@ pub(super) fn tools() -> &'static [Vec<String>] {
     })
 }
 
-/// `docker-compose -f FILE... config`, with those variables and no others.
+/// `docker-compose -f FILE... config` with only these variables set.
 fn config(tool: &[String], files: &[&str], variables: &[(&str, &str)]) -> Ended {
     let mut command = Command::new(&tool[0]);
     command.current_dir(workspace().join("docker")).args(&tool[1..]);
-    // Somebody's own settings are not what is tested.
+    // The user's own settings must not affect the test.
     let none = tempfile::NamedTempFile::new().expect("an empty file");
     command.arg("--env-file").arg(none.path()).args(["--profile", "*"]);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -84,7 +86,7 @@ fn parsed(tool: &[String], files: &[&str], more: &[(&str, &str)]) -> Value {
     serde_saphyr::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{files:?}: {e}\n{ended:?}"))
 }
 
-/// Runs a check on a service of a combination, by each tool.
+/// Runs a check on a service of a combination, with each tool.
 fn service(files: &[&str], name: &str, more: &[(&str, &str)], check: impl Fn(&Value)) {
     for tool in tools() {
         let file = parsed(tool, files, more);
@@ -94,7 +96,7 @@ fn service(files: &[&str], name: &str, more: &[(&str, &str)], check: impl Fn(&Va
     }
 }
 
-/// A command or an entry point in words; docker-compose prints a string as it is in the file.
+/// The words of a command or an entry point; docker-compose prints a string as it is in the file.
 fn words(command: &Value) -> Vec<String> {
     match command {
         Value::Array(words) => words.iter().map(text).collect(),
@@ -111,8 +113,8 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// `SOURCE:TARGET` of each mount or device, in both of the tools' forms, in the order of targets:
-/// a source may be anywhere, the project's own directory among them.
+/// `SOURCE:TARGET` of each mount or device, from either tool's format. Sorted by target, because a source may
+/// be anywhere, including the project's directory.
 fn pairs(list: &Value) -> Vec<String> {
     let pair = |value: &Value| match value {
         Value::String(short) => short.strip_suffix(":rw").unwrap_or(short).to_owned(),
@@ -128,7 +130,7 @@ fn pairs(list: &Value) -> Vec<String> {
     pairs
 }
 
-/// `ADDRESS:PORT` of the host and the container's port.
+/// `ADDRESS:PORT` on the host, and the container's port.
 fn ports(service: &Value) -> Vec<String> {
     let port = |value: &Value| match value {
         Value::String(short) => short.trim_end_matches("/tcp").to_owned(),
@@ -164,7 +166,7 @@ fn every_documented_combination_is_valid_and_every_service_is_hardened() {
             for network in ports(service) {
                 assert!(!network.starts_with("0.0.0.0"), "{what}");
             }
-            // What changes the owner of a directory, and nothing else.
+            // This service changes the owner of a directory and does nothing else.
             if name.ends_with("owner") {
                 assert_eq!(service["user"], "0:0", "{what}");
                 assert_eq!(service["cap_add"], serde_json::json!(["CHOWN"]), "{what}");
@@ -370,7 +372,7 @@ fn a_variable_that_is_not_set_is_asked_for() {
     }
 }
 
-/// `env.example` as somebody has it who copied it and did nothing else, then filled in what is empty.
+/// `env.example` as a user copies it: first unchanged, then with the empty values filled in.
 #[test]
 fn the_example_of_settings_names_every_variable_and_works() {
     let docker = workspace().join("docker");
@@ -405,7 +407,7 @@ fn the_example_of_settings_names_every_variable_and_works() {
             command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
             let ended = run(&mut command);
             assert_eq!(ended.status.success(), valid, "{ended:?}");
-            // Which one is missed first is the tool's affair.
+            // Which missing variable is reported first depends on the tool.
             let said = if valid { "/models/a model.gguf" } else { ": set " };
             assert!(format!("{ended:?}").contains(said), "{said}: {ended:?}");
         }

@@ -1,5 +1,5 @@
-//! The Compose files started for real, by every Compose tool: an image of this machine's own programs in
-//! llama.cpp's place, and no GPU. What a parser accepts, an engine may still not do.
+//! Starts the Compose files for real with every Compose tool, using an image of this machine's own programs
+//! in place of llama.cpp, and no GPU: an engine may reject what a parser accepts.
 
 use super::compose::tools;
 use std::{
@@ -22,7 +22,7 @@ const PROGRAMS: [&str; 18] = [
     "rm", "sed", "sleep", "sort", "touch", "tr",
 ];
 
-/// Says what a server of its rights can do, and stops as llama-server does.
+/// Prints what the server is permitted to do, and stops like llama-server.
 const SERVER: &str = r#"#!/bin/bash
 printf 'argument %s\n' "$@"
 id
@@ -36,7 +36,7 @@ echo ready
 while :; do sleep 0.1; done
 "#;
 
-/// Leaves SIGTERM to its default, as rpc-server does.
+/// Leaves SIGTERM at its default action, like rpc-server.
 const RPC_SERVER: &str = "#!/bin/bash\ntouch /cache/file && echo ready\nexec sleep 1000\n";
 
 const INSTALLER: &str = r#"#!/bin/bash
@@ -53,12 +53,12 @@ echo "{$common, \"n_prompt\": 512, \"n_gen\": 0, \"avg_ts\": 400}"
 echo "{$common, \"n_prompt\": 0, \"n_gen\": 128, \"avg_ts\": 30}"
 "#;
 
-/// An image that goes when it is dropped.
+/// An image that is removed when this is dropped.
 struct Image(String);
 
 impl Drop for Image {
     fn drop(&mut self) {
-        // Nothing to do about an engine that is gone.
+        // Nothing can be done if the engine is gone.
         let _ = Command::new("docker").args(["rmi", "--force", &self.0]).output();
     }
 }
@@ -68,14 +68,15 @@ fn path_of(program: &str) -> PathBuf {
     fs::canonicalize(ended.stdout.trim()).expect("a program")
 }
 
-/// The machine's programs and what they need, with stand-ins for llama.cpp's and the installer.
+/// Builds an image of the machine's programs and their libraries, with stand-ins for llama.cpp's programs and
+/// the installer.
 fn image(name: String) -> Image {
     let root = tempfile::tempdir().expect("a directory");
     let inside = |path: &str| root.path().join(path.trim_start_matches('/'));
     for directory in ["bin", "usr/local/bin", "tmp", "models", "app"] {
         fs::create_dir_all(inside(directory)).expect("make a directory");
     }
-    // runc gives a tmpfs the rights of the directory that it is mounted over.
+    // runc gives a tmpfs the mode of the directory that it is mounted over.
     run(Command::new("chmod").arg("1777").arg(inside("tmp"))).success();
     std::os::unix::fs::symlink("../bin", inside("usr/bin")).expect("make a link");
     for program in PROGRAMS {
@@ -117,7 +118,7 @@ fn image(name: String) -> Image {
     Image(name)
 }
 
-/// The Compose files without GPUs, and a project of its own.
+/// A separate Compose project with the Compose files, from which the GPUs have been removed.
 struct Project<'a> {
     tool: &'a [String],
     directory: TempDir,
@@ -137,7 +138,7 @@ impl<'a> Project<'a> {
         }
         fs::create_dir(directory.path().join("models")).expect("make a directory");
         fs::write(directory.path().join("models/a model.gguf"), "").expect("write a model");
-        // Tests run side by side, and a network of the same name would be in both.
+        // Tests run in parallel, and a network of the same name would belong to both.
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("compose-up-{}-{number}", std::process::id());
@@ -160,7 +161,7 @@ impl<'a> Project<'a> {
             .env("LLAMA_IMAGE", &self.image.0)
             .env("KEPT_IMAGE", &self.image.0)
             .env("RPC_BIND", "127.0.0.1")
-            // Any that is free.
+            // Any free port.
             .env("PORT", "0")
             .env("STOCK_PORT", "0")
             .env("RPC_PORT", "0");
@@ -192,21 +193,21 @@ impl<'a> Project<'a> {
 
 impl Drop for Project<'_> {
     fn drop(&mut self) {
-        // After a failed test as well; its own failure is the one to see.
+        // This also runs after a failed test, whose own failure is the one to report.
         let _ = self.command(&["down", "--volumes", "--timeout", "1"]).output();
-        // What is there may belong to user 10001.
+        // May fail, because files in it may belong to user 10001.
         let _ = fs::remove_dir_all(self.traces());
     }
 }
 
-/// Runs a test with each tool, where containers can be run.
+/// Runs a test with each tool, if containers can be run.
 fn with_each_tool(files: &[&str], test: impl Fn(&Project<'_>)) {
     let what = format!("starting {}", files.join(", "));
     let engine = Command::new("docker").args(["version", "--format", "{{.Server.Os}}"]).output();
     if !engine.is_ok_and(|output| output.status.success()) {
         return skip(&what, "there is no Docker engine");
     }
-    // Tests run side by side, and each takes its image away.
+    // Tests run in parallel, and each removes its own image.
     let stem = Path::new(files[files.len() - 1]).file_stem().expect("a name").to_string_lossy();
     let image = image(format!("compose-up-{stem}-{}:test", std::process::id()));
     for tool in tools() {

@@ -1,9 +1,10 @@
-//! Layers on top: what `apt-get` brings back, what a build before and after `apply` makes, and what must end a
-//! build.
+//! Layers on top of the image: what `apt-get` reinstalls, programs that are built before and after `apply`,
+//! and failures that must end a build.
 
 use crate::images::{Images, build_llama, derive, llama, try_build_llama};
 
-/// `docker/Dockerfile` up to where the shim is in place and compilers and packages are still there.
+/// `docker/Dockerfile` up to the stage in which the shim is installed while compilers and packages are still
+/// present.
 const BUILD: &str = "rocblas-shim-tests/build";
 
 fn build_stage() -> Option<Images> {
@@ -15,7 +16,7 @@ fn build_stage() -> Option<Images> {
     })
 }
 
-/// Only the archive in the image: no network is needed.
+/// Restricts apt to the archive in the image, so that no network is needed.
 const ONLY_ROCM: &str =
     "-o Dir::Etc::sourcelist=/etc/apt/sources.list.d/rocm.list -o Dir::Etc::sourceparts=-";
 
@@ -29,7 +30,7 @@ fn a_later_reinstallation_of_stock_does_not_undo_it() {
     );
     let (tag, ended) = derive(engine, "reinstalled", BUILD, &lines);
     ended.success();
-    // dpkg was told where to put it: it is there, and no program finds it.
+    // dpkg installs the library under its diverted name, where no program finds it.
     engine.run(&tag, &[], &["installer", "status"]).success();
     let ran = engine.run(&tag, &[], &["/app/llama-cli"]).success();
     assert!(ran.stdout.contains("rocBLAS 5.0.2.shim-"), "{ran:?}");
@@ -40,7 +41,7 @@ fn a_later_reinstallation_of_stock_does_not_undo_it() {
 fn an_installation_that_dpkg_was_not_told_of_is_noticed_and_repaired() {
     let Some(images) = build_stage() else { return };
     let engine = images.engine;
-    // As `dpkg --extract` or a COPY of the stock file would.
+    // As by `dpkg --extract` or a COPY of the stock file.
     let lines = "RUN dpkg-deb --extract /srv/rocm/7.0.2/pool/rocblas_5.*.deb / && ldconfig";
     let (disturbed, ended) = derive(engine, "disturbed", BUILD, lines);
     ended.success();
@@ -94,7 +95,7 @@ fn what_fails_in_a_step_ends_the_build() {
 #[test]
 fn an_archive_that_another_key_signed_is_refused() {
     let Some(images) = llama() else { return };
-    // A key of Debian's, which apt has and which signed nothing of ROCm's.
+    // Debian's key, which is installed but did not sign ROCm's archive.
     let keys = [("ROCBLAS_KEY", "file:///usr/share/keyrings/debian-archive-keyring.gpg")];
     let ended = try_build_llama(images, "rocblas-shim-tests/unsigned", &keys);
     assert!(!ended.status.success());

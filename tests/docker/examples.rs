@@ -1,4 +1,4 @@
-//! The Dockerfiles of `examples/docker`, on images that are laid out as those which they name.
+//! The Dockerfiles of `examples/docker`, on images with the same layout as those that they name.
 
 use crate::images::{Images, derive, llama};
 use tests::{
@@ -7,10 +7,10 @@ use tests::{
     run::Ended,
 };
 
-/// Where they leave it.
+/// The path at which the examples leave the installer.
 const INSTALLER: &str = "/opt/rocblas-shim/installer";
 
-/// Builds one of them.
+/// Builds one of the examples.
 fn example(images: Images, name: &str, arguments: &[(&str, &str)]) -> (String, Ended) {
     let tag = format!("{PREFIX}/example-{name}");
     let file = workspace().join("examples/docker").join(format!("{name}.Dockerfile"));
@@ -47,7 +47,7 @@ fn the_example_for_llama_cpp_builds_and_runs() {
     images.engine.docker(&["image", "rm", &tag]).success();
 }
 
-/// A program that finds the bundle as Ollama's do: by the path in it.
+/// A program that finds the bundle as Ollama's programs do: through its path in the RPATH.
 const RUNNER: &str = "RUN gcc -DNDEBUG -D__HIP_PLATFORM_AMD__ -I/opt/rocm/include -o /usr/bin/runner \\\n \
     /srv/llama.cpp/llama-cli.c /srv/llama.cpp/ggml-hip.c -L/opt/rocm/lib -lrocblas -lhipblas -lamdhip64 \\\n \
     -Wl,--disable-new-dtags,-rpath,/usr/lib/ollama/rocm";
@@ -56,7 +56,7 @@ const RUNNER: &str = "RUN gcc -DNDEBUG -D__HIP_PLATFORM_AMD__ -I/opt/rocm/includ
 fn the_example_for_ollama_puts_the_shim_into_its_bundle() {
     let Some(images) = llama() else { return };
     let rocm = &images.rocm.tag;
-    // ROCm's libraries are in the bundle and nowhere else; AMD's 7 has no kernels for this GPU.
+    // ROCm's libraries are only in the bundle, and AMD's rocBLAS 7 has no kernels for this GPU.
     let lines = format!(
         "RUN apt-get update && apt-get install --yes --no-install-recommends rocblas-dev hipblas-dev\n\
          {RUNNER}\n\
@@ -73,7 +73,7 @@ fn the_example_for_ollama_puts_the_shim_into_its_bundle() {
     ended.success();
     let ran = images.engine.run(&tag, &[], &["/usr/bin/runner"]).success();
     assert!(ran.stdout.contains("rocBLAS 5.0.2.shim-"), "{ran:?}");
-    // The file by which Ollama tells whether the GPU is served.
+    // The file by which Ollama decides whether it supports the GPU.
     let seen = "/usr/lib/ollama/rocm/rocblas/library/TensileLibrary_lazy_gfx906.dat";
     images.engine.run(&tag, &[], &["/usr/bin/test", "-s", seen]).success();
     images.engine.run(&tag, &[], &[INSTALLER, "status"]).success();

@@ -18,7 +18,7 @@ pub(crate) struct Images {
     pub(crate) runtime: &'static str,
 }
 
-/// Builds [`SHIM`]. `None`, having said so, where it is not to be had.
+/// Builds [`SHIM`]. Prints a message and returns `None` if it is not available.
 pub(crate) fn shim() -> Option<&'static Engine> {
     static BUILT: OnceLock<Option<&'static Engine>> = OnceLock::new();
     *BUILT.get_or_init(|| {
@@ -49,13 +49,13 @@ pub(crate) fn llama() -> Option<Images> {
     })
 }
 
-/// Builds `docker/Dockerfile` under a name, up to a stage, with more arguments.
+/// Builds `docker/Dockerfile` under a name, up to a stage, with additional arguments.
 #[track_caller]
 pub(crate) fn build_llama(images: Images, tag: &str, target: Option<&str>, more: &[(&str, &str)]) {
     images.engine.build(&recipe(tag, target, &arguments(images, more)));
 }
 
-/// As [`build_llama`], and says how it ended.
+/// Like [`build_llama`], but returns how the build ended.
 pub(crate) fn try_build_llama(images: Images, tag: &str, more: &[(&str, &str)]) -> Ended {
     images.engine.try_build(&recipe(tag, None, &arguments(images, more)))
 }
@@ -81,7 +81,7 @@ pub(crate) fn derive(engine: &Engine, name: &str, from: &str, lines: &str) -> (S
     (tag, ended)
 }
 
-/// What the recipe has to be told where nothing can be pulled.
+/// The build arguments of the recipe if nothing can be pulled.
 fn arguments<'a>(images: Images, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let Images { rocm, runtime, .. } = images;
     let mut arguments = vec![

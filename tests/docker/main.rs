@@ -1,5 +1,5 @@
-//! Docker, Compose and Kubernetes: what users are given in `docker/`, built, run and read by the tools that
-//! they have; `cargo docker`.
+//! Docker, Compose and Kubernetes: the files in `docker/`, built, run and parsed by the tools that users
+//! have; `cargo docker`.
 
 mod artifact;
 mod bench;

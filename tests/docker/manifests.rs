@@ -1,5 +1,5 @@
-//! The Kubernetes manifests of `docker/kubernetes`, built by kubectl and checked against Kubernetes'
-//! own schemas; and every Dockerfile of the project by hadolint.
+//! The Kubernetes manifests of `docker/kubernetes`, built by kubectl and validated against Kubernetes' own
+//! schemas; and every Dockerfile of the project, checked by hadolint.
 
 use serde_json::{Value, json};
 use std::{
@@ -31,7 +31,7 @@ fn kustomize(directory: &Path) -> Option<String> {
     Some(ended.stdout)
 }
 
-/// The objects of a stream of documents, by `Kind/name`; a generated name without its digest.
+/// The objects of a stream of documents, by `Kind/name`, with generated names stripped of their digests.
 fn objects(stream: &str) -> BTreeMap<String, Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(stream).expect("YAML");
     let named = documents.into_iter().map(|object| {
@@ -53,7 +53,7 @@ fn string<'a>(object: &'a Value, path: &str) -> &'a str {
     value.as_str().unwrap_or_else(|| panic!("{path} is {value}"))
 }
 
-/// What a pod is made from, wherever its kind of object has it.
+/// The pod's specification in an object, if this kind of object has one.
 fn pod(object: &Value) -> Option<&Value> {
     let path = match string(object, "/kind") {
         "Pod" => "/spec",
@@ -70,7 +70,7 @@ fn validate(validator: &Path, stream: &str) -> Ended {
     run(Command::new(validator).arg("--strict").arg(file.path()))
 }
 
-/// What Kubernetes' own `restricted` standard asks of a pod, and more.
+/// Checks the requirements of Kubernetes' own `restricted` standard for a pod, and more.
 fn assert_hardened(name: &str, pod: &Value) {
     let what = format!("{name}: {pod:#}");
     let context = &pod["securityContext"];
@@ -96,7 +96,7 @@ fn assert_hardened(name: &str, pod: &Value) {
         for path in ["/requests/cpu", "/requests/memory", "/limits/memory"] {
             assert!(resources.pointer(path).is_some(), "{path} of {what}");
         }
-        // A GPU is used by who is in its group only.
+        // A GPU can only be used by members of its group.
         let has_gpu = !resources["limits"]["amd.com/gpu"].is_null();
         assert_eq!(has_gpu, context["supplementalGroups"].is_array(), "{what}");
     }
@@ -262,7 +262,7 @@ fn rpc_servers_are_named_and_reached_by_llama_server_only() {
     assert_eq!(policy["egress"], json!([]));
 }
 
-/// The probe's command, here: this process listens on the port, and then it does not.
+/// Runs the probe's command while this process listens on the port, and after it has stopped.
 #[test]
 fn a_probe_sees_whether_rpc_server_listens_without_connecting() {
     let Some(objects) = overlay("rpc") else { return };
@@ -283,7 +283,7 @@ fn a_probe_sees_whether_rpc_server_listens_without_connecting() {
     assert!(!listens());
 }
 
-/// As rpc/kustomization.yaml says that it is done.
+/// As documented in rpc/kustomization.yaml.
 #[test]
 fn tracing_reaches_rpc_servers_too() {
     // kustomize reads no files outside the directory of an overlay, so all of it is copied.
@@ -299,7 +299,7 @@ fn tracing_reaches_rpc_servers_too() {
     assert_traced(&objects, "StatefulSet/rpc-server");
 }
 
-/// hadolint with settings that ignore nothing: only what a Dockerfile says itself counts.
+/// hadolint with a configuration that ignores nothing: only exceptions in the Dockerfile itself count.
 fn hadolint_alone(hadolint: &Path) -> Command {
     let settings = workspace().join("tests/docker/hadolint.yaml");
     let mut command = Command::new(hadolint);
@@ -325,7 +325,7 @@ fn hadolint_has_no_complaint_and_every_exception_says_why() {
     }
 }
 
-/// Lines that switch a rule off without a comment before them.
+/// Lines that disable a rule without a comment before them.
 fn unexplained(dockerfile: &str) -> Vec<&str> {
     let lines: Vec<_> = dockerfile.lines().collect();
     let is_comment = |line: &str| line.starts_with("# ") && !line.starts_with("# hadolint ");

@@ -1,10 +1,10 @@
-//! The step of `docker/Dockerfile` that builds llama.cpp, run here: on a project of its targets, by the names that
-//! they have had.
+//! The step of `docker/Dockerfile` that builds llama.cpp, run on this machine on projects with the names that
+//! llama.cpp's targets have had.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 use tests::{artefacts::workspace, run::run, skip::skip};
 
-/// Programs of llama.cpp of a version: `RPC` is what the one that lends a GPU is called.
+/// The programs of a version of llama.cpp; `RPC` is replaced with the name of the one that lends a GPU.
 const PROJECT: &str = "\
 cmake_minimum_required(VERSION 3.21)
 project(llama.cpp C)
@@ -16,7 +16,7 @@ file(WRITE ${CMAKE_BINARY_DIR}/arguments
     \"${GPU_TARGETS} ${LLAMA_BUILD_NUMBER} ${LLAMA_BUILD_UI} ${LLAMA_USE_PREBUILT_UI}\")
 ";
 
-/// The shell's text of the step that builds, with its comments and instruction left away.
+/// The shell command of the build step, without its comments and the instruction.
 fn step() -> String {
     let file = fs::read_to_string(workspace().join("docker/Dockerfile")).expect("read");
     let steps = file.split("\nRUN ").skip(1);
@@ -26,7 +26,8 @@ fn step() -> String {
     step[..end.map_or(step.len(), |(at, _)| at)].to_owned()
 }
 
-/// Runs the step in a directory, with its programs put below it. `None` without CMake.
+/// Runs the step in a directory and installs the programs below it. Returns the values that CMake was given;
+/// `None` without CMake.
 fn build(directory: &Path, rpc: &str, variables: &[(&str, &str)]) -> Option<String> {
     if !run(Command::new("sh").args(["-c", "command -v cmake"])).status.success() {
         skip("the step that builds llama.cpp", "no CMake");

@@ -7,7 +7,7 @@ use tests::{
     run::{run, run_within},
 };
 
-/// The files in every layer of the image with their sizes in bytes, as its tarballs have them; no links.
+/// The files in all layers of the image with their sizes in bytes, as listed in the tarballs, without links.
 fn files(engine: &Engine) -> &'static BTreeMap<String, u64> {
     static FILES: OnceLock<BTreeMap<String, u64>> = OnceLock::new();
     FILES.get_or_init(|| files_in_layers(engine, LLAMA_IMAGE))
@@ -76,7 +76,7 @@ fn no_layer_has_the_stock_library_or_a_tool_that_builds() {
     assert_eq!(other_gpus.collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
-/// The most that the image may have, in bytes; with the kernels of all GPUs it has 2.25 GB.
+/// The maximum size of the image in bytes; with the kernels of all GPUs it has 2.25 GB.
 const MOST: u64 = 800_000_000;
 
 #[test]
@@ -111,7 +111,7 @@ fn the_image_says_what_it_is_how_it_is_and_that_it_is_nobodys() {
     assert_eq!(environment.iter().find(named), None);
 }
 
-/// Past the test harness: what a user downloads, by part.
+/// Prints the size of what a user downloads, by part. Bypasses the test harness, which would capture this.
 fn print_sizes(engine: &Engine, size: u64, files: &BTreeMap<String, u64>) {
     let layers = engine.inspect(LLAMA_IMAGE, "{{len .RootFS.Layers}}");
     let megabytes = |bytes: u64| format!("{:>6} MB", bytes / 1_000_000);

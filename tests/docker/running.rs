@@ -1,11 +1,11 @@
-//! The image as it runs: as nobody in particular, on a read-only root, with its libraries, its traces and
-//! its end.
+//! The running image: as an unprivileged user on a read-only root file system, with its libraries, traces and
+//! shutdown.
 
 use crate::images::{Images, LLAMA_IMAGE, build_llama, llama};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use tests::docker::Container;
 
-/// What a careful person gives a server.
+/// Options that a careful administrator gives a server.
 const HARDENED: [&str; 6] = [
     "--read-only",
     "--tmpfs=/tmp",
@@ -15,7 +15,7 @@ const HARDENED: [&str; 6] = [
     "--pids-limit=64",
 ];
 
-/// A directory of this machine that the container's user may write to.
+/// A directory of this machine that the container's user can write to.
 fn shared() -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().expect("a directory");
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o1777)).expect("chmod");
@@ -47,7 +47,7 @@ fn the_server_computes_through_the_shim_as_nobody_on_a_read_only_root() {
     assert_eq!(container.exec(&["id", "-u"]).success().stdout.trim(), "10001");
     let written = container.exec(&["touch", "/app/mine"]);
     assert!(written.stderr.contains("Read-only file system"), "{written:?}");
-    // What the loader mapped into the server, which is the first process.
+    // The libraries that the loader mapped into the server, which has PID 1.
     let maps = container.exec(&["cat", "/proc/1/maps"]).success().stdout;
     for library in [
         "/opt/rocm-7.0.2/lib/librocblas.so.5.99.0",
@@ -71,7 +71,7 @@ fn the_server_computes_through_the_shim_as_nobody_on_a_read_only_root() {
     for command in ["status", "verify"] {
         container.exec(&["installer", command]).success();
     }
-    // No GPU here; that is what it has to find, and nothing else.
+    // There is no GPU here: doctor has to find that, and nothing else.
     let doctor = container.exec(&["installer", "doctor"]);
     assert!(doctor.stdout.contains("/dev/kfd"), "{doctor:?}");
 
@@ -130,7 +130,7 @@ fn stock_is_a_variable_away_where_it_was_kept() {
     };
     assert!(version(&[]).contains("shim-0.1.0-4."), "{}", version(&[]));
     let stock = version(&["--env=ROCBLAS_SHIM_BACKEND=7.0.2"]);
-    // It keeps its own promises, so it answers for itself.
+    // The stock library keeps the promises itself, so the version string is its own.
     assert!(stock.contains("rocBLAS 5.") && !stock.contains("shim"), "{stock}");
     images.engine.docker(&["image", "rm", KEPT]).success();
 }

@@ -1,6 +1,6 @@
-# In the place of a Python image, with a wheel that is made as PyTorch's are: ROCm's libraries in it have file
-# names without versions, all others in it ask for them so, and their RPATH leads there. It has no Tensile
-# library: for this GPU there is nothing in AMD's.
+# Stands in for a Python image and provides a wheel built like PyTorch's: its ROCm libraries have file names
+# without versions, all other libraries in it refer to them by these names, and their RPATH points to them. It
+# has no Tensile library, because AMD's wheel has nothing for this GPU.
 ARG BASE
 FROM ${BASE}
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]

@@ -1,5 +1,5 @@
-# In the place of AMD's image: compilers, the recording HIP runtime where AMD has its own, and apt sources
-# with rocBLAS and the rest. The context has them as `srv`.
+# Stands in for AMD's image: compilers, the recording HIP runtime in place of AMD's, and apt sources with
+# rocBLAS and the other packages. The build context contains them as `srv`.
 ARG BASE
 FROM ${BASE}
 COPY srv/ /srv/

@@ -1,5 +1,5 @@
-# A base for docker/shim.Dockerfile that brings the Rust of the machine, because no other can be fetched
-# everywhere. The context has its sysroot as `rust`, and the machine's own certificates.
+# A base image for docker/shim.Dockerfile with the machine's own Rust, because no other can be downloaded
+# everywhere. The build context contains its sysroot as `rust`, and the machine's own certificates.
 ARG BASE
 FROM ${BASE}
 COPY certificates/ /usr/local/share/ca-certificates/

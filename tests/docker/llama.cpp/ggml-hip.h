@@ -1,6 +1,6 @@
-/* What the programs share. */
+/* Shared by the programs. */
 #pragma once
 
-/* SOLVE_TRI and a matrix product on the GPU, through rocBLAS and hipBLAS as llama.cpp has it. Says on stdout
- * which rocBLAS answers. 0, or the first status that is no success. */
+/* Runs SOLVE_TRI and a matrix product on the GPU, through rocBLAS and hipBLAS like llama.cpp. Prints the
+ * version of the rocBLAS in use. Returns 0, or the first status other than success. */
 int solve_tri(void);

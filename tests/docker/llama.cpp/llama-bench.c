@@ -1,4 +1,4 @@
-/* Two tests, as `llama-bench -o jsonl` prints them, at the depth that `-d` names. */
+/* Prints two tests like `llama-bench -o jsonl`, at the depth given by `-d`. */
 #include "ggml-hip.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* Answers /health and, as if a model had called a tool, everything else. Computes at the start and at each
- * request. Ends at SIGTERM. */
+/* Responds to /health, and to every other request as if a model had called a tool. Computes at the start and
+ * for each of these other requests. Exits on SIGTERM. */
 #include "ggml-hip.h"
 
 #include <arpa/inet.h>

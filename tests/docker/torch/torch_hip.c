@@ -1,8 +1,8 @@
-/* What libtorch_hip.so is to rocBLAS: a client in a wheel. */
+/* A client of rocBLAS in a wheel, like libtorch_hip.so. */
 #include <hip/hip_runtime_api.h>
 #include <rocblas/rocblas.h>
 
-/* One triangular solve. Answers its status, and the version string in `version`. */
+/* Solves one triangular system. Returns the status, and the version string in `version`. */
 int solve_triangular(char *version, size_t size) {
     enum { N = 64 };
     const float one = 1;

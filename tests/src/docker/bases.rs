@@ -1,5 +1,5 @@
-//! Base images by debootstrap, made once: a Debian that is old enough to build the shim on, and one that
-//! has what the real libraries need.
+//! Base images, created once with debootstrap: a Debian that is old enough to build the shim on, and one
+//! with the dependencies of the real libraries.
 
 use super::engine::{Build, Engine, say};
 use crate::{
@@ -16,13 +16,13 @@ use std::{
     time::Duration,
 };
 
-/// All images of these tests begin so.
+/// The prefix of the names of all images of these tests.
 pub const PREFIX: &str = "rocblas-shim-tests";
 
 /// The image of `docker/shim.Dockerfile`.
 pub const SHIM: &str = "rocblas-shim-tests/shim";
 
-/// Where contexts and root directories are made, beside those of the real binaries.
+/// The directory for contexts and root directories, next to those of the real binaries.
 pub(super) fn directory() -> PathBuf {
     root::directory().with_file_name("docker")
 }
@@ -32,7 +32,7 @@ pub(super) fn file(name: &str) -> PathBuf {
     workspace().join("tests/docker").join(name)
 }
 
-/// An image of a Debian suite's smallest system. `None`, having said so, where it is not to be had.
+/// An image of a Debian suite's minimal system. If it is not available, prints why and returns `None`.
 fn debian(engine: &Engine, suite: &str) -> Option<String> {
     let tag = format!("{PREFIX}/debian:{suite}");
     if engine.has(&tag) {
@@ -49,7 +49,8 @@ fn debian(engine: &Engine, suite: &str) -> Option<String> {
         let mirror = Mirror::of_this_machine(&lists)?;
         let top = tempfile::tempdir_in(directory()).map_err(|e| e.to_string())?;
         say(&format!("debootstrap {suite}"));
-        // In mounts of its own: it mounts /proc in there, which would stay where it is killed.
+        // In a separate mount namespace: debootstrap mounts /proc, which would remain mounted if it is
+        // killed.
         let mut command = Command::new("unshare");
         command.args(["--mount", "debootstrap"]);
         command.args(["--variant=minbase", "--include=ca-certificates"]);
@@ -59,7 +60,7 @@ fn debian(engine: &Engine, suite: &str) -> Option<String> {
         if !ended.status.success() {
             return Err(ended.stdout.lines().last().unwrap_or("debootstrap failed").to_owned());
         }
-        // A mirror may be older than its lists are valid for.
+        // A mirror's lists may have expired.
         let settings = top.path().join("etc/apt/apt.conf.d/90tests");
         fs::write(settings, "Acquire::Check-Valid-Until \"false\";\n")
             .map_err(|e| e.to_string())?;
@@ -75,14 +76,24 @@ fn debian(engine: &Engine, suite: &str) -> Option<String> {
     }
 }
 
-/// What the real libraries run on, and nothing of ROCm's.
+/// Unpacks Debian's smallest system into a directory. `None`, having said so, where it is not to be had.
+///
+/// # Panics
+/// When it cannot be unpacked.
+pub fn clean_root(engine: &Engine, directory: &Path) -> Option<()> {
+    let tag = debian(engine, "bookworm")?;
+    engine.export(&tag, directory);
+    Some(())
+}
+
+/// An image on which the real libraries run, without any part of ROCm.
 pub fn runtime(engine: &Engine) -> Option<&'static str> {
     static TAG: OnceLock<Option<String>> = OnceLock::new();
     TAG.get_or_init(|| debian(engine, "sid")).as_deref()
 }
 
-/// A Debian with this machine's Rust in it, and that Rust's version. Its glibc, 2.36, has no symbol that 2.35
-/// lacks and Rust programs use.
+/// A Debian image with this machine's Rust, and that Rust's version. Its glibc, 2.36, adds no symbol to 2.35
+/// that Rust programs use.
 pub fn rust(engine: &Engine) -> Option<&'static (String, String)> {
     static BUILT: OnceLock<Option<(String, String)>> = OnceLock::new();
     BUILT.get_or_init(|| build_rust(engine)).as_ref()

@@ -1,4 +1,4 @@
-//! The engine: building, running, looking into images.
+//! The engine: building, running and inspecting images.
 
 use crate::{
     run::{Ended, exists, run_within},
@@ -13,20 +13,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longer than an image takes to build, on a busy machine too.
+/// Longer than an image takes to build, even on a busy machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(40 * 60);
 
 /// Longer than any other command takes.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// An engine that answers.
+/// A running engine.
 #[derive(Debug)]
 pub struct Engine {
-    /// As it names it.
+    /// Its version.
     pub version: String,
 }
 
-/// The machine's engine. `None`, having said so, where there is none that may be used.
+/// The machine's engine. If there is none, or it may not be used, prints why and returns `None`.
 pub fn engine() -> Option<&'static Engine> {
     static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
     let found = ENGINE.get_or_init(|| {
@@ -37,7 +37,7 @@ pub fn engine() -> Option<&'static Engine> {
         if ended.status.success() {
             Ok(Engine { version: ended.stdout.trim().to_owned() })
         } else {
-            Err(ended.stderr.lines().last().unwrap_or("the engine does not answer").to_owned())
+            Err(ended.stderr.lines().last().unwrap_or("the engine does not respond").to_owned())
         }
     });
     match found {
@@ -53,7 +53,7 @@ fn docker(arguments: &[&str]) -> Ended {
     run_within(Command::new("docker").args(arguments), LIMIT)
 }
 
-/// Says something past the test harness, which would keep it to itself.
+/// Prints a line even though the test harness captures output.
 pub(super) fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("images: {line}\n").as_bytes());
 }
@@ -65,18 +65,18 @@ pub struct Build<'a> {
     pub tag: &'a str,
     /// The Dockerfile.
     pub file: &'a Path,
-    /// The directory that COPY is about.
+    /// The directory that COPY refers to.
     pub context: &'a Path,
     /// Build arguments.
     pub arguments: &'a [(&'a str, &'a str)],
-    /// The stage to end at.
+    /// The stage to stop at.
     pub target: Option<&'a str>,
-    /// Whether every step is done anew.
+    /// Whether to ignore the cache of earlier builds.
     pub afresh: bool,
 }
 
 impl<'a> Build<'a> {
-    /// All stages, with what is known of earlier builds.
+    /// A build of all stages, with the cache of earlier builds.
     #[must_use]
     pub fn new(
         tag: &'a str,
@@ -89,12 +89,13 @@ impl<'a> Build<'a> {
 }
 
 impl Engine {
-    /// Builds an image, or ends as `docker build` does.
+    /// Builds an image and returns the outcome of `docker build`. A failed build leaves neither a container
+    /// nor an image: those of the recipe take gigabytes.
     pub fn try_build(&self, build: &Build<'_>) -> Ended {
         say(&format!("building {}", build.tag));
         let start = Instant::now();
         let mut command = Command::new("docker");
-        command.args(["build", "--tag", build.tag, "--file"]).arg(build.file);
+        command.args(["build", "--force-rm", "--tag", build.tag, "--file"]).arg(build.file);
         for (name, value) in build.arguments {
             command.arg("--build-arg").arg(format!("{name}={value}"));
         }
@@ -111,22 +112,33 @@ impl Engine {
             start.elapsed().as_secs_f64(),
             ended.status
         ));
+        if !ended.status.success() {
+            // The last lines say why; a test that printed everything would show at most the beginning.
+            let end = ended.stderr.lines().rev().take(10).collect::<Vec<_>>();
+            end.iter().rev().for_each(|line| say(&format!("| {line}")));
+            // Docker refuses this if another image is based on it.
+            if let Some(last) =
+                ended.stdout.lines().rev().find_map(|line| line.strip_prefix(" ---> "))
+            {
+                let _ = docker(&["image", "rm", last]);
+            }
+        }
         ended
     }
 
     /// Builds an image.
     ///
     /// # Panics
-    /// With all that was printed when a step fails.
+    /// If a step fails, with all of its output.
     #[track_caller]
     pub fn build(&self, build: &Build<'_>) -> Ended {
         self.try_build(build).success()
     }
 
-    /// Makes an image of a root directory.
+    /// Creates an image from a root directory.
     ///
     /// # Panics
-    /// When that fails.
+    /// If that fails.
     #[track_caller]
     pub(super) fn import(&self, root: &Path, tag: &str) {
         let mut tar = Command::new("tar");
@@ -139,20 +151,39 @@ impl Engine {
         assert!(tar.wait().expect("wait for tar").success());
     }
 
+    /// Unpacks the files of an image into a directory.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[track_caller]
+    pub(super) fn export(&self, tag: &str, directory: &Path) {
+        // Nothing is started in it.
+        let container = docker(&["create", tag, "none"]).success().stdout;
+        let mut export = Command::new("docker");
+        let export = export.args(["export", container.trim()]).stdout(Stdio::piped());
+        let mut export = export.spawn().expect("run docker");
+        let mut tar = Command::new("tar");
+        tar.arg("--directory").arg(directory).args(["--extract", "--numeric-owner"]);
+        let output = tar.stdin(export.stdout.take().expect("piped")).output().expect("run tar");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(export.wait().expect("wait for docker").success());
+        docker(&["rm", container.trim()]).success();
+    }
+
     /// Whether there is an image of that name.
     #[must_use]
     pub fn has(&self, tag: &str) -> bool {
         docker(&["image", "inspect", tag]).status.success()
     }
 
-    /// What `docker image inspect` knows, in the words of its format.
+    /// The output of `docker image inspect` for a format.
     #[track_caller]
     pub fn inspect(&self, tag: &str, format: &str) -> String {
         let ended = docker(&["image", "inspect", "--format", format, tag]).success();
         ended.stdout.trim().to_owned()
     }
 
-    /// Runs a command of the engine's.
+    /// Runs a `docker` command.
     pub fn docker(&self, arguments: &[&str]) -> Ended {
         docker(arguments)
     }
@@ -164,14 +195,14 @@ impl Engine {
         self.docker(&[&fixed, options, &[tag], arguments].concat())
     }
 
-    /// Starts an image as it is meant to be started.
+    /// Starts an image with its own entry point.
     #[track_caller]
     pub fn start(&self, tag: &str, options: &[&str]) -> Container {
         let ended = self.docker(&[&["run", "--detach"], options, &[tag]].concat()).success();
         Container { id: ended.stdout.trim().to_owned() }
     }
 
-    /// Writes an image with all its layers into a file.
+    /// Writes an image with all its layers to a file.
     #[track_caller]
     pub fn save(&self, tag: &str, file: &Path) {
         File::create(file).expect("make a file");
@@ -179,7 +210,7 @@ impl Engine {
     }
 }
 
-/// A container; it goes when this does.
+/// A container; it is removed when this is dropped.
 #[derive(Debug)]
 pub struct Container {
     id: String,
@@ -191,23 +222,23 @@ impl Container {
         docker(&[&["exec", &self.id], program].concat())
     }
 
-    /// What it printed.
+    /// Its output so far.
     #[must_use]
     pub fn logs(&self) -> String {
         let ended = docker(&["logs", &self.id]);
         ended.stdout + &ended.stderr
     }
 
-    /// What the engine knows of it, in the words of its format.
+    /// The output of `docker inspect` for a format.
     #[must_use]
     pub fn inspect(&self, format: &str) -> String {
         docker(&["inspect", "--format", format, &self.id]).success().stdout.trim().to_owned()
     }
 
-    /// Waits until it is so.
+    /// Waits until a condition holds.
     ///
     /// # Panics
-    /// With its log, when it is not after a minute.
+    /// If it does not hold after a minute, with the log.
     #[track_caller]
     pub fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let start = Instant::now();
@@ -218,7 +249,7 @@ impl Container {
         }
     }
 
-    /// Sends SIGTERM, and SIGKILL after ten seconds. Answers the exit code and how long it took.
+    /// Sends SIGTERM, and SIGKILL after ten seconds. Returns the exit code and how long it took.
     #[must_use]
     pub fn stop(&self) -> (String, Duration) {
         let start = Instant::now();

@@ -1,5 +1,5 @@
-//! An image in the place of AMD's: Debian's real libraries as packages with AMD's names, in AMD's
-//! directories, from signed apt archives inside of the image; the recording runtime is HIP.
+//! An image that replaces AMD's: Debian's real libraries as packages with AMD's names, in AMD's
+//! directories, from signed apt archives inside the image, with the recording runtime as HIP.
 
 use super::{
     bases::{PREFIX, directory, file, runtime},
@@ -24,10 +24,10 @@ use std::{
 /// The version that 6.3's package has in Ubuntu 24.04's archive.
 pub const ROCBLAS_6_VERSION: &str = "4.3.0.60300-39~24.04";
 
-/// Where the image has the repository that stands for llama.cpp's.
+/// The location in the image of the repository that replaces llama.cpp's.
 pub const LLAMA: &str = "file:///srv/llama.cpp";
 
-/// Where ROCm 7 is in the image.
+/// The prefix of ROCm 7 in the image.
 const PREFIX_7: &str = "opt/rocm-7.0.2";
 
 /// The version of all packages of ROCm 7.
@@ -36,18 +36,18 @@ const VERSION_7: &str = "5.0.2.70002-56~24.04";
 /// Longer than packing a gigabyte takes.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// The image, and what `docker/Dockerfile` has to be told of it.
+/// The image, and the build arguments that `docker/Dockerfile` needs for it.
 #[derive(Clone, Debug)]
 pub struct Rocm {
     /// Its name.
     pub tag: String,
     /// The digest of 6.3's package in it.
     pub rocblas_sha256: String,
-    /// The commit of what stands for llama.cpp.
+    /// The commit of the stand-in for llama.cpp.
     pub commit: String,
 }
 
-/// Builds it, unless that has been done. `None`, having said so, where it is not to be had.
+/// Builds the image, unless it exists already. If it is not available, prints why and returns `None`.
 pub fn rocm(engine: &Engine) -> Option<&'static Rocm> {
     static BUILT: OnceLock<Option<Rocm>> = OnceLock::new();
     BUILT.get_or_init(|| build(engine)).as_ref()
@@ -91,7 +91,7 @@ fn build(engine: &Engine) -> Option<Rocm> {
     Some(Rocm { tag, rocblas_sha256, commit })
 }
 
-/// An image that was built by the same recipe.
+/// The image, if it was built by the same recipe.
 fn read_stamp(engine: &Engine, tag: &str, stamp: &Path) -> Option<Rocm> {
     let text = fs::read_to_string(stamp).ok()?;
     let [built_by, image, rocblas_sha256, commit] = text.lines().collect::<Vec<_>>()[..] else {
@@ -102,12 +102,12 @@ fn read_stamp(engine: &Engine, tag: &str, stamp: &Path) -> Option<Rocm> {
     same.then(|| Rocm { tag: tag.to_owned(), rocblas_sha256, commit })
 }
 
-/// A digest of all that the image is made by, but for Debian's packages.
+/// A digest of everything that the image is made from, except Debian's packages.
 fn recipe() -> String {
     let mut sum = Command::new("sha256sum");
     sum.arg(workspace().join("tests/src/docker/rocm.rs")).arg(file("images/rocm.Dockerfile"));
     let mut sources: Vec<PathBuf> = fs::read_dir(file("llama.cpp"))
-        .expect("what stands for llama.cpp")
+        .expect("the stand-in for llama.cpp")
         .map(|entry| entry.expect("read").path())
         .collect();
     sources.sort();
@@ -128,14 +128,14 @@ impl<'a> Package<'a> {
         Self { name, files }
     }
 
-    /// A place in it, with its directory.
+    /// A path in it, with its directory created.
     fn at(&self, path: &str) -> PathBuf {
         let at = self.files.join(path);
         fs::create_dir_all(at.parent().expect("in the package")).expect("make a directory");
         at
     }
 
-    /// A library under a file name as AMD's, with the links that lead to it.
+    /// Adds a library under AMD's file name, with the symlinks to it.
     fn library(&self, from: &Path, lib: &str, name: &str) {
         link_or_copy(from, &self.at(&format!("{lib}/{name}")));
         let soname = face(from).soname;
@@ -146,7 +146,7 @@ impl<'a> Package<'a> {
         symlink(&soname, self.at(&format!("{lib}/{stem}.so"))).expect("link");
     }
 
-    /// A directory, with its files.
+    /// Adds a directory with its files.
     fn tree(&self, from: &Path, to: &str) {
         let mut copy = Command::new("cp");
         copy.args(["--recursive", "--link", "--no-dereference"]).arg(from.join("."));
@@ -189,7 +189,7 @@ fn link_or_copy(from: &Path, to: &Path) {
     }
 }
 
-/// rocBLAS 6.4, as 6.3's package.
+/// Packs rocBLAS 6.4 as the package of 6.3.
 fn rocblas_6(root: &Root, scratch: &Path, archive: &Path) -> PathBuf {
     let package = Package::new("rocblas", scratch);
     let lib = "opt/rocm-6.3.0/lib";
@@ -198,7 +198,7 @@ fn rocblas_6(root: &Root, scratch: &Path, archive: &Path) -> PathBuf {
     package.pack(ROCBLAS_6_VERSION, "", archive)
 }
 
-/// Where Debian has the Tensile library of a version: `rocblas/4.4.1/library`.
+/// The directory of a version's Tensile library in Debian: `rocblas/4.4.1/library`.
 fn tensile(root: &Root, major: &str) -> PathBuf {
     let entries = fs::read_dir(root.lib().join("rocblas")).expect("the kernels");
     let mut versions = entries.map(|entry| entry.expect("read").file_name());
@@ -233,7 +233,7 @@ fn rocm_7(root: &Root, development: &Path, scratch: &Path, archive: &Path) {
     let config = "#!/bin/sh\n# As hipconfig answers: the compiler's directory (-l), the prefix (-R).\n\
                   [ \"$1\" = -l ] && printf /opt/rocm/lib/llvm/bin || printf /opt/rocm\n";
     hip.text(&format!("{PREFIX_7}/bin/hipconfig"), config, 0o755);
-    // Both of libhsa-runtime64's and roctx's, by Debian's names.
+    // The dependencies of libhsa-runtime64 and of roctx, by Debian's names.
     pack(hip, "rocm-core, libstdc++6, libelf1t64, libdrm2, libdrm-amdgpu1, libnuma1");
 
     let rocblas = Package::new("rocblas", scratch);
@@ -275,7 +275,7 @@ fn rocm_7(root: &Root, development: &Path, scratch: &Path, archive: &Path) {
             package.tree(&cmake.join(part), &format!("{lib}/cmake/{part}"));
         }
         if name == "hip-dev" {
-            // Asked for by `amd_comgr`'s package; nobody links with it.
+            // `amd_comgr`'s package includes this file; nothing links with it.
             let targets = cmake.join("amd_comgr/amd_comgr-targets-none.cmake");
             let targets = fs::read_to_string(targets).expect("a text");
             let comgr = named(&targets, "libamd_comgr.so.").expect("the name of its library");
@@ -289,15 +289,15 @@ fn file_name(path: &Path) -> String {
     path.file_name().expect("a file").to_str().expect("UTF-8").to_owned()
 }
 
-/// The first file name in a text of CMake's that begins so.
+/// The first file name in a CMake file that begins with `stem`.
 fn named(text: &str, stem: &str) -> Option<String> {
     let at = text.find(stem)?;
     let end = text[at..].find('"')? + at;
     Some(text[at..end].to_owned())
 }
 
-/// Debian's CMake packages as AMD has them: in `lib` and not in `lib/x86_64-linux-gnu`, one directory less
-/// to climb, and rocBLAS under its own file name.
+/// Debian's CMake packages in AMD's layout: in `lib` instead of `lib/x86_64-linux-gnu`, thus with one `..`
+/// less, and with rocBLAS's file name.
 fn relocated(from: &Path, to: &Path) {
     let climb = |name: &str| format!("get_filename_component({name} \"${{{name}}}\" PATH)\n");
     run(Command::new("cp").arg("--recursive").args([from, to])).success();
@@ -324,7 +324,7 @@ fn relocated(from: &Path, to: &Path) {
     }
 }
 
-/// Makes archives of directories with a pool, for the suite `noble`, signed with a key made for this.
+/// Turns directories with a pool into archives for the suite `noble`, signed with a key created for this.
 fn sign(archives: &[PathBuf], scratch: &Path, key: &Path) {
     let home = scratch.join("gnupg");
     fs::create_dir_all(&home).expect("make a directory");
@@ -357,7 +357,7 @@ fn sign(archives: &[PathBuf], scratch: &Path, key: &Path) {
     run(agent.env("GNUPGHOME", &home).args(["--kill", "gpg-agent"])).success();
 }
 
-/// A repository of one commit with what stands for llama.cpp. Answers the commit.
+/// Creates a repository of one commit with the stand-in for llama.cpp. Returns the commit.
 fn repository(at: &Path) -> String {
     run(Command::new("cp").arg("--recursive").arg(file("llama.cpp")).arg(at)).success();
     let git = |arguments: &[&str]| {

