@@ -41,9 +41,11 @@ pub(crate) fn build_shim(engine: &Engine, tag: &str, afresh: bool) -> Option<()>
 pub(crate) fn llama() -> Option<Images> {
     static BUILT: OnceLock<Option<Images>> = OnceLock::new();
     *BUILT.get_or_init(|| {
-        let engine = shim()?;
+        // These first: another test has the shim built meanwhile.
+        let engine = docker::engine()?;
         let (rocm, runtime) = (docker::rocm(engine)?, docker::runtime(engine)?);
         let images = Images { engine, rocm, runtime };
+        shim()?;
         build_llama(images, LLAMA_IMAGE, None, &[]);
         Some(images)
     })
