@@ -43,7 +43,7 @@ pub const SELECTION: &str = "TEST_ARTEFACTS";
 
 /// The options with which cargo selects a package for a build in a profile. The features of dependencies
 /// depend on which packages are selected: with the selection of `cargo test --workspace`, everything is
-/// compiled already. The demo alone needs few packages.
+/// compiled already. The demo alone needs few packages, with the same features.
 #[must_use]
 pub fn selection<'a>(package: &'a str, profile: &str) -> Vec<&'a str> {
     // Cargo puts tests into `deps`.
@@ -54,6 +54,8 @@ pub fn selection<'a>(package: &'a str, profile: &str) -> Vec<&'a str> {
     if profile == "dev" && is_of_tests {
         // If a test is selected, the features that only tests need are included.
         vec!["--workspace", "--test", "tidy"]
+    } else if profile == "dev" {
+        vec!["--package", package, "--package", "same-features"]
     } else {
         vec!["--package", package]
     }
@@ -69,7 +71,8 @@ fn build(package: &str, profile: &str, file: &str) -> PathBuf {
     if let Some(prebuilt) = env::var_os(PREBUILT) {
         return Path::new(&prebuilt).join(file);
     }
-    let which: &[&str] = if file.ends_with(".so") { &["--lib"] } else { &["--bin", file] };
+    let is_library = file.ends_with(".so") || file.ends_with(".a");
+    let which: &[&str] = if is_library { &["--lib"] } else { &["--bin", file] };
     let output = cargo()
         .args(["build", "--quiet", "--profile", profile])
         .args(selection(package, profile))
@@ -110,6 +113,8 @@ artefacts! {
     probe = "probe-backend", "dev", "librocblas_probe.so";
     /// Computes on the CPU; SONAME `librocblas.so.4`.
     reference = "reference-backend", "dev", "librocblas_reference.so";
+    /// Records launches instead of a GPU's runtime: see `real::recording`.
+    recording_hip = "recording-hip", "dev", "librecording_hip.a";
     /// A stand-in for ROCm 7.0.2's library on a gfx906; SONAME `librocblas.so.5`.
     stock = "stock-backend", "dev", "librocblas_stock.so";
     /// The program that installs the shim into a tree, where cargo builds it: see [`installer`].

@@ -2,7 +2,7 @@
 //! of linking, with the version script.
 
 use super::root::{directory, lock};
-use crate::artefacts::{cargo, workspace};
+use crate::artefacts::{self, workspace};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -25,15 +25,20 @@ fn run(command: &mut Command) {
 fn build() -> PathBuf {
     // If there are two test processes, one links while the other waits.
     let _lock = lock().expect("lock the directory of this tier");
-    run(cargo().args(["build", "--quiet", "--package", "recording-hip", "--release"]));
+    let archive = artefacts::recording_hip();
     let target = directory();
-    let archive = target.with_file_name("release").join("librecording_hip.a");
     let finished = target.join("libamdhip64.so.7");
     let linked = target.join("libamdhip64.so.7.unfinished");
     run(Command::new("cc")
         .current_dir(workspace().join("tests/standins/recording-hip"))
         .args(["-shared", "-Wl,-soname,libamdhip64.so.7", "-Wl,--version-script=hip.map"])
-        .args(["-Wl,--no-undefined-version", "-Wl,--whole-archive"])
+        // Roots of tests may have no libgcc_s.
+        .args([
+            "-Wl,--no-undefined-version",
+            "-static-libgcc",
+            "-Wl,--strip-debug",
+            "-Wl,--whole-archive",
+        ])
         .arg(archive)
         .args(["-Wl,--no-whole-archive", "-lpthread", "-ldl", "-lm", "-o"])
         .arg(&linked));
