@@ -42,7 +42,9 @@ fn gpu_times_are_those_of_the_calls_and_cost_little() {
         let ratio = figures.rsplit(' ').next().and_then(|ratio| ratio.parse().ok());
         ratios.insert((calls, kind), ratio.expect("a ratio"));
     }
-    for calls in ["products", "solves", "awaited-products", "awaited-solves"] {
+    let what = ["products", "solves", "larger-solves"];
+    let awaited = what.map(|calls| format!("awaited-{calls}"));
+    for calls in what.into_iter().chain(awaited.iter().map(String::as_str)) {
         for kind in &KINDS[1..] {
             println!("{calls} {kind}: {:+.2} %", (ratios[&(calls, *kind)] - 1.0) * 100.0);
         }
