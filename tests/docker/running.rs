@@ -71,7 +71,7 @@ fn the_server_computes_through_the_shim_as_nobody_on_a_read_only_root() {
     for command in ["status", "verify"] {
         container.exec(&["installer", command]).success();
     }
-    // There is no GPU here: doctor has to find that, and nothing else.
+    // There is no GPU here, which doctor has to find.
     let doctor = container.exec(&["installer", "doctor"]);
     assert!(doctor.stdout.contains("/dev/kfd"), "{doctor:?}");
 

@@ -333,8 +333,7 @@ where
     })
 }
 
-/// Sets up the rotation that annihilates b. The only routine without sizes: each array holds one
-/// number per problem.
+/// Sets up the rotation that annihilates b. It has no sizes: each array holds one number per problem.
 pub(crate) unsafe extern "C" fn rotg<E: Element, I: Index, F: Form>(
     handle: HandlePointer,
     a: F::Array<E>,

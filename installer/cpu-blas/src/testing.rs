@@ -295,7 +295,7 @@ impl<'a> Call<'a> {
         self.word(E::BASE, 1, address)
     }
 
-    /// Index results, in the buffer's upper or lower half according to the width.
+    /// Index results. A function with 32-bit indices writes `int` results, two to each element of the buffer.
     pub(crate) fn positions(self, results: &mut [i64]) -> Self {
         let base = if self.bench().wide { Base::I64 } else { Base::Int };
         self.word(base, 1, results.as_mut_ptr() as u64)

@@ -1,5 +1,5 @@
-//! Chooses the backends to compare: the named ones, together with the one that the program uses by default if
-//! fewer than two are named.
+//! Chooses the backends to compare: the named ones; if only one is named, it and the one that the program uses by
+//! default; if none is named, or only that one, all backends that can be used.
 
 use crate::{
     launch::{Backend, Failure, Installed, Program},

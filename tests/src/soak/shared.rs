@@ -22,8 +22,7 @@ const LIVES: usize = 64;
 /// The most forked children of a soak.
 pub(super) const CHILDREN: usize = 1 << 16;
 
-/// The contents of the file. Each number has one writer and only grows, unless its comment says that all
-/// threads update it.
+/// The contents of the file. Each number has one writer, unless its comment says that all threads update it.
 #[repr(C)]
 pub(super) struct Shared {
     /// Set once by the watching program.

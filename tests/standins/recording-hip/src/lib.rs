@@ -32,6 +32,7 @@
 //!   every kernel can be launched.
 //! - `RECORDING_HIP_LACKING=librocblas.so.5`: libraries, by parts of their paths, whose kernels have
 //!   no code for the device whatever their bundles contain, like a package built for fewer targets.
+//! - `RECORDING_HIP_CAPTURING=1`: every stream reports that it is being captured.
 //! - `RECORDING_HIP_FAIL=hipMemcpy=17,hipMalloc=2`: functions that fail, and their error codes.
 
 #![allow(non_snake_case, reason = "the names are HIP's")]
