@@ -114,6 +114,12 @@ fn the_first_wrong_call_on_a_gpu_is_found_and_replayed() {
 }
 
 #[test]
+fn a_race_of_two_streams_of_a_backend_is_found() {
+    let Some(scene) = Scene::new() else { return };
+    check_found(&scene, "race", scene.first(|line| line.contains(" sgemm 37x41 ")));
+}
+
+#[test]
 fn a_scalar_of_the_call_before_is_found_on_a_gpu() {
     let Some(scene) = Scene::new() else { return };
     // The first call uses 0, and so does a call that is replayed alone.
