@@ -278,7 +278,6 @@ pub(super) struct Watched {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) memory: Memory,
-    pub(super) ticket: u64,
     /// Whether its result is no longer wanted.
     pub(super) is_abandoned: bool,
     pub(super) watched: Option<Watched>,
@@ -286,7 +285,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(memory: Memory) -> Self {
-        Self { memory, ticket: 0, is_abandoned: false, watched: None }
+        Self { memory, is_abandoned: false, watched: None }
     }
 
     /// Whether the GPU is done with it.

@@ -55,6 +55,9 @@ struct Slot {
     size: AtomicUsize,
     /// Null while it is empty.
     job: AtomicPtr<Job>,
+    /// The position of its call in the order of submission. It is not part of the job, because threads other than the
+    /// owner read it.
+    ticket: AtomicU64,
 }
 
 /// No device.
@@ -66,6 +69,7 @@ static SLOTS: [Slot; MOST] = [const {
         home: AtomicI32::new(HOST),
         size: AtomicUsize::new(0),
         job: AtomicPtr::new(null_mut()),
+        ticket: AtomicU64::new(0),
     }
 }; MOST];
 
@@ -121,8 +125,8 @@ impl Taken {
     }
 
     /// Passes it to the checker.
-    pub(super) fn submit(mut self) {
-        self.ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn submit(self) {
+        self.slot.ticket.store(TICKETS.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         let session = self.watched.as_ref().map(|watched| watched.session);
         self.pass_on(WAITING);
         if let Some(session) = session {
@@ -277,7 +281,7 @@ pub(super) fn ready(into: &mut Vec<(u64, usize)>) {
             // SAFETY: a job is not changed while it waits.
             let job = unsafe { &*slot.job.load(Ordering::Relaxed) };
             if job.is_done() {
-                into.push((job.ticket, number));
+                into.push((slot.ticket.load(Ordering::Relaxed), number));
             }
         }
     }
@@ -311,8 +315,8 @@ pub(super) fn now() -> u64 {
 /// Whether all calls that were submitted before that position are done.
 pub(super) fn is_idle(before: u64) -> bool {
     used().iter().all(|slot| match slot.state.load(Ordering::SeqCst) {
-        // SAFETY: a job that is never freed; if it is being taken right now, its ticket is that of an earlier call.
-        WAITING => unsafe { (*slot.job.load(Ordering::Relaxed)).ticket >= before },
+        // If a later call has taken the slot since, this is its ticket, and the earlier call is done.
+        WAITING => slot.ticket.load(Ordering::Relaxed) >= before,
         LOOKED_AT => false,
         _ => true,
     })
