@@ -2,7 +2,7 @@
 //! runs one of a minute.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tests::soak::{Report, Soak, run};
+use tests::soak::{Report, SLACK, Soak, run};
 
 fn soak(is_planted: bool) -> Report {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
@@ -11,6 +11,7 @@ fn soak(is_planted: bool) -> Report {
         duration: Duration::from_secs(5),
         seed: now.subsec_nanos().into(),
         is_planted,
+        slack: SLACK,
     };
     run(&soak, &mut |_| {})
 }

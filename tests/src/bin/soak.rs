@@ -2,7 +2,8 @@
 //! around them. Prints statistics and faults; exits with 1 if calls are lost or misrouted, or if the use of
 //! resources grows.
 //!
-//! `soak [--minutes N | --seconds N] [--seed N]`; the default is one minute.
+//! `soak [--minutes N | --seconds N] [--seed N] [--slack MIB]`; the default is one minute. `--slack` is by how much
+//! memory may grow.
 
 use std::{
     env,
@@ -10,7 +11,7 @@ use std::{
     process::ExitCode,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tests::soak::{Soak, call_until_stopped, run};
+use tests::soak::{SLACK, Soak, call_until_stopped, run};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -21,15 +22,21 @@ fn main() -> ExitCode {
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     let program = env::current_exe().expect("its own file");
-    let mut soak =
-        Soak { program, duration: Duration::from_secs(60), seed: now.into(), is_planted: false };
+    let mut soak = Soak {
+        program,
+        duration: Duration::from_secs(60),
+        seed: now.into(),
+        is_planted: false,
+        slack: SLACK,
+    };
     for pair in words.chunks(2) {
         match (pair[0], pair.get(1).and_then(|number| number.parse().ok())) {
             ("--minutes", Some(number)) => soak.duration = Duration::from_secs(60 * number),
             ("--seconds", Some(number)) => soak.duration = Duration::from_secs(number),
             ("--seed", Some(number)) => soak.seed = number,
+            ("--slack", Some(number)) => soak.slack = number,
             _ => {
-                eprintln!("usage: soak [--minutes N | --seconds N] [--seed N]");
+                eprintln!("usage: soak [--minutes N | --seconds N] [--seed N] [--slack MIB]");
                 return ExitCode::from(2);
             }
         }

@@ -22,4 +22,4 @@ mod recorded;
 mod shared;
 
 pub use caller::call_until_stopped;
-pub use driver::{Report, Soak, run};
+pub use driver::{Report, SLACK, Soak, run};
