@@ -1,5 +1,5 @@
-//! What `cargo demo` compiles, `cargo test --workspace` uses: with the package `same-features`, cargo gives every
-//! dependency the features that it has in the whole workspace.
+//! `cargo demo` and `cargo test --workspace` share compiled dependencies: with the package `same-features`, every
+//! dependency has the features that it has in the whole workspace.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -201,7 +201,7 @@ fn backends_take_turns_as_often_as_is_asked_for() {
     assert_eq!(said.len(), 6, "{ended:?}");
     assert_eq!((said[0], said[5]), ("run 1 of 6: good", "run 6 of 6: same"));
     assert!(ended.stdout.contains("6 calls in 3 runs"), "{ended:?}");
-    // What the programs print stays.
+    // Only the output of the programs is left.
     let quiet = scene.compare(&["--quiet"], &["good", "same"], &["2"]).silent_success();
     assert_eq!(quiet.stdout, "2 calls on good\n2 calls on same\n");
 }
