@@ -41,6 +41,9 @@ COPY . .
 ARG INSTALLER_COMMIT=unknown
 # File times are part of an image's digest, and `installer` recognises the placed shim by its time.
 ARG SOURCE_DATE_EPOCH=0
+# `off` and 16 build in less time, for trials; the files are larger and their checksums differ.
+ARG CARGO_PROFILE_RELEASE_LTO=fat
+ARG CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 RUN cargo build --locked --release --package rocblas-shim --package installer
 WORKDIR /out
 # Most licences require that their text is distributed with a program that contains the work.

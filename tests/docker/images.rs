@@ -23,16 +23,30 @@ pub(crate) fn shim() -> Option<&'static Engine> {
     static BUILT: OnceLock<Option<&'static Engine>> = OnceLock::new();
     *BUILT.get_or_init(|| {
         let engine = docker::engine()?;
-        build_shim(engine, SHIM, false)?;
+        build_shim(engine, SHIM, Profile::Quick)?;
         Some(engine)
     })
 }
 
+/// How the shim and the installer are compiled for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As they ship, and without the cache of earlier builds.
+    ShippedAfresh,
+    /// In less time: every other image contains them.
+    Quick,
+}
+
 /// Builds `docker/shim.Dockerfile` under a name.
-pub(crate) fn build_shim(engine: &Engine, tag: &str, afresh: bool) -> Option<()> {
+pub(crate) fn build_shim(engine: &Engine, tag: &str, profile: Profile) -> Option<()> {
     let (base, version) = docker::rust(engine)?;
     let file = workspace().join("docker/shim.Dockerfile");
-    let arguments = [("BASE_IMAGE", base.as_str()), ("RUST_VERSION", version)];
+    let mut arguments = vec![("BASE_IMAGE", base.as_str()), ("RUST_VERSION", version)];
+    if profile == Profile::Quick {
+        arguments.push(("CARGO_PROFILE_RELEASE_LTO", "off"));
+        arguments.push(("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"));
+    }
+    let afresh = profile == Profile::ShippedAfresh;
     engine.build(&Build { afresh, ..Build::new(tag, &file, workspace(), &arguments) });
     Some(())
 }
