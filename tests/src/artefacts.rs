@@ -65,6 +65,20 @@ pub fn selection<'a>(package: &'a str, profile: &str) -> Vec<&'a str> {
 /// machine.
 const PREBUILT: &str = "TEST_PREBUILT";
 
+/// Builds the libraries of several packages and one program in the development profile. One cargo for all of them keeps
+/// more processors busy than one after the other.
+///
+/// # Panics
+/// If that fails, with cargo's messages.
+pub fn build_together(packages: &[&str], program: &str) {
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--package", "same-features", "--lib", "--bin", program]);
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
+    let output = command.args(packages).output().expect("start cargo");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cannot build {program}:\n{complaints}");
+}
+
 /// Builds one package with the cargo that runs the tests, unless it is up to date. Returns the path of its
 /// library or program as cargo reports it.
 fn build(package: &str, profile: &str, file: &str) -> PathBuf {

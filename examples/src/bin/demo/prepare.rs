@@ -2,7 +2,11 @@
 
 use std::{
     env,
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
 };
 use tests::artefacts;
 
@@ -16,22 +20,40 @@ pub(crate) struct Built {
 
 pub(crate) fn build() -> Result<Built, String> {
     println!("\nBuilding what is not built yet; from nothing this takes a few minutes.");
-    let doing = |what| println!("  {what}");
-    doing("the clients");
-    let directory = clients()?;
-    doing("the stand-in for ROCm 7.0.2's library");
-    let stock = artefacts::stock();
-    doing("the stand-in for ROCm 6.3's library");
-    let reference = artefacts::reference();
-    doing("the shim, in release profile");
-    artefacts::shim();
-    doing("the installer");
-    artefacts::installer();
+    let directory = reported("the clients", clients)?;
+    reported("the shim, in release profile; the stand-ins and the installer", || {
+        // Cargo locks the directory of each profile separately.
+        let shim = thread::spawn(artefacts::shim);
+        artefacts::build_together(
+            &["stock-backend", "reference-backend", "installer"],
+            "installer",
+        );
+        shim.join().unwrap_or_else(|panic| resume_unwind(panic));
+        artefacts::installer();
+    });
+    let (stock, reference) = (artefacts::stock(), artefacts::reference());
     Ok(Built {
         stock,
         reference,
         solve_tri: directory.join("solve_tri"),
         gemm: directory.join("gemm"),
+    })
+}
+
+/// Prints what is being built, and every ten seconds for how long.
+fn reported<T>(what: &str, build: impl FnOnce() -> T) -> T {
+    println!("  {what}");
+    let (is_building, is_over) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let begin = Instant::now();
+            while is_over.recv_timeout(Duration::from_secs(10)) == Err(RecvTimeoutError::Timeout) {
+                println!("    {} s so far", begin.elapsed().as_secs());
+            }
+        });
+        let built = build();
+        drop(is_building);
+        built
     })
 }
 
