@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command, time::Duration};
 use tests::{
     artefacts,
-    run::{Ended, run, run_within},
+    run::{Ended, exists, run, run_within},
     skip::skip,
 };
 
@@ -48,9 +48,11 @@ exec "$@"
 
 #[test]
 fn it_works_on_a_machine_with_a_gpu() {
-    // Also root has none where `/` is no mount point: in a plain chroot.
-    if !run(Command::new("unshare").args(["--mount", "true"])).status.success() {
-        skip("the demo on a machine with a GPU", "this user may not have a mount namespace");
+    // Root cannot either if `/` is not a mount point, as in a plain chroot.
+    if !exists("unshare")
+        || !run(Command::new("unshare").args(["--mount", "true"])).status.success()
+    {
+        skip("the demo on a machine with a GPU", "this user cannot create a mount namespace here");
         return;
     }
     built();

@@ -153,7 +153,7 @@ impl<'a> Project<'a> {
             command.args(["-f", file]);
         }
         command.args(arguments).env_clear();
-        // Another engine than the machine's.
+        // `.ci/engine` passes its engine this way.
         command.envs(std::env::var_os("DOCKER_HOST").map(|host| ("DOCKER_HOST", host)));
         command
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

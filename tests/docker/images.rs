@@ -55,7 +55,7 @@ pub(crate) fn build_shim(engine: &Engine, tag: &str, profile: Profile) -> Option
 pub(crate) fn llama() -> Option<Images> {
     static BUILT: OnceLock<Option<Images>> = OnceLock::new();
     *BUILT.get_or_init(|| {
-        // These first: another test has the shim built meanwhile.
+        // Before the shim, which another test is building at the same time.
         let engine = docker::engine()?;
         let (rocm, runtime) = (docker::rocm(engine)?, docker::runtime(engine)?);
         let images = Images { engine, rocm, runtime };

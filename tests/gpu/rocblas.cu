@@ -108,7 +108,8 @@ static const float *stale(const float *beta) {
     return &used;
 }
 
-/* Runs two parts of a call on two streams, as if the second one's had not been told to wait and had been first. */
+/* Runs two parts of a call on two streams in the wrong order, as if an event between them were missing and the second
+ * part had won the race. */
 template <class Early, class Late> static cublasStatus_t race_won_by(rocblas_handle handle, Early early, Late late) {
     static cudaStream_t other;
     static cudaEvent_t before, after;
@@ -116,7 +117,7 @@ template <class Early, class Late> static cublasStatus_t race_won_by(rocblas_han
                    cudaEventCreateWithFlags(&before, cudaEventDisableTiming) ||
                    cudaEventCreateWithFlags(&after, cudaEventDisableTiming)))
         return CUBLAS_STATUS_INTERNAL_ERROR;
-    /* Earlier calls are not disturbed, and this one ends before later calls begin. */
+    /* Waits for earlier calls; later calls wait for this one. */
     cudaEventRecord(before, handle->stream);
     cudaStreamWaitEvent(other, before, 0);
     cublasSetStream(handle->blas, other);

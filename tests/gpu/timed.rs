@@ -17,7 +17,7 @@ const KINDS: [&str; 7] = [
     "ring=512K,check=nan,inf",
     "ring=512K,check=nan,inf,every=100",
 ];
-/// Options that a program can leave on permanently: their cost is less than the variation of the measurements.
+/// Options that observe few calls; BENCHMARKS.md has their cost.
 const CHEAP: [&str; 2] = [KINDS[4], KINDS[6]];
 
 #[test]

@@ -673,8 +673,13 @@ fn instructions_of_a_plan(files: usize) -> u64 {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     valgrind.arg(installer.get_program()).args(installer.get_args());
-    let variables = installer.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    let ended = run_within(valgrind.envs(variables), Duration::from_secs(120)).success();
+    for (name, value) in installer.get_envs() {
+        match value {
+            Some(value) => valgrind.env(name, value),
+            None => valgrind.env_remove(name),
+        };
+    }
+    let ended = run_within(&mut valgrind, Duration::from_secs(120)).success();
     assert!(ended.stdout.contains("Nothing was changed"), "{ended:?}");
     let collected = ended.stderr.lines().find_map(|line| line.split_once("Collected : "));
     collected.expect("valgrind counts").1.trim().parse().expect("a number")

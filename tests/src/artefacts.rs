@@ -55,10 +55,17 @@ pub fn selection<'a>(package: &'a str, profile: &str) -> Vec<&'a str> {
         // If a test is selected, the features that only tests need are included.
         vec!["--workspace", "--test", "tidy"]
     } else if profile == "dev" {
-        vec!["--package", package, "--package", "same-features"]
+        part(&[package])
     } else {
         vec!["--package", package]
     }
+}
+
+/// The options with which cargo selects a part of the workspace, for a build that shares compiled dependencies with the
+/// tests.
+#[must_use]
+pub fn part<'a>(packages: &[&'a str]) -> Vec<&'a str> {
+    packages.iter().chain(&["same-features"]).flat_map(|package| ["--package", package]).collect()
 }
 
 /// Names a directory with prebuilt libraries and programs, for a machine without cargo: `cargo gpu` on another
@@ -71,10 +78,12 @@ const PREBUILT: &str = "TEST_PREBUILT";
 /// # Panics
 /// If that fails, with cargo's messages.
 pub fn build_together(packages: &[&str], program: &str) {
+    if env::var_os(PREBUILT).is_some() {
+        return;
+    }
     let mut command = cargo();
-    command.args(["build", "--quiet", "--package", "same-features", "--lib", "--bin", program]);
-    let packages = packages.iter().flat_map(|package| ["--package", package]);
-    let output = command.args(packages).output().expect("start cargo");
+    command.args(["build", "--quiet", "--lib", "--bin", program]).args(part(packages));
+    let output = command.output().expect("start cargo");
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cannot build {program}:\n{complaints}");
 }

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A product that takes a hundred times as long as it is waited for before it is held. */
+/* So large that the product is still running after the pause of 5 ms. */
 enum { N = 700 };
 
 static atomic_int is_calling, is_held, is_released;

@@ -1,7 +1,7 @@
 //! Checks that the stand-ins match the real libraries in everything that the installer inspects.
 
 use super::*;
-use crate::{elf::face, skip::skip, snapshot::Snapshot};
+use crate::{compile::cxx, elf::face, skip::skip, snapshot::Snapshot};
 use goblin::elf::{Elf, SectionHeader, header::EM_X86_64};
 
 /// A program that calls a ROCm library.
@@ -26,7 +26,9 @@ fn build(tree: &AmdTree, libraries: &[&str]) -> PathBuf {
 fn programs_run_in_the_root() {
     let tree = AmdTree::new();
     // Linked with hipBLAS although it calls no function of it, so that everything is loaded.
-    let libraries = ["-lrocblas", "-Wl,--no-as-needed", "-lhipblas", "-lstdc++", "-lm"];
+    let mut libraries = vec!["-lrocblas", "-Wl,--no-as-needed", "-lhipblas", "-lm"];
+    // A C compiler alone does not bring it.
+    libraries.extend(cxx().map(|_| "-lstdc++"));
     let program = build(&tree, &libraries);
     let Some(mut command) = tree.inside(&program) else {
         skip("programs in another root", "changing the root needs root's rights");

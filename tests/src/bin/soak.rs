@@ -2,8 +2,8 @@
 //! around them. Prints statistics and faults; exits with 1 if calls are lost or misrouted, or if the use of
 //! resources grows.
 //!
-//! `soak [--minutes N | --seconds N] [--seed N] [--slack MIB]`; the default is one minute. `--slack` is by how much
-//! memory may grow.
+//! `soak [--minutes N | --seconds N] [--seed N] [--slack MIB]`; the default is one minute. `--slack` is by
+//! how many MiB memory may grow.
 
 use std::{
     env,

@@ -60,8 +60,8 @@ fn debian(engine: &Engine, suite: &str) -> Option<String> {
         if !ended.status.success() {
             return Err(ended.stdout.lines().last().unwrap_or("debootstrap failed").to_owned());
         }
-        // A mirror's lists may have expired. And dpkg need not wait for the disk after each file: who loses power
-        // makes the image again.
+        // A mirror's lists may have expired. dpkg need not sync each file: after a power failure the image is made
+        // again.
         for (at, text) in [
             ("etc/apt/apt.conf.d/90tests", "Acquire::Check-Valid-Until \"false\";\n"),
             ("etc/dpkg/dpkg.cfg.d/90tests", "force-unsafe-io\n"),

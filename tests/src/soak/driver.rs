@@ -329,7 +329,7 @@ impl Watcher {
     fn measure(&mut self) {
         let begin = Instant::now();
         let [first, most, last] = &mut self.report.footprints;
-        // The first of all is none.
+        // Before each kind of trace has run once, there is nothing to compare with.
         let has_more = |now: &Footprint| {
             first.threads > 0
                 && (now.descriptors > first.descriptors || now.threads > first.threads)

@@ -10,6 +10,9 @@ use std::{
 };
 use tests::artefacts;
 
+/// The packages whose libraries and program are built at once.
+const TOGETHER: [&str; 3] = ["stock-backend", "reference-backend", "installer"];
+
 /// The files of the tree, and the programs that run in it.
 pub(crate) struct Built {
     pub(crate) stock: &'static Path,
@@ -24,10 +27,7 @@ pub(crate) fn build() -> Result<Built, String> {
     reported("the shim, in release profile; the stand-ins and the installer", || {
         // Cargo locks the directory of each profile separately.
         let shim = thread::spawn(artefacts::shim);
-        artefacts::build_together(
-            &["stock-backend", "reference-backend", "installer"],
-            "installer",
-        );
+        artefacts::build_together(&TOGETHER, "installer");
         shim.join().unwrap_or_else(|panic| resume_unwind(panic));
         artefacts::installer();
     });
@@ -40,7 +40,7 @@ pub(crate) fn build() -> Result<Built, String> {
     })
 }
 
-/// Prints what is being built, and every ten seconds for how long.
+/// Prints what is being built, and every ten seconds how long it has taken.
 fn reported<T>(what: &str, build: impl FnOnce() -> T) -> T {
     println!("  {what}");
     let (is_building, is_over) = mpsc::channel::<()>();
