@@ -337,7 +337,7 @@ fn a_replay_that_is_stopped_leaves_nothing_behind() {
         let child = loop {
             let child = fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
             let program = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            if String::from_utf8_lossy(&program).contains("replay-call") {
+            if String::from_utf8_lossy(&program).contains("call-for-replay") {
                 break child;
             }
             assert!(start.elapsed() < Duration::from_secs(30), "no child");

@@ -344,9 +344,10 @@ pub enum Command {
         /// The shim's path on the machine
         shim: PathBuf,
     },
+    // The names of hidden commands resemble no other's: clap suggests them for mistyped names too.
     /// Run by `selftest` in a child process: computes on one GPU, or counts the GPUs
     #[command(hide = true)]
-    SelftestDevice {
+    DeviceForSelftest {
         /// The rocBLAS to test, on the machine
         library: PathBuf,
         /// HIP's number of the GPU; without it, the GPUs are counted
@@ -354,7 +355,7 @@ pub enum Command {
     },
     /// Run by `replay` in a child process: makes a captured call on one backend
     #[command(hide = true)]
-    ReplayCall {
+    CallForReplay {
         /// The rocBLAS library, on the machine
         library: PathBuf,
         /// The capture

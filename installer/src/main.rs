@@ -78,7 +78,7 @@ fn run(global: &Global, command: Command) -> Result<u8> {
         Command::Replay(options) => {
             return replay::run(&root, global.rocm.as_deref(), options, global.json);
         }
-        Command::ReplayCall { library, file, results, device, repeat } => {
+        Command::CallForReplay { library, file, results, device, repeat } => {
             let request = replay::device::Request { library, file, device, repeat, results };
             replay::device::respond(&request)?;
         }
@@ -112,7 +112,9 @@ fn run(global: &Global, command: Command) -> Result<u8> {
         }
         Command::Slim(options) => return slim(global, &root, tree, &options),
         Command::LiveCheck { shim } => doctor::live::respond(&shim)?,
-        Command::SelftestDevice { library, device } => selftest::device::respond(&library, device)?,
+        Command::DeviceForSelftest { library, device } => {
+            selftest::device::respond(&library, device)?;
+        }
         // Handled above.
         Command::Trace(_) => {}
         Command::Completions { shell, name } => {

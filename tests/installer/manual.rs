@@ -72,6 +72,18 @@ fn offered(machine: &Machine, words: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn a_mistyped_command_is_not_taken_for_a_hidden_one() {
+    for mistyped in ["aply", "play", "replya", "selftset", "revrt", "verfy"] {
+        let ended = run(Command::new(artefacts::installer()).arg(mistyped));
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("similar subcommand"), "{mistyped}: {ended:?}");
+        for hidden in ["live-check", "device-for-selftest", "call-for-replay"] {
+            assert!(!ended.stderr.contains(hidden), "{mistyped}: {ended:?}");
+        }
+    }
+}
+
+#[test]
 fn names_of_backends_are_completed_and_hidden_commands_are_not() {
     let machine = Machine::new();
     machine.apply(&[]).success();
@@ -83,7 +95,7 @@ fn names_of_backends_are_completed_and_hidden_commands_are_not() {
     }
     let commands = offered(&machine, &[""]);
     assert!(commands.iter().any(|command| command == "apply"), "{commands:?}");
-    for hidden in ["live-check", "selftest-device", "replay-call"] {
+    for hidden in ["live-check", "device-for-selftest", "call-for-replay"] {
         assert!(!commands.iter().any(|command| command == hidden), "{commands:?}");
         assert!(offered(&machine, &[&hidden[..6]]).iter().all(|command| command != hidden));
     }

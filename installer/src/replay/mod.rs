@@ -421,7 +421,7 @@ fn row(
     let results = temporary(request).context("cannot make a directory for the results")?;
     let program = env::current_exe().context("cannot find this program's file")?;
     let mut command = Command::new(program);
-    command.arg("replay-call").arg(&backend.library).arg(file).arg(results.path());
+    command.arg("call-for-replay").arg(&backend.library).arg(file).arg(results.path());
     command.arg(request.device.to_string()).arg(request.repeat.to_string());
     if let Some(search) = &backend.search {
         command.env(LIBRARY_PATH, search);

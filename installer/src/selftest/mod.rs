@@ -131,7 +131,7 @@ fn run<T: DeserializeOwned>(
     limit: Duration,
 ) -> Result<Ended<T>> {
     let number = device.map(|device| device.to_string());
-    let mut arguments = vec![OsStr::new("selftest-device"), library.as_os_str()];
+    let mut arguments = vec![OsStr::new("device-for-selftest"), library.as_os_str()];
     arguments.extend(number.as_ref().map(OsStr::new));
     child::run(&arguments, limit).context("cannot start a child process")
 }
