@@ -4,7 +4,7 @@
 use super::{
     backends::{self, Backend, Library},
     calls::{Caller, Log, Shim, digest_of},
-    shared::{CHILDREN, Child, Mapping, THREADS, Thread, next},
+    shared::{Child, Mapping, THREADS, Thread, next},
 };
 use crate::words::Words;
 use core::cell::Cell;
@@ -117,9 +117,8 @@ fn live(caller: &mut Caller, shared: Mapping, place: &Thread) {
 
 /// Makes calls in a forked child, and waits for it.
 fn fork(caller: &mut Caller, shared: Mapping) {
-    let number = shared.forks.fetch_add(1, Ordering::SeqCst) as usize;
-    assert!(number < CHILDREN, "more forks than are foreseen");
-    let child = &shared.children[number];
+    let number = shared.forks.fetch_add(1, Ordering::SeqCst);
+    let child = shared.child(number);
     // SAFETY: the child uses only the C library's memory, which survives a fork, and this thread's own data.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork");
@@ -133,7 +132,8 @@ fn fork(caller: &mut Caller, shared: Mapping) {
         shared.wrong.fetch_add(1, Ordering::Relaxed);
         eprintln!("wrong: child {pid} ended with {status:#x}");
     }
-    child.pid.store(pid, Ordering::SeqCst);
+    child.pid.store(pid, Ordering::Relaxed);
+    child.end(number);
 }
 
 fn call_in_child(caller: &mut Caller, child: &Child) -> ! {

@@ -180,7 +180,7 @@ struct Watcher {
     shared: Mapping,
     traces: PathBuf,
     /// The number of children when the latest trace was read.
-    seen: usize,
+    seen: u32,
     random: Random,
     report: Report,
 }
@@ -229,8 +229,8 @@ impl Watcher {
         array::from_fn(|place| number(&self.shared.threads[place]).load(Ordering::SeqCst))
     }
 
-    fn forks(&self) -> usize {
-        self.shared.forks.load(Ordering::SeqCst) as usize
+    fn forks(&self) -> u32 {
+        self.shared.forks.load(Ordering::SeqCst)
     }
 
     /// Takes a trace and checks its contents.

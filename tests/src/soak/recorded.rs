@@ -27,7 +27,7 @@ pub(super) struct Moments {
     /// All calls from `returned_before_start` to the end.
     pub(super) calls: Vec<Vec<u64>>,
     /// The children since the previous trace was read.
-    pub(super) children: Range<usize>,
+    pub(super) children: Range<u32>,
 }
 
 /// The contents of traces.
@@ -88,13 +88,14 @@ pub(super) fn check(
 /// The traced children by PID, after they have ended.
 fn traced_children<'a>(
     shared: &'a Shared,
-    children: Range<usize>,
+    children: Range<u32>,
     found: &mut Found,
 ) -> HashMap<u32, &'a Child> {
     let begin = Instant::now();
     let mut traced = HashMap::new();
-    for child in &shared.children[children] {
-        while child.pid.load(Ordering::SeqCst) == 0 {
+    for number in children {
+        let child = shared.child(number);
+        while !child.has_ended(number) {
             if begin.elapsed() > Duration::from_secs(90) {
                 found.faults.push("a child does not end".to_owned());
                 return traced;

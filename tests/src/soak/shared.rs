@@ -19,8 +19,8 @@ pub(super) const REMEMBERED: u64 = 1 << 17;
 /// The number of successive threads that are remembered per slot: as many as one trace may see.
 const LIVES: usize = 64;
 
-/// The most forked children of a soak.
-pub(super) const CHILDREN: usize = 1 << 16;
+/// The number of forked children that are remembered: far more than one trace may see.
+const CHILDREN: usize = 1 << 14;
 
 /// The contents of the file. Each number has one writer, unless its comment says that all threads update it.
 #[repr(C)]
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     pub(super) threads: [Thread; THREADS],
     /// The number of children so far; updated by all threads.
     pub(super) forks: AtomicU32,
-    pub(super) children: [Child; CHILDREN],
+    children: [Child; CHILDREN],
 }
 
 /// A slot for a thread.
@@ -63,13 +63,33 @@ struct Life {
 /// A forked process.
 #[repr(C)]
 pub(super) struct Child {
-    /// Its PID; 0 until it has ended.
+    /// Its number plus one, once it has ended; before, that of an earlier child in its place.
+    ended: AtomicU32,
     pub(super) pid: AtomicI32,
     pub(super) is_traced: AtomicU32,
     /// The number of calls of functions that traces record.
     pub(super) calls: AtomicU64,
     /// A hash of all of these calls.
     pub(super) chain: AtomicU64,
+}
+
+impl Shared {
+    /// The place of the child with that number.
+    pub(super) fn child(&self, number: u32) -> &Child {
+        &self.children[number as usize % CHILDREN]
+    }
+}
+
+impl Child {
+    /// Notes that the child with that number has ended.
+    pub(super) fn end(&self, number: u32) {
+        self.ended.store(number + 1, Ordering::SeqCst);
+    }
+
+    /// Whether the child with that number has ended.
+    pub(super) fn has_ended(&self, number: u32) -> bool {
+        self.ended.load(Ordering::SeqCst) == number + 1
+    }
 }
 
 /// A digest of a call. The upper bits are the function's index, so that calls of some functions can be
