@@ -6,7 +6,9 @@
  *                 GPU represents several devices.
  *
  * Built with the places in hipDeviceProp_tR0600: PROPERTIES (its size), NAME_END, TARGET_AT and TARGET_END. */
+#include <cuda.h>
 #include <cuda_runtime.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +107,15 @@ cudaError_t hipHostFree(void *memory) { return cudaFreeHost(memory); }
 
 SAME(StreamCreateWithFlags, (cudaStream_t * stream, unsigned flags), (stream, flags))
 SAME(StreamDestroy, (cudaStream_t stream), (stream))
+/* Of CUDA's driver, which the runtime has loaded. */
+cudaError_t hipStreamWriteValue64(cudaStream_t stream, void *to, uint64_t value, unsigned) {
+    using Write = CUresult(CUstream, CUdeviceptr, cuuint64_t, unsigned);
+    static auto write = (Write *)dlsym(dlopen("libcuda.so.1", RTLD_NOW), "cuStreamWriteValue64_v2");
+    if (!write) return cudaErrorNotSupported;
+    return write(stream, (CUdeviceptr)to, value, CU_STREAM_WRITE_VALUE_DEFAULT) == CUDA_SUCCESS ? cudaSuccess
+                                                                                                : cudaErrorNotSupported;
+}
+
 SAME(StreamSynchronize, (cudaStream_t stream), (stream))
 SAME(StreamIsCapturing, (cudaStream_t stream, cudaStreamCaptureStatus *status), (stream, status))
 SAME(StreamBeginCapture, (cudaStream_t stream, cudaStreamCaptureMode mode), (stream, mode))

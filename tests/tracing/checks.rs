@@ -332,11 +332,11 @@ fn a_process_killed_while_calls_are_saved_leaves_whole_files() {
     assert!(whole > 20, "{whole}");
 }
 
-/// `staged.c` on the stand-in whose GPU is a thread.
-fn staged(options: &str, arguments: &[&str]) -> (String, Traced) {
+/// `staged.c` on the stand-in whose GPU is a thread, built with these flags.
+fn staged(options: &str, arguments: &[&str], flags: &[&str]) -> (String, Traced) {
     let tree = Tree::with_shim();
     let backend = tree.root().join("staged.so");
-    let backend = library(&standins().join("staged.c"), &backend, "librocblas.so.4", &[]);
+    let backend = library(&standins().join("staged.c"), &backend, "librocblas.so.4", flags);
     tree.add_backend("only", &backend);
     let program = Program::in_tree(tree, "staged.c");
     let mut command = program.command();
@@ -348,10 +348,22 @@ fn staged(options: &str, arguments: &[&str]) -> (String, Traced) {
 
 #[test]
 fn outputs_are_copied_in_their_stream_and_nothing_is_put_into_one_that_captures() {
-    let (printed, trace) = staged("check=nan,inf", &[]);
-    // Two slots, each with a word on the device; for each, copies of that word, the flag and the output. Only the
-    // program's thread calls HIP, and the program does not see the error of the query of the default stream.
-    assert_eq!(printed, "copies 6, allocations 4, foreign 0, captured 0, error 0\n");
+    // Two slots. Their flags are written by HIP; where it cannot, each has a word on the device, and that word is
+    // copied there and the flag from it. Only the program's thread calls HIP, and the program sees neither the error of
+    // the query of the default stream nor that of the write.
+    for (flags, calls) in [
+        (&["-DWRITES=1"][..], "copies 2, writes 2, allocations 2"),
+        (&["-DWRITES=0"], "copies 6, writes 0, allocations 4"),
+        (&[], "copies 6, writes 0, allocations 4"),
+    ] {
+        let printed = bad_outputs_are_found(flags);
+        assert_eq!(printed, format!("{calls}, foreign 0, captured 0, error 0\n"), "{flags:?}");
+    }
+}
+
+/// What the stand-in prints.
+fn bad_outputs_are_found(flags: &[&str]) -> String {
+    let (printed, trace) = staged("check=nan,inf", &[], flags);
     let found: Vec<(u64, u64, u64)> =
         trace.findings.iter().map(|found| (found.nan, found.inf, found.first)).collect();
     assert_eq!(found, [(1, 0, 2), (0, 1, 6)]);
@@ -359,11 +371,12 @@ fn outputs_are_copied_in_their_stream_and_nothing_is_put_into_one_that_captures(
         trace.skipped.iter().map(|skipped| (skipped.due, skipped.reason)).collect();
     assert!(skipped.iter().all(|of| *of == (Due::Check, Skipped::Capturing)), "{skipped:?}");
     assert_eq!(trace.skipped.iter().map(|skipped| skipped.count).sum::<u64>(), 5);
+    printed
 }
 
 #[test]
 fn memory_is_taken_once_for_many_calls() {
-    let (printed, trace) = staged("check=nan,inf", &["500"]);
+    let (printed, trace) = staged("check=nan,inf", &["500"], &[]);
     let allocations = printed.split("allocations ").nth(1).and_then(|rest| rest.split(',').next());
     let allocations: u32 = allocations.and_then(|n| n.parse().ok()).expect("a number");
     assert!(allocations <= 32, "{printed}");
@@ -374,8 +387,8 @@ fn memory_is_taken_once_for_many_calls() {
 
 #[test]
 fn nothing_is_asked_of_hip_without_the_options() {
-    let (printed, trace) = staged("errors=off", &[]);
-    assert_eq!(printed, "copies 0, allocations 0, foreign 0, captured 0, error 0\n");
+    let (printed, trace) = staged("errors=off", &[], &["-DWRITES=1"]);
+    assert_eq!(printed, "copies 0, writes 0, allocations 0, foreign 0, captured 0, error 0\n");
     assert_eq!((trace.findings, trace.skipped), (vec![], vec![]));
 }
 

@@ -3,6 +3,8 @@
  * Device memory is host memory. The stream `CAPTURING` is being captured, and nothing may be enqueued on it; queries of
  * the default stream fail, as they do while another stream is being captured.
  *
+ * HIP has no `hipStreamWriteValue64`, as before ROCm 5.1; with WRITES=1 it has it, with WRITES=0 it refuses to write.
+ *
  * `rocblas_destroy_handle` waits for the GPU and prints the runtime's calls other than those of the program: copies,
  * allocations, calls by threads other than the program's, and HIP's last error. */
 #include <rocblas.h>
@@ -15,9 +17,10 @@
 enum { CAPTURING = 0x100, MOST = 4096 };
 
 static struct work {
-    enum { SCALE, SCALE_BATCH, MOVE, MOVE_BATCH } kind;
+    enum { SCALE, SCALE_BATCH, MOVE, MOVE_BATCH, WRITE } kind;
     void *to;
     const void *from;
+    unsigned long value;
     size_t size, count;
     float alpha;
 } queue[MOST];
@@ -25,7 +28,7 @@ static int head, tail, is_at_work;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-static int copies, allocations, foreign, captured;
+static int copies, writes, allocations, foreign, captured;
 static __thread int is_program, last_error;
 
 static void called(void) { foreign += !is_program; }
@@ -47,6 +50,7 @@ static void *gpu(void *argument) {
             for (size_t b = 0; b < work->count; b++)
                 for (size_t i = 0; i < work->size; i++) xs[b][i] *= work->alpha;
             break;
+        case WRITE: *(unsigned long *)work->to = work->value; break;
         case MOVE: memcpy(work->to, work->from, work->size); break;
         case MOVE_BATCH:
             for (size_t b = 0; b < work->count; b++)
@@ -82,8 +86,8 @@ rocblas_status rocblas_destroy_handle(rocblas_handle handle) {
     pthread_cond_broadcast(&changed);
     while (head != tail) pthread_cond_wait(&changed, &lock);
     pthread_mutex_unlock(&lock);
-    printf("copies %d, allocations %d, foreign %d, captured %d, error %d\n", copies, allocations, foreign, captured,
-           last_error);
+    printf("copies %d, writes %d, allocations %d, foreign %d, captured %d, error %d\n", copies, writes, allocations,
+           foreign, captured, last_error);
     free(handle);
     return rocblas_status_success;
 }
@@ -107,20 +111,22 @@ rocblas_status rocblas_get_pointer_mode(rocblas_handle handle, rocblas_pointer_m
 
 rocblas_status rocblas_sscal(rocblas_handle handle, rocblas_int n, const float *alpha, float *x, rocblas_int incx) {
     if ((size_t)stream_of(handle) != CAPTURING)
-        put(stream_of(handle), (struct work){SCALE, x, 0, (size_t)n, 0, *alpha});
+        put(stream_of(handle), (struct work){.kind = SCALE, .to = x, .size = (size_t)n, .alpha = *alpha});
     return rocblas_status_success;
 }
 
 rocblas_status rocblas_sscal_batched(rocblas_handle handle, rocblas_int n, const float *alpha, float *const x[],
                                      rocblas_int incx, rocblas_int batch_count) {
-    put(stream_of(handle), (struct work){SCALE_BATCH, (void *)x, 0, (size_t)n, (size_t)batch_count, *alpha});
+    put(stream_of(handle), (struct work){.kind = SCALE_BATCH, .to = (void *)x, .size = (size_t)n,
+                                         .count = (size_t)batch_count, .alpha = *alpha});
     return rocblas_status_success;
 }
 
 rocblas_status rocblas_scopy_batched(rocblas_handle handle, rocblas_int n, const float *const x[], rocblas_int incx,
                                      float *const y[], rocblas_int incy, rocblas_int batch_count) {
     copies++;
-    put(stream_of(handle), (struct work){MOVE_BATCH, (void *)y, x, (size_t)n, (size_t)batch_count, 0});
+    put(stream_of(handle), (struct work){.kind = MOVE_BATCH, .to = (void *)y, .from = x, .size = (size_t)n,
+                                         .count = (size_t)batch_count});
     return rocblas_status_success;
 }
 
@@ -132,7 +138,7 @@ int hipMemcpy2D(void *to, size_t to_pitch, const void *from, size_t from_pitch, 
 int hipMemcpyAsync(void *to, const void *from, size_t size, int kind, void *stream) {
     called();
     copies++;
-    put(stream, (struct work){MOVE, to, from, size, 0, 0});
+    put(stream, (struct work){.kind = MOVE, .to = to, .from = from, .size = size});
     return 0;
 }
 
@@ -140,9 +146,20 @@ int hipMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pi
                      int kind, void *stream) {
     called();
     for (size_t i = 0; i < height; i++)
-        put(stream, (struct work){MOVE, (char *)to + i * to_pitch, (char *)from + i * from_pitch, width, 0, 0});
+        put(stream, (struct work){.kind = MOVE, .to = (char *)to + i * to_pitch, .from = (char *)from + i * from_pitch,
+                                  .size = width});
     return 0;
 }
+
+#ifdef WRITES
+int hipStreamWriteValue64(void *stream, void *to, unsigned long value, unsigned flags) {
+    called();
+    if (!WRITES) return last_error = 801;
+    writes++;
+    put(stream, (struct work){.kind = WRITE, .to = to, .value = value});
+    return 0;
+}
+#endif
 
 int hipMalloc(void **memory, size_t size) {
     called();

@@ -1,7 +1,7 @@
 //! Memory that the GPU copies to while the program continues. HIP errors from these copies are hidden from the
 //! program.
 
-use super::SUCCESS;
+use super::{SUCCESS, Stream};
 use crate::backend::open::Handle;
 use core::{ffi::c_void, mem::transmute, ptr::null_mut};
 
@@ -10,6 +10,7 @@ type AllocateHost = unsafe extern "C" fn(*mut *mut c_void, usize, u32) -> i32;
 type Free = unsafe extern "C" fn(*mut c_void) -> i32;
 type LastError = unsafe extern "C" fn() -> i32;
 type ExchangeMode = unsafe extern "C" fn(*mut i32) -> i32;
+type WriteValue = unsafe extern "C" fn(Stream, *mut c_void, u64, u32) -> i32;
 
 /// The functions.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Staging {
     peek: LastError,
     take: LastError,
     exchange_mode: Option<ExchangeMode>,
+    write_value: Option<WriteValue>,
 }
 
 impl Staging {
@@ -30,6 +32,7 @@ impl Staging {
         let free_host = symbol(c"hipHostFree")?;
         let (peek, take) = (symbol(c"hipPeekAtLastError")?, symbol(c"hipGetLastError")?);
         let exchange_mode = symbol(c"hipThreadExchangeStreamCaptureMode");
+        let write_value = symbol(c"hipStreamWriteValue64");
         // SAFETY: HIP's prototypes of these functions.
         Some(unsafe {
             Self {
@@ -39,6 +42,7 @@ impl Staging {
                 peek: transmute::<*const (), LastError>(peek),
                 take: transmute::<*const (), LastError>(take),
                 exchange_mode: exchange_mode.map(|f| transmute::<*const (), ExchangeMode>(f)),
+                write_value: write_value.map(|f| transmute::<*const (), WriteValue>(f)),
             }
         })
     }
@@ -73,6 +77,17 @@ impl Staging {
         // SAFETY: memory for the result.
         let error = unsafe { (self.allocate)(&raw mut memory, size) };
         (error == SUCCESS && !memory.is_null()).then_some(memory)
+    }
+
+    /// Enqueues a write of a word after all work already on the stream. Returns whether HIP has such a function (from
+    /// ROCm 5.1 on) and it succeeded.
+    ///
+    /// # Safety
+    /// `to` points to a word in memory of [`Self::host`], and the stream exists and is not capturing.
+    pub(crate) unsafe fn write_value(&self, to: *mut u64, value: u64, stream: Stream) -> bool {
+        // SAFETY: by contract. Flags are reserved.
+        self.write_value
+            .is_some_and(|write| unsafe { write(stream, to.cast(), value, 0) == SUCCESS })
     }
 
     /// Runs `work`, which allocates or frees, in relaxed capture mode: in other modes it would invalidate the

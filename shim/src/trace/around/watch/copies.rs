@@ -12,7 +12,7 @@
 //! NaN has in it. Waiting for the addresses would be waiting for the GPU.
 
 use super::{
-    job::{How, Job, Memory, Piece, Watched},
+    job::{DONE, How, Job, Memory, Piece, Watched},
     pool::Home,
 };
 use crate::{
@@ -54,6 +54,9 @@ pub(super) enum Way {
 /// Set if `rocblas_scopy_batched` has failed; then it is not tried again.
 static CANNOT_COPY_BATCHES: AtomicBool = AtomicBool::new(false);
 
+/// Set if HIP has failed to write a flag, or cannot; then flags are copied.
+static CANNOT_WRITE_FLAGS: AtomicBool = AtomicBool::new(false);
+
 impl Way {
     /// The way for a call with a handle. The error is why there is none.
     pub(super) fn of(backend: &'static Backend, handle: usize) -> Result<Self, Skipped> {
@@ -86,24 +89,20 @@ impl Way {
 
     /// Allocates memory for a slot.
     pub(super) fn allocate(&self, size: usize) -> Option<Job> {
-        let (base, word) = match self {
+        let base: *mut u8 = match self {
             Self::Host => {
                 // SAFETY: the size is not zero.
-                (unsafe { alloc::alloc_zeroed(layout(size)?) }, null_mut())
+                unsafe { alloc::alloc_zeroed(layout(size)?) }
             }
             Self::Stream { staging, .. } => {
-                let allocate = || {
-                    let word = staging.device(8)?;
-                    Some((staging.host(size)?.cast(), word))
-                };
-                staging.undisturbed(|| staging.relaxed(allocate))?
+                staging.undisturbed(|| staging.relaxed(|| staging.host(size)))?.cast()
             }
         };
         if base.is_null() {
             return None;
         }
         // SAFETY: memory of that size; HIP's memory is page-aligned.
-        Some(Job::new(unsafe { Memory::new(base, size, word) }))
+        Some(Job::new(unsafe { Memory::new(base, size) }))
     }
 
     /// Frees a slot's memory, which is no longer in use.
@@ -226,18 +225,31 @@ impl Way {
             memory.set_flag(true);
             return true;
         };
-        let (flag, constant, word) = (memory.flag(), memory.constant(), memory.word());
+        let (flag, constant) = (memory.flag(), memory.constant());
+        // One operation of the queue, where a copy takes a copy engine and waits for it. HIP promises the order, and
+        // AMD's tests write into host memory in this way.
+        if !CANNOT_WRITE_FLAGS.load(Ordering::Relaxed) {
+            // SAFETY: the flag is in memory of `Staging::host`.
+            let write = || unsafe { staging.write_value(flag, DONE, stream) };
+            if staging.undisturbed(write) {
+                return true;
+            }
+            CANNOT_WRITE_FLAGS.store(true, Ordering::Relaxed);
+        }
         // SAFETY: eight bytes each, the word on a device.
         let copy = |to: *mut c_void, from: *const c_void, kind| unsafe {
             hip.copy(to, from, 8, kind, Some(stream)) == 0
         };
-        let is_set = staging.undisturbed(|| {
-            (memory.is_primed || copy(word, constant.cast(), HOST_TO_DEVICE))
-                && copy(flag.cast(), word, DEVICE_TO_HOST)
-        });
-        // Other threads use it only after they have seen this flag, when the word has its value.
-        memory.is_primed = is_set;
-        is_set
+        staging.undisturbed(|| {
+            let is_primed = memory.word.is_some();
+            let word = memory.word.or_else(|| staging.relaxed(|| staging.device(8)));
+            let Some(word) = word else { return false };
+            let is_set = (is_primed || copy(word, constant.cast(), HOST_TO_DEVICE))
+                && copy(flag.cast(), word, DEVICE_TO_HOST);
+            // Other threads use it only after they have seen this flag, when the word has its value.
+            memory.word = Some(word).filter(|_| is_set);
+            is_set
+        })
     }
 }
 

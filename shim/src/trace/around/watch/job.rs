@@ -26,22 +26,19 @@ const ALIGNMENT: usize = 64;
 pub(super) struct Memory {
     base: *mut u8,
     size: usize,
-    /// The source of the flag, on the device: so setting the flag is a copy like the others. A copy from host memory
-    /// would make HIP wait for the stream.
-    word: *mut c_void,
-    /// Whether the word has its value.
-    pub(super) is_primed: bool,
+    /// The source of the flag, on the device, where HIP cannot write it: so setting the flag is a copy like the others.
+    /// A copy from host memory would make HIP wait for the stream. `None` until it has its value.
+    pub(super) word: Option<*mut c_void>,
 }
 
 /// The flag's value once everything before it is done.
-const DONE: u64 = 0x_d09e;
+pub(super) const DONE: u64 = 0x_d09e;
 
 impl Memory {
     /// # Safety
-    /// `base` points to that many bytes at a multiple of 64, freed only after [`Self::take`]; `word` is null or points
-    /// to eight bytes of a device.
-    pub(super) unsafe fn new(base: *mut u8, size: usize, word: *mut c_void) -> Self {
-        let memory = Self { base, size, word, is_primed: false };
+    /// `base` points to that many bytes at a multiple of 64, freed only after [`Self::take`].
+    pub(super) unsafe fn new(base: *mut u8, size: usize) -> Self {
+        let memory = Self { base, size, word: None };
         // SAFETY: by contract.
         unsafe { memory.constant().write(DONE) };
         memory
@@ -61,11 +58,6 @@ impl Memory {
     /// The flag's final value, on the host.
     pub(super) fn constant(&self) -> *mut u64 {
         self.flag().wrapping_add(1)
-    }
-
-    /// The same on the device.
-    pub(super) fn word(&self) -> *mut c_void {
-        self.word
     }
 
     /// The address of an offset in the data.
