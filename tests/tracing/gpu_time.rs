@@ -65,7 +65,7 @@ fn every_call_has_its_own_time() {
 #[test]
 fn one_call_of_sixteen_has_a_time_and_the_total_is_that_of_all() {
     let program = program();
-    let printed = traced(&program, &["times", "640"], "gpu-time=on");
+    let printed = traced(&program, &["times", "640"], "gpu-time=16");
     assert_eq!(printed, "made 32, recorded 80, error 0\n");
     let measured = measured(&program);
     let groups: Vec<u64> = measured.times.iter().map(|(call, _)| (call - 1) / 16).collect();
@@ -101,6 +101,35 @@ fn one_call_of_sixteen_has_a_time_and_the_total_is_that_of_all() {
         summary.contains("measured of one of 16 calls of a thread (40 times in all)"),
         "{summary}"
     );
+}
+
+#[test]
+fn by_default_no_more_than_one_call_in_two_milliseconds_has_a_time() {
+    let program = program();
+    traced(&program, &["times", "200000"], "gpu-time=on");
+    let directory = traces_in(&program.traces()).expect("traces").remove(0);
+    let trace = Trace::open(&directory).expect("a trace");
+    let (mut threads, _) = trace.threads().expect("threads");
+    let timeline = trace.timeline(&threads);
+    let [thread] = threads.as_mut_slice() else { panic!("{} threads", threads.len()) };
+    thread.close();
+    let (mut begins, mut measured) = (Vec::new(), Vec::new());
+    while let Some(record) = thread.next().expect("records") {
+        match record {
+            Record::Call(call) => begins.push(timeline.nanoseconds(call.begin())),
+            Record::GpuTime(time) => measured.push(begins[time.sequence as usize]),
+            _ => {}
+        }
+    }
+    // 12,500 groups of sixteen, in some tens of milliseconds. The clock is read before the call is, so a thread that
+    // is interrupted in between makes the distance shorter.
+    assert!((2..1250).contains(&measured.len()), "{}", measured.len());
+    for pair in measured.windows(2) {
+        assert!(pair[1] - pair[0] > 1e6, "{pair:?}");
+    }
+    let summary = output_of(&program, &["summary"]);
+    let said = "measured of one of 16 calls of a thread, at most one in 2.00 ms (";
+    assert!(summary.contains(said), "{summary}");
 }
 
 #[test]

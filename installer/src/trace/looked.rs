@@ -6,7 +6,8 @@ use rocblas_trace::options::Options;
 /// The options, as strings that the shim parses.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Looked {
-    /// Measure the GPU time of one in NUMBER calls of each thread [default without NUMBER: 16]
+    /// Measure the GPU time of one of NUMBER calls of each thread [default without NUMBER: 16, and at most one
+    /// call in 2 ms]
     ///
     /// Two events are recorded on the call's stream and read before later calls. No events are recorded while
     /// a stream is captured into a graph.

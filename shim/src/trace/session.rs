@@ -91,6 +91,8 @@ pub(crate) struct Session {
     /// `rocblas_get_pointer_mode` of the table that traced calls go to, for the assembly; null if there is
     /// none.
     pub(super) get_pointer_mode: AtomicPtr<()>,
+    /// After a call whose GPU time is measured, none is measured for this long; in ticks.
+    pub(super) gpu_time_pause: u64,
     /// Shorter calls are not recorded; in ticks.
     pub(super) min: u64,
     /// The number of calls that are still to be recorded, if it is limited.
@@ -138,13 +140,15 @@ impl Session {
         clock: Clock,
         recipes: *const Recipe,
     ) -> Self {
+        let ticks = |nanoseconds: u64| (nanoseconds as f64 * clock.hertz / 1e9) as u64;
         Self {
             recipes,
             functions: functions(),
             get_pointer_mode: AtomicPtr::new(get_pointer_mode(
                 route::direct().unwrap_or(&backend.table),
             )),
-            min: (options.min as f64 * clock.hertz / 1e9) as u64,
+            gpu_time_pause: ticks(options.gpu_time.map_or(0, |sampling| sampling.pause)),
+            min: ticks(options.min),
             remaining: options
                 .first
                 .map(|first| AtomicI64::new(first.try_into().unwrap_or(i64::MAX))),

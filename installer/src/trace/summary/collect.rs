@@ -146,7 +146,19 @@ impl Group {
         self.endings.iter().filter(|(end, _)| is_error(end.status)).map(|(_, calls)| calls).sum()
     }
 
+    /// The row of calls of one shape.
     fn row(&self, function: &str, shape: String, backend: &str, work: Option<Work>) -> Row {
+        self.row_with(function, shape, backend, work, self.gpu.figures(self.calls))
+    }
+
+    fn row_with(
+        &self,
+        function: &str,
+        shape: String,
+        backend: &str,
+        work: Option<Work>,
+        gpu: Option<gpu::Figures>,
+    ) -> Row {
         let first = self.first.map_or(0.0, |first| first.time);
         // A sketch's quantiles may lie outside the range of actual values.
         let quantile = |q| {
@@ -170,7 +182,7 @@ impl Group {
             p99: if self.timed <= 100 { max } else { quantile(0.99) },
             max,
             work,
-            gpu: self.gpu.figures(self.calls),
+            gpu,
             statuses: statuses.collect(),
         }
     }
@@ -576,7 +588,8 @@ impl Collector {
             let place = usize::from(tag).checked_sub(1);
             place.and_then(|place| names.get(place)).map_or("", String::as_str)
         };
-        let mut by_function: BTreeMap<Function, (Group, Option<Work>)> = BTreeMap::new();
+        let mut by_function: BTreeMap<Function, (Group, Option<Work>, gpu::Shapes)> =
+            BTreeMap::new();
         let mut shapes = Vec::new();
         let mut firsts = FxHashSet::default();
         let groups = self.groups.iter();
@@ -594,24 +607,30 @@ impl Collector {
             if let Some(Ended { process, begin, .. }) = group.first.filter(|_| is_shape) {
                 firsts.insert(First { process, function: function.0, begin });
             }
-            shapes.push(group.row(&name(function.0), shape, backend(function.1), work));
+            let row = group.row(&name(function.0), shape, backend(function.1), work);
+            let of_shape = row.gpu;
+            shapes.push(row);
             match by_function.get_mut(&function) {
-                Some((all, sum)) => {
+                Some((all, sum, gpu)) => {
                     all.merge(group);
+                    gpu.add(group.calls, of_shape);
                     *sum = sum.zip(work).map(|(sum, work)| Work {
                         operations: sum.operations + work.operations,
                         bytes: sum.bytes + work.bytes,
                     });
                 }
                 None => {
-                    by_function.insert(function, (group.clone(), work));
+                    let mut gpu = gpu::Shapes::default();
+                    gpu.add(group.calls, of_shape);
+                    by_function.insert(function, (group.clone(), work, gpu));
                 }
             }
         }
         let mut rows: Vec<Row> = by_function
             .iter()
-            .map(|((function, tag), (group, work))| {
-                group.row(&name(*function), String::new(), backend(*tag), *work)
+            .map(|((function, tag), (group, work, gpu))| {
+                let gpu = gpu.figures(group.calls);
+                group.row_with(&name(*function), String::new(), backend(*tag), *work, gpu)
             })
             .collect();
         let foreign = self.foreign.iter();
@@ -673,7 +692,7 @@ impl Collector {
             silent,
             pending_errors: self.pending_errors,
             kept_handles: Some(self.handles.kept()),
-            gpu: Gpu { every: None, skipped: self.gpu_skipped },
+            gpu: Gpu { skipped: self.gpu_skipped, ..Gpu::default() },
             // Collected in a separate pass.
             callers: Callers::default(),
             checked: self.checked,

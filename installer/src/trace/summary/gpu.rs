@@ -1,4 +1,5 @@
-//! GPU times of alike calls. Some are measured, from which the total of all is estimated.
+//! GPU times of alike calls. Some are measured, from which the total of all is estimated: for each shape by itself, since
+//! of long calls a larger share may have been measured than of short ones.
 
 use rocblas_trace::layout::Skipped;
 use serde::{Serialize, Serializer};
@@ -39,17 +40,49 @@ impl Times {
 pub struct Figures {
     /// How many of the calls were measured.
     pub measured: u64,
-    /// Their mean in nanoseconds.
+    /// The mean of all calls in nanoseconds: of calls of one shape, that of the measured ones.
     pub mean: f64,
     /// Estimated nanoseconds of all calls, assuming that the others took as long.
     pub total: f64,
 }
 
+/// The GPU time of calls of several shapes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shapes {
+    measured: u64,
+    /// The number of calls of shapes of which some were measured, and their estimated total.
+    calls: u64,
+    total: f64,
+}
+
+impl Shapes {
+    /// Adds a shape with that many calls.
+    pub(super) fn add(&mut self, calls: u64, figures: Option<Figures>) {
+        if let Some(figures) = figures {
+            self.measured += figures.measured;
+            self.calls += calls;
+            self.total += figures.total;
+        }
+    }
+
+    /// The figures for that many calls of all shapes; `None` if none was measured.
+    pub(super) fn figures(self, calls: u64) -> Option<Figures> {
+        let mean = self.total / self.calls as f64;
+        (self.measured > 0).then_some(Figures {
+            measured: self.measured,
+            mean,
+            total: mean * calls as f64,
+        })
+    }
+}
+
 /// How GPU times were measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Gpu {
-    /// Every n-th call of each thread is measured; `None` if none is, or if traces differ in it.
+    /// One of this many calls of each thread is measured; `None` if none is, or if traces differ in it.
     pub every: Option<u64>,
+    /// After a measured call, no call of the thread is measured for this long, in nanoseconds.
+    pub pause: Option<u64>,
     /// Calls that should have been measured but were not, by reason.
     #[serde(serialize_with = "by_reason")]
     pub skipped: BTreeMap<Skipped, u64>,

@@ -406,10 +406,8 @@ fn of_traces(traces: Vec<Opened>, by_backend: bool) -> Result<Summary> {
     let mut processes = Vec::new();
     let is_complete = traces.iter().all(is_complete);
     let are_over = traces.iter().all(|opened| opened.trace.life() == Life::Over);
-    let common_of = |of: fn(Options) -> Option<u64>| {
-        common(traces.iter().map(|opened| opened.options().and_then(of)))
-    };
-    let (every, stacks) = (common_of(|options| options.gpu_time), common_of(|o| o.stacks));
+    let gpu_time = common(traces.iter().map(|opened| opened.options()?.gpu_time));
+    let stacks = common(traces.iter().map(|opened| opened.options()?.stacks));
     let mut callers = callers::Collected::default();
     for opened in traces {
         processes.push(process_row(&opened));
@@ -423,7 +421,8 @@ fn of_traces(traces: Vec<Opened>, by_backend: bool) -> Result<Summary> {
     }
     let mut summary = collector.finish();
     summary.processes = processes;
-    summary.gpu.every = every;
+    summary.gpu.every = gpu_time.map(|sampling| sampling.every);
+    summary.gpu.pause = gpu_time.map(|sampling| sampling.pause).filter(|pause| *pause > 0);
     summary.callers = callers.finish(stacks);
     if !are_over {
         summary.unchecked = (0, 0);

@@ -2,7 +2,10 @@
 
 use super::{Found, Instance, Summary};
 use crate::output::{count, grouped};
-use rocblas_trace::read::{CallId, NO_CALLS};
+use rocblas_trace::{
+    read::{CallId, NO_CALLS},
+    text::Time,
+};
 
 /// The most outputs that a page lists.
 const MOST: usize = 10;
@@ -22,14 +25,17 @@ impl Summary {
         let measured: u64 = self.functions.iter().filter_map(|row| Some(row.gpu?.measured)).sum();
         let mut notes = Vec::new();
         if measured > 0 {
-            let which = match self.gpu.every {
+            let mut which = match self.gpu.every {
                 Some(1) => "every call".to_owned(),
                 Some(every) => format!("one of {every} calls of a thread"),
                 None => "some calls".to_owned(),
             };
+            if let Some(pause) = self.gpu.pause {
+                which += &format!(", at most one in {}", Time(pause as f64));
+            }
             notes.push(format!(
                 "GPU times are from event to event on the stream, measured of {which} ({} in all); GPU totals \
-                 are their mean times the number of calls",
+                 are, for each shape, their mean times the number of calls",
                 count(measured, "time")
             ));
         }

@@ -30,6 +30,8 @@ use std::collections::VecDeque;
 pub(super) struct State {
     /// The number of calls so far that could have been measured.
     calls: u64,
+    /// When a call was last measured, in ticks.
+    latest: Option<u64>,
     /// The runtime of the events; a process has only one.
     hip: Option<&'static Hip>,
     pool: Pool,
@@ -98,8 +100,16 @@ impl State {
     fn is_next_due(&self, session: &Session, thread: &Thread, recipe: &Recipe) -> bool {
         // Nested calls belong to the outer one; lines to stderr are written when the call ends.
         let is_counted = recipe.has(flags::HANDLE) && thread.depth() == 0 && !session.to_stderr;
-        let every = session.options.gpu_time.filter(|_| is_counted && has_work(recipe.function()));
-        every.is_some_and(|every| is_due(self.calls, every))
+        let sampling =
+            session.options.gpu_time.filter(|_| is_counted && has_work(recipe.function()));
+        sampling.is_some_and(|sampling| is_due(self.calls, sampling.every))
+            && (session.gpu_time_pause == 0 || self.has_paused(session.gpu_time_pause))
+    }
+
+    /// Whether the last measured call is that many ticks ago. Only calls that are due ask: a call that is next once the
+    /// time is over would more often be one that follows long calls.
+    fn has_paused(&self, pause: u64) -> bool {
+        self.latest.is_none_or(|latest| clock::now().saturating_sub(latest) >= pause)
     }
 
     fn start(
@@ -239,7 +249,10 @@ pub(super) fn before(
         // SAFETY: the function has a handle, which comes first.
         let handle = unsafe { call.get(0) } as usize;
         match state.start(session, handle, thread.sequence) {
-            Ok(open) => state.open = Some(open),
+            Ok(open) => {
+                state.latest = Some(clock::now());
+                state.open = Some(open);
+            }
             Err(reason) => state.skip(reason, 1),
         }
     }

@@ -28,7 +28,10 @@ fn a_list_says_what_is_looked_at_in_calls() {
     let read = read.expect("a list");
     assert_eq!(read.check, Check { nan: true, inf: true, ..Check::default() });
     assert_eq!((read.every, read.window, read.on_bad), (100, Some((10, 21)), OnBad::Capture));
-    assert_eq!((read.gpu_time, read.errors, read.roctx), (Some(16), false, true));
+    assert_eq!((read.gpu_time, read.errors, read.roctx), (Some(Sampling::DEFAULT), false, true));
+    let each = options("gpu-time=16").expect("a list");
+    assert_eq!(each.gpu_time, Some(Sampling { every: 16, pause: 0 }), "as it says");
+    assert_eq!(options(&each.to_string()), Ok(each));
     assert_eq!(read.stacks, Some(100));
     assert_eq!((read.save.call, read.save.count), (Some((2, 7041)), Some(3)));
     assert_eq!((read.save.limit, read.save.redact), (1 << 20, true));
