@@ -1,5 +1,6 @@
 //! The libraries and the program under test, built on demand with the cargo that runs the tests.
 
+use crate::heartbeat;
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -22,6 +23,7 @@ pub fn standins() -> PathBuf {
 /// The cargo that runs the tests, in the workspace.
 #[must_use]
 pub fn cargo() -> Command {
+    heartbeat::start();
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // The variables that cargo sets for a test. Some build scripts (ring's) run again whenever these
     // change, so their packages and dependents would be rebuilt, both here and outside.

@@ -14,6 +14,7 @@ pub mod docker;
 pub mod dpkg;
 pub mod elf;
 pub mod ext4;
+mod heartbeat;
 pub mod interrupt;
 pub mod kept;
 pub mod long_trace;

@@ -1,6 +1,6 @@
 //! Runs a client with a clean environment and a time limit, and captures all of its output.
 
-use crate::tree::Tree;
+use crate::{heartbeat, tree::Tree};
 use std::{
     ffi::OsStr,
     fmt,
@@ -91,6 +91,7 @@ pub fn run(command: &mut Command) -> Ended {
 /// As [`run`], with another limit.
 #[track_caller]
 pub fn run_within(command: &mut Command, limit: Duration) -> Ended {
+    heartbeat::start();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

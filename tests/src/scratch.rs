@@ -1,6 +1,7 @@
 //! Temporary directories in memory. The installer syncs each file that it writes, which takes milliseconds on a disk and
 //! is half of the time of the tests that run it some ten thousand times.
 
+use crate::heartbeat;
 use rustix::fs::{StatVfsMountFlags, XattrFlags, setxattr, statvfs};
 use std::{
     env,
@@ -30,6 +31,7 @@ pub fn directory() -> TempDir {
 /// When it cannot be created.
 #[must_use]
 pub fn named(prefix: &str) -> TempDir {
+    heartbeat::start();
     static PARENT: OnceLock<PathBuf> = OnceLock::new();
     let parent = PARENT.get_or_init(|| {
         let memory = PathBuf::from(MEMORY);
