@@ -296,7 +296,10 @@ fn declared_kind(
         })?;
         Some(argument(position) as i32)
     };
-    NumberKind::of_datatype(declared.iter().find_map(datatype)?)
+    let kind = NumberKind::of_datatype(declared.iter().find_map(datatype)?)?;
+    // The scalars of a Hermitian update are real, although its type of computation is complex.
+    let is_real = rocblas_abi::c_name(function) == c"rocblas_herk_ex";
+    Some(if is_real { kind.real() } else { kind })
 }
 
 /// The return value of a call.
@@ -383,6 +386,15 @@ impl NumberKind {
         })
     }
 
+    /// The type of a complex number's parts; a real type itself.
+    const fn real(self) -> Self {
+        match self {
+            Self::C32 => Self::F32,
+            Self::C64 => Self::F64,
+            real => real,
+        }
+    }
+
     /// The element type that corresponds to it.
     #[must_use]
     pub const fn element(self) -> Element {
@@ -452,5 +464,25 @@ impl Numbers {
             }
         };
         bytes[..count * size].chunks_exact(size).flat_map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rocblas_abi::{by_name, value::datatype::F64_C};
+
+    #[test]
+    fn the_scalars_of_a_hermitian_update_are_real() {
+        let kind = |name: &str, scalar: &str| {
+            let function = usize::from(by_name(name).expect("a function").index);
+            let param = params(function).find(|param| param.name == scalar).expect("a scalar");
+            scalar_kind(function, &param, &|_| F64_C as u64)
+        };
+        for scalar in ["alpha", "beta"] {
+            assert_eq!(kind("rocblas_herk_ex", scalar), Some(NumberKind::F64));
+            assert_eq!(kind("rocblas_zherk", scalar), Some(NumberKind::F64));
+            assert_eq!(kind("rocblas_gemm_ex", scalar), Some(NumberKind::C64));
+        }
     }
 }
