@@ -260,6 +260,21 @@ impl<T: Copy> Results<T> {
     }
 }
 
+impl Results<Untyped> {
+    /// The results with their type, once another argument has given it.
+    pub(crate) fn of<E: Element>(self) -> Results<E> {
+        Results(self.0.cast())
+    }
+
+    /// Sets the results of all problems to zero, as `memset` does.
+    pub(crate) fn clear(self, element_size: usize, problems: i64) {
+        let bytes = Results(self.0.cast::<u8>());
+        for byte in 0..problems * element_size as i64 {
+            bytes.set(byte, 0);
+        }
+    }
+}
+
 /// Runs the body of a numerical routine, in which a test may have planted a fault.
 pub(crate) fn compute(handle: HandlePointer, body: impl FnOnce(&Handle) -> Course) -> Status {
     faults::begin();

@@ -9,6 +9,7 @@ use num_complex::Complex;
 
 use crate::abi::{Form, Index, Operand, Scalar, Untyped, compute, wide};
 use crate::checks::{Code, Operation, pointers, quick_return, sizes, values};
+use crate::datatype::{BF16, C32, C64, F16, F32, F64};
 use crate::faults::{self, terms};
 use crate::handle::HandlePointer;
 use crate::scalar::{Element, Number};
@@ -160,18 +161,6 @@ pub(crate) unsafe extern "C" fn gemm<E: Element, I: Index, F: Form>(
     })
 }
 
-/// The `rocblas_datatype` numbers that `gemm_ex` supports.
-mod datatype {
-    use crate::checks::Code;
-
-    pub(super) const F16: Code = 150;
-    pub(super) const F32: Code = 151;
-    pub(super) const F64: Code = 152;
-    pub(super) const C32: Code = 154;
-    pub(super) const C64: Code = 155;
-    pub(super) const BF16: Code = 168;
-}
-
 /// D = alpha op(A) op(B) + beta C with the types given by arguments. `algo`, `solution_index` and `flags`
 /// select one of the vendor's kernels and have no meaning here.
 pub(crate) unsafe extern "C" fn gemm_ex<I: Index, F: Form>(
@@ -205,8 +194,6 @@ pub(crate) unsafe extern "C" fn gemm_ex<I: Index, F: Form>(
     _solution_index: i32,
     _flags: u32,
 ) -> Status {
-    use datatype::{BF16, C32, C64, F16, F32, F64};
-
     compute(handle, |_| {
         let [m, n, k, lda, ldb, ldc, ldd] = wide([m, n, k, lda, ldb, ldc, ldd]);
         let sizes = [m, n, k, F::count(batch_count)];

@@ -1,8 +1,9 @@
 //! Level 1: vectors.
 
+pub(crate) mod extended;
 pub(crate) mod modified;
 
-use crate::abi::{Form, Index, Results, Scalar, compute, wide};
+use crate::abi::{Form, Index, Operand, Results, Scalar, compute, wide};
 use crate::checks::{pointers, quick_return};
 use crate::faults::{terms, wrote};
 use crate::handle::HandlePointer;
@@ -27,20 +28,29 @@ pub(crate) unsafe extern "C" fn axpy<E: Element, I: Index, F: Form>(
         let [n, incx, incy] = wide([n, incx, incy]);
         let (x, y) = (F::operand(x, stride_x), F::operand(y, stride_y));
         let batch_count = F::count(batch_count);
-
         quick_return(n <= 0 || batch_count <= 0)?;
-        let alpha = alpha.value()?;
-        quick_return(alpha == E::Number::ZERO)?;
-        pointers(!x.is_null() && !y.is_null())?;
-
-        for problem in 0..batch_count {
-            let (x, y) = (x.vector(problem, n, incx), y.vector(problem, n, incy));
-            for i in 0..n {
-                y.set(i, alpha * x.get(i) + y.get(i));
-            }
-        }
-        Ok(())
+        add_scaled([n, incx, incy, batch_count], alpha, x, y)
     })
+}
+
+/// y = alpha x + y for vectors that are not empty.
+fn add_scaled<A: Element, E: Element<Number = A::Number>>(
+    [n, incx, incy, batch_count]: [i64; 4],
+    alpha: Scalar<A>,
+    x: Operand<E>,
+    y: Operand<E>,
+) -> Course {
+    let alpha = alpha.value()?;
+    quick_return(alpha == A::Number::ZERO)?;
+    pointers(!x.is_null() && !y.is_null())?;
+
+    for problem in 0..batch_count {
+        let (x, y) = (x.vector(problem, n, incx), y.vector(problem, n, incy));
+        for i in 0..n {
+            y.set(i, alpha * x.get(i) + y.get(i));
+        }
+    }
+    Ok(())
 }
 
 /// x = alpha x, where alpha may be real for a complex x.
@@ -63,17 +73,30 @@ where
 
         quick_return(n <= 0 || incx <= 0 || batch_count <= 0)?;
         pointers(!x.is_null())?;
-        let alpha = alpha.value()?;
-        quick_return(alpha == A::Number::ONE)?;
-
-        for problem in 0..batch_count {
-            let x = x.vector(problem, n, incx);
-            for i in 0..n {
-                x.set(i, x.get(i).scaled(alpha));
-            }
-        }
-        Ok(())
+        scale([n, incx, batch_count], alpha, x)
     })
+}
+
+/// x = alpha x for vectors that are not empty. If alpha is one, x may be null.
+fn scale<A: Element, E: Element>(
+    [n, incx, batch_count]: [i64; 3],
+    alpha: Scalar<A>,
+    x: Operand<E>,
+) -> Course
+where
+    E::Number: Scale<A::Number>,
+{
+    let alpha = alpha.value()?;
+    quick_return(alpha == A::Number::ONE)?;
+    pointers(!x.is_null())?;
+
+    for problem in 0..batch_count {
+        let x = x.vector(problem, n, incx);
+        for i in 0..n {
+            x.set(i, x.get(i).scaled(alpha));
+        }
+    }
+    Ok(())
 }
 
 /// y = x
@@ -158,34 +181,39 @@ pub(crate) unsafe extern "C" fn dot<E: Element, const CONJUGATED: bool, I: Index
 
         quick_return(batch_count <= 0)?;
         pointers(!results.is_null() && (n <= 0 || !x.is_null() && !y.is_null()))?;
-
-        for problem in 0..batch_count {
-            let (x, y) = (x.vector(problem, n.max(0), incx), y.vector(problem, n.max(0), incy));
-            let sum = terms(n).fold(E::Number::ZERO, |sum, i| {
-                let factor = if CONJUGATED { x.get(i).conjugate() } else { x.get(i) };
-                sum + factor * y.get(i)
-            });
-            results.set(problem, E::store(sum));
-            wrote(sum, move |sum| results.set(problem, E::store(sum)));
-        }
+        sums_of_products::<_, _, CONJUGATED>([n, incx, incy, batch_count], x, y, results);
         Ok(())
     })
 }
 
+/// The sum of x y, or of conj(x) y, for each problem; zero for vectors that are empty.
+fn sums_of_products<E: Element, R: Element<Number = E::Number>, const CONJUGATED: bool>(
+    [n, incx, incy, batch_count]: [i64; 4],
+    x: Operand<E>,
+    y: Operand<E>,
+    results: Results<R>,
+) {
+    for problem in 0..batch_count {
+        let (x, y) = (x.vector(problem, n.max(0), incx), y.vector(problem, n.max(0), incy));
+        let sum = terms(n).fold(E::Number::ZERO, |sum, i| {
+            let factor = if CONJUGATED { x.get(i).conjugate() } else { x.get(i) };
+            sum + factor * y.get(i)
+        });
+        results.set(problem, R::store(sum));
+        wrote(sum, move |sum| results.set(problem, R::store(sum)));
+    }
+}
+
 /// The common part of the four reductions of one vector: the checks, and zero for a vector that is
 /// empty or has an increment that is not positive.
-fn reduce<E: Element, R: Copy, I: Index, F: Form>(
-    sizes: (I, I, F::Count<I>),
-    x: F::Array<E>,
-    stride_x: F::Stride,
+fn reduce<E: Element, R: Copy>(
+    [n, incx, batch_count]: [i64; 3],
+    x: Operand<E>,
     results: Results<R>,
     zero: R,
     reduction: impl Fn(Vector<E>) -> R,
 ) -> Course {
-    let [n, incx] = wide([sizes.0, sizes.1]);
-    let x = F::operand(x, stride_x);
     let empty = n <= 0 || incx <= 0;
-    let batch_count = F::count(sizes.2);
 
     pointers(!results.is_null())?;
     quick_return(batch_count <= 0)?;
@@ -212,10 +240,15 @@ where
 {
     compute(handle, |_| {
         let zero = E::Real::store(Number::ZERO);
-        reduce::<E, _, I, F>((n, incx, batch_count), x, stride_x, results, zero, |x| {
-            E::Real::store(FromDouble::from_double(norm(x)))
-        })
+        let [n, incx] = wide([n, incx]);
+        let sizes = [n, incx, F::count(batch_count)];
+        reduce(sizes, F::operand(x, stride_x), results, zero, rounded_norm::<E, _>)
     })
+}
+
+/// The norm of a vector, rounded to the type of the result.
+fn rounded_norm<E: Element, R: Element<Number: FromDouble>>(x: Vector<E>) -> R {
+    R::store(FromDouble::from_double(norm(x)))
 }
 
 /// Scales by the largest part, so that squares neither overflow nor vanish.
@@ -260,7 +293,9 @@ pub(crate) unsafe extern "C" fn asum<E: Element, I: Index, F: Form>(
 ) -> Status {
     compute(handle, |_| {
         let zero = E::Real::store(Number::ZERO);
-        reduce::<E, _, I, F>((n, incx, batch_count), x, stride_x, results, zero, |x| {
+        let [n, incx] = wide([n, incx]);
+        let sizes = [n, incx, F::count(batch_count)];
+        reduce(sizes, F::operand::<E>(x, stride_x), results, zero, |x| {
             let magnitudes = terms(x.len()).map(|i| x.get(i).magnitude());
             E::Real::store(magnitudes.fold(Number::ZERO, |sum, magnitude| sum + magnitude))
         })
@@ -280,7 +315,9 @@ pub(crate) unsafe extern "C" fn iamax<E: Element, const SMALLEST: bool, I: Index
 ) -> Status {
     compute(handle, |_| {
         let zero = I::from_position(0);
-        reduce::<E, _, I, F>((n, incx, batch_count), x, stride_x, results, zero, |x| {
+        let [n, incx] = wide([n, incx]);
+        let sizes = [n, incx, F::count(batch_count)];
+        reduce(sizes, F::operand::<E>(x, stride_x), results, zero, |x| {
             let better = |candidate, best| {
                 if SMALLEST { candidate < best } else { candidate > best }
             };
@@ -319,18 +356,29 @@ where
 
         quick_return(n <= 0 || batch_count <= 0)?;
         pointers(!x.is_null() && !y.is_null())?;
-        let (c, s) = (c.value()?, s.value()?);
-
-        for problem in 0..batch_count {
-            let (x, y) = (x.vector(problem, n, incx), y.vector(problem, n, incy));
-            for i in 0..n {
-                let (xi, yi) = (x.get(i), y.get(i));
-                x.set(i, xi * c + yi.scaled(s));
-                y.set(i, yi * c - xi.scaled(s.conjugate()));
-            }
-        }
+        rotate([n, incx, incy, batch_count], x, y, c.value()?, s.value()?);
         Ok(())
     })
+}
+
+/// (x, y) = (c x + s y, c y - conj(s) x)
+fn rotate<E: Element, S: Number>(
+    [n, incx, incy, batch_count]: [i64; 4],
+    x: Operand<E>,
+    y: Operand<E>,
+    c: <E::Number as Number>::Real,
+    s: S,
+) where
+    E::Number: Scale<S>,
+{
+    for problem in 0..batch_count {
+        let (x, y) = (x.vector(problem, n, incx), y.vector(problem, n, incy));
+        for i in 0..n {
+            let (xi, yi) = (x.get(i), y.get(i));
+            x.set(i, xi * c + yi.scaled(s));
+            y.set(i, yi * c - xi.scaled(s.conjugate()));
+        }
+    }
 }
 
 /// Sets up the rotation that annihilates b. It has no sizes: each array holds one number per problem.

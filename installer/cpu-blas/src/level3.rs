@@ -5,12 +5,13 @@
 //! side requires it, and is written for the left only.
 
 pub(crate) mod elementwise;
+pub(crate) mod extended;
 pub(crate) mod products;
 
 use crate::abi::{Form, Index, Operand, Scalar, compute, wide};
 use crate::checks::{Code, Diagonal, Fill, Operation, Side, pointers, quick_return, sizes, values};
 use crate::faults::{self, terms};
-use crate::handle::HandlePointer;
+use crate::handle::{Handle, HandlePointer};
 use crate::scalar::{Element, Number, Scale};
 use crate::status::{Course, Status};
 use crate::views::{Matrix, Mirror, Mirrored, Triangle};
@@ -34,47 +35,58 @@ pub(crate) unsafe extern "C" fn trsm<E: Element, I: Index, F: Form>(
     batch_count: F::Count<I>,
 ) -> Status {
     compute(handle, |handle| {
-        let [m, n, lda, ldb] = wide([m, n, lda, ldb]);
+        let sizes = wide([m, n, lda, ldb]);
         let (a, b) = (F::operand(a, stride_a), F::operand(b, stride_b));
-        let batch_count = F::count(batch_count);
+        solve(handle, [side, uplo, trans, diag], sizes, alpha, a, b, F::count(batch_count))
+    })
+}
 
-        let side = Side::legal(side)?;
-        let fill = Fill::legal(uplo)?;
-        let operation = Operation::legal(trans)?;
-        let diagonal = Diagonal::legal(diag)?;
-        let order = if side == Side::Left { m } else { n };
-        sizes(batch_count >= 0 && m >= 0 && n >= 0 && lda >= order && ldb >= m)?;
-        quick_return(m == 0 || n == 0 || batch_count == 0)?;
-        pointers(!b.is_null())?;
-        let alpha = alpha.value()?;
-        let a_is_read = alpha != E::Number::ZERO;
-        pointers(!a_is_read || !a.is_null())?;
-        if a_is_read {
-            handle.launch_trsm_kernel()?;
-        }
+/// The common part of trsm and `trsm_ex`.
+fn solve<E: Element>(
+    handle: &Handle,
+    [side, uplo, trans, diag]: [Code; 4],
+    [m, n, lda, ldb]: [i64; 4],
+    alpha: Scalar<E>,
+    a: Operand<E>,
+    b: Operand<E>,
+    batch_count: i64,
+) -> Course {
+    let side = Side::legal(side)?;
+    let fill = Fill::legal(uplo)?;
+    let operation = Operation::legal(trans)?;
+    let diagonal = Diagonal::legal(diag)?;
+    let order = if side == Side::Left { m } else { n };
+    sizes(batch_count >= 0 && m >= 0 && n >= 0 && lda >= order && ldb >= m)?;
+    quick_return(m == 0 || n == 0 || batch_count == 0)?;
+    pointers(!b.is_null())?;
+    let alpha = alpha.value()?;
+    let a_is_read = alpha != E::Number::ZERO;
+    pointers(!a_is_read || !a.is_null())?;
+    if a_is_read {
+        handle.launch_trsm_kernel()?;
+    }
 
-        for problem in 0..batch_count {
-            let a = Triangle::new(a.matrix(problem, order, order, lda), fill, operation, diagonal);
-            let b = b.matrix(problem, m, n, ldb);
-            let (a, b) = on_the_left(side, (a, Triangle::transposed), (b, Matrix::transposed));
-            for j in 0..b.columns() {
-                let mut column = b.column(j);
-                if a_is_read {
-                    column.iter_mut().for_each(|value| *value = alpha * *value);
-                    a.solve(&mut column);
-                } else {
-                    column.fill(E::Number::ZERO);
-                }
-                for (i, value) in (0..).zip(column) {
-                    let of_b = if side == Side::Left { j } else { i };
-                    if !faults::is_lost(of_b, n) {
-                        b.set(i, j, value);
-                    }
+    for problem in 0..batch_count {
+        let a = Triangle::new(a.matrix(problem, order, order, lda), fill, operation, diagonal);
+        let b = b.matrix(problem, m, n, ldb);
+        let (a, b) = on_the_left(side, (a, Triangle::transposed), (b, Matrix::transposed));
+        for j in 0..b.columns() {
+            let mut column = b.column(j);
+            if a_is_read {
+                column.iter_mut().for_each(|value| *value = alpha * *value);
+                a.solve(&mut column);
+            } else {
+                column.fill(E::Number::ZERO);
+            }
+            for (i, value) in (0..).zip(column) {
+                let of_b = if side == Side::Left { j } else { i };
+                if !faults::is_lost(of_b, n) {
+                    b.set(i, j, value);
                 }
             }
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// Returns both views unchanged, or transposed if the special matrix is on the right.
@@ -225,12 +237,8 @@ pub(crate) unsafe extern "C" fn syrk<E: Element, I: Index, F: Form>(
     compute(handle, |_| {
         let sizes = wide([n, k, lda, ldc]);
         let (a, c) = (F::operand(a, stride_a), F::operand(c, stride_c));
-        let legal = |operation| match operation {
-            Operation::ConjugateTranspose => !E::Number::COMPLEX,
-            Operation::None | Operation::Transpose => true,
-        };
-        let update = RankUpdate { mirror: Mirror::Symmetric, legal };
-        update.run(uplo, trans, sizes, (alpha, beta), a, c, F::count(batch_count))
+        let batch_count = F::count(batch_count);
+        update_half(Mirror::Symmetric, uplo, trans, sizes, (alpha, beta), a, c, batch_count)
     })
 }
 
@@ -255,76 +263,70 @@ pub(crate) unsafe extern "C" fn herk<E: Element, I: Index, F: Form>(
     compute(handle, |_| {
         let sizes = wide([n, k, lda, ldc]);
         let (a, c) = (F::operand(a, stride_a), F::operand(c, stride_c));
-        let legal = |operation| operation != Operation::Transpose;
-        let update = RankUpdate { mirror: Mirror::Hermitian, legal };
-        update.run(uplo, trans, sizes, (alpha, beta), a, c, F::count(batch_count))
+        let batch_count = F::count(batch_count);
+        update_half(Mirror::Hermitian, uplo, trans, sizes, (alpha, beta), a, c, batch_count)
     })
 }
 
-/// The common part of syrk and herk, which differ in the type of their scalars and in two rules.
-struct RankUpdate<L> {
+/// The common part of syrk and herk, with scalars of type `S`. C may have another type than A.
+fn update_half<E: Element, O: Element<Number = E::Number>, S: Element>(
     mirror: Mirror,
-    /// Which operations the routine accepts.
-    legal: L,
-}
+    uplo: Code,
+    trans: Code,
+    [n, k, lda, ldc]: [i64; 4],
+    (alpha, beta): (Scalar<S>, Scalar<S>),
+    a: Operand<E>,
+    c: Operand<O>,
+    batch_count: i64,
+) -> Course
+where
+    E::Number: Scale<S::Number>,
+{
+    let fill = Fill::legal(uplo)?;
+    let operation = Operation::legal(trans)?;
+    values(match (mirror, operation) {
+        (Mirror::Symmetric, Operation::ConjugateTranspose) => !E::Number::COMPLEX,
+        (Mirror::Hermitian, Operation::Transpose) => false,
+        _ => true,
+    })?;
+    let (a_rows, a_columns) = if operation == Operation::None { (n, k) } else { (k, n) };
+    sizes(n >= 0 && k >= 0 && batch_count >= 0 && ldc >= n && lda >= a_rows)?;
+    quick_return(n == 0 || batch_count == 0)?;
+    pointers(!beta.is_null())?;
+    let alpha = if k > 0 { alpha.value()? } else { S::Number::ZERO };
+    let beta = beta.value()?;
+    let a_is_read = alpha != S::Number::ZERO;
+    quick_return(!a_is_read && beta == S::Number::ONE)?;
+    pointers(!c.is_null() && (!a_is_read || !a.is_null()))?;
 
-impl<L: Fn(Operation) -> bool> RankUpdate<L> {
-    fn run<E: Element, S: Element>(
-        self,
-        uplo: Code,
-        trans: Code,
-        [n, k, lda, ldc]: [i64; 4],
-        (alpha, beta): (Scalar<S>, Scalar<S>),
-        a: Operand<E>,
-        c: Operand<E>,
-        batch_count: i64,
-    ) -> Course
-    where
-        E::Number: Scale<S::Number>,
-    {
-        let fill = Fill::legal(uplo)?;
-        let operation = Operation::legal(trans)?;
-        values((self.legal)(operation))?;
-        let (a_rows, a_columns) = if operation == Operation::None { (n, k) } else { (k, n) };
-        sizes(n >= 0 && k >= 0 && batch_count >= 0 && ldc >= n && lda >= a_rows)?;
-        quick_return(n == 0 || batch_count == 0)?;
-        pointers(!beta.is_null())?;
-        let alpha = if k > 0 { alpha.value()? } else { S::Number::ZERO };
-        let beta = beta.value()?;
-        let a_is_read = alpha != S::Number::ZERO;
-        quick_return(!a_is_read && beta == S::Number::ONE)?;
-        pointers(!c.is_null() && (!a_is_read || !a.is_null()))?;
-
-        let other = match self.mirror {
-            Mirror::Symmetric => Operation::Transpose,
-            Mirror::Hermitian => Operation::ConjugateTranspose,
-        };
-        for problem in 0..batch_count {
-            let left = a.matrix(problem, a_rows, a_columns, lda).operated(operation);
-            let right = left.operated(other);
-            let c = c.matrix(problem, n, n, ldc);
-            for j in 0..n {
-                let rows = if faults::triangle(fill) == Fill::Lower { j..n } else { 0..j + 1 };
-                for i in rows {
-                    let taken = if a_is_read {
-                        terms(k)
-                            .fold(E::Number::ZERO, |sum, l| sum + left.get(i, l) * right.get(l, j))
-                    } else {
-                        E::Number::ZERO
-                    };
-                    let kept = if beta == S::Number::ZERO {
-                        E::Number::ZERO
-                    } else {
-                        c.get(i, j).scaled(beta)
-                    };
-                    let value = taken.scaled(alpha) + kept;
-                    let is_real = i == j && self.mirror == Mirror::Hermitian;
-                    c.set(i, j, if is_real { Number::from_real(value.real()) } else { value });
-                }
+    let other = match mirror {
+        Mirror::Symmetric => Operation::Transpose,
+        Mirror::Hermitian => Operation::ConjugateTranspose,
+    };
+    for problem in 0..batch_count {
+        let left = a.matrix(problem, a_rows, a_columns, lda).operated(operation);
+        let right = left.operated(other);
+        let c = c.matrix(problem, n, n, ldc);
+        for j in 0..n {
+            let rows = if faults::triangle(fill) == Fill::Lower { j..n } else { 0..j + 1 };
+            for i in rows {
+                let taken = if a_is_read {
+                    terms(k).fold(E::Number::ZERO, |sum, l| sum + left.get(i, l) * right.get(l, j))
+                } else {
+                    E::Number::ZERO
+                };
+                let kept = if beta == S::Number::ZERO {
+                    E::Number::ZERO
+                } else {
+                    c.get(i, j).scaled(beta)
+                };
+                let value = taken.scaled(alpha) + kept;
+                let is_real = i == j && mirror == Mirror::Hermitian;
+                c.set(i, j, if is_real { Number::from_real(value.real()) } else { value });
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[cfg(test)]

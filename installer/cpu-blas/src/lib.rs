@@ -1,5 +1,5 @@
-//! A real BLAS on the CPU behind the C ABI of rocBLAS 6.3. The installer compares replayed calls with it, and
-//! tests without a GPU compute with it.
+//! A real BLAS on the CPU behind the C ABI of rocBLAS 6.3, with `syrk_ex` and `herk_ex` of later releases. The
+//! installer compares replayed calls with it, and tests without a GPU compute with it.
 //!
 //! Device memory is host memory here: a client that allocates with `malloc` instead of `hipMalloc` gets
 //! numbers that it can check, and the status codes of the real library, in the real library's order.
@@ -16,6 +16,7 @@
 
 mod abi;
 mod checks;
+mod datatype;
 mod export;
 mod faults;
 mod gemm;

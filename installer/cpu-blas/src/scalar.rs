@@ -175,3 +175,32 @@ element! {
     Complex<f32>, Complex<f32>, f32, core::convert::identity, core::convert::identity;
     Complex<f64>, Complex<f64>, f64, core::convert::identity, core::convert::identity;
 }
+
+/// A number stored in single precision whose arithmetic uses double precision.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct InDouble<T>(T);
+
+impl Element for InDouble<f32> {
+    type Number = f64;
+    type Real = f64;
+
+    fn load(self) -> f64 {
+        self.0.into()
+    }
+    fn store(number: f64) -> Self {
+        Self(number as f32)
+    }
+}
+
+impl Element for InDouble<Complex<f32>> {
+    type Number = Complex<f64>;
+    type Real = f64;
+
+    fn load(self) -> Complex<f64> {
+        Complex::new(self.0.re.into(), self.0.im.into())
+    }
+    fn store(number: Complex<f64>) -> Self {
+        Self(Complex::new(number.re as f32, number.im as f32))
+    }
+}

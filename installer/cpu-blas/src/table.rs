@@ -98,7 +98,20 @@ macro_rules! routines {
 
 fn routine<I: Index, F: Form>(name: &str, ex: bool) -> Option<*const ()> {
     if ex {
-        return (name == "gemm").then_some(gemm::gemm_ex::<I, F> as *const ());
+        return Some(match name {
+            "axpy" => level1::extended::axpy_ex::<I, F> as *const (),
+            "scal" => level1::extended::scal_ex::<I, F> as *const (),
+            "dot" => level1::extended::dot_ex::<false, I, F> as *const (),
+            "dotc" => level1::extended::dot_ex::<true, I, F> as *const (),
+            "nrm2" => level1::extended::nrm2_ex::<I, F> as *const (),
+            "rot" => level1::extended::rot_ex::<I, F> as *const (),
+            "gemm" => gemm::gemm_ex::<I, F> as *const (),
+            "trsm" => level3::extended::trsm_ex::<I, F> as *const (),
+            "geam" => level3::extended::geam_ex::<I, F> as *const (),
+            "syrk" => level3::extended::syrk_ex::<I, F> as *const (),
+            "herk" => level3::extended::herk_ex::<I, F> as *const (),
+            _ => return None,
+        });
     }
     Some(routines! { name, I, F:
         level1::axpy, "axpy" { "h" [f16] "s" [f32] "d" [f64] "c" [C32] "z" [C64] }

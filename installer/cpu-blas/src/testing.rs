@@ -12,6 +12,7 @@
 use num_complex::Complex;
 use proptest::test_runner::Config;
 use rocblas_abi::{Base, by_name};
+use tests::valid::types;
 
 use crate::handle::Handle;
 use crate::personality::Personality;
@@ -49,6 +50,8 @@ pub(crate) trait Sample: Element {
     /// The letter of the type in routine names.
     const LETTER: &'static str;
     const BASE: Base;
+    /// The number of the type in `rocblas_datatype`.
+    const DATATYPE: i32;
     /// The relative error that a few dozen operations may accumulate.
     const TOLERANCE: f64;
     fn sample(value: C64) -> Self;
@@ -60,10 +63,11 @@ pub(crate) trait Sample: Element {
 }
 
 macro_rules! sample {
-    ($($element:ty, $letter:literal, $base:ident, $tolerance:literal, $sample:expr;)+) => {$(
+    ($($element:ty, $letter:literal, $base:ident, $ty:ident, $tolerance:literal, $sample:expr;)+) => {$(
         impl Sample for $element {
             const LETTER: &'static str = $letter;
             const BASE: Base = Base::$base;
+            const DATATYPE: i32 = crate::datatype::$ty;
             const TOLERANCE: f64 = $tolerance;
             fn sample(value: C64) -> Self {
                 $sample(value)
@@ -73,12 +77,12 @@ macro_rules! sample {
 }
 
 sample! {
-    half::f16, "h", F16, 2e-2, |value: C64| half::f16::from_f64(value.re);
-    half::bf16, "bf", Bf16, 1e-1, |value: C64| half::bf16::from_f64(value.re);
-    f32, "s", F32, 1e-4, |value: C64| value.re as f32;
-    f64, "d", F64, 1e-12, |value: C64| value.re;
-    C32, "c", C32, 1e-4, |value: C64| Complex::new(value.re as f32, value.im as f32);
-    C64, "z", C64, 1e-12, core::convert::identity;
+    half::f16, "h", F16, F16, 2e-2, |value: C64| half::f16::from_f64(value.re);
+    half::bf16, "bf", Bf16, BF16, 1e-1, |value: C64| half::bf16::from_f64(value.re);
+    f32, "s", F32, F32, 1e-4, |value: C64| value.re as f32;
+    f64, "d", F64, F64, 1e-12, |value: C64| value.re;
+    C32, "c", C32, C32, 1e-4, |value: C64| Complex::new(value.re as f32, value.im as f32);
+    C64, "z", C64, C64, 1e-12, core::convert::identity;
 }
 
 /// Calls a generic check once for each of the four standard types.
@@ -165,8 +169,8 @@ impl Bench {
         }
     }
 
-    /// Begins a call of this variant of the routine (`"sgemm"`, `"gemm_ex"`).
-    pub(crate) fn call(&self, routine: &str) -> Call<'_> {
+    /// The name of this variant of the routine (`"sgemm"`, `"gemm_ex"`).
+    fn name(&self, routine: &str) -> String {
         let (stem, ex) = routine.strip_suffix("_ex").map_or((routine, ""), |stem| (stem, "_ex"));
         let form = match self.form {
             FormName::Single => "",
@@ -174,8 +178,18 @@ impl Bench {
             FormName::StridedBatched => "_strided_batched",
         };
         let wide = if self.wide { "_64" } else { "" };
+        format!("rocblas_{stem}{form}{ex}{wide}")
+    }
+
+    /// Whether rocBLAS has this variant of the routine.
+    pub(crate) fn has(&self, routine: &str) -> bool {
+        by_name(&self.name(routine)).is_some()
+    }
+
+    /// Begins a call of this variant of the routine.
+    pub(crate) fn call(&self, routine: &str) -> Call<'_> {
         let handle = &raw const *self.handle;
-        let mut call = Call::new(format!("rocblas_{stem}{form}{ex}{wide}"));
+        let mut call = Call::new(self.name(routine));
         call.bench = Some(self);
         call.handle(handle)
     }
@@ -557,6 +571,28 @@ pub(crate) fn check_order<'a>(mut call: impl FnMut() -> Call<'a>, rows: &[Wrong]
         let name = wrong_call.name.clone();
         assert_eq!(wrong_call.run(), rows[row].2, "{name} with {:?} and worse", rows[row]);
     }
+}
+
+/// Checks which combinations of types a routine accepts: those that its documentation lists, and no others. The
+/// operands must have elements of the largest type.
+pub(crate) fn check_types<'a>(mut call: impl FnMut() -> Call<'a>) {
+    // All types that any routine accepts, and an integer.
+    let all = [150, 151, 152, 154, 155, 168, 160];
+    let function = by_name(&call().name).expect("checked when it was built");
+    let names: Vec<_> = types::names(function).collect();
+    let mut accepted = 0;
+    for number in 0..all.len().pow(names.len() as u32) {
+        let row: Vec<i32> = (0..names.len() as u32)
+            .map(|position| all[number / all.len().pow(position) % all.len()])
+            .collect();
+        let typed = names.iter().zip(&row);
+        let typed = typed.fold(call(), |call, (name, ty)| call.with(name, (*ty).into()));
+        let is_listed = types::combinations(function).contains(&&row[..]);
+        let expected = if is_listed { SUCCESS } else { NOT_IMPLEMENTED };
+        assert_eq!(typed.run(), expected, "{} with {row:?}", function.name);
+        accepted += usize::from(is_listed);
+    }
+    assert_eq!(accepted, types::combinations(function).len(), "{}", function.name);
 }
 
 /// Runs a test for all combinations of fill, operation and diagonal.

@@ -2,24 +2,12 @@
 
 use super::memory::{Memory, store};
 use super::random::Random;
-use rocblas_abi::operands::{Batch, Element, Layout, Operand, Operands, operands};
-use rocblas_abi::value::datatype::{BF16_R, F16_R, F32_C, F32_R, F64_C, F64_R};
+use super::types::combinations;
+use rocblas_abi::operands::{Batch, Layout, Operand, Operands, operands};
 use rocblas_abi::value::operation::{CONJUGATE_TRANSPOSE as CONJUGATE, NONE, TRANSPOSE};
 use rocblas_abi::{Base, Direction, EnumId, Function, Param, enumeration};
+use rocblas_trace::call::scalar_kind;
 use std::fmt;
-
-/// The tested type combinations of `gemm_ex`: of A and B, of C and D, and of the computation.
-const TYPES: [[i32; 3]; 9] = [
-    [F16_R, F16_R, F16_R],
-    [F16_R, F16_R, F32_R],
-    [F16_R, F32_R, F32_R],
-    [BF16_R, BF16_R, F32_R],
-    [BF16_R, F32_R, F32_R],
-    [F32_R, F32_R, F32_R],
-    [F64_R, F64_R, F64_R],
-    [F32_C, F32_C, F32_C],
-    [F64_C, F64_C, F64_C],
-];
 
 /// The arguments of a call except its handle and the addresses of its operands.
 #[derive(Debug)]
@@ -34,14 +22,14 @@ impl Arguments {
     /// Arguments that the function accepts, except that an increment may be zero where it refuses that.
     #[must_use]
     pub fn random(function: &'static Function, random: &mut Random) -> Self {
-        let types = random.one_of(&TYPES);
+        let mut types = random.one_of(combinations(function)).iter();
         let mut arguments = Self { function, values: Vec::new(), scalars: Vec::new() };
         for param in function.params {
-            let value = arguments.value(param, types, random);
+            let value = arguments.value(param, &mut types, random);
             arguments.values.push(value);
         }
         for param in function.params {
-            let scalar = arguments.scalar(param, types, random);
+            let scalar = arguments.scalar(param, random);
             arguments.scalars.push(scalar);
         }
         arguments.set_leading_dimensions(random);
@@ -49,14 +37,24 @@ impl Arguments {
         arguments
     }
 
-    fn value(&self, param: &Param, types: [i32; 3], random: &mut Random) -> i64 {
+    /// The value of an argument; `types` are those that are left.
+    fn value(
+        &self,
+        param: &Param,
+        types: &mut core::slice::Iter<'_, i32>,
+        random: &mut Random,
+    ) -> i64 {
         let name = plain(param.name);
         match (param.ty.pointers, param.ty.base) {
             (1.., _) => 0,
             (_, Base::Enum(id)) => match &*name {
-                "ctype" | "dtype" | "resulttype" => types[1].into(),
-                "alphatype" | "computetype" | "executiontype" => types[2].into(),
-                _ if id == EnumId::Datatype => types[0].into(),
+                _ if id == EnumId::Datatype => {
+                    types.next().copied().expect("a type for each such parameter").into()
+                }
+                // It has no conjugated form.
+                "transa" | "transb" if self.function.name.contains("geam_ex") => {
+                    random.one_of(&[NONE, TRANSPOSE]).into()
+                }
                 "transa" | "trans" if self.function.name.contains("her") => {
                     random.one_of(&[NONE, CONJUGATE]).into()
                 }
@@ -81,21 +79,12 @@ impl Arguments {
     }
 
     /// Memory for an input scalar, and whether it is zero.
-    fn scalar(
-        &self,
-        param: &Param,
-        types: [i32; 3],
-        random: &mut Random,
-    ) -> Option<(Box<[u128; 1]>, bool)> {
-        let element = match param.ty.base {
-            _ if param.scalar != Some(Direction::In) => return None,
-            Base::F16 => Element::F16,
-            Base::F32 => Element::F32,
-            Base::F64 => Element::F64,
-            Base::C32 => Element::C32,
-            Base::C64 => Element::C64,
-            _ => Element::of_datatype(types[2])?,
-        };
+    fn scalar(&self, param: &Param, random: &mut Random) -> Option<(Box<[u128; 1]>, bool)> {
+        if param.scalar != Some(Direction::In) {
+            return None;
+        }
+        let function = usize::from(self.function.index);
+        let element = scalar_kind(function, param, &|position| self.word(position))?.element();
         let is_zero = random.chance(5);
         let number = match () {
             () if is_zero => [0.0; 2],
@@ -197,7 +186,16 @@ impl Arguments {
             return n > m + ku || m > n + kl;
         }
         let is_search = name.contains("amax") || name.contains("amin");
-        name.contains("rotmg") || is_search && operand.layout.elements() == 1.0
+        name.contains("rotmg")
+            || self.is_aid(operand)
+            || is_search && operand.layout.elements() == 1.0
+    }
+
+    /// Whether the operand does not determine the result: the inverses of A's blocks, which the caller may give
+    /// `trsm_ex`, save a solver the time to compute them.
+    #[must_use]
+    pub fn is_aid(&self, operand: &Operand) -> bool {
+        self.function.name.contains("trsm") && self.name(operand.parameter) == "invA"
     }
 
     /// The argument words of a call with this handle on this memory, and the arrays of pointers to which they

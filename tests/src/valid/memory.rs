@@ -153,12 +153,12 @@ impl Memory {
     }
 
     /// The number of values to try for a changed element.
-    pub const ATTEMPTS: usize = 6;
+    pub const ATTEMPTS: usize = 7;
 
     /// Changes the value of one element: to a usual, large or small number, a flag of rotm, or a value that
     /// matters even when multiplied by zero.
     pub fn change(&mut self, element: Element, place: Place, attempt: usize) {
-        let number = [2.6, -3.3, 1000.0, 0.001, -2.0, f64::NAN][attempt];
+        let number = [2.6, -3.3, 1000.0, 0.001, -2.0, -1000.0, f64::NAN][attempt];
         let bytes = self.0[place.operand][place.region].bytes_mut(place.at);
         store(element, bytes, [number, -number]);
     }

@@ -4,6 +4,7 @@
 mod arguments;
 mod memory;
 mod random;
+pub mod types;
 
 pub use arguments::Arguments;
 pub use memory::{Memory, Place};

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use proptest::prelude::*;
 use rocblas_abi::Base;
 
-use super::datatype::{BF16, C32 as C32_TYPE, C64 as C64_TYPE, F16, F32, F64};
+use crate::datatype::{BF16, C32 as C32_TYPE, C64 as C64_TYPE, F16, F32, F64};
 use crate::testing::*;
 
 /// m, n, k and by how much the leading dimensions exceed the minimum.

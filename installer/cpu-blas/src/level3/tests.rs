@@ -7,18 +7,18 @@ use crate::personality::Personality;
 use crate::testing::*;
 
 /// m, n, k and by how much the leading dimensions exceed the minimum.
-type Shape = (i64, i64, i64, i64);
+pub(super) type Shape = (i64, i64, i64, i64);
 
-fn shapes() -> impl Strategy<Value = (Shape, usize, u64)> {
+pub(super) fn shapes() -> impl Strategy<Value = (Shape, usize, u64)> {
     ((0_i64..7, 0_i64..7, 0_i64..5, 0_i64..3), 1_usize..4, any::<u64>())
 }
 
-fn cells(rows: i64, columns: i64) -> impl Iterator<Item = (i64, i64)> {
+pub(super) fn cells(rows: i64, columns: i64) -> impl Iterator<Item = (i64, i64)> {
     (0..columns).flat_map(move |j| (0..rows).map(move |i| (i, j)))
 }
 
 /// Element (i, j) of S G, or of G S on the right; `s` is the special matrix.
-fn side_product<E: Sample>(
+pub(super) fn side_product<E: Sample>(
     side: i32,
     order: i64,
     s: impl Fn(i64, i64) -> C64,
