@@ -1,7 +1,7 @@
 //! `installer replay` and `installer trace show-capture`: the file of one call, replayed on backends that are correct,
 //! wrong, broken or sometimes faulty, and read by Python.
 
-use rocblas_abi::value::{diagonal, fill, operation, side};
+use rocblas_abi::value::{datatype, diagonal, fill, geam_ex_operation, operation, side};
 use rocblas_trace::capture::{Capture, Values};
 use serde_json::Value as Json;
 use std::{
@@ -107,6 +107,26 @@ fn product(m: i64, n: i64, k: i64) -> Capture<'static> {
     Call { function: "rocblas_sgemm", integers: &integers, scalars: &scalars }.captured(noise)
 }
 
+/// `D = min(1.5 (A + B), -0.5 C)` in half precision, over the pairs that a product multiplies.
+fn minima(m: i64, n: i64, k: i64) -> Capture<'static> {
+    let mut integers = vec![
+        ("transA", operation::TRANSPOSE.into()),
+        ("transB", operation::NONE.into()),
+        ("m", m),
+        ("n", n),
+        ("k", k),
+        ("lda", k + 2),
+        ("ldb", k + 1),
+        ("ldc", m + 3),
+        ("ldd", m + 4),
+        ("geam_ex_op", geam_ex_operation::MIN_PLUS.into()),
+    ];
+    let types = ["a_type", "b_type", "c_type", "d_type", "compute_type"];
+    integers.extend(types.map(|name| (name, datatype::F16_R.into())));
+    let scalars = [("alpha", 1.5), ("beta", -0.5)];
+    Call { function: "rocblas_geam_ex", integers: &integers, scalars: &scalars }.captured(noise)
+}
+
 /// A solve of SOLVE_TRI's form.
 fn solve(m: i64, n: i64) -> Capture<'static> {
     let integers = [
@@ -133,7 +153,9 @@ fn solve(m: i64, n: i64) -> Capture<'static> {
 fn a_backend_that_computes_is_right() {
     let scene = Scene::new();
     let reference = scene.reference("good");
-    for (name, capture) in [("product", product(20, 30, 40)), ("solve", solve(33, 17))] {
+    for (name, capture) in
+        [("product", product(20, 30, 40)), ("solve", solve(33, 17)), ("minima", minima(20, 30, 40))]
+    {
         let file = scene.file(&capture, name);
         let ended = replay(&file, &[&reference], &["--json"]).silent_success();
         assert_eq!(outcomes(&ended), ["right"], "{ended:?}");
@@ -157,6 +179,7 @@ fn planted_faults_are_wrong_on_their_backend_and_not_on_the_other() {
         ("nan@9x8x7", product(9, 8, 7), None),
         ("triangle", solve(33, 17), None),
         ("nan@1", solve(33, 17), None),
+        ("nan@9x8x7", minima(9, 8, 7), None),
     ] {
         let file = scene.file(&capture, "call");
         let mut command = command(&file, &[&good, &bad], &["--json"]);

@@ -6,6 +6,7 @@
 //! | products and sums | `(t + 4) u s`, where `t` is the number of terms and `s` the same routine's result of all absolute values: `abs(alpha) abs(A) abs(B) + abs(beta) abs(C)` for gemm (Higham, Accuracy and Stability of Numerical Algorithms, 3.5) |
 //! | solves | `2 (t + 4) u w`, where `w` is `z + M^-1 abs(A) z`, `z` is `M^-1 abs(A) abs(X)`, and `M` is A's comparison matrix (8.12 there; the second term is for solvers that invert blocks of the diagonal) |
 //! | nrm2 | `(t + 4) u` of the result |
+//! | `geam_ex` | `(t + 4) u s`, where `s` has maxima instead of minima, and `t` is 2 for minima of sums and `k + 1` for sums of minima: no minimum differs by more than the number that differs most |
 //! | positions | the element there has the largest magnitude, by `4 u` |
 //!
 //! Complex arithmetic multiplies the bounds by `2 sqrt(2)`. Every bound also includes the rounding of the
@@ -16,7 +17,7 @@ use super::{call::Call, double::Double, invoke, solve};
 use anyhow::{Context, Result, ensure};
 use rocblas_abi::{
     operands::{self, Element},
-    value::{operation, side},
+    value::{geam_ex_operation, operation, side},
 };
 use rocblas_trace::capture::element;
 use std::time::Duration;
@@ -151,6 +152,14 @@ pub(super) fn compute(
     let rule = Rule::of(&double);
     let mut sizes = match rule {
         Rule::Sum(_) => outputs(&double.call, &sizes(&double.with_scalars(magnitude))?),
+        // The minimum of negative numbers is the negative maximum of their magnitudes.
+        Rule::Minima(_) => {
+            let negative = |name: &str, value| {
+                let [size, _] = magnitude(name, value);
+                [-size, 0.0]
+            };
+            outputs(&double.call, &sizes(&double.with_scalars(negative))?)
+        }
         Rule::Rotation => {
             let plus = outputs(&double.call, &sizes(&double.with_scalars(magnitude))?);
             let minus = outputs(
@@ -246,6 +255,8 @@ fn vectors(
 enum Rule {
     /// Sums of this many products.
     Sum(f64),
+    /// Minima of sums, or sums of minima, of this many numbers.
+    Minima(f64),
     /// `rot`
     Rotation,
     /// A triangular system of this many equations.
@@ -270,6 +281,8 @@ impl Rule {
             "rotg" => Self::Relative(16.0),
             "amax" | "amin" => Self::Position,
             "rot" => Self::Rotation,
+            "geam_ex" if is("geam_ex_op", geam_ex_operation::MIN_PLUS) => Self::Minima(2.0),
+            "geam_ex" => Self::Minima(size("k") + 1.0),
             "gemm" | "gemmt" | "syrk" | "herk" | "syrkx" | "herkx" => Self::Sum(size("k")),
             "syr2k" | "her2k" => Self::Sum(2.0 * size("k")),
             "symm" | "hemm" | "trmm" => Self::Sum(order()),
@@ -289,7 +302,9 @@ impl Rule {
 
     fn terms(self) -> f64 {
         match self {
-            Self::Sum(terms) | Self::Solve(terms) | Self::Relative(terms) => terms,
+            Self::Sum(terms) | Self::Solve(terms) | Self::Relative(terms) | Self::Minima(terms) => {
+                terms
+            }
             Self::Rotation => 2.0,
             Self::Position => 0.0,
         }
@@ -316,6 +331,9 @@ impl Rule {
         match self {
             Self::Sum(_) | Self::Rotation => {
                 "(terms + 4) u times the result of all absolute values"
+            }
+            Self::Minima(_) => {
+                "(terms + 4) u times the result of all absolute values, with maxima for minima"
             }
             Self::Solve(_) => {
                 "2 (terms + 4) u (z + M^-1 |A| z), z = M^-1 |A| |X|, M the comparison matrix of A"

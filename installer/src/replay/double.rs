@@ -64,7 +64,14 @@ fn doubled(call: &Call) -> Option<(&'static Function, &'static str)> {
         by_name(&format!("rocblas_{letters}{routine}{form}{width}"))
             .filter(|function| usize::from(function.index) < C_EXPORTS)
     };
-    if routine == "gemm" && ex {
+    // These compute in double precision themselves.
+    let itself = match (ex, routine) {
+        (true, "gemm" | "trsm") => Some(routine),
+        // Not a sum of matrices as geam is.
+        (true, "geam") => Some("geam_ex"),
+        _ => None,
+    };
+    if let Some(routine) = itself {
         return Some((by_name(call.name())?, routine));
     }
     if ex {
@@ -104,7 +111,7 @@ impl Double {
             .enumerate()
             .map(
                 |(position, param)| {
-                    if is_same { Some(position) } else { original.position(param.name) }
+                    if is_same { Some(position) } else { named(original, param.name) }
                 },
             )
             .collect();
@@ -126,12 +133,17 @@ impl Double {
                 _ => word,
             });
             if let Some(scalar) = original.scalar(source) {
+                let is_cosine = routine == "rot" && param.name == "c";
                 let kind = match param.ty.base {
                     Base::Void if is_complex => NumberKind::C64,
                     Base::Void => NumberKind::F64,
                     _ => scalar_kind(index, &param, &|_| 0)?,
                 };
-                scalars.push(Scalar { parameter: position, kind, bytes: bytes(kind, scalar)? });
+                scalars.push(Scalar {
+                    parameter: position,
+                    kind,
+                    bytes: bytes(kind, scalar, is_cosine)?,
+                });
             }
         }
         let call = Call {
@@ -192,9 +204,21 @@ fn is_alike(one: &Given, other: &Given) -> bool {
         && one.span == other.span
 }
 
-/// The bytes of a scalar in double precision; `None` for scalars that differ in the double precision variant.
-fn bytes(kind: NumberKind, scalar: &Scalar) -> Option<Vec<u8>> {
-    let value = scalar.value();
+/// The position of a call's parameter with that name. Some functions spell a name in another way, as `stridex` and
+/// `stride_x`.
+fn named(call: &Call, name: &str) -> Option<usize> {
+    let plain = |name: &str| match name.replace('_', "").to_lowercase() {
+        name if name == "results" => "result".to_owned(),
+        name => name,
+    };
+    params(call.function).position(|param| plain(param.name) == plain(name))
+}
+
+/// The bytes of a scalar in double precision; `None` for scalars that differ in the double precision variant. Of a
+/// cosine with an imaginary part, only the real part counts.
+fn bytes(kind: NumberKind, scalar: &Scalar, is_cosine: bool) -> Option<Vec<u8>> {
+    let [re, im] = scalar.value();
+    let value = [re, if is_cosine { 0.0 } else { im }];
     let mut bytes = Vec::new();
     match kind {
         NumberKind::F64 if value[1] != 0.0 => return None,

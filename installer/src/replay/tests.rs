@@ -15,7 +15,10 @@ use rocblas_abi::{
 };
 use rocblas_trace::capture::{Capture, Meta, PointerMode, Time};
 use std::time::Duration;
-use tests::captures::{self, noise};
+use tests::{
+    captures::{self, noise},
+    valid::types,
+};
 
 /// Triangular systems that are well conditioned: all leading dimensions are the same, and rows too.
 const LD: usize = 13;
@@ -147,7 +150,7 @@ fn every_function_of_the_cpu_is_right_by_its_bound_and_wrong_beyond_it() {
     let mut checked = 0;
     for function in c_exports() {
         let is_described = operands::is_described(usize::from(function.index));
-        // There is no bound for the parameters of a rotation.
+        // Those with types have a test of their own. There is no bound for the parameters of a rotation.
         let is_ex = function.name.contains("_ex") || function.name.contains("rotm");
         let is_transfer =
             function.name.contains("et_vector") || function.name.contains("et_matrix");
@@ -177,37 +180,33 @@ fn every_function_of_the_cpu_is_right_by_its_bound_and_wrong_beyond_it() {
 }
 
 #[test]
-fn products_of_each_type_are_right() {
-    let types = |a, c, compute| {
-        ["a_type", "b_type", "c_type", "d_type", "compute_type"]
-            .into_iter()
-            .zip([a, a, c, c, compute])
-    };
-    use datatype::{BF16_R, F16_R, F32_C, F32_R, F64_C, F64_R};
-    for (a, c, compute) in [
-        (F16_R, F16_R, F16_R),
-        (F16_R, F16_R, F32_R),
-        (F16_R, F32_R, F32_R),
-        (BF16_R, BF16_R, F32_R),
-        (BF16_R, F32_R, F32_R),
-        (F32_R, F32_R, F32_R),
-        (F64_R, F64_R, F64_R),
-        (F32_C, F32_C, F32_C),
-        (F64_C, F64_C, F64_C),
-    ] {
-        for function in
-            ["rocblas_gemm_ex", "rocblas_gemm_batched_ex", "rocblas_gemm_strided_batched_ex_64"]
+fn functions_with_types_as_arguments_are_right_in_each_combination_of_types() {
+    let mut checked = 0;
+    for function in c_exports().iter().filter(|f| f.name.contains("_ex")) {
+        if !operands::is_described(usize::from(function.index)) {
+            continue;
+        }
+        for (row, variant) in
+            types::combinations(function).iter().flat_map(|row| (0..8).map(move |v| (row, v)))
         {
-            for variant in 0..8 {
-                let mut integers = integers(variant);
-                integers.extend(types(a, c, compute).map(|(name, value)| (name, i64::from(value))));
-                check(
-                    &captures::Call { function, integers: &integers, scalars: &SCALARS }
-                        .captured(value),
-                );
+            let mut integers = integers(variant);
+            integers.extend(types::names(function).zip(row.iter().map(|ty| i64::from(*ty))));
+            integers.extend([("invA_size", 128 * 7), ("geam_ex_op", (variant & 1) as i64)]);
+            // Neither a symmetric update nor geam_ex has a conjugated form.
+            if ["syrk_ex", "geam_ex"].iter().any(|routine| function.name.contains(routine)) {
+                for (_, value) in &mut integers {
+                    if *value == i64::from(operation::CONJUGATE_TRANSPOSE) {
+                        *value = operation::TRANSPOSE.into();
+                    }
+                }
             }
+            let call =
+                captures::Call { function: function.name, integers: &integers, scalars: &SCALARS };
+            check(&call.captured(value));
+            checked += 1;
         }
     }
+    assert!(checked > 2000, "{checked}");
 }
 
 #[test]
