@@ -6,6 +6,7 @@ use crate::{
     backend::Backend,
     backends,
     compat::status,
+    diagnostics::error,
     facts,
     init::{self, Outcome},
     route::{self, policy},
@@ -22,7 +23,6 @@ use std::{
     ffi::{CString, OsStr},
     os::unix::ffi::OsStrExt,
 };
-use tracing::error;
 
 const EMPTY: *const c_char = c"".as_ptr();
 

@@ -4,16 +4,59 @@
 //! The subscriber is the shim's own: there are no spans, one format, and one destination, for which
 //! `tracing-subscriber` would be a thirtieth of the library.
 
-use crate::trace::live;
 use core::fmt::{self, Debug, Write};
 use rocblas_contract::sentences::PREFIX;
 use tracing::{
-    Event, Metadata, Subscriber,
+    Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     level_filters::LevelFilter,
     span::{Attributes, Id, Record},
     subscriber::set_global_default,
 };
+
+/// Prints a message of a level, if messages of that level are printed.
+///
+/// The macros below call it instead of being `tracing`'s, each use of which is half a kilobyte of the library: a static
+/// description with relocations, its registration, and the dispatch.
+#[cold]
+pub(crate) fn print(level: Level, message: fmt::Arguments<'_>) {
+    match level {
+        Level::ERROR => tracing::error!("{message}"),
+        Level::WARN => tracing::warn!("{message}"),
+        Level::INFO => tracing::info!("{message}"),
+        _ => tracing::debug!("{message}"),
+    }
+}
+
+/// Prints a line of a trace to stderr.
+pub(crate) fn print_traced(line: fmt::Arguments<'_>) {
+    tracing::info!(target: TRACED, "{line}");
+}
+
+macro_rules! error {
+    ($($message:tt)+) => {
+        $crate::diagnostics::print(tracing::Level::ERROR, format_args!($($message)+))
+    };
+}
+macro_rules! warning {
+    ($($message:tt)+) => {
+        $crate::diagnostics::print(tracing::Level::WARN, format_args!($($message)+))
+    };
+}
+macro_rules! info {
+    ($($message:tt)+) => {
+        $crate::diagnostics::print(tracing::Level::INFO, format_args!($($message)+))
+    };
+}
+macro_rules! debug {
+    ($($message:tt)+) => {
+        $crate::diagnostics::print(tracing::Level::DEBUG, format_args!($($message)+))
+    };
+}
+pub(crate) use {debug, error, info, warning};
+
+/// The target of lines of a trace, which have no level in front and are printed at every level.
+const TRACED: &str = "trace";
 
 /// Installs the subscriber of this library; the first call decides the level. `tracing` is linked
 /// statically into the shim, so it is independent of a client's.
@@ -27,7 +70,7 @@ struct Messages(LevelFilter);
 
 impl Subscriber for Messages {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.0 || metadata.target() == live::TARGET
+        *metadata.level() <= self.0 || metadata.target() == TRACED
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -37,7 +80,7 @@ impl Subscriber for Messages {
 
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(PREFIX.to_owned());
-        if event.metadata().target() != live::TARGET {
+        if event.metadata().target() != TRACED {
             line.0 += &event.metadata().level().as_str().to_ascii_lowercase();
             line.0 += ": ";
         }

@@ -21,7 +21,8 @@ use crate::{
     backends::{self, Slot},
     compat,
     config::{self, OnError, Problem, Settings},
-    diagnostics, exports, fork,
+    diagnostics::{self, debug, error, info, warning},
+    exports, fork,
     missing::{self, Why},
     route::{self, Registers},
     table::{self, COLD, LOOKS, ROUTING, Target},
@@ -37,7 +38,6 @@ use rocblas_abi::PRESENTED;
 use rocblas_contract::{libraries, sentences, store, variables};
 use rocblas_sync::initialisation::{Forking, Initialisation, Patience};
 use std::{ffi::CString, os::unix::ffi::OsStrExt, path::Path, time::Instant};
-use tracing::{debug, error, info, warn};
 
 /// How initialisation ended; never changes once set.
 pub(crate) enum Outcome {
@@ -281,7 +281,7 @@ fn announce(backend: &Backend, settings: &Settings, occasion: Occasion) {
         if *own || occasion == Occasion::Call {
             error!("{}", sentences::setting_ignored(text));
         } else {
-            warn!("{}", sentences::setting_ignored(text));
+            warning!("{}", sentences::setting_ignored(text));
         }
     }
     let Took { open, adapt, resolve } = backend.took;
@@ -414,7 +414,7 @@ pub(crate) fn restore_bindings(backend: &Backend) {
     match backend.bindings.restore() {
         Ok(0) => {}
         Ok(overwritten) => debug!("{overwritten} of the backend's references were overwritten"),
-        Err(why) => warn!("{}", sentences::bindings_lost(why)),
+        Err(why) => warning!("{}", sentences::bindings_lost(why)),
     }
 }
 

@@ -3,10 +3,9 @@
 //! machine may have another one, such as an integrated GPU, that the program does not use.
 
 use super::{Backend, hip::DeviceProperties};
-use crate::{compat::Promise, facts};
+use crate::{compat::Promise, diagnostics::error, facts};
 use rocblas_contract::{sentences, tensile};
 use std::{fs, path::Path};
-use tracing::error;
 
 /// Whether the backend has kernels for the calling thread's current device; if not, reports once for each
 /// device what is missing. True if this cannot be determined: there is no HIP, HIP fails, or the backend

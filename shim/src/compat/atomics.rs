@@ -7,11 +7,10 @@
 //! Source: release notes of rocBLAS 5.0, and the constructors of the handle.
 
 use super::{Promise, handles::Handle, status};
-use crate::{backend::Backend, config};
+use crate::{backend::Backend, config, diagnostics::warning};
 use core::ffi::CStr;
 use rocblas_abi::value::atomics_mode::ATOMICS_NOT_ALLOWED;
 use rocblas_contract::{sentences, variables::DEFAULT_ATOMICS_MODE as VARIABLE};
-use tracing::warn;
 
 /// [`ATOMICS_NOT_ALLOWED`] as a value of the variable.
 const VALUE: &CStr = c"0";
@@ -36,7 +35,7 @@ pub(super) fn on_create(backend: &Backend, handle: Handle) {
         // SAFETY: the backend's function and a handle that it has just created.
         let result = unsafe { set_mode(handle, ATOMICS_NOT_ALLOWED) };
         if result != status::SUCCESS {
-            warn!("{}", sentences::atomics_stay(result));
+            warning!("{}", sentences::atomics_stay(result));
         }
     }
 }

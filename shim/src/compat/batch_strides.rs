@@ -8,13 +8,12 @@
 //! Source: rocBLAS's release notes of 5.5 and 5.6, and AMD's tests of the functions.
 
 use super::{backend_functions::replacements, handles::Handle, status};
-use crate::table::Target;
+use crate::{diagnostics::error, table::Target};
 use core::{
     ffi::CStr,
     sync::atomic::{AtomicBool, Ordering},
 };
 use rocblas_contract::sentences;
-use tracing::error;
 
 pub(super) static REPLACEMENTS: [(&CStr, Target); 4] = replacements![
     rocblas_set_batch_alpha_stride = set,

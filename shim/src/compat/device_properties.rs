@@ -7,13 +7,12 @@
 //! is that of HIP 6 and 7, 1,472 bytes.
 
 use super::{Compat, Promise, handles::Handle, of};
-use crate::{backend::hip::Hip, facts, table::Target};
+use crate::{backend::hip::Hip, diagnostics::error, facts, table::Target};
 use core::{
     ffi::{CStr, c_void},
     ptr::null,
 };
 use rocblas_contract::sentences;
-use tracing::error;
 
 pub(super) const NAME: &CStr = c"_Z32rocblas_internal_get_device_propP15_rocblas_handle";
 

@@ -6,10 +6,9 @@
 //! decides by the architecture and calls hipBLASLt on gfx12. So the backend reads `0` for the variable.
 //! Source: `handle.cpp` of 4.3, and hipBLASLt's headers of both releases.
 
-use crate::config;
+use crate::{config, diagnostics::warning};
 use core::ffi::CStr;
 use rocblas_contract::{sentences, variables::USE_HIPBLASLT as VARIABLE};
-use tracing::warn;
 
 const OFF: &CStr = c"0";
 
@@ -21,6 +20,6 @@ pub(crate) fn value(name: &CStr) -> Option<&'static CStr> {
 /// Reports once that the variable is hidden, if it is set to another value.
 pub(crate) fn announce() {
     if config::value(VARIABLE).is_some_and(|value| value != OFF) {
-        warn!("{}", sentences::hipblaslt_hidden(VARIABLE.to_string_lossy()));
+        warning!("{}", sentences::hipblaslt_hidden(VARIABLE.to_string_lossy()));
     }
 }

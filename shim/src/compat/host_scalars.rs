@@ -6,6 +6,7 @@
 //! would invalidate the capture, so the call is refused.
 
 use super::{Compat, handles::Handle, status, transfers};
+use crate::diagnostics::error;
 use core::{
     ffi::c_void,
     ptr::null_mut,
@@ -13,7 +14,6 @@ use core::{
 };
 use rocblas_abi::value::pointer_mode;
 use rocblas_contract::sentences;
-use tracing::error;
 
 /// A guard that sets a handle in device pointer mode to host pointer mode, and restores it when dropped.
 pub(super) struct HostMode<'a> {

@@ -21,12 +21,13 @@ pub(crate) mod version;
 
 use crate::{
     backend::{generation::Generation, hip::Hip, open::Handle},
-    backends, route,
+    backends,
+    diagnostics::warning,
+    route,
     table::{self, Table, Target},
 };
 use core::ffi::CStr;
 use rocblas_contract::sentences;
-use tracing::warn;
 
 /// A promise, by the name that switches it off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +159,7 @@ pub(crate) fn install(
     let version = version::Versions::of(handle, presents);
     let generation = Generation::of(soname, &version.backend().to_string_lossy());
     if generation.is_none() {
-        warn!("{}", sentences::unknown_generation(soname));
+        warning!("{}", sentences::unknown_generation(soname));
     }
     let active = Promises(needed(generation, table, hip.as_ref()).0 & wanted.0);
     let compat = Compat {

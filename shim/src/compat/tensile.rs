@@ -8,7 +8,7 @@
 //! Source: `tensile_host.cpp` of 4.3. `../backend/kernels.rs` handles GPUs without kernels.
 
 use super::Compat;
-use crate::config;
+use crate::{config, diagnostics::warning};
 use core::{
     ffi::{CStr, c_char},
     ptr::null_mut,
@@ -25,7 +25,6 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
-use tracing::warn;
 
 /// The kernels of a backend.
 #[derive(Debug)]
@@ -44,7 +43,7 @@ impl Tensile {
     /// Reports once which variables are hidden.
     pub(crate) fn announce() {
         for name in [LIBPATH, OVERRIDE].into_iter().filter(|name| config::is_set(name)) {
-            warn!("{}", sentences::tensile_hidden(name.to_string_lossy()));
+            warning!("{}", sentences::tensile_hidden(name.to_string_lossy()));
         }
     }
 

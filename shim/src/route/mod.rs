@@ -13,6 +13,7 @@ use crate::{
     backend::Backend,
     backends,
     compat::handles,
+    diagnostics::error,
     init,
     table::{self, COLD, Table, Target},
     trace,
@@ -21,7 +22,6 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use rocblas_abi::{WHOSE, Whose};
 use rocblas_contract::sentences;
-use tracing::error;
 
 /// A `rocblas_device_malloc_base`: `_device_malloc` in rocBLAS's `handle.hpp`, whose first member is the handle.
 /// `rocblas_device_malloc_free` in AMD's libraries of 6.4 and 7.2 reads it from there.

@@ -6,6 +6,7 @@ use crate::{
     backend::{Backend, hip::DeviceProperties, hip::Hip, locate},
     backends::{self, Slot},
     config::{Choice, Settings},
+    diagnostics::error,
     facts,
     init::{self, Outcome},
     own,
@@ -15,7 +16,6 @@ use rocblas_contract::{
     route::{self, AUTO, Gpu},
     sentences, serves, store,
 };
-use tracing::error;
 
 /// The number of devices whose backends are remembered. HIP has fewer.
 const DEVICES: usize = 64;

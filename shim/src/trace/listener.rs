@@ -22,6 +22,7 @@ use super::{
 use crate::{
     arch::without_cancellation,
     backends, config,
+    diagnostics::debug,
     init::{self, Outcome},
 };
 use core::{
@@ -47,7 +48,6 @@ use std::{
     thread,
     time::Duration,
 };
-use tracing::debug;
 
 /// Whether this process listens, or has tried to.
 static LISTENING: AtomicBool = AtomicBool::new(false);

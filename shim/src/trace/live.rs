@@ -1,12 +1,8 @@
 //! Prints a trace to stderr, one line for each call when it ends.
 
 use super::{about, recipe::Recipe, record::Slot, session::Session};
-use crate::route;
+use crate::{diagnostics::print_traced, route};
 use rocblas_trace::text::{Detail, Line};
-use tracing::info;
-
-/// The target of the events, which are printed at every log level.
-pub(crate) const TARGET: &str = "rocblas_shim::trace";
 
 /// Prints a call that has ended or was abandoned.
 #[cold]
@@ -22,7 +18,7 @@ pub(super) fn print(session: &Session, recipe: &Recipe, slot: &Slot) {
     let ticks_per_nanosecond = session.clock.hertz / 1e9;
     let line = Line { call, detail: Detail::Short, by_shim, ticks_per_nanosecond };
     match backend {
-        None => info!(target: TARGET, "{line}"),
-        Some(backend) => info!(target: TARGET, "{line}  [{}]", backend.name),
+        None => print_traced(format_args!("{line}")),
+        Some(backend) => print_traced(format_args!("{line}  [{}]", backend.name)),
     }
 }

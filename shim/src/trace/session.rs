@@ -14,6 +14,7 @@ use crate::{
     backend::{Backend, hip::Peek},
     backends::Slot,
     compat::handles,
+    diagnostics::error,
     route,
     table::Table,
 };
@@ -37,7 +38,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
 };
-use tracing::error;
 
 /// The destination of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,11 @@
 //! rocTX ranges around calls: a profiler shows them above the kernels that the calls launch.
 
 use super::{Options, Recipe, Session, Slot, Thread};
-use crate::backend::open;
+use crate::{backend::open, diagnostics::error};
 use core::{ffi::c_char, mem::transmute};
 use rocblas_abi::c_name;
 use rocblas_contract::sentences;
 use std::ffi::CStr;
-use tracing::error;
 
 /// The libraries with the functions: `rocprofv3` intercepts the first one, older profilers the second.
 const LIBRARIES: [&CStr; 2] = [c"librocprofiler-sdk-roctx.so.1", c"libroctx64.so.4"];

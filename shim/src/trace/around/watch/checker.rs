@@ -8,10 +8,10 @@ use super::{
     pool, save,
 };
 use crate::{
+    diagnostics::{error, print_traced},
     table::ROUTING,
     trace::{
-        clock, events, listener::without_signals, live, session::Session, stop_this,
-        thread::attach_own,
+        clock, events, listener::without_signals, session::Session, stop_this, thread::attach_own,
     },
 };
 use core::{
@@ -33,7 +33,6 @@ use std::{
     thread::{self, Thread},
     time::Instant,
 };
-use tracing::{error, info};
 
 /// The thread's name.
 const NAME: &str = "rocblas-check";
@@ -202,7 +201,7 @@ fn react(watched: &Watched, bad: &str) -> bool {
     let (session, shared) = (watched.session, &watched.session.watch);
     let is_first = !shared.has_reported.swap(true, Ordering::Relaxed);
     if session.to_stderr {
-        info!(target: live::TARGET, "{bad}");
+        print_traced(format_args!("{bad}"));
     } else if is_first {
         error!("{bad}");
     }
