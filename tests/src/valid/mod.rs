@@ -1,5 +1,5 @@
-//! Random valid calls of the functions whose operands the table describes: arguments from the signature
-//! alone, and memory from the operands.
+//! Random valid calls of the functions whose operands the table describes: arguments from the signature and
+//! the documented types, and memory from the operands.
 
 mod arguments;
 mod memory;
