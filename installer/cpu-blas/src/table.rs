@@ -108,8 +108,8 @@ fn routine<I: Index, F: Form>(name: &str, ex: bool) -> Option<*const ()> {
             "gemm" => gemm::gemm_ex::<I, F> as *const (),
             "trsm" => level3::extended::trsm_ex::<I, F> as *const (),
             "geam" => level3::extended::geam_ex::<I, F> as *const (),
-            "syrk" => level3::extended::syrk_ex::<I, F> as *const (),
-            "herk" => level3::extended::herk_ex::<I, F> as *const (),
+            "syrk" => level3::extended::rank_k_ex::<false, I, F> as *const (),
+            "herk" => level3::extended::rank_k_ex::<true, I, F> as *const (),
             _ => return None,
         });
     }

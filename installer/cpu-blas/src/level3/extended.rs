@@ -61,9 +61,9 @@ pub(crate) unsafe extern "C" fn trsm_ex<I: Index, F: Form>(
     }
 }
 
-/// C = alpha op(A) op(A)^T + beta C for one half of C. rocBLAS supports neither one type throughout nor complex
-/// numbers.
-pub(crate) unsafe extern "C" fn syrk_ex<I: Index, F: Form>(
+/// C = alpha op(A) op(A)^T + beta C for one half of C, as `syrk_ex`, or with ^H and real scalars as `herk_ex`.
+/// rocBLAS supports only types that differ, which the plain routines do not have.
+pub(crate) unsafe extern "C" fn rank_k_ex<const HERMITIAN: bool, I: Index, F: Form>(
     handle: HandlePointer,
     uplo: Code,
     trans: Code,
@@ -82,66 +82,29 @@ pub(crate) unsafe extern "C" fn syrk_ex<I: Index, F: Form>(
     batch_count: F::Count<I>,
     execution_type: Code,
 ) -> Status {
-    compute(handle, |_| {
-        let sizes = wide([n, k, lda, ldc]);
-        let update = Update {
-            mirror: Mirror::Symmetric,
-            codes: [uplo, trans],
-            sizes,
-            scalars: [alpha, beta],
-            a: F::operand(a, stride_a),
-            c: F::operand(c, stride_c),
-            batch_count: F::count(batch_count),
-        };
-        update.check_not_empty()?;
-        match (a_type, c_type, execution_type) {
-            (BF16, BF16, F32) => update.run::<bf16, bf16, f32>(),
-            (BF16, F32, F32) => update.run::<bf16, f32, f32>(),
-            (F16, F16, F32) => update.run::<f16, f16, f32>(),
-            (F16, F32, F32) => update.run::<f16, f32, f32>(),
-            (F32, F32, F64) => update.run::<InDouble<f32>, InDouble<f32>, f64>(),
-            (F32, F64, F64) => update.run::<InDouble<f32>, f64, f64>(),
-            _ => Err(Status::NotImplemented),
-        }
-    })
-}
+    type C32InDouble = InDouble<Complex<f32>>;
 
-/// C = alpha op(A) op(A)^H + beta C for one half of C. The scalars are real.
-pub(crate) unsafe extern "C" fn herk_ex<I: Index, F: Form>(
-    handle: HandlePointer,
-    uplo: Code,
-    trans: Code,
-    n: I,
-    k: I,
-    alpha: Scalar<Untyped>,
-    a: F::Array<Untyped>,
-    a_type: Code,
-    lda: I,
-    stride_a: F::Stride,
-    beta: Scalar<Untyped>,
-    c: F::Array<Untyped>,
-    c_type: Code,
-    ldc: I,
-    stride_c: F::Stride,
-    batch_count: F::Count<I>,
-    compute_type: Code,
-) -> Status {
     compute(handle, |_| {
-        let sizes = wide([n, k, lda, ldc]);
         let update = Update {
-            mirror: Mirror::Hermitian,
+            mirror: if HERMITIAN { Mirror::Hermitian } else { Mirror::Symmetric },
             codes: [uplo, trans],
-            sizes,
+            sizes: wide([n, k, lda, ldc]),
             scalars: [alpha, beta],
             a: F::operand(a, stride_a),
             c: F::operand(c, stride_c),
             batch_count: F::count(batch_count),
         };
-        update.check_not_empty()?;
-        type C32InDouble = InDouble<Complex<f32>>;
-        match (a_type, c_type, compute_type) {
-            (C32, C32, C64) => update.run::<C32InDouble, C32InDouble, f64>(),
-            (C32, C64, C64) => update.run::<C32InDouble, Complex<f64>, f64>(),
+        // An empty C may have any types.
+        quick_return(update.sizes[0] == 0)?;
+        match (HERMITIAN, a_type, c_type, execution_type) {
+            (false, BF16, BF16, F32) => update.run::<bf16, bf16, f32>(),
+            (false, BF16, F32, F32) => update.run::<bf16, f32, f32>(),
+            (false, F16, F16, F32) => update.run::<f16, f16, f32>(),
+            (false, F16, F32, F32) => update.run::<f16, f32, f32>(),
+            (false, F32, F32, F64) => update.run::<InDouble<f32>, InDouble<f32>, f64>(),
+            (false, F32, F64, F64) => update.run::<InDouble<f32>, f64, f64>(),
+            (true, C32, C32, C64) => update.run::<C32InDouble, C32InDouble, f64>(),
+            (true, C32, C64, C64) => update.run::<C32InDouble, Complex<f64>, f64>(),
             _ => Err(Status::NotImplemented),
         }
     })
@@ -159,11 +122,6 @@ struct Update {
 }
 
 impl Update {
-    /// Ends the call if C is empty, whatever its types.
-    fn check_not_empty(&self) -> Course {
-        quick_return(self.sizes[0] == 0)
-    }
-
     /// Runs with A of type `E`, C of type `O` and scalars of type `S`.
     fn run<E: Element, O: Element<Number = E::Number>, S: Element>(self) -> Course
     where
