@@ -2,7 +2,7 @@
 //!
 //! The calling thread enqueues copies of the operands into the shim's memory, after the call on the call's own stream
 //! ([`copies`]), and continues; it only waits for a free slot ([`pool`]). A thread of the shim ([`checker`]) detects
-//! that the copies are done by a flag in that memory, which is the last copy. So it need not call HIP, which is not
+//! that the copies are done by a flag in that memory, which is written behind them. So it need not call HIP, which is not
 //! safe in every thread while a stream is being captured. It computes ([`rocblas_trace::numbers`]) and writes its findings into its own
 //! file, or the operands into separate files ([`save`]).
 
