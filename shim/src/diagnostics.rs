@@ -17,7 +17,8 @@ use tracing::{
 /// Prints a message of a level, if messages of that level are printed.
 ///
 /// The macros below call it instead of being `tracing`'s, each use of which is half a kilobyte of the library: a static
-/// description with relocations, its registration, and the dispatch.
+/// description with relocations, its registration, and the dispatch. Unlike those, they evaluate the arguments of every
+/// message; where that is work at start-up, the caller asks for the level first.
 #[cold]
 pub(crate) fn print(level: Level, message: fmt::Arguments<'_>) {
     match level {

@@ -38,6 +38,7 @@ use rocblas_abi::PRESENTED;
 use rocblas_contract::{libraries, sentences, store, variables};
 use rocblas_sync::initialisation::{Forking, Initialisation, Patience};
 use std::{ffi::CString, os::unix::ffi::OsStrExt, path::Path, time::Instant};
+use tracing::level_filters::LevelFilter;
 
 /// How initialisation ended; never changes once set.
 pub(crate) enum Outcome {
@@ -283,6 +284,10 @@ fn announce(backend: &Backend, settings: &Settings, occasion: Occasion) {
         } else {
             warning!("{}", sentences::setting_ignored(text));
         }
+    }
+    // What follows is work at start-up, and hardly anybody reads it.
+    if settings.log < LevelFilter::INFO {
+        return;
     }
     let Took { open, adapt, resolve } = backend.took;
     info!(
